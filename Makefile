@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# One makefile.  What is in the build is what is in the folders; what berth offers are the
+# explicit lists (hw/devices.c and its kin).
+#
+#   make            build/berth            make check        every test
+#   make demo       the main job           make check-quick  unit, device and QMP tests, lint
+#   make bench      numbers beside QEMU    make fuzz         fuzz targets, FUZZ_SECONDS each
+#   make lint       structure of the code  make install      PREFIX= DESTDIR=
+#   make deps       what a bare Debian lacks
+#
+# Variants build beside each other: make VARIANT=asan, tsan, clang, fuzz.
+
+VARIANT ?= release
+PREFIX ?= /usr/local
+DESTDIR ?=
+V ?= 0
+Q := $(if $(filter 0,$(V)),@,)
+
+ifeq ($(VARIANT),release)
+BUILD := build
+else
+BUILD := build/$(VARIANT)
+endif
+GEN := build/gen
+
+PACKAGES := glib-2.0 json-c
+VERSION := 1.0.0
+
+CFLAGS ?= -O2 -g
+WARN := -Wall -Wextra -Wvla -Wshadow -Wmissing-prototypes -Wimplicit-fallthrough \
+        -Wformat=2 -Wno-unused-parameter -Werror
+VARIANT_CFLAGS_asan := -O1 -fsanitize=address,undefined -fno-omit-frame-pointer \
+        -fno-sanitize-recover=undefined
+VARIANT_CFLAGS_tsan := -O1 -fsanitize=thread
+VARIANT_CFLAGS_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined \
+        -fno-sanitize-recover=undefined
+ifneq ($(filter $(VARIANT),clang fuzz),)
+CC := clang
+else ifeq ($(origin CC),default)
+CC := gcc
+endif
+
+# Everything but the simplest goals needs the packages; "make deps" brings them.
+NO_PACKAGES := deps clean help
+ifneq ($(filter-out $(NO_PACKAGES),$(or $(MAKECMDGOALS),all)),)
+ifneq ($(shell pkg-config --exists $(PACKAGES) 2>/dev/null && command -v $(CC) python3 >/dev/null && echo ok),ok)
+$(shell tests/install-deps.sh >&2)
+endif
+endif
+
+PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
+PKG_LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DBERTH_VERSION='"$(VERSION)"' -Iinclude -I$(GEN) \
+        -pthread $(WARN) $(PKG_CFLAGS) $(CFLAGS) $(VARIANT_CFLAGS_$(VARIANT))
+ALL_LIBS = -pthread -Wl,--as-needed $(PKG_LIBS) -laio
+
+SRCS := $(wildcard src/*/*.c hw/*.c hw/*/*.c block/*.c net/*.c qmp/*.c)
+MAIN := $(wildcard src/main.c)
+SCHEMA := $(wildcard qmp/schema/*.json)
+GENERATOR := $(wildcard qmp/gen/*.py)
+GEN_STAMP := $(GEN)/stamp
+GEN_SRCS := $(GEN)/qapi-tables.c
+
+objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(GEN)/%,$(1))) \
+       $(patsubst $(GEN)/%.c,$(BUILD)/obj/gen/%.o,$(filter $(GEN)/%,$(1)))
+LIB_OBJS := $(call objs,$(SRCS) $(GEN_SRCS))
+LIB := $(BUILD)/libberth.a
+BERTH := $(BUILD)/berth
+
+TEST_SRCS := $(wildcard tests/unit/test-*.c tests/device/test-*.c tests/qmp/test-*.c)
+TESTS := $(patsubst %.c,$(BUILD)/%,$(TEST_SRCS))
+KIT_SRCS := $(wildcard tests/kit/*.c)
+KIT_OBJS := $(call objs,$(KIT_SRCS))
+
+.PHONY: all check check-quick lint demo bench fuzz install deps clean tests FORCE
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(if $(MAIN),$(BERTH),$(LIB))
+
+$(GEN_STAMP): $(SCHEMA) $(GENERATOR)
+	@mkdir -p $(GEN)
+	$(Q)python3 -B qmp/gen/generate.py --schema qmp/schema/schema.json --out $(GEN)
+	@touch $@
+
+$(GEN_SRCS): $(GEN_STAMP) ;
+
+# The flags are part of what an object depends on.
+$(BUILD)/obj/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(ALL_CFLAGS)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS)' > $@
+
+$(BUILD)/obj/%.o: %.c $(GEN_STAMP) $(BUILD)/obj/flags
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  CC $<")
+	$(Q)$(CC) $(ALL_CFLAGS) -I$(<D) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/gen/%.o: $(GEN)/%.c $(GEN_STAMP) $(BUILD)/obj/flags
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  CC $<")
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(LIB): $(LIB_OBJS)
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+
+$(BERTH): $(BUILD)/obj/src/main.o $(LIB)
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(LIB) $(ALL_LIBS)
+
+$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(KIT_OBJS) $(LIB)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(KIT_OBJS) $(LIB) $(ALL_LIBS)
+
+tests: $(TESTS)
+
+check-quick: all tests
+	$(Q)python3 -B tests/run.py --build $(BUILD) quick
+
+lint: all
+	$(Q)tests/lint/run.sh
+
+deps:
+	tests/install-deps.sh
+
+clean:
+	rm -rf build
+
+-include $(wildcard $(BUILD)/obj/*/*.d $(BUILD)/obj/*/*/*.d $(BUILD)/obj/*/*/*/*.d)

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The objects of "-object" and object-add: things that devices name (a memory backend, an
+ * iothread, an entropy source).  A kind is a const ObjectClass in its file and one line in
+ * hw/objects.c, indexed by the schema's enum ObjectType.  Main only.
+ */
+#pragma once
+
+#include "berth/list.h"
+#include "qapi-types.h"
+
+typedef struct ObjectClass {
+    const char *name;           /* "rng-random" */
+    size_t instance_size;
+    bool (*complete)(Object *object, const ObjectOptions *options, GError **error);
+    void (*done)(Object *object);
+} ObjectClass;
+
+struct Object {
+    const ObjectClass *class;
+    char *id;
+    unsigned n_users;           /* devices and others that hold it */
+    ListNode node;
+    ObjectOptions *options;     /* owned: what it was made from, defaults filled in */
+};
+
+ObjectSet *object_set_new(void);
+/* Every user is gone before. */
+void object_set_free(ObjectSet *set);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ObjectSet, object_set_free)
+
+bool object_add(ObjectSet *set, const ObjectOptions *options, GError **error);
+/* Refused while it has users; the error is DeviceNotFound for an id that is not there. */
+bool object_del(ObjectSet *set, const char *id, GError **error);
+Object *object_find(ObjectSet *set, const char *id);
+/* The objects in order of addition. */
+const ListNode *object_set_list(const ObjectSet *set);
+
+/* Finds @id of kind @type and takes it; the error names @id and what was expected. */
+Object *object_hold(ObjectSet *set, const char *id, ObjectType type, GError **error);
+void object_release(Object *object);

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Host memory that backs guest RAM or ROM.  Guest pages are not touched before the guest does.
+ */
+#pragma once
+
+#include "berth/base.h"
+
+struct RamBlock {
+    char *name;                 /* "pc.ram" */
+    uint8_t *host;
+    uint64_t size;              /* bytes, a multiple of the page size */
+    int fd;                     /* memfd, or -1 for anonymous memory */
+    bool shared;
+    int ref_count;
+};
+
+/* How the memory is made; zero-initialised means private anonymous memory. */
+typedef struct RamOptions {
+    bool memfd;
+    bool share;                 /* MAP_SHARED */
+    bool prealloc;              /* touch every page now */
+    bool no_dump;               /* MADV_DONTDUMP */
+    bool merge;                 /* MADV_MERGEABLE */
+    bool no_reserve;            /* MAP_NORESERVE */
+    bool hugetlb;
+    uint64_t hugetlb_size;      /* 0: the host's default */
+    bool seal;
+} RamOptions;
+
+/* A plain address range with its host memory, for those that never see vm.h (vhost). */
+typedef struct RamRange {
+    uint64_t gpa;
+    uint64_t size;
+    void *host;
+    int fd;
+    uint64_t fd_offset;
+} RamRange;
+
+/* Main only. */
+
+/* @size is rounded up to pages; the error tells what was wanted and what was available. */
+RamBlock *ram_block_new(const char *name, uint64_t size, const RamOptions *options,
+                        GError **error);
+RamBlock *ram_block_ref(RamBlock *block);
+/* Frees the memory with the last reference.  Accepts NULL. */
+void ram_block_unref(RamBlock *block);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(RamBlock, ram_block_unref)

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which guest addresses are answered by what.
+ *
+ * A Region is a range that is a container, RAM, ROM or a device's registers; regions nest, the
+ * one of higher priority wins an overlap (of equal priority the later added).  An AddressSpace
+ * flattens the tree under its root into one sorted array, publishes it, and keeps the
+ * hypervisor's memory slots and ioeventfds in step (region -> flat view -> vm).
+ *
+ * Changes: main thread, or a vCPU thread for a BAR write; both under the address space's lock,
+ * which the functions take.  Accesses: any thread, no lock; a replaced view is freed when every
+ * thread has passed a quiescent point (qsbr.h).
+ */
+#pragma once
+
+#include "berth/list.h"
+#include "berth/ram.h"
+
+#include <sys/uio.h>
+
+/*
+ * A device's registers.  Accesses of 1, 2, 4 or 8 bytes at any alignment reach the functions
+ * cut to [@min_size, @max_size], aligned to their size when @max_size applies: a wider access is
+ * split, a narrower one is done by a wider read (for writes: passed as is when @min_size is 1).
+ * Zero for both means 1 and 8.  A NULL function reads as all ones, ignores writes.
+ * @offset is always within the region.  Called on the accessing thread, under @lock when set.
+ */
+typedef struct RegionOps {
+    uint64_t (*read)(void *opaque, uint64_t offset, unsigned size);
+    void (*write)(void *opaque, uint64_t offset, uint64_t value, unsigned size);
+    uint8_t min_size;
+    uint8_t max_size;
+} RegionOps;
+
+typedef enum RegionKind {
+    REGION_CONTAINER,
+    REGION_IO,
+    REGION_RAM,
+    REGION_ROM,                 /* the guest's writes are ignored */
+    REGION_ALIAS,               /* a window into another region */
+} RegionKind;
+
+struct Region {
+    const char *name;           /* lent, in traces */
+    RegionKind kind;
+    uint64_t addr;              /* in the parent */
+    uint64_t size;              /* bytes, never 0 */
+    int priority;
+    bool enabled;
+    Region *parent;
+    AddressSpace *as;           /* set on a root only */
+    ListNode node;              /* in the parent's children */
+    ListNode children;          /* highest priority first */
+    const RegionOps *ops;       /* REGION_IO */
+    void *opaque;
+    GMutex *lock;               /* taken around ops, or NULL */
+    RamBlock *ram;              /* REGION_RAM, REGION_ROM: referenced */
+    uint64_t ram_offset;
+    Region *alias;              /* REGION_ALIAS */
+    uint64_t alias_offset;
+    GArray *doorbells;          /* of RegionDoorbell, NULL for none */
+};
+
+/* An address whose writes signal @fd in the kernel instead of reaching ops->write. */
+typedef struct RegionDoorbell {
+    uint64_t offset;
+    unsigned size;              /* 0: a write of any width */
+    bool match;                 /* only writes of @value */
+    uint64_t value;
+    int fd;
+} RegionDoorbell;
+
+/* Initialised regions are enabled and have no parent; nothing is allocated that region_done()
+ * does not free.  A region that is still added is removed by region_done(). */
+void region_init_container(Region *region, const char *name, uint64_t size);
+void region_init_io(Region *region, const char *name, uint64_t size, const RegionOps *ops,
+                    void *opaque, GMutex *lock);
+void region_init_ram(Region *region, const char *name, RamBlock *ram, uint64_t offset,
+                     uint64_t size);
+void region_init_rom(Region *region, const char *name, RamBlock *ram, uint64_t offset,
+                     uint64_t size);
+void region_init_alias(Region *region, const char *name, Region *target, uint64_t offset,
+                       uint64_t size);
+void region_done(Region *region);
+
+/* Main, or the vCPU whose access asked for it. */
+
+/* Adds @region, which is lent until it is removed, at @addr of @parent. */
+void region_add(Region *parent, uint64_t addr, Region *region, int priority);
+void region_remove(Region *region);
+void region_set_enabled(Region *region, bool enabled);
+void region_set_addr(Region *region, uint64_t addr);
+/* Several changes, one new flat view; may nest. */
+void region_batch_begin(AddressSpace *as);
+void region_batch_end(AddressSpace *as);
+
+void region_add_doorbell(Region *region, const RegionDoorbell *doorbell);
+void region_remove_doorbell(Region *region, const RegionDoorbell *doorbell);
+
+/* Main only. */
+
+/* @is_io: the x86 port space of 64 KiB, else guest physical memory.  @vm may be NULL in tests. */
+AddressSpace *address_space_new(const char *name, Region *root, Vm *vm, bool is_io);
+void address_space_free(AddressSpace *as);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AddressSpace, address_space_free)
+/* The view as text, one line a range, in the shape of "info mtree -f". */
+char *address_space_describe(AddressSpace *as);
+/* The RAM of the view, for those that map it elsewhere; the array is the caller's (g_free). */
+RamRange *address_space_ram(AddressSpace *as, size_t *ret_count);
+
+/* Any thread, between qsbr quiescent points. */
+
+/* An access of any length; bytes that nobody answers read as 0xff and are dropped on write.
+ * Returns false when any byte was unassigned. */
+bool address_space_read(AddressSpace *as, uint64_t addr, void *data, size_t size);
+bool address_space_write(AddressSpace *as, uint64_t addr, const void *data, size_t size);
+
+/*
+ * The host memory of [@gpa, @gpa + @size) when all of it is one range of RAM (writable when
+ * @for_write), else NULL.  Valid while the RAM is plugged.
+ */
+void *address_space_map(AddressSpace *as, uint64_t gpa, uint64_t size, bool for_write);

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The hypervisor, behind a table of operations: KVM, or a fake that tests look into.
+ * Nothing above src/vm includes <linux/kvm.h>.
+ */
+#pragma once
+
+#include "berth/irq.h"
+
+#include <stdio.h>
+
+typedef enum VmIrqchip { VM_IRQCHIP_KERNEL, VM_IRQCHIP_SPLIT, VM_IRQCHIP_OFF } VmIrqchip;
+
+typedef struct VmOptions {
+    const char *device;         /* "/dev/kvm" */
+    VmIrqchip irqchip;
+    bool pit;                   /* the in-kernel i8254 */
+    unsigned max_vcpus;
+} VmOptions;
+
+/* Main only. */
+
+/* KVM.  The error says what of the host is missing. */
+Vm *vm_kvm_new(const VmOptions *options, GError **error);
+/* The fake: no kernel, no threads; see vm-fake.h. */
+Vm *vm_fake_new(void);
+void vm_free(Vm *vm);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Vm, vm_free)
+
+/* Whether /dev/kvm can be opened and used; @error (may be NULL) says why not. */
+bool vm_kvm_available(GError **error);
+
+/*
+ * Prints for "--check-host" what this host's KVM offers, what is missing and what that means.
+ * Returns true when a stock guest can run.
+ */
+bool vm_kvm_check_host(FILE *out);
+
+/* The most vCPUs that the hypervisor allows. */
+unsigned vm_max_vcpus(Vm *vm);
+
+/* Sets global system interrupt @gsi (the IOAPIC's pin for 0 to 23).  Any thread. */
+void vm_set_irq(Vm *vm, unsigned gsi, bool level);
+
+/* A line that drives @gsi; the Vm's own, there for 0 to 23. */
+IrqLine *vm_gsi_line(Vm *vm, unsigned gsi);
+
+/* The interrupt controllers and the PIT back to their state at power-on; vCPUs paused. */
+void vm_reset(Vm *vm);
+
+/* Delivers an NMI to every vCPU.  Any thread. */
+void vm_inject_nmi(Vm *vm);
