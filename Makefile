@@ -4,10 +4,10 @@
 # explicit lists (hw/devices.c and its kin).
 #
 #   make            build/berth            make check        every test
-#   make demo       the main job           make check-quick  unit, device and QMP tests, lint
-#   make bench      numbers beside QEMU    make fuzz         fuzz targets, FUZZ_SECONDS each
-#   make lint       structure of the code  make install      PREFIX= DESTDIR=
-#   make deps       what a bare Debian lacks
+#   make demo       the main job           make check-quick  unit, device and QMP tests,
+#   lint make bench      numbers beside QEMU    make fuzz         fuzz targets,
+#   FUZZ_SECONDS each make lint       structure of the code  make install      PREFIX=
+#   DESTDIR= make deps       what a bare Debian lacks
 #
 # Variants build beside each other: make VARIANT=asan, tsan, clang, fuzz.
 
@@ -44,7 +44,8 @@ endif
 # Everything but the simplest goals needs the packages; "make deps" brings them.
 NO_PACKAGES := deps clean help
 ifneq ($(filter-out $(NO_PACKAGES),$(or $(MAKECMDGOALS),all)),)
-ifneq ($(shell pkg-config --exists $(PACKAGES) 2>/dev/null && command -v $(CC) python3 >/dev/null && echo ok),ok)
+ifneq ($(shell pkg-config --exists $(PACKAGES) 2>/dev/null && \
+        command -v $(CC) python3 >/dev/null && echo ok),ok)
 $(shell tests/install-deps.sh >&2)
 endif
 endif
@@ -120,7 +121,8 @@ check-quick: all tests
 	$(Q)python3 -B tests/run.py --build $(BUILD) quick
 
 lint: all
-	$(Q)tests/lint/run.sh
+	$(Q)tests/lint/selftest/run-selftest.sh
+	$(Q)tests/lint/run.sh . $(BUILD)
 
 deps:
 	tests/install-deps.sh

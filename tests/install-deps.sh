@@ -21,4 +21,5 @@ echo "installing:$missing" >&2
 export DEBIAN_FRONTEND=noninteractive
 $sudo apt-get -q -y update >&2
 # shellcheck disable=SC2086
-$sudo env DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends $missing >&2
+$sudo env DEBIAN_FRONTEND=noninteractive \
+    apt-get -q -y install --no-install-recommends $missing >&2

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs test programs, reads their TAP, and closes with "N passed, N failed, N skipped"."""
+"""Runs test programs, reads their TAP, closes with "N passed, N failed, N skipped"."""
 
 import argparse
 import pathlib
@@ -70,7 +70,8 @@ def main():
                 run_program(tally, program)
     for line in tally.failed + [f"skipped: {s}" for s in tally.skipped]:
         print(line)
-    print(f"{tally.passed} passed, {len(tally.failed)} failed, {len(tally.skipped)} skipped")
+    print(f"{tally.passed} passed, {len(tally.failed)} failed, "
+          f"{len(tally.skipped)} skipped")
     return 1 if tally.failed else 0
 
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A bus: a named place that devices are plugged into.  The kinds differ by what embeds them
- * (PciBus in pci.h).  Main only.
+ * A bus: a named place that devices are plugged into.  The kinds differ by what embeds
+ * them (PciBus in pci.h).  Main only.
  */
 #pragma once
 

@@ -2,13 +2,13 @@
 /*
  * Character devices: where the bytes of a serial port, a console or a monitor go.
  *
- * A Chardev has at most one user (CharUser).  Input arrives on the main loop by user->read();
- * output may be written from any thread.
+ * A Chardev has at most one user (CharUser).  Input arrives on the main loop by
+ * user->read(); output may be written from any thread.
  *
- * Back-pressure: char_write() never blocks.  It takes what the far end or the chardev's bounded
- * buffer takes and returns how much; a user that has bytes left is called by writable() on the
- * main loop when there is room.  A chardev whose far end is not there (no client, slave of a pty
- * closed) swallows output: it returns the whole length.
+ * Back-pressure: char_write() never blocks.  It takes what the far end or the chardev's
+ * bounded buffer takes and returns how much; a user that has bytes left is called by
+ * writable() on the main loop when there is room.  A chardev whose far end is not there
+ * (no client, slave of a pty closed) swallows output: it returns the whole length.
  */
 #pragma once
 
@@ -19,7 +19,11 @@
 /* The most bytes that wait in a chardev for a slow reader. */
 #define CHAR_BUFFER_SIZE (64 * 1024)
 
-typedef enum CharEvent { CHAR_EVENT_OPENED, CHAR_EVENT_CLOSED, CHAR_EVENT_BREAK } CharEvent;
+typedef enum CharEvent {
+    CHAR_EVENT_OPENED,
+    CHAR_EVENT_CLOSED,
+    CHAR_EVENT_BREAK,
+} CharEvent;
 
 /* Callbacks on the main loop, with no lock of the chardev held; each may be NULL. */
 typedef struct CharUser {
@@ -37,12 +41,15 @@ void char_set_free(CharSet *set);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CharSet, char_set_free)
 
 /*
- * Opens a chardev from typed options.  A server with wait=on blocks until its client came.
- * The error names the option.
+ * Opens a chardev from typed options.  A server with wait=on blocks until its client
+ * came.  The error names the option.
  */
-Chardev *char_add(CharSet *set, const char *id, const ChardevBackend *backend, GError **error);
-/* From command-line text as in -serial and -monitor: "stdio", "pty", "file:P", "unix:P,server"... */
-Chardev *char_add_from_text(CharSet *set, const char *id, const char *text, GError **error);
+Chardev *char_add(CharSet *set, const char *id, const ChardevBackend *backend,
+                  GError **error);
+/* From command-line text as in -serial and -monitor: "stdio", "pty", "file:P",
+ * "unix:P,server"... */
+Chardev *char_add_from_text(CharSet *set, const char *id, const char *text,
+                            GError **error);
 bool char_remove(CharSet *set, const char *id, GError **error);
 Chardev *char_find(CharSet *set, const char *id);
 /* What query-chardev tells; the caller frees by the generated function. */
@@ -59,9 +66,9 @@ bool char_is_open(const Chardev *chr);
 const char *char_id(const Chardev *chr);
 
 /*
- * For users that serve many clients: when @chr is a listening socket, each connection becomes a
- * Chardev of its own that is given to @accept (and freed by char_close()).  False when @chr does
- * not listen.
+ * For users that serve many clients: when @chr is a listening socket, each connection
+ * becomes a Chardev of its own that is given to @accept (and freed by char_close()).
+ * False when @chr does not listen.
  */
 typedef void CharAcceptFn(void *opaque, Chardev *client);
 bool char_listen(Chardev *chr, CharAcceptFn *accept, void *opaque);

@@ -5,13 +5,13 @@
  *     NEW --realize--> REALIZED --unplug--> LEAVING --unrealize--> GONE
  *      \--(failed: device_free, the machine equal to before)
  *
- * A kind of device is a const DeviceClass at the end of its file and one line in hw/devices.c,
- * which is indexed by the schema's enum DeviceDriver.  realize() receives the whole typed
- * arguments; its own properties are the branch of the union.
+ * A kind of device is a const DeviceClass at the end of its file and one line in
+ * hw/devices.c, which is indexed by the schema's enum DeviceDriver.  realize() receives
+ * the whole typed arguments; its own properties are the branch of the union.
  *
  * Threads: tree functions, realize, unrealize and reset run on main (reset with the vCPUs
- * paused).  Registers are accessed on vCPU threads under dev->lock, which the device gives to its
- * regions; a callback from main into the device takes the lock itself.
+ * paused).  Registers are accessed on vCPU threads under dev->lock, which the device
+ * gives to its regions; a callback from main into the device takes the lock itself.
  */
 #pragma once
 
@@ -44,13 +44,14 @@ struct Device {
     DeviceTree *tree;
     Board *board;
     char *id;                   /* the operator's, NULL for none */
-    char *path;                 /* "/machine/peripheral/ID", ".../peripheral-anon/device[N]" */
+    /* "/machine/peripheral/ID", "/machine/peripheral-anon/device[N]" */
+    char *path;
     DeviceState state;
     bool hotplugged;
     Bus *bus;
     ListNode bus_node;
     ListNode tree_node;         /* in DeviceTree.devices, order of realization */
-    DeviceAddArgs *args;        /* owned: what it was made from, with defaults filled in */
+    DeviceAddArgs *args;        /* owned: what it was made from, defaults filled in */
     GMutex lock;
     LogLimit guest_errors;
 };
@@ -61,8 +62,8 @@ typedef enum BoardResetReason {
 } BoardResetReason;
 
 /*
- * What the machine offers to its devices.  The functions may be called on any thread, under the
- * device's lock: they post to main and return.
+ * What the machine offers to its devices.  The functions may be called on any thread,
+ * under the device's lock: they post to main and return.
  */
 typedef struct BoardOps {
     void (*request_reset)(void *opaque, BoardResetReason reason);
@@ -101,12 +102,13 @@ void device_tree_init(DeviceTree *tree, Board *board);
 void device_tree_done(DeviceTree *tree);
 
 /*
- * Makes and realizes what @args describe.  Returns the device, owned by the tree, or NULL with
- * @error that names the parameter, the tree unchanged.
+ * Makes and realizes what @args describe.  Returns the device, owned by the tree, or NULL
+ * with @error that names the parameter, the tree unchanged.
  */
 Device *device_add(DeviceTree *tree, const DeviceAddArgs *args, GError **error);
 
-/* For a device that the board itself makes, outside /machine/peripheral; @name is its path's end. */
+/* For a device that the board itself makes, outside /machine/peripheral; @name is its
+ * path's end. */
 Device *device_add_onboard(DeviceTree *tree, const DeviceClass *class, const char *name,
                            const DeviceAddArgs *args, GError **error);
 

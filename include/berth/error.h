@@ -2,14 +2,15 @@
 /*
  * How a failure is told.
  *
- * A function that can fail for a reason that somebody will read takes GError **error last and
- * returns a bool, a pointer or a descriptor; false, NULL or -1 exactly when @error was set:
+ * A function that can fail for a reason that somebody will read takes GError **error last
+ * and returns a bool, a pointer or a descriptor; false, NULL or -1 exactly when @error
+ * was set:
  *
  *     if (!thing_open(thing, path, error))
  *         return false;
  *
- * The message is lower case, without a full stop, names what is wrong in single quotes, and
- * says what was expected:
+ * The message is lower case, without a full stop, names what is wrong in single quotes,
+ * and says what was expected:
  *
  *     error_set(error, "parameter '%s' expects a size up to %u", name, max);
  *     error_set_errno(error, errno, "cannot open '%s'", path);

@@ -48,8 +48,9 @@ static inline void irq_pulse(IrqLine *line)
 }
 
 /*
- * A message-signalled interrupt: an eventfd that the kernel turns into the message (irqfd).
- * Routes are the Vm's; the table is given to the kernel once a change, under irq_route's lock.
+ * A message-signalled interrupt: an eventfd that the kernel turns into the message
+ * (irqfd).  Routes are the Vm's; the table is given to the kernel once a change, under
+ * irq_route's lock.
  */
 typedef struct MsiRoute {
     Vm *vm;
@@ -61,7 +62,8 @@ typedef struct MsiRoute {
 
 /* Main, or the vCPU that programs the vector. */
 
-/* A route with no message yet.  False with @error when the host has no route or fd left. */
+/* A route with no message yet.  False with @error when the host has no route
+ * or fd left. */
 bool msi_route_init(MsiRoute *route, Vm *vm, GError **error);
 void msi_route_done(MsiRoute *route);
 /* Points the route at a message; cheap when nothing changed.  0 or a negative errno. */

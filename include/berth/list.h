@@ -47,7 +47,8 @@ static inline void list_prepend(ListNode *head, ListNode *node)
     list_insert_before(head->next, node);
 }
 
-/* Takes @node off its list and leaves it initialised; no effect on one that is on none. */
+/* Takes @node off its list and leaves it initialised; no effect on one that is
+ * on none. */
 static inline void list_remove(ListNode *node)
 {
     node->prev->next = node->next;
@@ -62,6 +63,6 @@ static inline ListNode *list_first(const ListNode *head)
 }
 
 /* Walks @head; the body may remove @node, and nothing else. */
-#define LIST_FOREACH(node, head)                                                             \
-    for (ListNode *node = (head)->next, *node##_next = node->next; node != (head);           \
+#define LIST_FOREACH(node, head)                                                         \
+    for (ListNode *node = (head)->next, *node##_next = node->next; node != (head);       \
          node = node##_next, node##_next = node->next)

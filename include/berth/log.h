@@ -2,18 +2,25 @@
 /*
  * What an operator reads on stderr.  Any thread.
  *
- * error: the VM or a request failed for a host reason.  warn: it works, but someone should look.
- * info: once an act.  debug: off unless asked for.  A line is written with one write(2).
+ * error: the VM or a request failed for a host reason.  warn: it works, but someone
+ * should look.  info: once an act.  debug: off unless asked for.  A line is written with
+ * one write(2).
  */
 #pragma once
 
 #include "berth/base.h"
 
-typedef enum LogLevel { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG } LogLevel;
+typedef enum LogLevel {
+    LOG_LEVEL_ERROR,
+    LOG_LEVEL_WARN,
+    LOG_LEVEL_INFO,
+    LOG_LEVEL_DEBUG,
+} LogLevel;
 
 /* Lines above @level are dropped; the start value is LOG_LEVEL_WARN. */
 void log_set_level(LogLevel level);
-/* "-msg timestamp=on": each line begins with UTC time as QEMU prints it and the program's name. */
+/* "-msg timestamp=on": each line begins with UTC time as QEMU prints it and the program's
+ * name. */
 void log_set_timestamps(bool on);
 /* Sends the lines to @fd (kept open by the caller) in place of stderr. */
 void log_set_fd(int fd);
@@ -24,13 +31,14 @@ void log_info(const char *format, ...) G_GNUC_PRINTF(1, 2);
 void log_debug(const char *format, ...) G_GNUC_PRINTF(1, 2);
 
 /*
- * A budget of lines for what a guest or a client can cause: at most 10 lines in 10 seconds,
- * then one that says how many were left out.  Zero-initialised; any thread.
+ * A budget of lines for what a guest or a client can cause: at most 10 lines in 10
+ * seconds, then one that says how many were left out.  Zero-initialised; any thread.
  */
 typedef struct LogLimit {
     int64_t window_start_ns;
     uint32_t count;
 } LogLimit;
 
-/* True when a line may be written now; *@ret_dropped (may be NULL) tells of earlier silence. */
+/* True when a line may be written now; *@ret_dropped (may be NULL) tells of earlier
+ * silence. */
 bool log_limit_pass(LogLimit *limit, uint32_t *ret_dropped);

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The event loop of the main thread and of each iothread: descriptors, timers, messages from
- * other threads, and a hook before it sleeps.
+ * The event loop of the main thread and of each iothread: descriptors, timers, messages
+ * from other threads, and a hook before it sleeps.
  *
- * One turn: fire due timers, run posted messages, epoll_wait (without a timeout unless a timer
- * is set), dispatch ready descriptors, then the before-sleep hooks in order of registration.
- * An idle loop sleeps in epoll_wait without any timeout: no wake-up.
+ * One turn: fire due timers, run posted messages, epoll_wait (without a timeout unless a
+ * timer is set), dispatch ready descriptors, then the before-sleep hooks in order of
+ * registration.  An idle loop sleeps in epoll_wait without any timeout: no wake-up.
  *
- * Every object here is embedded in its owner and belongs to one loop.  A function of a source
- * that was removed is never called afterwards, even if it was ready in the same turn; the
- * owner may free it at once.
+ * Every object here is embedded in its owner and belongs to one loop.  A function of a
+ * source that was removed is never called afterwards, even if it was ready in the same
+ * turn; the owner may free it at once.
  */
 #pragma once
 
@@ -24,7 +24,7 @@ typedef void LoopFn(void *opaque);
 typedef struct LoopFd {
     Loop *loop;                 /* NULL when not added */
     int fd;                     /* lent: the owner closes it after loop_fd_remove() */
-    uint32_t events;            /* EPOLLIN, EPOLLOUT, ...; 0 keeps it registered but silent */
+    uint32_t events;            /* EPOLLIN, EPOLLOUT, ...; 0: registered but silent */
     LoopFdFn *fn;
     void *opaque;
 } LoopFd;
@@ -45,22 +45,23 @@ typedef struct LoopHook {
 
 /* Any thread. */
 
-/* A loop whose thread has @role; NULL with @error when the host has no descriptors left. */
+/* A loop whose thread has @role; NULL with @error when the host has no
+ * descriptors left. */
 Loop *loop_new(const char *name, ThreadRole role, GError **error);
 /* Frees @loop, which must not run and must have nothing added.  Accepts NULL. */
 void loop_free(Loop *loop);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Loop, loop_free)
 
 /*
- * Queues @message, whose @fn will be called on the loop's thread.  Lock-free.  Returns false
- * when it was pending already (it will run once).
+ * Queues @message, whose @fn will be called on the loop's thread.  Lock-free.  Returns
+ * false when it was pending already (it will run once).
  */
 bool loop_post(Loop *loop, LoopMessage *message);
 
 /*
- * Runs @fn(@opaque) on the loop's thread and returns when it has ended.  Called on that thread
- * it is a plain call.  Asserts that thread_role() is above the loop's role and that no lock is
- * held.
+ * Runs @fn(@opaque) on the loop's thread and returns when it has ended.  Called on that
+ * thread it is a plain call.  Asserts that thread_role() is above the loop's role and
+ * that no lock is held.
  */
 void loop_call_sync(Loop *loop, LoopFn *fn, void *opaque);
 
@@ -79,7 +80,8 @@ void loop_run(Loop *loop);
 void loop_turn(Loop *loop, bool may_wait);
 
 void loop_fd_init(LoopFd *source, int fd, LoopFdFn *fn, void *opaque);
-/* Adds @source; false with @error for a descriptor that cannot be polled (a regular file). */
+/* Adds @source; false with @error for a descriptor that cannot be polled (a regular
+ * file). */
 bool loop_fd_add(Loop *loop, LoopFd *source, uint32_t events, GError **error);
 void loop_fd_set_events(LoopFd *source, uint32_t events);
 /* No effect on a source that is not added. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The objects of "-object" and object-add: things that devices name (a memory backend, an
- * iothread, an entropy source).  A kind is a const ObjectClass in its file and one line in
- * hw/objects.c, indexed by the schema's enum ObjectType.  Main only.
+ * iothread, an entropy source).  A kind is a const ObjectClass in its file and one line
+ * in hw/objects.c, indexed by the schema's enum ObjectType.  Main only.
  */
 #pragma once
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Host memory that backs guest RAM or ROM.  Guest pages are not touched before the guest does.
+ * Host memory that backs guest RAM or ROM.  Guest pages are not touched before the guest
+ * does.
  */
 #pragma once
 
@@ -39,7 +40,8 @@ typedef struct RamRange {
 
 /* Main only. */
 
-/* @size is rounded up to pages; the error tells what was wanted and what was available. */
+/* @size is rounded up to pages; the error tells what was wanted and what was
+ * available. */
 RamBlock *ram_block_new(const char *name, uint64_t size, const RamOptions *options,
                         GError **error);
 RamBlock *ram_block_ref(RamBlock *block);

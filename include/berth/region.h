@@ -2,14 +2,15 @@
 /*
  * Which guest addresses are answered by what.
  *
- * A Region is a range that is a container, RAM, ROM or a device's registers; regions nest, the
- * one of higher priority wins an overlap (of equal priority the later added).  An AddressSpace
- * flattens the tree under its root into one sorted array, publishes it, and keeps the
- * hypervisor's memory slots and ioeventfds in step (region -> flat view -> vm).
+ * A Region is a range that is a container, RAM, ROM or a device's registers; regions
+ * nest, the one of higher priority wins an overlap (of equal priority the later added).
+ * An AddressSpace flattens the tree under its root into one sorted array, publishes it,
+ * and keeps the hypervisor's memory slots and ioeventfds in step (region -> flat view ->
+ * vm).
  *
- * Changes: main thread, or a vCPU thread for a BAR write; both under the address space's lock,
- * which the functions take.  Accesses: any thread, no lock; a replaced view is freed when every
- * thread has passed a quiescent point (qsbr.h).
+ * Changes: main thread, or a vCPU thread for a BAR write; both under the address space's
+ * lock, which the functions take.  Accesses: any thread, no lock; a replaced view is
+ * freed when every thread has passed a quiescent point (qsbr.h).
  */
 #pragma once
 
@@ -19,11 +20,12 @@
 #include <sys/uio.h>
 
 /*
- * A device's registers.  Accesses of 1, 2, 4 or 8 bytes at any alignment reach the functions
- * cut to [@min_size, @max_size], aligned to their size when @max_size applies: a wider access is
- * split, a narrower one is done by a wider read (for writes: passed as is when @min_size is 1).
- * Zero for both means 1 and 8.  A NULL function reads as all ones, ignores writes.
- * @offset is always within the region.  Called on the accessing thread, under @lock when set.
+ * A device's registers.  Accesses of 1, 2, 4 or 8 bytes at any alignment reach the
+ * functions cut to [@min_size, @max_size], aligned to their size when @max_size applies:
+ * a wider access is split, a narrower one is done by a wider read (for writes: passed as
+ * is when @min_size is 1).  Zero for both means 1 and 8.  A NULL function reads as all
+ * ones, ignores writes.  @offset is always within the region.  Called on the accessing
+ * thread, under @lock when set.
  */
 typedef struct RegionOps {
     uint64_t (*read)(void *opaque, uint64_t offset, unsigned size);
@@ -70,8 +72,9 @@ typedef struct RegionDoorbell {
     int fd;
 } RegionDoorbell;
 
-/* Initialised regions are enabled and have no parent; nothing is allocated that region_done()
- * does not free.  A region that is still added is removed by region_done(). */
+/* Initialised regions are enabled and have no parent; nothing is allocated that
+ * region_done() does not free.  A region that is still added is removed by
+ * region_done(). */
 void region_init_container(Region *region, const char *name, uint64_t size);
 void region_init_io(Region *region, const char *name, uint64_t size, const RegionOps *ops,
                     void *opaque, GMutex *lock);
@@ -99,24 +102,26 @@ void region_remove_doorbell(Region *region, const RegionDoorbell *doorbell);
 
 /* Main only. */
 
-/* @is_io: the x86 port space of 64 KiB, else guest physical memory.  @vm may be NULL in tests. */
+/* @is_io: the x86 port space of 64 KiB, else guest physical memory.  @vm may be NULL in
+ * tests. */
 AddressSpace *address_space_new(const char *name, Region *root, Vm *vm, bool is_io);
 void address_space_free(AddressSpace *as);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AddressSpace, address_space_free)
 /* The view as text, one line a range, in the shape of "info mtree -f". */
 char *address_space_describe(AddressSpace *as);
-/* The RAM of the view, for those that map it elsewhere; the array is the caller's (g_free). */
+/* The RAM of the view, for those that map it elsewhere; the array is the caller's
+ * (g_free). */
 RamRange *address_space_ram(AddressSpace *as, size_t *ret_count);
 
 /* Any thread, between qsbr quiescent points. */
 
-/* An access of any length; bytes that nobody answers read as 0xff and are dropped on write.
- * Returns false when any byte was unassigned. */
+/* An access of any length; bytes that nobody answers read as 0xff and are dropped on
+ * write.  Returns false when any byte was unassigned. */
 bool address_space_read(AddressSpace *as, uint64_t addr, void *data, size_t size);
 bool address_space_write(AddressSpace *as, uint64_t addr, const void *data, size_t size);
 
 /*
- * The host memory of [@gpa, @gpa + @size) when all of it is one range of RAM (writable when
- * @for_write), else NULL.  Valid while the RAM is plugged.
+ * The host memory of [@gpa, @gpa + @size) when all of it is one range of RAM (writable
+ * when @for_write), else NULL.  Valid while the RAM is plugged.
  */
 void *address_space_map(AddressSpace *as, uint64_t gpa, uint64_t size, bool for_write);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The roles of threads, and the one rule of waiting: a thread may wait only for a role below
- * its own.  main -> vCPU -> iothread -> worker.  Each wait in berth asserts it.
+ * The roles of threads, and the one rule of waiting: a thread may wait only for a role
+ * below its own.  main -> vCPU -> iothread -> worker.  Each wait in berth asserts it.
  *
- * Lock order: device -> address space -> irq route -> leaf.  A thread that takes a lock of
- * berth's own does it through lock_take(), so that the count of held locks is known, and a
- * wait with one held is an assertion.
+ * Lock order: device -> address space -> irq route -> leaf.  A thread that takes a lock
+ * of berth's own does it through lock_take(), so that the count of held locks is known,
+ * and a wait with one held is an assertion.
  */
 #pragma once
 
@@ -31,8 +31,8 @@ void thread_set_role(ThreadRole role);
 
 /*
  * Starts a thread of @role that is named @name (cut to 15 bytes for the kernel) with all
- * signals but the synchronous ones blocked and a small stack (256 KiB).  False with @error
- * when the host refuses.  The owner joins it with pthread_join() on @ret_thread.
+ * signals but the synchronous ones blocked and a small stack (256 KiB).  False with
+ * @error when the host refuses.  The owner joins it with pthread_join() on @ret_thread.
  */
 bool thread_start(pthread_t *ret_thread, ThreadRole role, const char *name,
                   void *(*fn)(void *opaque), void *opaque, GError **error);

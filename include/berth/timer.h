@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One-shot timers of a loop, embedded in their owner.  Setting one allocates nothing once the
- * loop's heap has grown.  All functions: the loop's thread, or any thread before it runs.
+ * One-shot timers of a loop, embedded in their owner.  Setting one allocates nothing once
+ * the loop's heap has grown.  All functions: the loop's thread, or any thread before it
+ * runs.
  */
 #pragma once
 

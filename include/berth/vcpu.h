@@ -4,9 +4,10 @@
  *
  *     new -> paused <-> running -> (exit) -> joined
  *
- * The thread runs KVM_RUN, dispatches exits through a table to the address spaces, and tells the
- * owner of the rest through VcpuEvents.  Pausing kicks the thread (signal and immediate_exit)
- * and waits for it; it never waits for another thread of the VM but an iothread.
+ * The thread runs KVM_RUN, dispatches exits through a table to the address spaces, and
+ * tells the owner of the rest through VcpuEvents.  Pausing kicks the thread (signal and
+ * immediate_exit) and waits for it; it never waits for another thread of the VM but an
+ * iothread.
  */
 #pragma once
 
@@ -33,7 +34,8 @@ typedef enum VcpuStopReason {
     VCPU_STOP_SYSTEM_EVENT,     /* KVM_EXIT_SYSTEM_EVENT and like requests: a reset */
 } VcpuStopReason;
 
-/* Called on the vCPU's thread; must not wait.  The vCPU parks itself afterwards until resumed. */
+/* Called on the vCPU's thread; must not wait.  The vCPU parks itself afterwards until
+ * resumed. */
 typedef struct VcpuEvents {
     void (*stopped)(void *opaque, Vcpu *vcpu, VcpuStopReason reason, const char *detail);
     void *opaque;
@@ -69,16 +71,18 @@ CpuPlace cpu_topology_place(const CpuTopology *topology, unsigned index);
 /* Main only. */
 
 /*
- * Parses "-cpu" text: "host", "max", then ",+feat", ",-feat", ",feat=on|off".  False names of
- * models and features are errors that name them.  The model is built from what @vm supports.
+ * Parses "-cpu" text: "host", "max", then ",+feat", ",-feat", ",feat=on|off".  False
+ * names of models and features are errors that name them.  The model is built from what
+ * @vm supports.
  */
-CpuModel *cpu_model_new(Vm *vm, const char *text, const CpuTopology *topology, GError **error);
+CpuModel *cpu_model_new(Vm *vm, const char *text, const CpuTopology *topology,
+                        GError **error);
 void cpu_model_free(CpuModel *model);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CpuModel, cpu_model_free)
 
 /*
- * Makes vCPU @index with its thread, paused.  @memory and @io are lent.  The thread is named
- * "CPU N/KVM".
+ * Makes vCPU @index with its thread, paused.  @memory and @io are lent.  The thread is
+ * named "CPU N/KVM".
  */
 Vcpu *vcpu_new(Vm *vm, unsigned index, const CpuModel *model, AddressSpace *memory,
                AddressSpace *io, const VcpuEvents *events, GError **error);
@@ -92,7 +96,8 @@ int vcpu_thread_id(const Vcpu *vcpu);
 /* True when the vCPU is in HLT as KVM reports it; asks the vCPU's thread. */
 bool vcpu_is_halted(Vcpu *vcpu);
 
-/* All registers as at power-on; vCPU 0 as @boot says, the others wait for INIT-SIPI. Paused. */
+/* All registers as at power-on; vCPU 0 as @boot says, the others wait for INIT-SIPI.
+ * Paused. */
 bool vcpu_reset(Vcpu *vcpu, const VcpuBoot *boot, GError **error);
 
 /* Lets the thread run the guest. */

@@ -31,8 +31,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Vm, vm_free)
 bool vm_kvm_available(GError **error);
 
 /*
- * Prints for "--check-host" what this host's KVM offers, what is missing and what that means.
- * Returns true when a stock guest can run.
+ * Prints for "--check-host" what this host's KVM offers, what is missing and what that
+ * means.  Returns true when a stock guest can run.
  */
 bool vm_kvm_check_host(FILE *out);
 

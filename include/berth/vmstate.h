@@ -7,11 +7,14 @@
  *         VMSTATE_U8_ARRAY(Rtc, cmos, 128),
  *         VMSTATE_END
  *     };
- *     const VMStateDesc rtc_vmstate = { .name = "rtc", .version = 1, .fields = rtc_fields,
- *                                       .post_load = rtc_post_load };
+ *     const VMStateDesc rtc_vmstate = {
+ *         .name = "rtc", .version = 1, .fields = rtc_fields,
+ *         .post_load = rtc_post_load,
+ *     };
  *
- * The stream is big-endian.  What is loaded is hostile: post_load() checks every value that is
- * used as an index, a length or an address, and refuses with an error that names the field.
+ * The stream is big-endian.  What is loaded is hostile: post_load() checks every value
+ * that is used as an index, a length or an address, and refuses with an error that names
+ * the field.
  */
 #pragma once
 
@@ -48,11 +51,11 @@ struct VMStateDesc {
     bool (*post_load)(void *opaque, GError **error);
 };
 
-#define VMSTATE_FIELD_(_type, _field, _kind, _count, _ctype)                                 \
-    { .name = #_field, .kind = (_kind), .offset = offsetof(_type, _field),                   \
-      .size = sizeof(_ctype) +                                                               \
-              0 * sizeof(char[sizeof(((_type *)0)->_field) == sizeof(_ctype) * (_count)      \
-                              ? 1 : -1]),                                                    \
+#define VMSTATE_FIELD_(_type, _field, _kind, _count, _ctype)                             \
+    { .name = #_field, .kind = (_kind), .offset = offsetof(_type, _field),               \
+      .size = sizeof(_ctype) +                                                           \
+              0 * sizeof(char[sizeof(((_type *)0)->_field) == sizeof(_ctype) * (_count)  \
+                              ? 1 : -1]),                                                \
       .count = (_count) }
 
 #define VMSTATE_U8(t, f) VMSTATE_FIELD_(t, f, VMSTATE_KIND_U8, 1, uint8_t)
@@ -65,11 +68,11 @@ struct VMStateDesc {
 #define VMSTATE_U32_ARRAY(t, f, n) VMSTATE_FIELD_(t, f, VMSTATE_KIND_U32, n, uint32_t)
 #define VMSTATE_U64_ARRAY(t, f, n) VMSTATE_FIELD_(t, f, VMSTATE_KIND_U64, n, uint64_t)
 #define VMSTATE_BYTES(t, f, n) VMSTATE_FIELD_(t, f, VMSTATE_KIND_BYTES, n, uint8_t)
-#define VMSTATE_STRUCT(t, f, d)                                                              \
-    { .name = #f, .kind = VMSTATE_KIND_STRUCT, .offset = offsetof(t, f),                     \
+#define VMSTATE_STRUCT(t, f, d)                                                          \
+    { .name = #f, .kind = VMSTATE_KIND_STRUCT, .offset = offsetof(t, f),                 \
       .size = sizeof(((t *)0)->f), .count = 1, .desc = &(d) }
-#define VMSTATE_STRUCT_ARRAY(t, f, n, d)                                                     \
-    { .name = #f, .kind = VMSTATE_KIND_STRUCT, .offset = offsetof(t, f),                     \
+#define VMSTATE_STRUCT_ARRAY(t, f, n, d)                                                 \
+    { .name = #f, .kind = VMSTATE_KIND_STRUCT, .offset = offsetof(t, f),                 \
       .size = sizeof(((t *)0)->f[0]), .count = (n), .desc = &(d) }
 #define VMSTATE_END { .kind = VMSTATE_KIND_END }
 
@@ -79,8 +82,8 @@ struct VMStateDesc {
 void vmstate_save(GByteArray *out, const VMStateDesc *desc, void *opaque);
 
 /*
- * Reads a state written by vmstate_save() from *@data (of *@size bytes) and moves both past it.
- * On false nothing of @opaque may be relied on; @error names table and field.
+ * Reads a state written by vmstate_save() from *@data (of *@size bytes) and moves both
+ * past it.  On false nothing of @opaque may be relied on; @error names table and field.
  */
-bool vmstate_load(const uint8_t **data, size_t *size, const VMStateDesc *desc, void *opaque,
-                  GError **error);
+bool vmstate_load(const uint8_t **data, size_t *size, const VMStateDesc *desc,
+                  void *opaque, GError **error);

@@ -53,7 +53,8 @@ void error_set_errno(GError **error, int errnum, const char *format, ...)
     va_start(args, format);
     text = g_strdup_vprintf(format, args);
     va_end(args);
-    *error = g_error_new(BERTH_ERROR, BERTH_ERROR_GENERIC, "%s: %s", text, g_strerror(errnum));
+    *error = g_error_new(BERTH_ERROR, BERTH_ERROR_GENERIC, "%s: %s", text,
+                         g_strerror(errnum));
 }
 
 const char *error_class_name(const GError *error)

@@ -33,7 +33,8 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/error/errno-is-appended", test_errno_is_appended);
-    g_test_add_func("/error/class-names-are-qmp-spelling", test_class_names_are_qmp_spelling);
+    g_test_add_func("/error/class-names-are-qmp-spelling",
+                    test_class_names_are_qmp_spelling);
     g_test_add_func("/error/null-error-is-accepted", test_null_error_is_accepted);
     return g_test_run();
 }

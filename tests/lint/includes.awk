@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Who may include whom.  The tables are the rule; docs/architecture.md draws the same as a
+# picture.  Includes go down in rank, never up, and never sideways in rank 2:
+#
+#   rank 6   src/main.c  src/machine           puts the parts together
+#   rank 5   *-qmp.c                           handlers, beside their subjects
+#   rank 4   hw/*/<device>.c  src/migrate
+#   rank 3   hw/core  hw/pci  hw/virtio
+#   rank 2   src/vm | block | net | src/char | qmp
+#   rank 1   src/loop
+#   rank 0   src/base, generated types
+#
+# Run with every C file of the tree as an argument, from the top of the tree.
+
+BEGIN {
+    # The contracts in include/berth (and what the generator writes), by subject.
+    group("base", "base error iov json keyval list log qapi qsbr thread trace vmstate")
+    group("types", "qapi-types")
+    group("loop", "aio iothread loop mailbox timer worker")
+    group("vm", "cpuid irq ram region vcpu vm vm-fake")
+    group("device", "bus device msix object pci virtio virtio-pci virtqueue")
+    group("block", "block")
+    group("block-driver", "block-driver")
+    group("net", "net")
+    group("net-driver", "net-driver")
+    group("char", "char")
+    group("qmp", "qmp qmp-commands qapi-events qapi-tables")
+    group("migrate", "migrate")
+    group("machine", "acpi boot cmdline machine runstate smp")
+    group("board", "x86-layout")
+    # Contracts of single devices, for the board and for the device itself.
+    group("part", "")
+
+    # What a folder or file may include: groups and single headers.  The first row that
+    # matches counts.  "/" ends a folder.
+    low = "base types loop"
+    hw = low " vm device board"
+    may("-qmp\\.c$", hw " block net char qmp machine migrate")
+    may("^src/main\\.c$", "*")
+    may("^src/machine/", "*")
+    may("^src/base/", "base types")
+    may("^src/loop/", "base types loop")
+    may("^src/vm/", low " vm board")
+    may("^src/char/", low " char char.h")
+    may("^src/migrate/", low " vm.h region.h ram.h device.h migrate")
+    may("^block/", low " block block-driver")
+    may("^net/", low " net net-driver ram.h")
+    may("^qmp/monitor", low " qmp char")
+    may("^qmp/", low " qmp")
+    may("^hw/[^/]*\\.c$", "*")
+    may("^hw/(core|pci)/", hw)
+    may("^hw/", hw " block net char part")
+    may("^tests/", "*")
+
+    # A contract may include what those below it in rank may.
+    header("base", "base types")
+    header("types", "base")
+    header("loop", "base types loop")
+    header("vm", low " vm")
+    header("device", hw)
+    header("block", low " block")
+    header("block-driver", low " block block-driver")
+    header("net", low " net ram.h")
+    header("net-driver", low " net net-driver ram.h")
+    header("char", low " char")
+    header("qmp", low " qmp char")
+    header("migrate", low " migrate")
+    header("machine", hw " machine char qmp")
+    header("board", "base")
+    header("part", hw " char part")
+
+    # Headers of the system and of libraries that only some files may see.
+    only("linux/kvm\\.h", "^src/vm/(vm-kvm[a-z-]*|vcpu[a-z-]*|irq-route|cpuid)\\.[ch]$")
+    only("libaio\\.h", "^src/loop/aio\\.c$|^block/file\\.c$")
+    only("netlink/.*", "^net/")
+    only("linux/(vhost|if_tun)\\.h", "^net/")
+    only("json-c/.*|json\\.h", "^src/base/json\\.c$")
+    only("seccomp\\.h", "^src/machine/sandbox\\.c$")
+    only("zlib\\.h|zstd\\.h", "^block/")
+    only("gio/.*|glib-object\\.h|gmodule\\.h", "^$")
+
+    for (i = 1; i < ARGC; i++)
+        exists[ARGV[i]] = 1
+}
+
+function group(name, headers,    list, n, i)
+{
+    n = split(headers, list, " ")
+    for (i = 1; i <= n; i++)
+        group_of[list[i] ".h"] = name
+}
+
+function may(pattern, what)
+{
+    folders[++n_folders] = pattern
+    allowed[n_folders] = " " what " "
+}
+
+function header(name, what)
+{
+    header_allowed[name] = " " what " "
+}
+
+function only(pattern, where)
+{
+    restricted[++n_restricted] = "^(" pattern ")$"
+    restricted_to[n_restricted] = where
+}
+
+function complain(text)
+{
+    printf "%s:%d: %s\n", FILENAME, FNR, text
+    failed = 1
+}
+
+function folder(path)
+{
+    sub("[^/]*$", "", path)
+    return path
+}
+
+# "hw/x86/fw-cfg-dma.c" -> "fw-cfg-dma"
+function stem(path)
+{
+    sub(".*/", "", path)
+    sub("\\.[ch]$", "", path)
+    return path
+}
+
+function what_is_allowed(path,    i)
+{
+    if (path ~ "^include/berth/")
+        return header_allowed[group_of[stem(path) ".h"]]
+    for (i = 1; i <= n_folders; i++)
+        if (path ~ folders[i])
+            return allowed[i]
+    return ""
+}
+
+function check_contract(name,    g)
+{
+    if (!(name in group_of)) {
+        complain("\"berth/" name "\" has no group: add it to a group of " \
+                 "tests/lint/includes.awk, which decides who may include it")
+        return
+    }
+    if (can == " * ")
+        return
+    g = group_of[name]
+    if (index(can, " " g " ") == 0 && index(can, " " name " ") == 0)
+        complain("may not include \"" name "\" (group " g "): pass plain data from the " \
+                 "caller above, or use a contract of:" can)
+    else if (g == "part" && FILENAME !~ "^include/" &&
+             index(stem(FILENAME), stem(name)) != 1)
+        complain("may not include \"" name "\": it is another device's; let the board " \
+                 "(src/machine) connect the two")
+}
+
+function check_private(name)
+{
+    if (name in group_of) {
+        check_contract(name)
+        return
+    }
+    if (!((folder(FILENAME) name) in exists) && !(("tests/kit/" name) in exists))
+        complain("\"" name "\" is not in this folder: a private header stays beside " \
+                 "its .c; what others need goes to include/berth")
+    else if (FILENAME ~ "^include/")
+        complain("a contract may not include the private header \"" name "\"")
+}
+
+function check_system(name,    i)
+{
+    for (i = 1; i <= n_restricted; i++)
+        if (name ~ restricted[i] && FILENAME !~ restricted_to[i] && FILENAME !~ "^tests/")
+            complain("<" name "> is only for " (restricted_to[i] == "^$" ? "nobody" : \
+                     restricted_to[i]) ": use berth's contract for it")
+}
+
+FNR == 1 {
+    can = what_is_allowed(FILENAME)
+    if (can == "")
+        complain("no folder or group of tests/lint/includes.awk has this file: " \
+                 "add a row there")
+}
+
+/^[ \t]*#[ \t]*include/ && can != "" {
+    name = $0
+    if (match(name, /<[^>]*>/)) {
+        check_system(substr(name, RSTART + 1, RLENGTH - 2))
+    } else if (match(name, /"[^"]*"/)) {
+        name = substr(name, RSTART + 1, RLENGTH - 2)
+        if (sub("^berth/", "", name))
+            check_contract(name)
+        else if (name ~ "/")
+            complain("\"" name "\" names another folder: include \"berth/...\" or a " \
+                     "header beside this file")
+        else
+            check_private(name)
+    }
+}
+
+END { exit failed }
