@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Where things are in the guest physical memory, the ports and the interrupts of the q35
- * machine.  Constants only: the board, the loaders of kernels and the ACPI tables share them.
+ * machine. Constants only: the board, the loaders of kernels and the ACPI tables share
+ * them.
  *
- *     0               RAM (640 KiB; the last KiB is reserved as an extended BIOS data area)
+ *     0               RAM (640 KiB; its last KiB is the extended BIOS data area)
  *     0xa0000         hole of the VGA
  *     0xc0000         RAM, reserved in e820; RSDP and ACPI tables from 0xe0000
  *     0x100000        RAM, up to 2 GiB
@@ -22,7 +23,7 @@
 #define X86_BIOS_AREA_BASE 0xe0000u     /* where operating systems look for the RSDP */
 #define X86_BIOS_AREA_SIZE 0x20000u
 #define X86_EXT_RAM_BASE 0x100000u
-/* A multiple of 1 GiB, so that RAM above 4 GiB starts at such an offset of its file too. */
+/* A multiple of 1 GiB, so that RAM above 4 GiB starts at one in its file too. */
 #define X86_LOW_RAM_MAX 0x80000000ull
 #define X86_ECAM_BASE 0xb0000000ull
 #define X86_ECAM_SIZE 0x10000000ull
@@ -34,7 +35,7 @@
 #define X86_RCBA_SIZE 0x4000u
 #define X86_LAPIC_BASE 0xfee00000u
 #define X86_LAPIC_SIZE 0x100000u
-#define X86_KVM_IDENTITY_MAP 0xfffbc000u /* one page, followed by KVM's three of the TSS */
+#define X86_KVM_IDENTITY_MAP 0xfffbc000u /* one page, then three of the TSS */
 #define X86_KVM_TSS 0xfffbd000u
 #define X86_HIGH_RAM_BASE 0x100000000ull
 #define X86_PCI64_ALIGN 0x40000000ull
@@ -57,7 +58,7 @@
 #define X86_PORT_DEBUG_EXIT 0x501u
 #define X86_PORT_FW_CFG 0x510u
 #define X86_PORT_FW_CFG_SIZE 12u
-#define X86_PM_BASE 0x600u              /* PMBASE of the LPC bridge as the board sets it */
+#define X86_PM_BASE 0x600u              /* as the board sets the LPC bridge's PMBASE */
 #define X86_PM_SIZE 0x80u
 #define X86_PORT_PCI_ADDRESS 0xcf8u
 #define X86_PORT_RESET 0xcf9u

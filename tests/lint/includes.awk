@@ -27,10 +27,10 @@ BEGIN {
     group("char", "char")
     group("qmp", "qmp qmp-commands qapi-events qapi-tables")
     group("migrate", "migrate")
-    group("machine", "acpi boot cmdline machine runstate smp")
+    group("machine", "acpi aml boot cmdline machine runstate smp")
     group("board", "x86-layout")
     # Contracts of single devices, for the board and for the device itself.
-    group("part", "")
+    group("part", "fw-cfg i8042 lpc rtc serial")
 
     # What a folder or file may include: groups and single headers.  The first row that
     # matches counts.  "/" ends a folder.
