@@ -61,7 +61,7 @@ MAIN := $(wildcard src/main.c)
 SCHEMA := $(wildcard qmp/schema/*.json)
 GENERATOR := $(wildcard qmp/gen/*.py)
 GEN_STAMP := $(GEN)/stamp
-GEN_SRCS := $(GEN)/qapi-tables.c
+GEN_SRCS := $(GEN)/qapi-tables.c $(GEN)/qmp-commands.c
 
 objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(GEN)/%,$(1))) \
        $(patsubst $(GEN)/%.c,$(BUILD)/obj/gen/%.o,$(filter $(GEN)/%,$(1)))

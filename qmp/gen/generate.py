@@ -1,12 +1,41 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the schema and writes what is built from it; see README."""
+"""Reads the schema and writes C and the manual from it; see qmp/gen/README.md."""
+
 import argparse
 import pathlib
+import sys
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--schema", required=True)
-parser.add_argument("--out", required=True)
-arguments = parser.parse_args()
-for name in ("qapi-types.h", "qapi-tables.c"):
-    (pathlib.Path(arguments.out) / name).write_text("/* SPDX-License-Identifier: Apache-2.0 */\ntypedef int qapi_empty;\n")
+import qapi_ctables
+import qapi_ctypes
+from qapi_model import Schema
+from qapi_reader import SchemaError
+
+
+def write_if_changed(path, text):
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--schema", required=True, type=pathlib.Path)
+    parser.add_argument("--out", required=True, type=pathlib.Path)
+    arguments = parser.parse_args()
+    try:
+        schema = Schema(arguments.schema)
+    except SchemaError as error:
+        print(f"{arguments.schema.parent}/{error}", file=sys.stderr)
+        return 1
+    for name, text in {
+            "qapi-types.h": qapi_ctypes.types_header(schema),
+            "qapi-tables.c": qapi_ctables.tables_source(schema),
+            "qmp-commands.h": qapi_ctypes.commands_header(schema),
+            "qmp-commands.c": qapi_ctypes.commands_source(schema),
+            "qapi-events.h": qapi_ctypes.events_header(schema)}.items():
+        write_if_changed(arguments.out / name, text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
