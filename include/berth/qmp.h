@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The QMP engine: sessions of clients, dispatch of commands, events.  It knows neither sockets
+ * nor what commands do.  Main only.
+ *
+ * How a monitor uses it:
+ *
+ *     client comes    qmp_session_init(&session, ctx, &ops, monitor);
+ *                     qmp_session_greet(&session, out);                  send @out
+ *     bytes come      while (size > 0 && there is room for output) {
+ *                         n = qmp_session_feed(&session, data, size, out);
+ *                         data += n, size -= n;                          send @out
+ *                     }
+ *     client goes     qmp_session_done(&session);
+ *
+ * qmp_session_feed() executes at most one request, so that the monitor bounds its output by
+ * not feeding; whatever it did not feed it keeps, and reads no more from the client.  Events
+ * come by ops->send() at any time, also out of qmp_session_feed(), and belong before the reply
+ * that is being made.  All texts are whole lines that end in CR LF.
+ *
+ * How a handler answers is in the generated qmp-commands.h, how an event is sent in
+ * qapi-events.h.
+ */
+#pragma once
+
+#include "berth/error.h"
+#include "berth/fdset.h"
+#include "berth/json.h"
+#include "berth/list.h"
+#include "berth/qapi.h"
+
+typedef struct QmpEvents QmpEvents;
+typedef struct QmpSession QmpSession;
+
+/* Calls the handler of @command, see qmp-commands.h; tests pass one of their own. */
+typedef bool QmpCallFn(unsigned command, QmpContext *ctx, const void *args, void **ret_value,
+                       GError **error);
+
+/*
+ * What handlers work on: one of it a machine, shared by all sessions.  The pointers are lent and
+ * may be NULL in a test whose handlers do not use them.
+ */
+struct QmpContext {
+    Machine *machine;
+    DeviceTree *tree;
+    CharSet *chars;
+    ObjectSet *objects;
+    FdSets *fdsets;
+    QmpEvents *events;
+    QmpCallFn *call;            /* qmp_commands_call */
+    bool ready;                 /* the machine is made; before, only allow-preconfig commands */
+    QmpSession *session;        /* whose request is handled; NULL outside of a handler */
+};
+
+typedef struct QmpSessionOps {
+    /*
+     * A line for the client beside the replies: an event.  @text is lent.  The monitor may
+     * drop it when the client does not read; it may not call into the session.
+     */
+    void (*send)(void *opaque, const char *text, size_t size);
+    /* The oldest descriptor that came with the input (the caller's), -1 for none. */
+    int (*take_fd)(void *opaque);
+} QmpSessionOps;
+
+/* One client's session, embedded in its monitor. */
+struct QmpSession {
+    QmpContext *ctx;
+    const QmpSessionOps *ops;
+    void *opaque;
+    bool pretty;                /* set after init: lines are broken and indented */
+    bool negotiated;
+    bool oob;                   /* exec-oob was enabled */
+    JsonStream *stream;
+    GHashTable *fds;            /* of getfd, name to descriptor; NULL for none */
+    ListNode node;              /* in QmpEvents when negotiated */
+};
+
+void qmp_session_init(QmpSession *session, QmpContext *ctx, const QmpSessionOps *ops,
+                      void *opaque);
+/* Ends the session: no more events, descriptors of getfd closed. */
+void qmp_session_done(QmpSession *session);
+
+/* Appends the greeting. */
+void qmp_session_greet(QmpSession *session, GString *out);
+
+/*
+ * Takes bytes up to the end of one request at most, executes it and appends its reply (nothing
+ * when the request is not complete).  Returns how many bytes were taken: at least 1 of @size.
+ */
+size_t qmp_session_feed(QmpSession *session, const char *data, size_t size, GString *out);
+
+/* Executes one request and appends the one reply to it. */
+void qmp_dispatch(QmpSession *session, const JsonValue *request, GString *out);
+
+/* Appends what human-readable failures of a monitor look like on the wire; @id may be NULL. */
+void qmp_reply_error(QmpSession *session, const GError *failure, const JsonValue *id,
+                     GString *out);
+
+/*
+ * The descriptor that @session's getfd kept as @name, now the caller's; -1 with @error when
+ * there is none.
+ */
+int qmp_session_take_named_fd(QmpSession *session, const char *name, GError **error);
+
+/* Where events go: to every session that has negotiated. */
+QmpEvents *qmp_events_new(void);
+/* Every session is done before.  Accepts NULL. */
+void qmp_events_free(QmpEvents *events);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(QmpEvents, qmp_events_free)
+
+/*
+ * Sends the event of row @event (QAPI_EVENT_...) with the time of now; @data is lent, NULL for
+ * an event without.  Use the typed functions of qapi-events.h.
+ */
+void qmp_event_emit(QmpEvents *events, unsigned event, const void *data);
