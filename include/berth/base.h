@@ -53,6 +53,7 @@ typedef struct CharSet CharSet;                 /* char.h */
 typedef struct Device Device;                   /* device.h */
 typedef struct DeviceClass DeviceClass;         /* device.h */
 typedef struct DeviceTree DeviceTree;           /* device.h */
+typedef struct Iothread Iothread;               /* iothread.h */
 typedef struct IrqLine IrqLine;                 /* irq.h */
 typedef struct Loop Loop;                       /* loop.h */
 typedef struct Machine Machine;                 /* machine.h */
@@ -66,6 +67,7 @@ typedef struct RamBlock RamBlock;               /* ram.h */
 typedef struct Region Region;                   /* region.h */
 typedef struct Timer Timer;                     /* timer.h */
 typedef struct Vcpu Vcpu;                       /* vcpu.h */
+typedef struct VirtioClass VirtioClass;         /* virtio.h */
 typedef struct VirtioDevice VirtioDevice;       /* virtio.h */
 typedef struct Virtqueue Virtqueue;             /* virtqueue.h */
 typedef struct Vm Vm;                           /* vm.h */

@@ -16,15 +16,31 @@ typedef enum BusKind {
     BUS_IDE,
 } BusKind;
 
+/* "PCI", "ISA", ...: as in "-device help". */
+const char *bus_kind_str(BusKind kind);
+
+typedef struct BusOps {
+    /* Makes @dev, which is realized, visible to the guest.  Cannot fail. */
+    void (*plug)(Bus *bus, Device *dev);
+    /* Hides @dev; after the return no thread is inside its registers. */
+    void (*unplug)(Bus *bus, Device *dev);
+} BusOps;
+
 struct Bus {
     BusKind kind;
+    const BusOps *ops;          /* NULL: being on the list is all there is to it */
     char *name;                 /* "pcie.0", "pci.1", "isa.0" */
     Device *owner;              /* the bridge, NULL for a root */
+    DeviceTree *tree;
     ListNode devices;           /* of Device.bus_node, in order of plugging */
     ListNode tree_node;         /* in DeviceTree.buses */
 };
 
-/* Registers the bus with @tree so that bus= finds it. */
-void bus_init(Bus *bus, BusKind kind, const char *name, Device *owner, DeviceTree *tree);
-/* The bus must be empty. */
+/*
+ * Registers the bus with @tree so that bus= finds it.  False with @error when @tree has
+ * another bus of that name.
+ */
+bool bus_init(Bus *bus, BusKind kind, const char *name, Device *owner, DeviceTree *tree,
+              GError **error);
+/* The bus must be empty.  No effect on one that is zero. */
 void bus_done(Bus *bus);

@@ -9,9 +9,15 @@
  * hw/devices.c, which is indexed by the schema's enum DeviceDriver.  realize() receives
  * the whole typed arguments; its own properties are the branch of the union.
  *
- * Threads: tree functions, realize, unrealize and reset run on main (reset with the vCPUs
- * paused).  Registers are accessed on vCPU threads under dev->lock, which the device
- * gives to its regions; a callback from main into the device takes the lock itself.
+ * Threads: tree functions, realize, unrealize, pause and resume run on main (pause,
+ * resume and reset with the vCPUs paused).  Registers are accessed on vCPU threads under
+ * dev->lock, which the device gives to its regions; a callback from main into the device
+ * takes the lock itself.  The reset of a PCI function comes from a vCPU too (function
+ * level reset, reset of a bus).
+ *
+ * The tree is paused when it is made: machine code calls device_tree_resume() before the
+ * vCPUs run and device_tree_pause() after they stopped.  While paused nothing changes the
+ * guest's memory or a device's state, so that is when the state is saved and loaded.
  */
 #pragma once
 
@@ -34,9 +40,13 @@ struct DeviceClass {
     const VMStateDesc *vmstate; /* NULL when it has no state */
     /* @args is lent.  On false everything realize did is undone. */
     bool (*realize)(Device *dev, const DeviceAddArgs *args, GError **error);
+    /* The device is out of the guest's sight.  NULL: nothing to undo. */
     void (*unrealize)(Device *dev);
-    /* The state at power-on.  vCPUs are paused. */
+    /* The state at power-on.  NULL: nothing to do. */
     void (*reset)(Device *dev);
+    /* Ends what works without a vCPU (queues), and starts it again.  NULL: nothing. */
+    void (*pause)(Device *dev);
+    void (*resume)(Device *dev);
 };
 
 struct Device {
@@ -47,8 +57,8 @@ struct Device {
     /* "/machine/peripheral/ID", "/machine/peripheral-anon/device[N]" */
     char *path;
     DeviceState state;
-    bool hotplugged;
-    Bus *bus;
+    bool hotplugged;            /* added after the machine was started */
+    Bus *bus;                   /* NULL for BUS_NONE */
     ListNode bus_node;
     ListNode tree_node;         /* in DeviceTree.devices, order of realization */
     DeviceAddArgs *args;        /* owned: what it was made from, defaults filled in */
@@ -72,6 +82,8 @@ typedef struct BoardOps {
     void (*request_suspend)(void *opaque);
 } BoardOps;
 
+#define BOARD_PCI_IRQS 8
+
 struct Board {
     Vm *vm;
     Loop *loop;                 /* main */
@@ -80,11 +92,21 @@ struct Board {
     Region *memory_root;
     Region *io_root;
     IrqLine *isa_irqs[16];
+    IrqLine *pci_irqs[BOARD_PCI_IRQS];
+    uint64_t ecam_base;         /* 256 MiB of memory: PCI Express configuration space */
     CharSet *chars;
     ObjectSet *objects;
     const BoardOps *ops;
     void *opaque;
 };
+
+/* How a value of the schema's DeviceDriver is made; the list is hw/devices.c. */
+typedef struct DeviceKind {
+    const DeviceClass *class;
+    const VirtioClass *virtio;  /* what virtio_pci_class carries; else NULL */
+} DeviceKind;
+
+extern const DeviceKind device_kinds[DEVICE_DRIVER__MAX];
 
 struct DeviceTree {
     Board *board;
@@ -92,6 +114,10 @@ struct DeviceTree {
     ListNode buses;
     GHashTable *by_id;          /* of Device, keys lent */
     unsigned n_anon;
+    bool running;               /* between resume and pause */
+    bool started;               /* was resumed once: later devices are hot-plugged */
+    Loop *queue_loop;           /* see device_tree_queue_loop() */
+    Iothread *queue_thread;     /* its thread when it is the tree's own */
     Bus isa;                    /* "isa.0" */
 };
 
@@ -107,23 +133,42 @@ void device_tree_done(DeviceTree *tree);
  */
 Device *device_add(DeviceTree *tree, const DeviceAddArgs *args, GError **error);
 
-/* For a device that the board itself makes, outside /machine/peripheral; @name is its
- * path's end. */
+/*
+ * For a device that the board itself makes: its path is "/machine/NAME".  @args may be
+ * NULL; a class with a bus is plugged into the first of that kind when they name none.
+ */
 Device *device_add_onboard(DeviceTree *tree, const DeviceClass *class, const char *name,
                            const DeviceAddArgs *args, GError **error);
 
-/* Unrealizes and frees @dev. */
+/* Unplugs, unrealizes and frees @dev, and before it the devices on its buses. */
 void device_remove(Device *dev);
 
 Device *device_find(DeviceTree *tree, const char *id_or_path);
 Bus *device_tree_find_bus(DeviceTree *tree, const char *name);
 
-/* Calls each device's reset(), in order of realization. */
+/* Calls each device's reset(), in order of realization.  The tree is paused. */
 void device_tree_reset(DeviceTree *tree);
 
-/* The state of all devices, in order: what a save has, and what tests compare. */
+/* Before the vCPUs run, and after they stopped.  Both may be called twice. */
+void device_tree_resume(DeviceTree *tree);
+void device_tree_pause(DeviceTree *tree);
+
+/*
+ * The loop on which the queues of devices run that name no iothread: that of one thread,
+ * made with the first device that asks.  It is made on main, in realize(), so that the
+ * thread is in main's control group and a refusal reaches the operator.
+ */
+Loop *device_tree_queue_loop(DeviceTree *tree, GError **error);
+
+/*
+ * The state of all devices, in order: what a save has, and what tests compare.  Paused.
+ */
 void device_tree_save(DeviceTree *tree, GByteArray *out);
+/* On false the devices are in no defined state, and must be reset or freed. */
 bool device_tree_load(DeviceTree *tree, const uint8_t *data, size_t size, GError **error);
+
+/* The name for messages: the id, or the path. */
+const char *device_name(const Device *dev);
 
 /* Any thread. */
 

@@ -30,7 +30,14 @@ typedef enum VMStateKind {
     VMSTATE_KIND_BOOL,          /* refused when not 0 or 1 */
     VMSTATE_KIND_BYTES,         /* @count bytes as they are */
     VMSTATE_KIND_STRUCT,        /* @count structs of @size, described by @desc */
+    VMSTATE_KIND_VIA,           /* what @via says: another table for another struct */
 } VMStateKind;
+
+/*
+ * The struct at @opaque's side and its table; NULL when this machine has none (none
+ * saved).
+ */
+typedef void *VMStateVia(void *opaque, const VMStateDesc **ret_desc);
 
 typedef struct VMStateField {
     const char *name;
@@ -40,6 +47,14 @@ typedef struct VMStateField {
     uint32_t count;             /* elements, 1 for a scalar */
     uint32_t min_version;       /* the first version of the table that has it */
     const VMStateDesc *desc;    /* VMSTATE_KIND_STRUCT only */
+    /*
+     * The field is a pointer to the elements, whose number is the uint32_t at
+     * @count_offset.  The configuration sets the number: a stream that has another is
+     * refused.
+     */
+    bool is_pointer;
+    size_t count_offset;
+    VMStateVia *via;            /* VMSTATE_KIND_VIA only */
 } VMStateField;
 
 struct VMStateDesc {
@@ -48,6 +63,7 @@ struct VMStateDesc {
     uint32_t min_version;       /* the oldest that can still be loaded */
     const VMStateField *fields;
     void (*pre_save)(void *opaque);
+    /* Everything of the table is loaded, the tables within it too (theirs ran before). */
     bool (*post_load)(void *opaque, GError **error);
 };
 
@@ -74,6 +90,15 @@ struct VMStateDesc {
 #define VMSTATE_STRUCT_ARRAY(t, f, n, d)                                                 \
     { .name = #f, .kind = VMSTATE_KIND_STRUCT, .offset = offsetof(t, f),                 \
       .size = sizeof(((t *)0)->f[0]), .count = (n), .desc = &(d) }
+/* @f points to the t.n elements of an array. */
+#define VMSTATE_U64_POINTER(t, f, n)                                                     \
+    { .name = #f, .kind = VMSTATE_KIND_U64, .offset = offsetof(t, f), .size = 8,         \
+      .is_pointer = true, .count_offset = offsetof(t, n) }
+#define VMSTATE_STRUCT_POINTER(t, f, n, d)                                               \
+    { .name = #f, .kind = VMSTATE_KIND_STRUCT, .offset = offsetof(t, f),                 \
+      .size = sizeof(((t *)0)->f[0]), .is_pointer = true,                                \
+      .count_offset = offsetof(t, n), .desc = &(d) }
+#define VMSTATE_VIA(label, fn) { .name = (label), .kind = VMSTATE_KIND_VIA, .via = (fn) }
 #define VMSTATE_END { .kind = VMSTATE_KIND_END }
 
 /* The owner of the state serialises access; no other thread rule. */

@@ -15,7 +15,7 @@
 
 BEGIN {
     # The contracts in include/berth (and what the generator writes), by subject.
-    group("base", "base error iov json keyval list log qapi qsbr thread trace vmstate")
+    group("base", "base error id iov json keyval list log qapi qsbr thread trace vmstate")
     group("types", "qapi-types")
     group("loop", "aio iothread loop mailbox timer worker")
     group("vm", "cpuid irq ram region vcpu vm vm-fake")

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Buses by name.  A bus is on its tree's list from init to done, in order of making, so
+ * that the first of a kind (what a device without bus= gets) is the root.
+ */
+#include "berth/bus.h"
+
+#include "berth/device.h"
+#include "berth/error.h"
+
+const char *bus_kind_str(BusKind kind)
+{
+    switch (kind) {
+    case BUS_NONE:
+        break;
+    case BUS_PCI:
+        return "PCI";
+    case BUS_ISA:
+        return "ISA";
+    case BUS_VIRTIO_SERIAL:
+        return "virtio-serial-bus";
+    case BUS_SCSI:
+        return "SCSI";
+    case BUS_IDE:
+        return "IDE";
+    }
+    return "System";
+}
+
+bool bus_init(Bus *bus, BusKind kind, const char *name, Device *owner, DeviceTree *tree,
+              GError **error)
+{
+    if (device_tree_find_bus(tree, name)) {
+        error_set(error, "parameter 'id': there is a bus '%s' already", name);
+        return false;
+    }
+    bus->kind = kind;
+    bus->name = g_strdup(name);
+    bus->owner = owner;
+    bus->tree = tree;
+    list_init(&bus->devices);
+    list_append(&tree->buses, &bus->tree_node);
+    return true;
+}
+
+void bus_done(Bus *bus)
+{
+    if (!bus->tree)
+        return;
+    g_assert(list_is_empty(&bus->devices));
+    list_remove(&bus->tree_node);
+    g_clear_pointer(&bus->name, g_free);
+    bus->tree = NULL;
+}
