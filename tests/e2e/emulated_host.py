@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An emulated AMD host with KVM, for machines that have no VMX or SVM of their own.
+
+QEMU's TCG emulates SVM with nested paging; the stock kernel runs there as host, with the VMM
+under test, Python and the tests on an ext4 disk, and runs one job.  The job's terminal is the
+host's second serial port, here a socket.
+"""
+
+import os
+import pathlib
+import re
+import select
+import shlex
+import shutil
+import socket
+import subprocess
+import sysconfig
+import time
+
+import stock
+
+HERE = pathlib.Path(__file__).resolve().parent
+TESTS = HERE.parent
+EMULATOR = "qemu-system-x86_64"
+HOST_MODULES = ["virtio_pci", "virtio_blk", "kvm", "kvm-amd", "tun"]
+PYTHON_LEFT_OUT = {"__pycache__", "test", "idlelib", "lib2to3", "ensurepip", "distutils",
+                   "pydoc_data", "tkinter", "turtledemo", "dist-packages", "unittest",
+                   "sqlite3", "xmlrpc", "wsgiref", "curses", "dbm", "lib-dynload"}
+QEMU_DATA = ["/usr/share/qemu", "/usr/share/seabios"]
+QEMU_DATA_FILES = re.compile(r"(bios.*|kvmvapic|linuxboot_dma|pvh)\.bin|qboot\.rom")
+# QEMU's SVM has no intercept of XSETBV: KVM would not see a guest's XCR0 and show it a wrong
+# CPUID leaf 0xD.  Without XSAVE, and what needs it, the question does not arise.
+CPU = "max,-xsave,-avx,-avx2,-f16c,-fma,-vaes,-pku"
+DISK_SIZE = 512 << 20
+SILENCE = 40
+
+
+class HostHang(Exception):
+    """The emulated host itself gave no sign of life."""
+
+
+def shared_libraries(binary):
+    done = subprocess.run(["ldd", str(binary)], stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, text=True)
+    return re.findall(r"(/\S+) \(0x", done.stdout)
+
+
+def place(root, path, target=None):
+    """Copies a file with its libraries to where it is on this machine, or to @target."""
+    for source in [str(path)] + shared_libraries(path):
+        to = root / (target if target and source == str(path) else source).lstrip("/")
+        to.parent.mkdir(parents=True, exist_ok=True)
+        if not to.exists():
+            shutil.copy(os.path.realpath(source), to)
+
+
+def place_python(root):
+    version = sysconfig.get_python_version()
+    python = f"/usr/bin/python{version}"
+    place(root, python, "/usr/bin/python3")
+    library = f"/usr/lib/python{version}"
+    shutil.copytree(library, root / library.lstrip("/"), symlinks=True,
+                    ignore=lambda folder, names: [n for n in names if n in PYTHON_LEFT_OUT
+                                                  or n.startswith("config-")])
+
+
+def place_qemu_data(root):
+    for folder in QEMU_DATA:
+        for path in pathlib.Path(folder).glob("*"):
+            if QEMU_DATA_FILES.fullmatch(path.name):
+                to = root / str(path).lstrip("/")
+                to.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(os.path.realpath(path), to)
+
+
+def write_root(root, vmm, extra_files):
+    """Fills the folder that becomes the host's disk."""
+    for name in ("bin", "dev", "proc", "sys", "tmp", "run", "root", "etc", "sbin", "lab"):
+        (root / name).mkdir(parents=True)
+    busybox = shutil.which("busybox", path=stock.PATH)
+    shutil.copy(busybox, root / "bin/busybox")
+    for applet in stock.output_of(busybox, "--list").split():
+        if applet != "busybox":
+            (root / "bin" / applet).symlink_to("busybox")
+    shutil.copy(HERE / "init" / "host-init.sh", root / "sbin/init")
+    (root / "sbin/init").chmod(0o755)
+    place_python(root)
+    place(root, vmm, f"/usr/bin/{pathlib.Path(vmm).name}")
+    if "qemu" in pathlib.Path(vmm).name:
+        place_qemu_data(root)
+    shutil.copytree(TESTS, root / "lab/tests",
+                    ignore=lambda folder, names: [n for n in names if n == "__pycache__"])
+    for name, path in extra_files.items():
+        shutil.copy(path, root / "lab" / name)
+
+
+class EmulatedHost:
+    """The files of a host, made once; run() boots it as often as wanted."""
+
+    def __init__(self, kernel, vmm, folder, extra_files=None):
+        self.kernel = kernel
+        self.folder = pathlib.Path(folder)
+        self.root = self.folder / "root"
+        write_root(self.root, vmm, extra_files or {})
+        image = stock.Initramfs()
+        for name in ("proc", "dev", "root"):
+            image.folder(name)
+        image.busybox()
+        image.modules(kernel.modules(HOST_MODULES))
+        image.file("init", HERE / "init" / "host-initramfs.sh", 0o755)
+        image.write(self.folder / "host.cpio")
+        self.process = None
+        self.channel = None
+
+    def write_disk(self, job):
+        """The job is an argument vector, run in /lab."""
+        (self.root / "job").write_text("exec " + shlex.join(job) + "\n")
+        disk = self.folder / "host.img"
+        disk.unlink(missing_ok=True)
+        with open(disk, "wb") as file:
+            file.truncate(DISK_SIZE)
+        stock.output_of("mkfs.ext4", "-q", "-F", "-O", "^has_journal", "-E",
+                        "root_owner=0:0,lazy_itable_init=1", "-d", str(self.root), str(disk))
+        return disk
+
+    def start(self, job):
+        """Boots the host; .channel is the job's terminal."""
+        disk = self.write_disk(job)
+        ours, theirs = socket.socketpair()
+        argv = [EMULATOR, "-nodefaults", "-no-user-config", "-display", "none",
+                "-accel", "tcg,thread=multi", "-M", "q35", "-cpu", CPU, "-smp", "2",
+                "-m", "2048", "-no-reboot", "-kernel", str(self.kernel.vmlinux),
+                "-initrd", str(self.folder / "host.cpio"),
+                "-append", "console=ttyS0 quiet panic=-1 mitigations=off",
+                "-drive", f"file={disk},format=raw,if=virtio,cache=unsafe",
+                "-chardev", f"file,id=log,path={self.folder / 'host.log'}",
+                "-serial", "chardev:log",
+                "-chardev", f"socket,id=job,fd={theirs.fileno()}", "-serial", "chardev:job"]
+        with open(self.folder / "emulator.log", "wb") as log:
+            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, pass_fds=[theirs.fileno()])
+        theirs.close()
+        self.channel = ours
+
+    def lines(self, silence=SILENCE):
+        """Yields what the job writes, by line, until the host is off.  HostHang when the host
+        is silent for that long; the runner's heartbeat keeps a living one from being so.
+
+        The emulator now and then forgets that its CPU has an interrupt pending (its SVM code
+        changes that word without atomics).  Any later interrupt makes it look again, so each
+        second an empty line is typed that nobody reads.
+        """
+        pending = b""
+        heard = time.monotonic()
+        while True:
+            ready, _, _ = select.select([self.channel], [], [], 1)
+            if not ready:
+                if time.monotonic() - heard > silence:
+                    raise HostHang(f"silent for {silence} s")
+                self.poke()
+                continue
+            heard = time.monotonic()
+            try:
+                data = self.channel.recv(1 << 16)
+            except ConnectionError:
+                data = b""
+            if not data:
+                break
+            pending += data
+            *whole, pending = pending.split(b"\n")
+            for line in whole:
+                yield line.decode(errors="replace").rstrip("\r")
+
+    def poke(self):
+        try:
+            self.channel.send(b"\n", socket.MSG_DONTWAIT)
+        except OSError:
+            pass
+
+    def log(self):
+        """The last words of the emulator and of the host's own console."""
+        lines = []
+        for name in ("emulator.log", "host.log"):
+            path = self.folder / name
+            if path.exists():
+                lines += path.read_text(errors="replace").splitlines()[-15:]
+        return lines
+
+    def stop(self, grace=10):
+        """Ends the host, by itself or not."""
+        if self.process is None:
+            return
+        try:
+            self.process.wait(grace)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.channel.close()
+        self.process = None

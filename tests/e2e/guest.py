@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A virtual machine under test: the VMM's process, its QMP session and its serial console.
+
+It takes the path of any VMM that speaks QEMU's command line, so what a test expects can be
+proven on another one.
+"""
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "kit"))
+from qmp import Qmp, QmpClosed  # noqa: E402
+
+UP = "guest: up"
+QUIET = "console=ttyS0 quiet shell=plain panic=-1 mitigations=off"
+SILENCE = 120
+COMMAND_MARK = re.compile(r"@@(\d+)@@\r?\n")
+
+
+class Stall(Exception):
+    """Nothing was heard of the guest for so long that it, or the host below, must hang."""
+
+
+class Console:
+    """What the guest wrote so far; a thread reads it from a file descriptor."""
+
+    def __init__(self, fd):
+        self.text = ""
+        self.end = False
+        self.heard = time.monotonic()
+        self.changed = threading.Condition()
+        self.thread = threading.Thread(target=self._read, args=[fd], daemon=True)
+        self.thread.start()
+
+    def _read(self, fd):
+        while True:
+            try:
+                data = os.read(fd, 1 << 16)
+            except OSError:
+                data = b""
+            with self.changed:
+                self.text += data.decode(errors="replace")
+                self.end = not data
+                self.heard = time.monotonic()
+                self.changed.notify_all()
+            if not data:
+                return
+            # In an emulated host a wake-up for each byte costs the guest its time.
+            time.sleep(0.02)
+
+    def wait(self, pattern, start=0, silence=SILENCE):
+        """Waits for a pattern after that position; returns the match.  Time counts from the
+        guest's last sign of life, so a slow machine is no failure and a dead one is."""
+        pattern = re.compile(pattern) if isinstance(pattern, str) else pattern
+        began = time.monotonic()
+        with self.changed:
+            while True:
+                match = pattern.search(self.text, start)
+                if match:
+                    return match
+                if self.end:
+                    raise EOFError(f"the console ended before {pattern.pattern!r}")
+                left = max(self.heard, began) + silence - time.monotonic()
+                if left <= 0:
+                    raise Stall(f"no {pattern.pattern!r} on the console")
+                self.changed.wait(left)
+
+
+class Guest:
+    """One run of the VMM.  Arguments given are added to those of a plain stock guest."""
+
+    def __init__(self, vmm, folder, *args, kernel=None, initrd=None, append="", cpus=2,
+                 memory=256, serial=("-serial", "stdio"), bare=False):
+        self.folder = pathlib.Path(tempfile.mkdtemp(dir=folder))
+        self.qmp_path = self.folder / "qmp"
+        self.argv = [str(vmm)]
+        if not bare:
+            self.argv += ["-nodefaults", "-no-user-config", "-display", "none",
+                          "-machine", "q35", "-accel", "kvm", "-cpu", "host",
+                          "-smp", str(cpus), "-m", str(memory), *serial,
+                          "-qmp", f"unix:{self.qmp_path},server=on,wait=off"]
+        if kernel:
+            self.argv += ["-kernel", str(kernel)]
+        if initrd:
+            self.argv += ["-initrd", str(initrd)]
+        if kernel and not bare:
+            self.argv += ["-append", f"{QUIET} {append}".strip()]
+        self.argv += [str(a) for a in args]
+        self.process = None
+        self.console = None
+        self._qmp = None
+        self.mark = 0
+
+    def start(self, **popen):
+        with open(self.folder / "stderr", "wb") as stderr:
+            self.process = subprocess.Popen(self.argv, stdin=subprocess.PIPE,
+                                            stdout=subprocess.PIPE, stderr=stderr, **popen)
+        self.console = Console(self.process.stdout.fileno())
+        return self
+
+    def boot(self):
+        """Starts and waits until the guest's init runs."""
+        self.start()
+        self.wait_up()
+        return self
+
+    def wait_up(self):
+        """Waits for the next boot's end; the console after it belongs to run()."""
+        self.mark = self.console.wait(re.escape(UP), self.mark).end()
+
+    @property
+    def qmp(self):
+        if self._qmp is None:
+            self._qmp = self.new_session()
+        return self._qmp
+
+    def new_session(self):
+        return Qmp.connect(self.qmp_path, timeout=60)
+
+    def type(self, text):
+        self.process.stdin.write(text.encode())
+        self.process.stdin.flush()
+
+    def run(self, command, silence=SILENCE):
+        """Runs a command in the guest's shell; returns what it wrote.  Raises if it fails."""
+        start = self.mark
+        self.type(f"{command}; echo @@$?@@\n")
+        match = self.console.wait(COMMAND_MARK, start, silence)
+        self.mark = match.end()
+        # The terminal's echo of the command is the first line.
+        text = self.console.text[start:match.start()].replace("\r", "")
+        text = text.partition("echo @@$?@@\n")[2]
+        if match[1] != "0":
+            raise RuntimeError(f"in the guest, '{command}' ended with {match[1]}: {text}")
+        return text.strip()
+
+    def wait_exit(self, timeout=60):
+        """The VMM's exit code; negative when a signal ended it."""
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise Stall("the VMM did not exit") from None
+
+    @property
+    def stderr(self):
+        path = self.folder / "stderr"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def story(self):
+        """What is known of it, for the report of a failure."""
+        lines = [f"$ {' '.join(self.argv)}"]
+        if self.process:
+            lines.append(f"exit code: {self.process.poll()}")
+        lines += [f"stderr: {line}" for line in self.stderr.splitlines()[-20:]]
+        if self.console:
+            lines += [f"console: {line[:200]}" for line in self.console.text.splitlines()[-25:]]
+        return lines
+
+    def close(self):
+        """Ends the process whatever its state."""
+        if self._qmp:
+            self._qmp.close()
+            self._qmp = None
+        if self.process:
+            if self.process.poll() is None:
+                self.process.send_signal(signal.SIGKILL)
+                self.process.wait()
+            self.console.thread.join(5)
+            self.process.stdout.close()
+            try:
+                self.process.stdin.close()
+            except OSError:
+                pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.close()
+
+
+__all__ = ["Guest", "Stall", "Console", "Qmp", "QmpClosed", "UP"]

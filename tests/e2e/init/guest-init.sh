@@ -1,0 +1,34 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: Apache-2.0
+# The guest's first process.  The kernel hands it name=value pairs of its command line that
+# are not its own: shell=plain (commands line by line, for scripts) or shell=human.
+export PATH=/bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev
+while read -r module; do
+    insmod "$module"
+done < /modules
+acpid -f -c /etc/acpi -l /dev/null -p /acpid.pid 2> /dev/null &
+echo "guest: up"
+
+power() {
+    sync
+    "$1" -f
+    sleep 1000
+}
+
+if [ "$shell" = human ]; then
+    echo
+    echo "This is the guest's shell; 'poweroff -f' powers it off."
+    setsid cttyhack sh
+    power poweroff
+fi
+while read -r line; do
+    case $line in
+    poweroff | reboot) power "$line" ;;
+    *) eval "$line" ;;
+    esac
+done
+echo "guest: console closed"
+power poweroff

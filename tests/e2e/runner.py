@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs scenarios where it stands: on a host with KVM, real or emulated.
+
+Writes for each scenario "# begin NAME", its TAP lines, "# end NAME ok|failed|stalled SECONDS";
+at the end "# done".  A heartbeat of "# alive" lets the reader tell a hanging host from a
+hanging guest.
+"""
+
+import argparse
+import importlib.util
+import itertools
+import os
+import pathlib
+import re
+import shutil
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+from guest import Guest, Stall  # noqa: E402
+
+DETAIL_LINES = 20
+DETAIL_COLUMNS = 300
+
+
+class Lab:
+    """What a scenario gets: guests to start and checks to make."""
+
+    def __init__(self, name, options, folder, out):
+        self.name = name
+        self.options = options
+        self.folder = folder
+        self.out = out
+        self.guests = []
+        self.failed = 0
+
+    def guest(self, *args, **options):
+        """A stock guest (see Guest); closed by the runner."""
+        options.setdefault("kernel", self.options.kernel)
+        options.setdefault("initrd", self.options.initrd)
+        guest = Guest(self.options.vmm, self.folder, *args, **options)
+        self.guests.append(guest)
+        return guest
+
+    @property
+    def vmlinux(self):
+        return self.options.vmlinux
+
+    def check(self, what, good, detail=""):
+        self.failed += not good
+        self.out(f"{'ok' if good else 'not ok'} - {self.name}: {what}")
+        if not good and detail != "":
+            for line in str(detail).splitlines()[-DETAIL_LINES:]:
+                self.out(f"#   {line[:DETAIL_COLUMNS]}")
+        return good
+
+    def equal(self, what, got, wanted):
+        return self.check(what, got == wanted, f"got {got!r}, wanted {wanted!r}")
+
+    def match(self, what, text, pattern):
+        return self.check(what, re.search(pattern, text) is not None,
+                          f"no {pattern!r} in {text!r}")
+
+    def skip(self, what, why):
+        self.out(f"ok - {self.name}: {what} # SKIP {why}")
+
+
+def load(name):
+    path = HERE / "scenarios" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name.replace("-", "_"), path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def scenario_names():
+    return sorted(p.stem for p in (HERE / "scenarios").glob("*.py"))
+
+
+def run_one(name, options, out):
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="lab-"))
+    lab = Lab(name, options, folder, out)
+    began = time.monotonic()
+    out(f"# begin {name}")
+    state = None
+    try:
+        load(name).scenario(lab)
+    except Stall as stall:
+        state = "stalled"
+        lab.check(f"stalled: {stall}", False)
+    except Exception as error:
+        lab.check(f"{type(error).__name__}: {error}", False, traceback.format_exc())
+    if lab.failed:
+        for guest in lab.guests[-2:]:
+            for line in guest.story():
+                out(f"#   {line}")
+    for guest in lab.guests:
+        guest.close()
+    shutil.rmtree(folder, ignore_errors=True)
+    state = state or ("failed" if lab.failed else "ok")
+    out(f"# end {name} {state} {time.monotonic() - began:.1f}")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--vmm", required=True)
+    parser.add_argument("--kernel", required=True)
+    parser.add_argument("--vmlinux", required=True)
+    parser.add_argument("--initrd", required=True)
+    parser.add_argument("scenarios", nargs="*")
+    options = parser.parse_args()
+    lock = threading.Lock()
+
+    def out(line):
+        with lock:
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+
+    def beat():
+        # On another CPU each time: its wake-up is an interrupt that an emulated CPU which
+        # sleeps over a forgotten one needs (see emulated_host.py).
+        cpus = sorted(os.sched_getaffinity(0))
+        for turn in itertools.count():
+            time.sleep(1)
+            os.sched_setaffinity(0, {cpus[turn % len(cpus)]})
+            if turn % 4 == 0:
+                out("# alive")
+
+    threading.Thread(target=beat, daemon=True).start()
+    for name in options.scenarios or scenario_names():
+        run_one(name, options, out)
+    out("# done")
+
+
+if __name__ == "__main__":
+    main()

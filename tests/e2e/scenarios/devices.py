@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the guest finds on its buses: virtio-rng with MSI-X, a root port, a serial port, a clock."""
+
+PCI = "for d in /sys/bus/pci/devices/*; do echo ${d##*/} $(cat $d/class); done"
+
+
+def scenario(lab):
+    guest = lab.guest("-device", "pcie-root-port,id=port0,chassis=1,addr=4",
+                      "-device", "virtio-rng-pci,id=rng0,addr=5",
+                      "-device", "virtio-rng-pci,id=rng1,bus=port0").boot()
+    functions = dict(line.split() for line in guest.run(PCI).splitlines())
+    lab.equal("the root port is a bridge", functions.get("0000:00:04.0"), "0x060400")
+    lab.check("the host bridge is there", "0000:00:00.0" in functions, functions)
+    lab.equal("virtio-rng behind nothing", functions.get("0000:00:05.0"), "0x00ff00")
+    lab.equal("virtio-rng behind the port", functions.get("0000:01:00.0"), "0x00ff00")
+    lab.match("the driver takes it", guest.run("cat /sys/class/misc/hw_random/rng_available"),
+              "virtio_rng")
+    first, second = (guest.run("head -c 16 /dev/hwrng | xxd -p") for _ in range(2))
+    lab.check("it gives bytes", len(first) == 32 and first != second, f"{first} {second}")
+    lab.match("by MSI-X", guest.run("grep virtio /proc/interrupts"), "virtio0-input")
+    lab.match("the root port is served", guest.run("ls /sys/bus/pci_express/drivers/*/ -d"),
+              "pcie")
+    lab.match("a serial port 16550A", guest.run("dmesg | grep ttyS0.*16550A"), "irq = 4")
+    year = int(guest.run("hwclock -r -u | grep -oE '20[0-9][0-9]'"))
+    lab.check("the clock has the year", year >= 2024, year)
+    lab.match("kvm-clock", guest.run("cat /sys/devices/system/clocksource/*/current_clocksource"),
+              "kvm-clock|tsc")
+    guest.qmp.command("quit")
+    lab.equal("quit ends the VMM", guest.wait_exit(), 0)

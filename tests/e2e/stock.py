@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stock guest: Debian's cloud kernel, fetched once and kept outside the tree, and a small
+initramfs for it.  Nothing here needs root."""
+
+import os
+import pathlib
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+META_PACKAGE = "linux-image-cloud-amd64"
+GUEST_MODULES = ["button", "evdev", "virtio_pci", "virtio-rng"]
+PATH = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
+
+
+def cache_dir():
+    base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    folder = pathlib.Path(base) / "berth"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def output_of(*argv, **options):
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+                          check=True, env={**os.environ, "PATH": PATH}, **options)
+    return done.stdout
+
+
+class StockKernel:
+    """An unpacked kernel package: .release, .vmlinuz, .vmlinux and its modules."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.vmlinuz = next(folder.glob("boot/vmlinuz-*"))
+        self.release = self.vmlinuz.name.partition("-")[2]
+        self.vmlinux = folder / "vmlinux"
+
+    def modules(self, names):
+        """The files of these modules and of what they need, in the order of loading."""
+        files = []
+        for name in names:
+            text = output_of("modprobe", "--dirname", str(self.folder), "--set-version",
+                             self.release, "--show-depends", name)
+            for line in text.splitlines():
+                kind, _, rest = line.partition(" ")
+                path = pathlib.Path(rest.split()[0]) if kind == "insmod" else None
+                if path and path not in files:
+                    files.append(path)
+        return files
+
+
+def write_vmlinux(vmlinuz, target):
+    """Takes the ELF file out of a bzImage (boot protocol 2.08: payload_offset and _length)."""
+    image = vmlinuz.read_bytes()
+    setup_size = ((image[0x1f1] or 4) + 1) * 512
+    offset, length = struct.unpack_from("<II", image, 0x248)
+    payload = image[setup_size + offset:setup_size + offset + length]
+    tools = {b"\x02\x21\x4c\x18": ["lz4", "-dc"], b"\xfd7zX": ["xz", "-dc"],
+             b"\x28\xb5\x2f\xfd": ["zstd", "-dc"], b"\x1f\x8b\x08": ["gzip", "-dc"]}
+    tool = next((argv for magic, argv in tools.items() if payload.startswith(magic)), None)
+    if tool is None:
+        raise RuntimeError(f"{vmlinuz}: payload of unknown compression {payload[:4].hex()}")
+    with tempfile.TemporaryFile() as packed, open(target, "wb") as out:
+        packed.write(payload[:-4])
+        packed.seek(0)
+        subprocess.run(tool, stdin=packed, stdout=out, check=True)
+
+
+def unpack(package, target):
+    """Unpacks a kernel package beside its final place, then renames: no half a cache entry."""
+    with tempfile.TemporaryDirectory(dir=target.parent) as work:
+        folder = pathlib.Path(work) / "kernel"
+        subprocess.run(["dpkg-deb", "-x", str(package), str(folder)], check=True)
+        kernel = StockKernel(folder)
+        write_vmlinux(kernel.vmlinuz, kernel.vmlinux)
+        output_of("depmod", "-b", str(folder), kernel.release)
+        shutil.rmtree(folder / "usr", ignore_errors=True)
+        folder.rename(target)
+
+
+def download(package, folder):
+    """apt-get download; refreshes the lists once if apt's are stale and we may."""
+    for attempt in range(2):
+        done = subprocess.run(["apt-get", "-q", "download", package], cwd=folder,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True)
+        found = list(pathlib.Path(folder).glob("*.deb"))
+        if done.returncode == 0 and found:
+            return found[0]
+        if attempt == 0:
+            update = ["apt-get", "-q", "update"]
+            if os.geteuid() != 0:
+                update = ["sudo", "-n"] + update
+            subprocess.run(update, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL)
+    raise RuntimeError(f"apt-get download {package}: {done.stdout.strip()}")
+
+
+def candidate():
+    """The package that the meta package stands for, and its version; None if apt has no lists."""
+    depends = output_of("apt-cache", "depends", META_PACKAGE, stderr=subprocess.DEVNULL)
+    name = re.search(r"Depends: (linux-image-\S+)", depends)
+    if not name:
+        return None
+    policy = output_of("apt-cache", "policy", name[1])
+    version = re.search(r"Candidate: (\S+)", policy)
+    return (name[1], version[1]) if version and version[1] != "(none)" else None
+
+
+def fetch_kernel(say=lambda text: print(text, file=sys.stderr)):
+    """The newest stock kernel that apt knows, else the newest one fetched before."""
+    cache = cache_dir()
+    try:
+        known = candidate()
+        if known is None:
+            with tempfile.TemporaryDirectory() as nowhere:
+                download(META_PACKAGE, nowhere)
+            known = candidate()
+        name, version = known
+        target = cache / f"{name}_{version.replace(':', '.')}"
+        if not target.exists():
+            say(f"fetching {name} {version} (kept in {cache})")
+            with tempfile.TemporaryDirectory(dir=cache) as work:
+                unpack(download(name, work), target)
+        return StockKernel(target)
+    except (OSError, RuntimeError, TypeError, subprocess.CalledProcessError) as error:
+        old = sorted((p for p in cache.glob("linux-image-*") if p.is_dir()),
+                     key=lambda p: p.stat().st_mtime)
+        if not old:
+            raise RuntimeError(f"no stock kernel: {error}") from error
+        say(f"using {old[-1].name}, fetched before ({error})")
+        return StockKernel(old[-1])
+
+
+class Initramfs:
+    """Writes a newc archive: files, folders and links, owned by root, with no need of root."""
+
+    def __init__(self):
+        self.parts = []
+        self.folders = {""}
+
+    def _entry(self, name, mode, data=b""):
+        fields = [len(self.parts) + 1, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0]
+        head = b"070701" + b"".join(b"%08X" % f for f in fields) + name.encode() + b"\0"
+        self.parts.append(head + b"\0" * (-len(head) % 4) + data + b"\0" * (-len(data) % 4))
+
+    def folder(self, name):
+        if name not in self.folders:
+            self.folder(name.rpartition("/")[0])
+            self.folders.add(name)
+            self._entry(name, 0o40755)
+
+    def data(self, name, data, mode=0o644):
+        self.folder(name.rpartition("/")[0])
+        self._entry(name, 0o100000 | mode, data)
+
+    def file(self, name, path, mode=0o644):
+        self.data(name, pathlib.Path(path).read_bytes(), mode)
+
+    def link(self, name, target):
+        self.folder(name.rpartition("/")[0])
+        self._entry(name, 0o120777, target.encode())
+
+    def busybox(self):
+        busybox = shutil.which("busybox", path=PATH)
+        self.file("bin/busybox", busybox, 0o755)
+        for applet in output_of(busybox, "--list").split():
+            if applet != "busybox":
+                self.link(f"bin/{applet}", "busybox")
+
+    def modules(self, files):
+        """Copies them and lists them in /modules in the order of loading."""
+        for path in files:
+            self.file(f"lib/{path.name}", path)
+        self.data("modules", "".join(f"/lib/{p.name}\n" for p in files).encode())
+
+    def write(self, target):
+        self._entry("TRAILER!!!", 0)
+        pathlib.Path(target).write_bytes(b"".join(self.parts))
+
+
+def write_guest_initramfs(kernel, target):
+    image = Initramfs()
+    for name in ("proc", "sys", "dev", "tmp"):
+        image.folder(name)
+    image.busybox()
+    image.modules(kernel.modules(GUEST_MODULES))
+    image.file("init", HERE / "init" / "guest-init.sh", 0o755)
+    image.file("etc/acpi/PWRF/00000080", HERE / "init" / "power-button.sh", 0o755)
+    image.write(target)
+
+
+if __name__ == "__main__":
+    FETCHED = fetch_kernel()
+    write_guest_initramfs(FETCHED, sys.argv[1])
+    print(FETCHED.vmlinuz, FETCHED.vmlinux, sys.argv[1])
