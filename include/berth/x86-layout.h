@@ -97,3 +97,5 @@
 #define X86_GSI_PCI_BASE 16u            /* PIRQ A to H */
 #define X86_GSI_PCI_COUNT 8u
 #define X86_GSI_COUNT 24u
+/* Where pin @pin (0: INTA) of a slot of bus 0 ends. */
+#define X86_PCI_GSI(slot, pin) (X86_GSI_PCI_BASE + ((slot) + (pin)) % X86_GSI_PCI_COUNT)

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ACPI tables (ACPI 6.3, PCI Firmware 3.2) that describe the q35 machine: XSDT, FADT,
+ * FACS, MADT, MCFG, DSDT as one blob, and the RSDP that leads to them.
+ *
+ * The tables are made once from plain data and can then be written for any guest address,
+ * so that the loader of kernels places them and fw_cfg hands the same ones to firmware.
+ *
+ * What is not in AcpiMachine is fixed by x86-layout.h.  Main only.
+ */
+#pragma once
+
+#include "berth/base.h"
+
+#define ACPI_RSDP_SIZE 36u
+#define ACPI_TABLES_ALIGN 64u
+
+/* A vCPU; its index is its ACPI processor UID. */
+typedef struct AcpiCpu {
+    uint32_t apic_id;
+    bool present;               /* else it may be plugged later */
+} AcpiCpu;
+
+/* Guest physical addresses that a bridge hands down; size 0 for none. */
+typedef struct AcpiWindow {
+    uint64_t base;
+    uint64_t size;
+} AcpiWindow;
+
+/* A 16550A with eight ports. */
+typedef struct AcpiSerial {
+    uint8_t index;              /* 0 to 3: COM1 to COM4 */
+    uint8_t irq;
+    uint16_t iobase;
+} AcpiSerial;
+
+typedef struct AcpiMachine {
+    const AcpiCpu *cpus;
+    size_t n_cpus;              /* all that there can be, up to 4096 */
+    AcpiWindow ecam;            /* 1 MiB a bus, from bus 0; below 4 GiB */
+    AcpiWindow pci32;           /* below 4 GiB */
+    AcpiWindow pci64;           /* above 4 GiB */
+    const AcpiSerial *serials;
+    size_t n_serials;
+    bool pit;                   /* there is an i8254: interrupt 0 is at pin 2 */
+    bool i8042;                 /* tell of the keyboard controller, to be probed */
+    bool fw_cfg;
+} AcpiMachine;
+
+/* A table's place in the blob. */
+typedef struct AcpiTable {
+    char signature[5];
+    uint32_t offset;
+    uint32_t size;
+} AcpiTable;
+
+typedef struct AcpiTables AcpiTables;
+
+/* @machine is lent. */
+AcpiTables *acpi_tables_new(const AcpiMachine *machine);
+/* Accepts NULL. */
+void acpi_tables_free(AcpiTables *tables);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AcpiTables, acpi_tables_free)
+
+/* Bytes. */
+size_t acpi_tables_size(const AcpiTables *tables);
+
+/*
+ * Writes acpi_tables_size() bytes to @dest, with addresses as they are when the blob is
+ * at @gpa: a multiple of ACPI_TABLES_ALIGN, all of it below 4 GiB.
+ */
+void acpi_tables_write(const AcpiTables *tables, uint64_t gpa, void *dest);
+
+/*
+ * Writes the RSDP (ACPI_RSDP_SIZE bytes) to @dest, for tables at @tables_gpa. The guest
+ * looks for it at multiples of 16 in X86_BIOS_AREA.
+ */
+void acpi_rsdp_write(const AcpiTables *tables, uint64_t tables_gpa, void *dest);
+
+/* The tables in the order of the blob; lent. */
+const AcpiTable *acpi_tables_list(const AcpiTables *tables, size_t *ret_count);

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The DSDT: the devices that a guest cannot find by probing, and what the PCI host bridge
+ * hands down. Generated for one machine, so that it holds no code where a constant does.
+ *
+ *     \_SB.PCI0        host bridge: windows, interrupt routing, _OSC
+ *     \_SB.PCI0.ISA    LPC bridge at 1f.0: RTC, COMx, keyboard controller
+ *     \_SB.CPUS.Cxxx   vCPUs, hexadecimal index
+ *     \_SB.MRES        what no driver may be given: ECAM, RCBA, PM block, SMI command
+ *     \_SB.FWCF        fw_cfg
+ *     \_S5             power off
+ *
+ * The power button is the fixed one of the FADT.  ACPI 6.3; PCI Firmware 3.2, 4.5 (_OSC).
+ */
+#include "acpi-table.h"
+#include "berth/aml.h"
+#include "berth/x86-layout.h"
+
+#define DSDT_REVISION 2                 /* integers of 64 bits */
+
+#define OSC_UUID "33db4d5b-1ff7-401c-9657-7441c03dd766"
+#define OSC_UNKNOWN_UUID 0x04
+#define OSC_UNKNOWN_REVISION 0x08
+#define OSC_MASKED 0x10
+/* Native hot-plug, PME, AER, the capability structure; not SHPC. */
+#define OSC_GRANTED 0x1d
+
+#define PCI_SLOTS 32
+#define PCI_PINS 4
+#define LPC_ADR 0x001f0000
+
+#define STA_HIDDEN 0x0b                 /* present, enabled, working; not for people */
+
+static void append_or(Aml *aml, const char *target, uint64_t bits)
+{
+    aml_op(aml, AML_OR);
+    aml_path(aml, target);
+    aml_int(aml, bits);
+    aml_path(aml, target);
+}
+
+/* _OSC (UUID, revision, count, capabilities): grants what we can do of what is asked. */
+static void append_osc(Aml *aml)
+{
+    aml_method(aml, "_OSC", 4, true);
+    aml_op(aml, AML_CREATE_DWORD_FIELD);
+    aml_arg(aml, 3);
+    aml_int(aml, 0);
+    aml_path(aml, "CDW1");
+
+    aml_if(aml);
+    aml_op(aml, AML_LEQUAL);
+    aml_arg(aml, 0);
+    aml_uuid(aml, OSC_UUID);
+    aml_op(aml, AML_CREATE_DWORD_FIELD);
+    aml_arg(aml, 3);
+    aml_int(aml, 8);
+    aml_path(aml, "CDW3");
+    aml_op(aml, AML_AND);
+    aml_path(aml, "CDW3");
+    aml_int(aml, OSC_GRANTED);
+    aml_local(aml, 0);
+
+    aml_if(aml);
+    aml_op(aml, AML_LNOT);
+    aml_op(aml, AML_LEQUAL);
+    aml_arg(aml, 1);
+    aml_int(aml, 1);
+    append_or(aml, "CDW1", OSC_UNKNOWN_REVISION);
+    aml_end(aml);
+
+    aml_if(aml);
+    aml_op(aml, AML_LNOT);
+    aml_op(aml, AML_LEQUAL);
+    aml_path(aml, "CDW3");
+    aml_local(aml, 0);
+    append_or(aml, "CDW1", OSC_MASKED);
+    aml_end(aml);
+
+    aml_op(aml, AML_STORE);
+    aml_local(aml, 0);
+    aml_path(aml, "CDW3");
+    aml_end(aml);
+    aml_else(aml);
+    append_or(aml, "CDW1", OSC_UNKNOWN_UUID);
+    aml_end(aml);
+
+    aml_op(aml, AML_RETURN);
+    aml_arg(aml, 3);
+    aml_end(aml);
+}
+
+static void append_windows(Aml *aml, const AcpiMachine *machine)
+{
+    const AcpiWindow *low = &machine->pci32, *high = &machine->pci64;
+
+    aml_name(aml, "_CRS");
+    aml_resources(aml);
+    aml_res_range16(aml, AML_RANGE_BUS, 0, machine->ecam.size / MIB - 1);
+    aml_res_io(aml, X86_PORT_PCI_ADDRESS, 8);
+    aml_res_range16(aml, AML_RANGE_IO, 0, X86_PORT_PCI_ADDRESS - 1);
+    aml_res_range16(aml, AML_RANGE_IO, X86_PORT_PCI_DATA + 4, X86_PCI_IO_END - 1);
+    if (low->size)
+        aml_res_range32(aml, AML_RANGE_MEMORY, low->base, low->base + low->size - 1);
+    if (high->size)
+        aml_res_range64(aml, AML_RANGE_MEMORY, high->base, high->base + high->size - 1);
+    aml_end(aml);
+}
+
+static void append_interrupts(Aml *aml)
+{
+    aml_name(aml, "_PRT");
+    aml_package(aml, PCI_SLOTS * PCI_PINS);
+    for (unsigned i = 0; i < PCI_SLOTS * PCI_PINS; i++) {
+        unsigned slot = i / PCI_PINS, pin = i % PCI_PINS;
+
+        aml_package(aml, 4);
+        aml_int(aml, slot << 16 | 0xffff);
+        aml_int(aml, pin);
+        aml_int(aml, 0);
+        aml_int(aml, X86_PCI_GSI(slot, pin));
+        aml_end(aml);
+    }
+    aml_end(aml);
+}
+
+static void append_serial(Aml *aml, const AcpiSerial *serial)
+{
+    char name[5];
+
+    g_snprintf(name, sizeof(name), "COM%u", (serial->index & 3) + 1u);
+    aml_device(aml, name);
+    aml_name_eisaid(aml, "_HID", "PNP0501");
+    aml_name_int(aml, "_UID", serial->index + 1);
+    aml_name(aml, "_CRS");
+    aml_resources(aml);
+    aml_res_io(aml, serial->iobase, 8);
+    aml_res_irq(aml, serial->irq);
+    aml_end(aml);
+    aml_end(aml);
+}
+
+static void append_isa(Aml *aml, const AcpiMachine *machine)
+{
+    aml_device(aml, "ISA");
+    aml_name_int(aml, "_ADR", LPC_ADR);
+
+    aml_device(aml, "RTC");
+    aml_name_eisaid(aml, "_HID", "PNP0B00");
+    aml_name(aml, "_CRS");
+    aml_resources(aml);
+    aml_res_io(aml, X86_PORT_RTC, 4);
+    aml_res_irq(aml, X86_GSI_RTC);
+    aml_end(aml);
+    aml_end(aml);
+
+    if (machine->i8042) {
+        aml_device(aml, "KBD");
+        aml_name_eisaid(aml, "_HID", "PNP0303");
+        aml_name(aml, "_CRS");
+        aml_resources(aml);
+        aml_res_io(aml, X86_PORT_KBC_DATA, 1);
+        aml_res_io(aml, X86_PORT_KBC_STATUS, 1);
+        aml_res_irq(aml, 1);
+        aml_end(aml);
+        aml_end(aml);
+    }
+    for (size_t i = 0; i < machine->n_serials; i++)
+        append_serial(aml, &machine->serials[i]);
+    aml_end(aml);
+}
+
+static void append_host_bridge(Aml *aml, const AcpiMachine *machine)
+{
+    aml_device(aml, "PCI0");
+    aml_name_eisaid(aml, "_HID", "PNP0A08");
+    aml_name_eisaid(aml, "_CID", "PNP0A03");
+    aml_name_int(aml, "_SEG", 0);
+    aml_name_int(aml, "_BBN", 0);
+    aml_name_int(aml, "_UID", 0);
+    append_windows(aml, machine);
+    append_interrupts(aml);
+    append_osc(aml);
+    append_isa(aml, machine);
+    aml_end(aml);
+}
+
+static void append_cpus(Aml *aml, const AcpiMachine *machine)
+{
+    aml_device(aml, "CPUS");
+    aml_name_string(aml, "_HID", "ACPI0010");
+    aml_name_eisaid(aml, "_CID", "PNP0A05");
+    for (size_t i = 0; i < machine->n_cpus; i++) {
+        char name[8];
+
+        g_snprintf(name, sizeof(name), "C%03X", (unsigned)i & 0xfff);
+        aml_device(aml, name);
+        aml_name_string(aml, "_HID", "ACPI0007");
+        aml_name_int(aml, "_UID", i);
+        if (!machine->cpus[i].present)
+            aml_name_int(aml, "_STA", 0);
+        aml_end(aml);
+    }
+    aml_end(aml);
+}
+
+static void append_reserved(Aml *aml, const AcpiMachine *machine)
+{
+    aml_device(aml, "MRES");
+    aml_name_eisaid(aml, "_HID", "PNP0C02");
+    aml_name(aml, "_CRS");
+    aml_resources(aml);
+    aml_res_memory32(aml, machine->ecam.base, machine->ecam.size);
+    aml_res_memory32(aml, X86_RCBA_BASE, X86_RCBA_SIZE);
+    aml_res_io(aml, X86_PM_BASE, X86_PM_SIZE);
+    aml_res_io(aml, X86_PORT_SMI_CMD, 2);
+    aml_end(aml);
+    aml_end(aml);
+}
+
+static void append_fw_cfg(Aml *aml)
+{
+    aml_device(aml, "FWCF");
+    aml_name_string(aml, "_HID", "QEMU0002");
+    aml_name_int(aml, "_STA", STA_HIDDEN);
+    aml_name(aml, "_CRS");
+    aml_resources(aml);
+    aml_res_io(aml, X86_PORT_FW_CFG, X86_PORT_FW_CFG_SIZE);
+    aml_end(aml);
+    aml_end(aml);
+}
+
+/* \_S5: what is written to the SLP_TYP of PM1a and PM1b. */
+static void append_sleep_states(Aml *aml)
+{
+    aml_name(aml, "\\_S5");
+    aml_package(aml, 4);
+    aml_int(aml, X86_SLP_TYP_S5);
+    aml_int(aml, X86_SLP_TYP_S5);
+    aml_int(aml, 0);
+    aml_int(aml, 0);
+    aml_end(aml);
+}
+
+uint32_t acpi_dsdt_append(AcpiTables *tables, const AcpiMachine *machine)
+{
+    uint32_t start = acpi_table_begin(tables, "DSDT", 8);
+    AcpiHeader header = acpi_header("DSDT", DSDT_REVISION);
+    Aml aml;
+
+    g_assert(machine->n_cpus <= 4096);
+    acpi_table_append(tables, &header, sizeof(header));
+    aml_init(&aml, tables->blob);
+    aml_scope(&aml, "\\_SB");
+    append_host_bridge(&aml, machine);
+    append_cpus(&aml, machine);
+    append_reserved(&aml, machine);
+    if (machine->fw_cfg)
+        append_fw_cfg(&aml);
+    aml_end(&aml);
+    append_sleep_states(&aml);
+    aml_done(&aml);
+    acpi_table_end(tables);
+    return start;
+}

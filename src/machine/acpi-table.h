@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside the blob of ACPI tables: what acpi.c offers to the files that write single
+ * tables. Numbers are little-endian, as the host's are.
+ */
+#pragma once
+
+#include "berth/acpi.h"
+
+/* The header of every table but the FACS (ACPI 6.3, 5.2.6). */
+typedef struct __attribute__((packed)) AcpiHeader {
+    char signature[4];
+    uint32_t length;
+    uint8_t revision;
+    uint8_t checksum;
+    char oem_id[6];
+    char oem_table_id[8];
+    uint32_t oem_revision;
+    char creator_id[4];
+    uint32_t creator_revision;
+} AcpiHeader;
+
+G_STATIC_ASSERT(sizeof(AcpiHeader) == 36);
+
+struct AcpiTables {
+    GByteArray *blob;
+    GArray *tables;             /* of AcpiTable */
+    GArray *links;              /* of AcpiLink */
+    uint32_t xsdt;              /* offset */
+};
+
+/* The header of a table whose other fields are still to come. */
+AcpiHeader acpi_header(const char *signature, uint8_t revision);
+
+/* Begins a table at the next multiple of @align and returns its offset. */
+uint32_t acpi_table_begin(AcpiTables *tables, const char *signature, uint32_t align);
+void acpi_table_append(AcpiTables *tables, const void *data, size_t size);
+/* Ends the table that was begun last; one with a header has its length set. */
+void acpi_table_end(AcpiTables *tables);
+
+/* The field of @size (4 or 8) bytes at @at will hold the address of @target. */
+void acpi_link(AcpiTables *tables, uint32_t at, uint8_t size, uint32_t target);
+
+/* Each appends one table and returns its offset. */
+
+uint32_t acpi_fadt_append_facs(AcpiTables *tables);
+uint32_t acpi_fadt_append(AcpiTables *tables, const AcpiMachine *machine, uint32_t facs,
+                          uint32_t dsdt);
+uint32_t acpi_madt_append(AcpiTables *tables, const AcpiMachine *machine);
+uint32_t acpi_dsdt_append(AcpiTables *tables, const AcpiMachine *machine);

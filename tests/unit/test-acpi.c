@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ACPI tables against golden files (tests/data/acpi), their own rules, and iasl.
+ *
+ * After an intended change, from the top of the tree:
+ *
+ *     BERTH_UPDATE_GOLDEN=1 build/tests/unit/test-acpi && git diff tests/data/acpi
+ *
+ * writes the .aml files and, by iasl, the .dsl files that show people what changed.
+ */
+#include "berth/acpi.h"
+#include "berth/x86-layout.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+
+#define GOLDEN "tests/data/acpi"
+#define TABLES_GPA (X86_BIOS_AREA_BASE + 0x40u)
+#define HEADER_SIZE 36
+
+/* Two of four vCPUs, one serial port: what a server mostly is. */
+static const AcpiCpu plain_cpus[] = {
+    { 0, true }, { 1, true }, { 2, false }, { 3, false },
+};
+static const AcpiSerial plain_serials[] = {
+    { 0, X86_GSI_COM1, X86_PORT_COM1 },
+};
+static const AcpiMachine plain = {
+    .cpus = plain_cpus,
+    .n_cpus = G_N_ELEMENTS(plain_cpus),
+    .ecam = { X86_ECAM_BASE, X86_ECAM_SIZE },
+    .pci32 = { X86_PCI32_BASE, X86_PCI32_END - X86_PCI32_BASE },
+    .pci64 = { X86_HIGH_RAM_BASE + X86_PCI64_ALIGN, X86_PCI64_SIZE },
+    .serials = plain_serials,
+    .n_serials = G_N_ELEMENTS(plain_serials),
+    .pit = true,
+    .fw_cfg = true,
+};
+
+/* The other way in everything that is a choice. */
+static const AcpiCpu other_cpus[] = {
+    { 0, true }, { 254, true }, { 255, true }, { 4096, false },
+};
+static const AcpiSerial other_serials[] = {
+    { 1, X86_GSI_COM2, X86_PORT_COM2 }, { 3, X86_GSI_COM2, X86_PORT_COM4 },
+};
+static const AcpiMachine other = {
+    .cpus = other_cpus,
+    .n_cpus = G_N_ELEMENTS(other_cpus),
+    .ecam = { 0xe0000000, 0x4000000 },
+    .pci32 = { 0x80000000, 0x60000000 },
+    .serials = other_serials,
+    .n_serials = G_N_ELEMENTS(other_serials),
+    .i8042 = true,
+};
+
+static const struct {
+    const char *name;
+    const AcpiMachine *machine;
+} machines[] = { { "plain", &plain }, { "other", &other } };
+
+static void check_file(const char *path, const void *data, size_t size)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *wanted = NULL;
+    gsize wanted_size;
+
+    if (g_getenv("BERTH_UPDATE_GOLDEN")) {
+        g_assert_true(g_file_set_contents(path, data, size, &error));
+        return;
+    }
+    g_file_get_contents(path, &wanted, &wanted_size, &error);
+    g_assert_no_error(error);
+    if (wanted_size != size || memcmp(wanted, data, size) != 0)
+        g_test_message("%s differs", path);
+    g_assert_cmpmem(data, size, wanted, wanted_size);
+}
+
+static void run_iasl(const char *folder, const char *option, const char *file)
+{
+    const char *argv[] = { "iasl", "-vs", option, file, NULL };
+    g_autofree char *out = NULL, *err = NULL;
+    g_autoptr(GError) error = NULL;
+    int status;
+
+    g_spawn_sync(folder, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, &out, &err,
+                 &status, &error);
+
+    g_assert_no_error(error);
+    if (status != 0 || strstr(out, "Error ") || strstr(err, "Error ") ||
+        strstr(out, "Warning ") || strstr(err, "Warning ")) {
+        g_test_message("iasl %s %s: %s%s", option, file, out, err);
+        g_test_fail();
+    }
+}
+
+/*
+ * The disassembly without the comment at its top, which has date and path, but with the
+ * line of that which tells iasl's version.
+ */
+static char *read_dsl(const char *path)
+{
+    g_autofree char *text = NULL;
+    const char *version, *body;
+
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    version = strstr(text, "version ");
+    body = strstr(text, "*/\n");
+    g_assert_nonnull(version);
+    g_assert_nonnull(body);
+    return g_strdup_printf("// iasl %.*s\n%s", (int)strcspn(version, "\n"), version,
+                           body + 3);
+}
+
+/* Compares with the golden text when that was made by the same iasl. */
+static void check_dsl(const char *path, const char *text)
+{
+    g_autofree char *wanted = NULL;
+
+    if (!g_getenv("BERTH_UPDATE_GOLDEN")) {
+        size_t line = strcspn(text, "\n");
+
+        g_assert_true(g_file_get_contents(path, &wanted, NULL, NULL));
+        if (strncmp(text, wanted, line) != 0) {
+            g_test_message("%s is of another version of iasl", path);
+            return;
+        }
+    }
+    check_file(path, text, strlen(text));
+}
+
+/*
+ * Bytes -> source -> bytes gives the same bytes, and no complaint on the way.  Of tables
+ * without byte code iasl keeps the fields that its version knows.
+ */
+static void check_round_trip(const char *machine, const char *table, const uint8_t *data,
+                             size_t size)
+{
+    g_autofree char *folder = g_dir_make_tmp("berth-acpi-XXXXXX", NULL);
+    g_autofree char *aml = g_strdup_printf("%s/%s.aml", folder, table);
+    g_autofree char *dsl = g_strdup_printf("%s/%s.dsl", folder, table);
+    g_autofree char *golden = g_strdup_printf(GOLDEN "/%s/%s.dsl", machine, table);
+    g_autofree char *again = NULL, *text = NULL;
+    gsize again_size;
+
+    g_assert_true(g_file_set_contents(aml, (const char *)data, size, NULL));
+    run_iasl(folder, "-d", aml);
+    text = read_dsl(dsl);
+    check_dsl(golden, text);
+    g_unlink(aml);
+    run_iasl(folder, "-on", dsl);   /* names stay as they are */
+    g_assert_true(g_file_get_contents(aml, &again, &again_size, NULL));
+
+    g_assert_cmpuint(again_size, ==, size);
+    if (strcmp(table, "DSDT") == 0)
+        g_assert_cmpmem(again + HEADER_SIZE, again_size - HEADER_SIZE, data + HEADER_SIZE,
+                        size - HEADER_SIZE);
+    g_unlink(aml);
+    g_unlink(dsl);
+    g_rmdir(folder);
+}
+
+static void test_tables_are_the_golden_ones(gconstpointer data)
+{
+    unsigned n = GPOINTER_TO_UINT(data);
+    g_autoptr(AcpiTables) tables = acpi_tables_new(machines[n].machine);
+    g_autofree uint8_t *blob = g_malloc(acpi_tables_size(tables));
+    g_autofree char *folder = g_strdup_printf(GOLDEN "/%s", machines[n].name);
+    g_autofree char *rsdp_path = g_strdup_printf("%s/RSDP.aml", folder);
+    uint8_t rsdp[ACPI_RSDP_SIZE];
+    const AcpiTable *list;
+    size_t count;
+
+    g_mkdir_with_parents(folder, 0777);
+    acpi_tables_write(tables, TABLES_GPA, blob);
+    acpi_rsdp_write(tables, TABLES_GPA, rsdp);
+    list = acpi_tables_list(tables, &count);
+
+    check_file(rsdp_path, rsdp, sizeof(rsdp));
+    g_assert_cmpuint(count, ==, 6);
+    for (size_t i = 0; i < count; i++) {
+        g_autofree char *path = g_strdup_printf("%s/%s.aml", folder, list[i].signature);
+
+        check_file(path, blob + list[i].offset, list[i].size);
+    }
+}
+
+static void test_iasl_finds_no_fault(gconstpointer data)
+{
+    unsigned n = GPOINTER_TO_UINT(data);
+    g_autoptr(AcpiTables) tables = acpi_tables_new(machines[n].machine);
+    g_autofree uint8_t *blob = g_malloc(acpi_tables_size(tables));
+    g_autofree char *iasl = g_find_program_in_path("iasl");
+    const AcpiTable *list;
+    size_t count;
+
+    if (!iasl) {
+        g_test_skip("iasl is not installed");
+        return;
+    }
+    acpi_tables_write(tables, TABLES_GPA, blob);
+    list = acpi_tables_list(tables, &count);
+
+    for (size_t i = 0; i < count; i++)
+        check_round_trip(machines[n].name, list[i].signature, blob + list[i].offset,
+                         list[i].size);
+}
+
+static uint8_t sum_of(const uint8_t *data, size_t size)
+{
+    uint8_t sum = 0;
+
+    for (size_t i = 0; i < size; i++)
+        sum += data[i];
+    return sum;
+}
+
+static uint64_t read_le(const uint8_t *data, size_t size)
+{
+    uint64_t value = 0;
+
+    memcpy(&value, data, size);
+    return value;
+}
+
+/* Where the table at @gpa is in the blob; its sum and length are right. */
+static const uint8_t *follow(const uint8_t *blob, size_t size, uint64_t base,
+                             uint64_t gpa, const char *signature)
+{
+    const uint8_t *table = blob + (gpa - base);
+
+    g_assert_cmpuint(gpa, >=, base);
+    g_assert_cmpuint(gpa + HEADER_SIZE, <=, base + size);
+    g_assert_cmpmem(table, 4, signature, 4);
+    g_assert_cmpuint(gpa + read_le(table + 4, 4), <=, base + size);
+    if (strcmp(signature, "FACS") != 0)
+        g_assert_cmpuint(sum_of(table, read_le(table + 4, 4)), ==, 0);
+    return table;
+}
+
+static void test_rsdp_leads_to_every_table(void)
+{
+    static const uint64_t places[] = { 0xe0040, 0x7ff00000, 0xfffc0000 };
+    g_autoptr(AcpiTables) tables = acpi_tables_new(&plain);
+    size_t size = acpi_tables_size(tables);
+    g_autofree uint8_t *blob = g_malloc(size);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(places); i++) {
+        uint8_t rsdp[ACPI_RSDP_SIZE];
+        const uint8_t *xsdt, *fadt;
+
+        acpi_tables_write(tables, places[i], blob);
+        acpi_rsdp_write(tables, places[i], rsdp);
+
+        g_assert_cmpmem(rsdp, 8, "RSD PTR ", 8);
+        g_assert_cmpuint(sum_of(rsdp, 20), ==, 0);
+        g_assert_cmpuint(sum_of(rsdp, sizeof(rsdp)), ==, 0);
+        xsdt = follow(blob, size, places[i], read_le(rsdp + 24, 8), "XSDT");
+        g_assert_cmpuint(read_le(xsdt + 4, 4), ==, HEADER_SIZE + 3 * 8);
+        fadt = follow(blob, size, places[i], read_le(xsdt + 36, 8), "FACP");
+        follow(blob, size, places[i], read_le(xsdt + 44, 8), "APIC");
+        follow(blob, size, places[i], read_le(xsdt + 52, 8), "MCFG");
+        follow(blob, size, places[i], read_le(fadt + 36, 4), "FACS");
+        follow(blob, size, places[i], read_le(fadt + 40, 4), "DSDT");
+        g_assert_cmpuint(read_le(fadt + 140, 8), ==, read_le(fadt + 40, 4));
+        g_assert_cmpuint(read_le(fadt + 36, 4) % 64, ==, 0);
+    }
+}
+
+static void test_4096_cpus_have_tables(void)
+{
+    g_autofree AcpiCpu *cpus = g_new(AcpiCpu, 4096);
+    AcpiMachine machine = plain;
+    g_autoptr(AcpiTables) tables = NULL;
+    const AcpiTable *list;
+    size_t count;
+
+    for (unsigned i = 0; i < 4096; i++)
+        cpus[i] = (AcpiCpu){ .apic_id = i, .present = true };
+    machine.cpus = cpus;
+    machine.n_cpus = 4096;
+    tables = acpi_tables_new(&machine);
+    list = acpi_tables_list(tables, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(list[i].signature, "APIC") == 0)
+            g_assert_cmpuint(list[i].size, ==,
+                             44 + 255 * 8 + 3841 * 16 + 12 + 2 * 10 + 6 + 12);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    for (unsigned i = 0; i < G_N_ELEMENTS(machines); i++) {
+        g_autofree char *golden = g_strdup_printf("/acpi/golden/%s", machines[i].name);
+        g_autofree char *iasl = g_strdup_printf("/acpi/iasl/%s", machines[i].name);
+
+        g_test_add_data_func(golden, GUINT_TO_POINTER(i),
+                             test_tables_are_the_golden_ones);
+        g_test_add_data_func(iasl, GUINT_TO_POINTER(i), test_iasl_finds_no_fault);
+    }
+    g_test_add_func("/acpi/rsdp-leads-to-every-table", test_rsdp_leads_to_every_table);
+    g_test_add_func("/acpi/4096-cpus-have-tables", test_4096_cpus_have_tables);
+    return g_test_run();
+}
