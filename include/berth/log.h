@@ -3,12 +3,18 @@
  * What an operator reads on stderr.  Any thread.
  *
  * error: the VM or a request failed for a host reason.  warn: it works, but someone
- * should look.  info: once an act.  debug: off unless asked for.  A line is written with
- * one write(2).
+ * should look.  info: once an act.  debug: off unless asked for.
+ *
+ * A line is "berth: text", "berth: warning: text" and so on, at most LOG_LINE_MAX bytes
+ * (a longer one ends in "..."), with control characters shown as '?', written with one
+ * write(2).  No thread ever waits for the reader: while the descriptor takes nothing,
+ * lines are dropped, and the next one that is written is preceded by how many.
  */
 #pragma once
 
 #include "berth/base.h"
+
+#define LOG_LINE_MAX 4096
 
 typedef enum LogLevel {
     LOG_LEVEL_ERROR,
@@ -19,8 +25,7 @@ typedef enum LogLevel {
 
 /* Lines above @level are dropped; the start value is LOG_LEVEL_WARN. */
 void log_set_level(LogLevel level);
-/* "-msg timestamp=on": each line begins with UTC time as QEMU prints it and the program's
- * name. */
+/* "-msg timestamp=on": each line begins with UTC time as QEMU prints it. */
 void log_set_timestamps(bool on);
 /* Sends the lines to @fd (kept open by the caller) in place of stderr. */
 void log_set_fd(int fd);
@@ -29,6 +34,9 @@ void log_error(const char *format, ...) G_GNUC_PRINTF(1, 2);
 void log_warn(const char *format, ...) G_GNUC_PRINTF(1, 2);
 void log_info(const char *format, ...) G_GNUC_PRINTF(1, 2);
 void log_debug(const char *format, ...) G_GNUC_PRINTF(1, 2);
+
+/* Writes a line at any level: "berth: @label: text". */
+void log_valist(const char *label, const char *format, va_list args) G_GNUC_PRINTF(2, 0);
 
 /*
  * A budget of lines for what a guest or a client can cause: at most 10 lines in 10
@@ -39,6 +47,8 @@ typedef struct LogLimit {
     uint32_t count;
 } LogLimit;
 
-/* True when a line may be written now; *@ret_dropped (may be NULL) tells of earlier
- * silence. */
+/*
+ * True when a line may be written now; *@ret_dropped (may be NULL) tells of earlier
+ * silence.
+ */
 bool log_limit_pass(LogLimit *limit, uint32_t *ret_dropped);

@@ -26,19 +26,28 @@ typedef enum ThreadRole {
 /* The calling thread's role; THREAD_NONE until it said one. */
 ThreadRole thread_role(void);
 
-/* Says the calling thread's role, once at its start. */
+/*
+ * Says the calling thread's role, once at its start; from then on it counts as a reader
+ * of published data (qsbr.h), online.  thread_start() does it for the threads that it
+ * makes.
+ */
 void thread_set_role(ThreadRole role);
 
 /*
- * Starts a thread of @role that is named @name (cut to 15 bytes for the kernel) with all
- * signals but the synchronous ones blocked and a small stack (256 KiB).  False with
+ * Starts a thread of @role that is named @name (cut to 15 bytes for the kernel) with
+ * all signals but the synchronous ones blocked and a small stack (256 KiB).  False with
  * @error when the host refuses.  The owner joins it with pthread_join() on @ret_thread.
  */
 bool thread_start(pthread_t *ret_thread, ThreadRole role, const char *name,
                   void *(*fn)(void *opaque), void *opaque, GError **error);
 
-/* Aborts when the caller is not the main thread (or has said no role, as unit tests). */
+/*
+ * Aborts when the caller is not the main thread (or has said no role, as unit tests).
+ */
 void assert_main(void);
+
+/* Aborts when the caller may not wait for a thread of @role: see above. */
+void assert_may_wait(ThreadRole role);
 
 void lock_take(GMutex *lock);
 void lock_drop(GMutex *lock);

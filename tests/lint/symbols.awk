@@ -8,7 +8,7 @@
 BEGIN {
     FS = "|"
     # Writable on purpose: the file, the symbol.
-    writable("src/base/log", "log_level|log_fd|log_timestamps")
+    writable("src/base/log", "log_state")
     writable("src/base/thread", "current_role|held_locks")
     writable("src/base/trace", "trace_[a-z_]*")
     writable("src/base/qsbr", "[a-z_]*")

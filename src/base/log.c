@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Lines for the operator.
+ *
+ * The reader of stderr may be stopped or slow (a pipe to a log daemon), and a vCPU may
+ * be the one that writes.  So the descriptor is polled first: a pipe that polls
+ * writable has room for PIPE_BUF bytes, which a line never exceeds.
+ */
+#include <poll.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "berth/log.h"
+
+#define WINDOW_NS (10 * NS_PER_SEC)
+#define WINDOW_LINES 10
+
+typedef struct Line {
+    size_t size;
+    char text[LOG_LINE_MAX];
+} Line;
+
+static struct {
+    _Atomic LogLevel level;
+    atomic_bool timestamps;
+    atomic_int fd;
+    atomic_uint n_lost;
+} log_state = { .level = LOG_LEVEL_WARN, .fd = STDERR_FILENO };
+
+void log_set_level(LogLevel level)
+{
+    atomic_store_explicit(&log_state.level, level, memory_order_relaxed);
+}
+
+void log_set_timestamps(bool on)
+{
+    atomic_store_explicit(&log_state.timestamps, on, memory_order_relaxed);
+}
+
+void log_set_fd(int fd)
+{
+    atomic_store_explicit(&log_state.fd, fd, memory_order_relaxed);
+}
+
+/* Cuts at the room for "...\n". */
+static G_GNUC_PRINTF(2, 0) void line_add_valist(Line *line, const char *format,
+                                                va_list args)
+{
+    size_t room = sizeof(line->text) - 4 - line->size;
+    int wanted = vsnprintf(line->text + line->size, room, format, args);
+
+    if (wanted < 0)
+        return;
+    if ((size_t)wanted < room) {
+        line->size += wanted;
+        return;
+    }
+    line->size += room - 1;
+    memcpy(line->text + line->size - 3, "...", 3);
+}
+
+static G_GNUC_PRINTF(2, 3) void line_add(Line *line, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    line_add_valist(line, format, args);
+    va_end(args);
+}
+
+static void line_add_head(Line *line)
+{
+    struct timespec now;
+    struct tm utc;
+
+    if (atomic_load_explicit(&log_state.timestamps, memory_order_relaxed)) {
+        clock_gettime(CLOCK_REALTIME, &now);
+        gmtime_r(&now.tv_sec, &utc);
+        line_add(line, "%04d-%02d-%02dT%02d:%02d:%02d.%06ldZ ", utc.tm_year + 1900,
+                 utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
+                 now.tv_nsec / 1000);
+    }
+    line_add(line, "berth: ");
+}
+
+static bool line_write(Line *line)
+{
+    struct pollfd poll_fd = {
+        .fd = atomic_load_explicit(&log_state.fd, memory_order_relaxed),
+        .events = POLLOUT,
+    };
+
+    for (size_t i = 0; i < line->size; i++) {
+        if ((unsigned char)line->text[i] < ' ' || line->text[i] == '\x7f')
+            line->text[i] = '?';
+    }
+    line->text[line->size++] = '\n';
+    return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLOUT) &&
+           write(poll_fd.fd, line->text, line->size) > 0;
+}
+
+static bool tell_lost(unsigned n_lost)
+{
+    Line line = { .size = 0 };
+
+    line_add_head(&line);
+    line_add(&line, "warning: %u lines were lost: nobody read them", n_lost);
+    return line_write(&line);
+}
+
+void log_valist(const char *label, const char *format, va_list args)
+{
+    unsigned n_lost = atomic_exchange(&log_state.n_lost, 0);
+    Line line = { .size = 0 };
+
+    if (n_lost > 0 && !tell_lost(n_lost)) {
+        atomic_fetch_add(&log_state.n_lost, n_lost + 1);
+        return;
+    }
+    line_add_head(&line);
+    if (label)
+        line_add(&line, "%s: ", label);
+    line_add_valist(&line, format, args);
+    if (!line_write(&line))
+        atomic_fetch_add(&log_state.n_lost, 1);
+}
+
+static bool level_is_on(LogLevel level)
+{
+    return level <= atomic_load_explicit(&log_state.level, memory_order_relaxed);
+}
+
+void log_error(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    log_valist(NULL, format, args);
+    va_end(args);
+}
+
+void log_warn(const char *format, ...)
+{
+    va_list args;
+
+    if (!level_is_on(LOG_LEVEL_WARN))
+        return;
+    va_start(args, format);
+    log_valist("warning", format, args);
+    va_end(args);
+}
+
+void log_info(const char *format, ...)
+{
+    va_list args;
+
+    if (!level_is_on(LOG_LEVEL_INFO))
+        return;
+    va_start(args, format);
+    log_valist("info", format, args);
+    va_end(args);
+}
+
+void log_debug(const char *format, ...)
+{
+    va_list args;
+
+    if (!level_is_on(LOG_LEVEL_DEBUG))
+        return;
+    va_start(args, format);
+    log_valist("debug", format, args);
+    va_end(args);
+}
+
+bool log_limit_pass(LogLimit *limit, uint32_t *ret_dropped)
+{
+    struct timespec clock;
+    int64_t now_ns, start_ns;
+    uint32_t count;
+
+    clock_gettime(CLOCK_MONOTONIC, &clock);
+    now_ns = clock.tv_sec * NS_PER_SEC + clock.tv_nsec;
+    start_ns = __atomic_load_n(&limit->window_start_ns, __ATOMIC_RELAXED);
+    if (ret_dropped)
+        *ret_dropped = 0;
+
+    /* One thread wins the exchange and opens the next window. */
+    if ((start_ns == 0 || now_ns - start_ns >= WINDOW_NS) &&
+        __atomic_compare_exchange_n(&limit->window_start_ns, &start_ns, now_ns, false,
+                                    __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+        count = __atomic_exchange_n(&limit->count, 1, __ATOMIC_RELAXED);
+        if (ret_dropped && count > WINDOW_LINES)
+            *ret_dropped = count - WINDOW_LINES;
+        return true;
+    }
+    if (__atomic_load_n(&limit->count, __ATOMIC_RELAXED) == UINT32_MAX)
+        return false;
+    return __atomic_fetch_add(&limit->count, 1, __ATOMIC_RELAXED) < WINDOW_LINES;
+}

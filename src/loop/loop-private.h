@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inside of a loop, for the files of src/loop.
+ */
+#pragma once
+
+#include "berth/loop.h"
+#include "berth/timer.h"
+
+/* Messages: many threads push, the loop's thread takes. */
+typedef struct Mailbox {
+    _Atomic(LoopMessage *) pushed;      /* newest first */
+    LoopMessage *first;                 /* the loop's: taken, oldest first */
+    LoopMessage **last;                 /* where the next taken one is linked */
+} Mailbox;
+
+/* A binary heap of lent pointers, the earliest first. */
+typedef struct TimerHeap {
+    Timer **timers;
+    size_t n_timers;
+    size_t capacity;
+    uint64_t next_order;
+    int64_t run_ns;             /* the time of the last timer_heap_run() */
+} TimerHeap;
+
+/* What epoll_wait returned and was not dispatched yet; turns may nest. */
+typedef struct LoopBatch {
+    struct LoopBatch *outer;
+    struct epoll_event *events;
+    int next;
+    int n_events;
+} LoopBatch;
+
+struct Loop {
+    char *name;
+    ThreadRole role;
+    int epoll_fd;
+    int wake_fd;
+    bool has_pwait2;            /* epoll_pwait2(2), with nanoseconds */
+    atomic_bool quit;
+    atomic_bool sleeping;       /* a push must write to wake_fd */
+    _Atomic pthread_t runner;   /* the thread that runs it, or 0 */
+    Mailbox mailbox;
+    TimerHeap timer_heap;
+    ListNode hooks;
+    ListNode *next_hook;        /* of the walk that is under way; NULL when none is */
+    LoopBatch *batch;
+    size_t n_fds;
+};
+
+void mailbox_init(Mailbox *mailbox);
+/* Any thread.  False when @message is pending already. */
+bool mailbox_push(Mailbox *mailbox, LoopMessage *message);
+/* The loop's thread; sees every push that comes before in the order of `sleeping`. */
+bool mailbox_is_empty(Mailbox *mailbox);
+/* Runs what was pushed before the call. */
+void mailbox_run(Mailbox *mailbox);
+void mailbox_cancel(Mailbox *mailbox, LoopMessage *message);
+
+/* The earliest deadline, or -1 when no timer is set. */
+int64_t timer_heap_next_ns(const TimerHeap *heap);
+/* Fires what is due at @now_ns and was set before the call. */
+void timer_heap_run(TimerHeap *heap, int64_t now_ns);
