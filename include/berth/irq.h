@@ -54,20 +54,31 @@ static inline void irq_pulse(IrqLine *line)
  */
 typedef struct MsiRoute {
     Vm *vm;
-    int gsi;                    /* -1: not routed */
+    int gsi;                    /* -1: not initialised */
     int fd;                     /* the irqfd; write 8 bytes of 1 to interrupt */
+    bool attached;              /* it has a message, and the kernel has the fd */
     uint64_t addr;
     uint32_t data;
 } MsiRoute;
 
+typedef struct MsiMessage {
+    uint64_t addr;
+    uint32_t data;
+} MsiMessage;
+
 /* Main, or the vCPU that programs the vector. */
 
-/* A route with no message yet.  False with @error when the host has no route
- * or fd left. */
+/*
+ * Reserves a route and its fd; there is no message yet, and firing it does nothing but
+ * count in the eventfd.  False with @error when the host has no route or fd left.
+ */
 bool msi_route_init(MsiRoute *route, Vm *vm, GError **error);
+/* No effect on a route that is zeroed or whose init failed. */
 void msi_route_done(MsiRoute *route);
 /* Points the route at a message; cheap when nothing changed.  0 or a negative errno. */
 int msi_route_set(MsiRoute *route, uint64_t addr, uint32_t data);
+/* The same for @n routes of one Vm at the price of one. */
+int msi_route_set_many(MsiRoute *const *routes, const MsiMessage *messages, unsigned n);
 
 /* Any thread. */
 void msi_route_fire(const MsiRoute *route);

@@ -13,10 +13,13 @@ struct RamBlock {
     uint64_t size;              /* bytes, a multiple of the page size */
     int fd;                     /* memfd, or -1 for anonymous memory */
     bool shared;
-    int ref_count;
+    int ref_count;              /* atomic */
 };
 
-/* How the memory is made; zero-initialised means private anonymous memory. */
+/*
+ * How the memory is made; zero-initialised means private anonymous memory.  With memfd,
+ * @share decides whether other processes that get the descriptor see the same pages.
+ */
 typedef struct RamOptions {
     bool memfd;
     bool share;                 /* MAP_SHARED */
@@ -24,9 +27,9 @@ typedef struct RamOptions {
     bool no_dump;               /* MADV_DONTDUMP */
     bool merge;                 /* MADV_MERGEABLE */
     bool no_reserve;            /* MAP_NORESERVE */
-    bool hugetlb;
-    uint64_t hugetlb_size;      /* 0: the host's default */
-    bool seal;
+    bool hugetlb;               /* huge pages, memfd or not */
+    uint64_t hugetlb_size;      /* bytes, 0: the host's default */
+    bool seal;                  /* memfd: its size is fixed for every holder */
 } RamOptions;
 
 /* A plain address range with its host memory, for those that never see vm.h (vhost). */
@@ -40,10 +43,15 @@ typedef struct RamRange {
 
 /* Main only. */
 
-/* @size is rounded up to pages; the error tells what was wanted and what was
- * available. */
+/*
+ * @size is rounded up to pages (huge ones, if asked for); the error tells what was
+ * wanted and what was available.
+ */
 RamBlock *ram_block_new(const char *name, uint64_t size, const RamOptions *options,
                         GError **error);
+
+/* Any thread. */
+
 RamBlock *ram_block_ref(RamBlock *block);
 /* Frees the memory with the last reference.  Accepts NULL. */
 void ram_block_unref(RamBlock *block);

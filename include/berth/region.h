@@ -5,12 +5,14 @@
  * A Region is a range that is a container, RAM, ROM or a device's registers; regions
  * nest, the one of higher priority wins an overlap (of equal priority the later added).
  * An AddressSpace flattens the tree under its root into one sorted array, publishes it,
- * and keeps the hypervisor's memory slots and ioeventfds in step (region -> flat view ->
- * vm).
+ * and keeps the hypervisor's memory slots and ioeventfds in step (region -> flat view
+ * -> vm).
  *
- * Changes: main thread, or a vCPU thread for a BAR write; both under the address space's
- * lock, which the functions take.  Accesses: any thread, no lock; a replaced view is
- * freed when every thread has passed a quiescent point (qsbr.h).
+ * Changes: main thread, or a vCPU thread for a BAR write; both under the address
+ * space's lock, which the functions take.  Accesses: any thread, no lock; a replaced
+ * view is freed when every thread has passed a quiescent point (qsbr.h).  For the same
+ * reason a thread may still be inside the ops of a region that was removed: what
+ * @opaque points to is freed after a quiescent point.
  */
 #pragma once
 
@@ -20,12 +22,13 @@
 #include <sys/uio.h>
 
 /*
- * A device's registers.  Accesses of 1, 2, 4 or 8 bytes at any alignment reach the
- * functions cut to [@min_size, @max_size], aligned to their size when @max_size applies:
- * a wider access is split, a narrower one is done by a wider read (for writes: passed as
- * is when @min_size is 1).  Zero for both means 1 and 8.  A NULL function reads as all
- * ones, ignores writes.  @offset is always within the region.  Called on the accessing
- * thread, under @lock when set.
+ * A device's registers.  An access of any length and alignment reaches the functions
+ * cut into naturally aligned pieces (as offsets in the region) of @min_size to
+ * @max_size bytes, in rising order; both are powers of two up to 8, and zero means 1
+ * and 8.  What is narrower than @min_size is read out of a whole aligned word, and
+ * dropped when written.  A NULL function reads as all ones, ignores writes.  @offset +
+ * @size is always within the region, @value has no bits above @size.  Called on the
+ * accessing thread, under @lock when set.
  */
 typedef struct RegionOps {
     uint64_t (*read)(void *opaque, uint64_t offset, unsigned size);
@@ -46,7 +49,7 @@ struct Region {
     const char *name;           /* lent, in traces */
     RegionKind kind;
     uint64_t addr;              /* in the parent */
-    uint64_t size;              /* bytes, never 0 */
+    uint64_t size;              /* bytes, never 0; UINT64_MAX stands for all 2^64 */
     int priority;
     bool enabled;
     Region *parent;
@@ -58,8 +61,10 @@ struct Region {
     GMutex *lock;               /* taken around ops, or NULL */
     RamBlock *ram;              /* REGION_RAM, REGION_ROM: referenced */
     uint64_t ram_offset;
-    Region *alias;              /* REGION_ALIAS */
+    Region *alias;              /* REGION_ALIAS: the target */
     uint64_t alias_offset;
+    ListNode alias_node;        /* in the target's aliases */
+    ListNode aliases;           /* the windows into this region */
     GArray *doorbells;          /* of RegionDoorbell, NULL for none */
 };
 
@@ -72,9 +77,12 @@ typedef struct RegionDoorbell {
     int fd;
 } RegionDoorbell;
 
-/* Initialised regions are enabled and have no parent; nothing is allocated that
+/*
+ * Initialised regions are enabled and have no parent; nothing is allocated that
  * region_done() does not free.  A region that is still added is removed by
- * region_done(). */
+ * region_done(); it has no children and no aliases left then.  @name, @ops, @opaque,
+ * @lock and @target are lent.
+ */
 void region_init_container(Region *region, const char *name, uint64_t size);
 void region_init_io(Region *region, const char *name, uint64_t size, const RegionOps *ops,
                     void *opaque, GMutex *lock);
@@ -88,40 +96,76 @@ void region_done(Region *region);
 
 /* Main, or the vCPU whose access asked for it. */
 
-/* Adds @region, which is lent until it is removed, at @addr of @parent. */
+/*
+ * Adds @region, which is lent until it is removed, at @addr of @parent.  What lies
+ * outside the parent, or above 2^64, is not seen.  A tree and what it has aliases into
+ * belong to one address space at most.
+ */
 void region_add(Region *parent, uint64_t addr, Region *region, int priority);
+/* No effect on a region that is not added. */
 void region_remove(Region *region);
 void region_set_enabled(Region *region, bool enabled);
 void region_set_addr(Region *region, uint64_t addr);
-/* Several changes, one new flat view; may nest. */
+/* Several changes, one new flat view; holds the address space's lock; may nest. */
 void region_batch_begin(AddressSpace *as);
 void region_batch_end(AddressSpace *as);
 
+/*
+ * A write at the doorbell signals its fd from when the region is visible.  A kernel
+ * that has no room for it lets the write reach ops->write, which must do the same.
+ * After the removal returned, the fd may be closed.
+ */
 void region_add_doorbell(Region *region, const RegionDoorbell *doorbell);
 void region_remove_doorbell(Region *region, const RegionDoorbell *doorbell);
 
 /* Main only. */
 
-/* @is_io: the x86 port space of 64 KiB, else guest physical memory.  @vm may be NULL in
- * tests. */
+/*
+ * @is_io: the x86 port space of 64 KiB, else guest physical memory.  @vm may be NULL in
+ * tests.
+ */
 AddressSpace *address_space_new(const char *name, Region *root, Vm *vm, bool is_io);
 void address_space_free(AddressSpace *as);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AddressSpace, address_space_free)
+/*
+ * False when the hypervisor refused a part of the view: the memory of it, or a
+ * doorbell.
+ */
+bool address_space_check(AddressSpace *as, GError **error);
 /* The view as text, one line a range, in the shape of "info mtree -f". */
 char *address_space_describe(AddressSpace *as);
-/* The RAM of the view, for those that map it elsewhere; the array is the caller's
- * (g_free). */
+/*
+ * The RAM of the view, for those that map it elsewhere; the array is the caller's
+ * (g_free).
+ */
 RamRange *address_space_ram(AddressSpace *as, size_t *ret_count);
 
 /* Any thread, between qsbr quiescent points. */
 
-/* An access of any length; bytes that nobody answers read as 0xff and are dropped on
- * write.  Returns false when any byte was unassigned. */
+bool address_space_is_io(const AddressSpace *as);
+
+/*
+ * An access of any length; bytes that nobody answers read as 0xff and are dropped on
+ * write.  Returns false when any byte was unassigned.
+ */
 bool address_space_read(AddressSpace *as, uint64_t addr, void *data, size_t size);
 bool address_space_write(AddressSpace *as, uint64_t addr, const void *data, size_t size);
 
+/* The same, with the caller's memory of where its last access went (zero-initialised). */
+typedef struct AddressHint {
+    unsigned index;
+} AddressHint;
+
+bool address_space_read_near(AddressSpace *as, AddressHint *hint, uint64_t addr,
+                             void *data, size_t size);
+bool address_space_write_near(AddressSpace *as, AddressHint *hint, uint64_t addr,
+                              const void *data, size_t size);
+
 /*
- * The host memory of [@gpa, @gpa + @size) when all of it is one range of RAM (writable
- * when @for_write), else NULL.  Valid while the RAM is plugged.
+ * The host memory of [@gpa, @gpa + @size) when all of it is one range of RAM (or of
+ * ROM, unless @for_write) and @size is not 0, else NULL.  Valid while the RAM is
+ * plugged.
  */
 void *address_space_map(AddressSpace *as, uint64_t gpa, uint64_t size, bool for_write);
+void *address_space_map_near(AddressSpace *as, AddressHint *hint, uint64_t gpa,
+                             uint64_t size, bool for_write);

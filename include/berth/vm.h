@@ -39,7 +39,12 @@ bool vm_kvm_check_host(FILE *out);
 /* The most vCPUs that the hypervisor allows. */
 unsigned vm_max_vcpus(Vm *vm);
 
-/* Sets global system interrupt @gsi (the IOAPIC's pin for 0 to 23).  Any thread. */
+/*
+ * Sets global system interrupt @gsi, 0 to 23.  As on PC boards, 0 to 15 are also the
+ * PIC's pins, and 0 (the PIT) ends at the IOAPIC's pin 2, which the MADT has to say;
+ * the others end at the IOAPIC's pin of their number.  A level: the lines of several
+ * devices are not or-ed here.  Any thread.
+ */
 void vm_set_irq(Vm *vm, unsigned gsi, bool level);
 
 /* A line that drives @gsi; the Vm's own, there for 0 to 23. */

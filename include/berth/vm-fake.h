@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The fake hypervisor, for tests: it records what it is told and can be asked.
+ *
+ *     g_autoptr(Vm) vm = vm_fake_new();
+ *     AddressSpace *memory = address_space_new("memory", &root, vm, false);
+ *     ...
+ *     vm_fake_write(vm, memory, notify_gpa, 2, queue);     what a guest's store would do
+ *     g_assert_cmpuint(vm_fake_msi_count(vm, addr, data), ==, 1);
+ *
+ * It takes the same limits and refuses the same mistakes as KVM: overlapping slots,
+ * slots that are not whole pages, a doorbell or an irqfd twice.  Any thread, but for
+ * what is said.
+ */
+#pragma once
+
+#include "berth/vm.h"
+
+typedef struct VmFakeSlot {
+    uint64_t gpa;
+    uint64_t size;
+    void *host;
+    bool readonly;
+} VmFakeSlot;
+
+/* How often each was called since the start. */
+typedef struct VmFakeCalls {
+    unsigned map;
+    unsigned unmap;
+    unsigned doorbell_add;
+    unsigned doorbell_del;
+    unsigned irqfd_add;
+    unsigned irqfd_del;
+    unsigned set_routes;
+} VmFakeCalls;
+
+VmFakeCalls vm_fake_calls(Vm *vm);
+
+/*
+ * The @n-th call from now (1: the next) of what can fail returns @err (negative errno),
+ * once; 0 cancels.  Loops over n = 1, 2, ... prove that nothing half-done is left.
+ */
+void vm_fake_fail_nth(Vm *vm, unsigned n, int err);
+
+/* Memory slots, by address. */
+unsigned vm_fake_slot_count(Vm *vm);
+VmFakeSlot vm_fake_slot(Vm *vm, unsigned index);
+
+/*
+ * A guest's access of @size 1, 2, 4 or 8 bytes.  A write that a doorbell of the space
+ * takes is its eventfd's and goes nowhere else; a RAM access goes to the memory slot.
+ */
+void vm_fake_write(Vm *vm, AddressSpace *as, uint64_t addr, unsigned size,
+                   uint64_t value);
+uint64_t vm_fake_read(Vm *vm, AddressSpace *as, uint64_t addr, unsigned size);
+
+unsigned vm_fake_doorbell_count(Vm *vm);
+/* The eventfd that a write of @value would signal, -1 for none. */
+int vm_fake_doorbell_fd(Vm *vm, bool is_io, uint64_t addr, unsigned size, uint64_t value);
+
+/*
+ * Messages that were fired through irqfds, in order as far as eventfds keep one: those
+ * of one vector fired twice without a look in between are counted, not ordered with
+ * others.
+ */
+unsigned vm_fake_msi_count(Vm *vm, uint64_t addr, uint32_t data);
+/* Of all messages. */
+unsigned vm_fake_msi_total(Vm *vm);
+/* The @index-th kind of message that was ever fired, false when there are not so many. */
+bool vm_fake_msi(Vm *vm, unsigned index, MsiMessage *ret_message, unsigned *ret_count);
+/* Forgets the messages and the counts of levels. */
+void vm_fake_clear(Vm *vm);
+
+bool vm_fake_gsi_level(Vm *vm, unsigned gsi);
+/* How often @gsi went from low to high. */
+unsigned vm_fake_gsi_edges(Vm *vm, unsigned gsi);
+unsigned vm_fake_nmi_count(Vm *vm);

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An address space: the published view, and the hypervisor kept in step with it.
+ *
+ * Every change of the tree is in a batch; a batch holds the lock, and the end of the
+ * outermost one does, in this order:
+ *
+ *   1. makes the new view and publishes it (release; readers load with acquire),
+ *   2. takes back and adds doorbells, unmaps and maps memory slots,
+ *   3. hands the old view to qsbr.
+ *
+ * So an access that exits while the slots change finds the new view, and memory of the
+ * old view outlives both the slots and every reader.
+ */
+#include <pthread.h>
+#include <string.h>
+
+#include "berth/error.h"
+#include "berth/log.h"
+#include "berth/qsbr.h"
+#include "berth/thread.h"
+
+#include "address-space.h"
+#include "doorbell.h"
+#include "flat-range.h"
+#include "memslot.h"
+
+struct AddressSpace {
+    /* Immutable. */
+    char *name;
+    Region *root;
+    Vm *vm;                     /* NULL: a test's, without a hypervisor */
+    bool is_io;
+
+    FlatView *view;             /* published; stored under the lock */
+
+    GMutex lock;
+    uintptr_t owner;            /* of the batch, 0 for none; atomic */
+
+    /* Under the lock. */
+    unsigned depth;
+    unsigned changes;           /* of AddressSpaceChange */
+    MemslotSet slots;
+    DoorbellSet doorbells;
+    int slots_error;            /* of the last update, negative errno */
+    int doorbells_error;
+};
+
+void address_space_begin(AddressSpace *as)
+{
+    uintptr_t self = (uintptr_t)pthread_self();
+
+    /* Only this thread ever stores its own id, so a stale load cannot match. */
+    if (__atomic_load_n(&as->owner, __ATOMIC_RELAXED) != self) {
+        lock_take(&as->lock);
+        __atomic_store_n(&as->owner, self, __ATOMIC_RELAXED);
+    }
+    as->depth++;
+}
+
+void address_space_changed(AddressSpace *as, AddressSpaceChange change)
+{
+    as->changes |= change;
+}
+
+static void update_doorbells(AddressSpace *as)
+{
+    int before = as->doorbells_error;
+
+    as->doorbells_error = doorbell_update(&as->doorbells, as->vm, as->view, as->is_io);
+    if (as->doorbells_error && !before)
+        log_warn("address space '%s': the host takes no more doorbells (%s), "
+                 "so some are slow", as->name, g_strerror(-as->doorbells_error));
+}
+
+static void update_slots(AddressSpace *as)
+{
+    int before = as->slots_error;
+
+    as->slots_error = memslot_update(&as->slots, as->vm, as->view);
+    if (as->slots_error && !before)
+        log_error("address space '%s': the host takes no more memory: %s", as->name,
+                  g_strerror(-as->slots_error));
+}
+
+static void publish(AddressSpace *as)
+{
+    FlatView *old = as->view;
+    FlatView *view = flat_view_new(as->root);
+
+    if (flat_view_equal(view, old)) {
+        flat_view_free(view);
+        old = NULL;
+    } else {
+        __atomic_store_n(&as->view, view, __ATOMIC_RELEASE);
+    }
+    if (as->vm) {
+        update_doorbells(as);
+        if (!as->is_io)
+            update_slots(as);
+    }
+    if (old)
+        flat_view_retire(old);
+}
+
+void address_space_end(AddressSpace *as)
+{
+    unsigned changes = as->changes;
+
+    if (as->depth > 1) {
+        as->depth--;
+        return;
+    }
+    as->changes = 0;
+    if (changes & ADDRESS_SPACE_CHANGED_VIEW)
+        publish(as);
+    else if ((changes & ADDRESS_SPACE_CHANGED_DOORBELLS) && as->vm)
+        update_doorbells(as);
+    as->depth = 0;
+    __atomic_store_n(&as->owner, 0, __ATOMIC_RELAXED);
+    lock_drop(&as->lock);
+}
+
+AddressSpace *address_space_new(const char *name, Region *root, Vm *vm, bool is_io)
+{
+    AddressSpace *as = g_new0(AddressSpace, 1);
+
+    g_assert(!root->as && !root->parent);
+    as->name = g_strdup(name);
+    as->root = root;
+    as->vm = vm;
+    as->is_io = is_io;
+    as->view = g_new0(FlatView, 1);
+    g_mutex_init(&as->lock);
+    memslot_init(&as->slots);
+    doorbell_init(&as->doorbells);
+    root->as = as;
+    address_space_begin(as);
+    address_space_changed(as, ADDRESS_SPACE_CHANGED_VIEW);
+    address_space_end(as);
+    return as;
+}
+
+void address_space_free(AddressSpace *as)
+{
+    if (!as)
+        return;
+    as->root->as = NULL;
+    doorbell_done(&as->doorbells, as->vm);
+    memslot_done(&as->slots, as->vm);
+    flat_view_retire(as->view);
+    g_mutex_clear(&as->lock);
+    g_free(as->name);
+    g_free(as);
+}
+
+bool address_space_is_io(const AddressSpace *as)
+{
+    return as->is_io;
+}
+
+bool address_space_check(AddressSpace *as, GError **error)
+{
+    int slots_error, doorbells_error;
+
+    address_space_begin(as);
+    slots_error = as->slots_error;
+    doorbells_error = as->doorbells_error;
+    address_space_end(as);
+    if (slots_error)
+        error_set_errno(error, -slots_error, "the host refused memory of the guest");
+    else if (doorbells_error)
+        error_set_errno(error, -doorbells_error, "the host refused an ioeventfd");
+    return !slots_error && !doorbells_error;
+}
+
+char *address_space_describe(AddressSpace *as)
+{
+    static const char *const kinds[] = {
+        [REGION_IO] = "i/o", [REGION_RAM] = "ram", [REGION_ROM] = "rom",
+    };
+    GString *text = g_string_new(NULL);
+
+    address_space_begin(as);
+    for (unsigned i = 0; i < as->view->n; i++) {
+        const FlatRange *range = &as->view->ranges[i];
+
+        g_string_append_printf(text, "  %016" PRIx64 "-%016" PRIx64 " (prio %d, %s): %s",
+                               range->start, range->last, range->region->priority,
+                               kinds[range->kind], range->region->name);
+        if (range->kind == REGION_IO && range->io.offset)
+            g_string_append_printf(text, " @%016" PRIx64, range->io.offset);
+        g_string_append_c(text, '\n');
+    }
+    address_space_end(as);
+    return g_string_free(text, FALSE);
+}
+
+RamRange *address_space_ram(AddressSpace *as, size_t *ret_count)
+{
+    GArray *ram = g_array_new(FALSE, FALSE, sizeof(RamRange));
+
+    address_space_begin(as);
+    for (unsigned i = 0; i < as->view->n; i++) {
+        const FlatRange *range = &as->view->ranges[i];
+        RamRange found = { .gpa = range->start, .size = range->last - range->start + 1 };
+
+        if (range->kind != REGION_RAM)
+            continue;
+        found.host = range->ram.host;
+        found.fd = range->ram.block->fd;
+        found.fd_offset = (uint64_t)(range->ram.host - range->ram.block->host);
+        g_array_append_val(ram, found);
+    }
+    address_space_end(as);
+    *ret_count = ram->len;
+    return (RamRange *)g_array_free(ram, FALSE);
+}
+
+/*
+ * The part of [@addr, ...) of @size that one range answers (*@ret_range) or none
+ * (NULL).
+ */
+static size_t next_part(const FlatView *view, AddressHint *hint, uint64_t addr,
+                        size_t size, const FlatRange **ret_range)
+{
+    const FlatRange *range = flat_view_find(view, &hint->index, addr);
+    uint64_t last;
+
+    if (!range) {
+        *ret_range = NULL;
+        return size;
+    }
+    *ret_range = addr >= range->start ? range : NULL;
+    last = addr >= range->start ? range->last : range->start - 1;
+    return size - 1 <= last - addr ? size : (size_t)(last - addr) + 1;
+}
+
+bool address_space_read_near(AddressSpace *as, AddressHint *hint, uint64_t addr,
+                             void *data, size_t size)
+{
+    const FlatView *view = __atomic_load_n(&as->view, __ATOMIC_ACQUIRE);
+    uint8_t *bytes = data;
+    bool assigned = true;
+
+    while (size > 0) {
+        const FlatRange *range;
+        size_t part = next_part(view, hint, addr, size, &range);
+
+        if (range)
+            flat_range_read(range, addr, bytes, part);
+        else
+            memset(bytes, 0xff, part);
+        assigned = assigned && range;
+        addr += part;
+        bytes += part;
+        size -= part;
+    }
+    return assigned;
+}
+
+bool address_space_write_near(AddressSpace *as, AddressHint *hint, uint64_t addr,
+                              const void *data, size_t size)
+{
+    const FlatView *view = __atomic_load_n(&as->view, __ATOMIC_ACQUIRE);
+    const uint8_t *bytes = data;
+    bool assigned = true;
+
+    while (size > 0) {
+        const FlatRange *range;
+        size_t part = next_part(view, hint, addr, size, &range);
+
+        if (range)
+            flat_range_write(range, addr, bytes, part);
+        assigned = assigned && range;
+        addr += part;
+        bytes += part;
+        size -= part;
+    }
+    return assigned;
+}
+
+bool address_space_read(AddressSpace *as, uint64_t addr, void *data, size_t size)
+{
+    AddressHint hint = { 0 };
+
+    return address_space_read_near(as, &hint, addr, data, size);
+}
+
+bool address_space_write(AddressSpace *as, uint64_t addr, const void *data, size_t size)
+{
+    AddressHint hint = { 0 };
+
+    return address_space_write_near(as, &hint, addr, data, size);
+}
+
+void *address_space_map_near(AddressSpace *as, AddressHint *hint, uint64_t gpa,
+                             uint64_t size, bool for_write)
+{
+    const FlatView *view = __atomic_load_n(&as->view, __ATOMIC_ACQUIRE);
+    const FlatRange *range = flat_view_find(view, &hint->index, gpa);
+
+    if (!range || gpa < range->start || size == 0 || size - 1 > range->last - gpa ||
+        range->kind == REGION_IO || (for_write && range->kind != REGION_RAM))
+        return NULL;
+    return range->ram.host + (gpa - range->start);
+}
+
+void *address_space_map(AddressSpace *as, uint64_t gpa, uint64_t size, bool for_write)
+{
+    AddressHint hint = { 0 };
+
+    return address_space_map_near(as, &hint, gpa, size, for_write);
+}

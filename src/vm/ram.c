@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Host memory for the guest.
+ *
+ * Every kind is one mmap of one descriptor (memfd) or of none, so that start time does
+ * not depend on the size: pages come with the guest's first touch, unless preallocation
+ * was asked for.  Whether huge pages suffice is known at once, since the kernel
+ * reserves them at mmap.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "berth/error.h"
+#include "berth/ram.h"
+
+/* Where the flags of memfd_create and mmap have the logarithm of the page size. */
+#define HUGE_SHIFT 26
+
+static uint64_t default_huge_size(void)
+{
+    g_autofree char *text = NULL;
+    uint64_t kib = 2048;
+    const char *line;
+
+    if (g_file_get_contents("/proc/meminfo", &text, NULL, NULL)) {
+        line = strstr(text, "Hugepagesize:");
+        if (line)
+            sscanf(line, "Hugepagesize: %" SCNu64, &kib);
+    }
+    return kib * KIB;
+}
+
+static uint64_t page_size(const RamOptions *options)
+{
+    if (!options->hugetlb)
+        return (uint64_t)sysconf(_SC_PAGESIZE);
+    return options->hugetlb_size ? options->hugetlb_size : default_huge_size();
+}
+
+/* The bytes of free huge pages of @size, 0 when the host has no such pages. */
+static uint64_t free_huge_bytes(uint64_t size)
+{
+    uint64_t kib = size / KIB;
+    g_autofree char *path = g_strdup_printf(
+        "/sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB/free_hugepages", kib);
+    g_autofree char *text = NULL;
+
+    if (!g_file_get_contents(path, &text, NULL, NULL))
+        return 0;
+    return g_ascii_strtoull(text, NULL, 10) * size;
+}
+
+/* The bytes that the host says it can still give. */
+static uint64_t available_bytes(const RamOptions *options, uint64_t page)
+{
+    g_autofree char *text = NULL;
+    uint64_t kib = 0;
+    const char *line;
+
+    if (options->hugetlb)
+        return free_huge_bytes(page);
+    if (!g_file_get_contents("/proc/meminfo", &text, NULL, NULL))
+        return 0;
+    line = strstr(text, "MemAvailable:");
+    if (line)
+        sscanf(line, "MemAvailable: %" SCNu64, &kib);
+    return kib * KIB;
+}
+
+static void set_memory_error(GError **error, int errnum, const RamBlock *block,
+                             const RamOptions *options)
+{
+    uint64_t page = page_size(options);
+    uint64_t page_kib = page / KIB;
+    uint64_t wanted_mib = block->size / MIB;
+    uint64_t available_mib = available_bytes(options, page) / MIB;
+    g_autofree char *pages = NULL;
+
+    if (options->hugetlb)
+        pages = g_strdup_printf(" in pages of %" PRIu64 " KiB", page_kib);
+
+    error_set_errno(error, errnum,
+                    "cannot get %" PRIu64 " MiB of memory%s for '%s' "
+                    "(the host has %" PRIu64 " MiB available)",
+                    wanted_mib, pages ? pages : "", block->name, available_mib);
+}
+
+/* The page size that was asked for, as flags; 0 leaves it to the host. */
+static unsigned huge_size_flags(const RamOptions *options)
+{
+    if (!options->hugetlb_size)
+        return 0;
+    return (unsigned)__builtin_ctzll(options->hugetlb_size) << HUGE_SHIFT;
+}
+
+static unsigned memfd_flags(const RamOptions *options)
+{
+    unsigned flags = MFD_CLOEXEC;
+
+    if (options->seal)
+        flags |= MFD_ALLOW_SEALING;
+    if (options->hugetlb)
+        flags |= MFD_HUGETLB | huge_size_flags(options);
+    return flags;
+}
+
+static bool open_memfd(RamBlock *block, const RamOptions *options, GError **error)
+{
+    block->fd = memfd_create(block->name, memfd_flags(options));
+    if (block->fd < 0 || ftruncate(block->fd, (off_t)block->size) < 0) {
+        set_memory_error(error, errno, block, options);
+        return false;
+    }
+    if (options->seal &&
+        fcntl(block->fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0) {
+        error_set_errno(error, errno, "cannot seal the memory of '%s'", block->name);
+        return false;
+    }
+    return true;
+}
+
+static int map_flags(const RamBlock *block, const RamOptions *options)
+{
+    int flags = block->shared ? MAP_SHARED : MAP_PRIVATE;
+
+    if (block->fd < 0)
+        flags |= MAP_ANONYMOUS;
+    if (block->fd < 0 && options->hugetlb)
+        flags |= MAP_HUGETLB | (int)huge_size_flags(options);
+    if (options->no_reserve)
+        flags |= MAP_NORESERVE;
+    return flags;
+}
+
+static bool map(RamBlock *block, const RamOptions *options, GError **error)
+{
+    int flags = map_flags(block, options);
+    void *host = mmap(NULL, block->size, PROT_READ | PROT_WRITE, flags, block->fd, 0);
+
+    if (host == MAP_FAILED) {
+        set_memory_error(error, errno, block, options);
+        return false;
+    }
+    block->host = host;
+    return true;
+}
+
+static bool advise(RamBlock *block, int advice, const char *what, GError **error)
+{
+    if (madvise(block->host, block->size, advice) == 0)
+        return true;
+    error_set_errno(error, errno, "cannot set '%s' of memory '%s'", what, block->name);
+    return false;
+}
+
+static bool apply_options(RamBlock *block, const RamOptions *options, GError **error)
+{
+    if (options->no_dump && !advise(block, MADV_DONTDUMP, "dump", error))
+        return false;
+    if (options->merge && !advise(block, MADV_MERGEABLE, "merge", error))
+        return false;
+    if (options->prealloc &&
+        madvise(block->host, block->size, MADV_POPULATE_WRITE) < 0) {
+        set_memory_error(error, errno == EFAULT ? ENOMEM : errno, block, options);
+        return false;
+    }
+    return true;
+}
+
+/* Rounds up, and refuses what no host has. */
+static bool set_size(RamBlock *block, uint64_t size, const RamOptions *options,
+                     GError **error)
+{
+    uint64_t page = page_size(options);
+
+    if (options->hugetlb_size &&
+        (page & (page - 1) || page < (uint64_t)sysconf(_SC_PAGESIZE))) {
+        error_set(error, "a page size of %" PRIu64 " bytes is not a power of two of at "
+                  "least the host's pages", page);
+        return false;
+    }
+    if (size == 0 || size > (uint64_t)INT64_MAX - page) {
+        error_set(error, "memory '%s' cannot have %" PRIu64 " bytes", block->name, size);
+        return false;
+    }
+    block->size = ALIGN_UP(size, page);
+    return true;
+}
+
+RamBlock *ram_block_new(const char *name, uint64_t size, const RamOptions *options,
+                        GError **error)
+{
+    g_autoptr(RamBlock) block = g_new0(RamBlock, 1);
+
+    block->ref_count = 1;
+    block->fd = -1;
+    block->name = g_strdup(name);
+    block->shared = options->share;
+    if (!set_size(block, size, options, error) ||
+        (options->memfd && !open_memfd(block, options, error)) ||
+        !map(block, options, error) || !apply_options(block, options, error))
+        return NULL;
+    return g_steal_pointer(&block);
+}
+
+RamBlock *ram_block_ref(RamBlock *block)
+{
+    g_atomic_int_inc(&block->ref_count);
+    return block;
+}
+
+void ram_block_unref(RamBlock *block)
+{
+    if (!block || !g_atomic_int_dec_and_test(&block->ref_count))
+        return;
+    if (block->host)
+        munmap(block->host, block->size);
+    base_close_fd(&block->fd);
+    g_free(block->name);
+    g_free(block);
+}

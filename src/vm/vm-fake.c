@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A hypervisor of arrays.  One lock around everything: tests are not in a hurry.
+ *
+ * An irqfd is the eventfd itself, read when somebody asks or before its route changes;
+ * so what was fired is known by the message that the route had then.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "berth/region.h"
+#include "berth/vm-fake.h"
+
+#include "vm-ops.h"
+
+#define FAKE_MAX_VCPUS 255
+#define FAKE_GSIS 4096
+#define FAKE_SLOTS 509
+#define PAGE_MASK 4095ull
+
+typedef struct FakeIrqfd {
+    int fd;
+    unsigned gsi;
+} FakeIrqfd;
+
+typedef struct FakeMessage {
+    MsiMessage msi;
+    unsigned count;
+} FakeMessage;
+
+typedef struct FakeVm {
+    Vm vm;
+    GMutex lock;
+
+    /* Under the lock. */
+    GArray *slots;              /* of VmSlot, by address */
+    GArray *doorbells;          /* of VmDoorbell */
+    GArray *irqfds;             /* of FakeIrqfd */
+    GArray *routes;             /* of IrqRoute */
+    GArray *messages;           /* of FakeMessage, by first firing */
+    bool levels[VM_GSI_LINES];
+    unsigned edges[VM_GSI_LINES];
+    unsigned n_nmi;
+    VmFakeCalls calls;
+    unsigned fail_in;           /* calls until one fails, 0 for never */
+    int fail_with;
+} FakeVm;
+
+static FakeVm *to_fake(Vm *vm)
+{
+    return CONTAINER_OF(vm, FakeVm, vm);
+}
+
+static int next_failure_locked(FakeVm *fake)
+{
+    if (fake->fail_in == 0 || --fake->fail_in > 0)
+        return 0;
+    return fake->fail_with;
+}
+
+static int map_locked(FakeVm *fake, const VmSlot *slot)
+{
+    unsigned at = 0;
+    int err = next_failure_locked(fake);
+
+    fake->calls.map++;
+    if (err)
+        return err;
+    if (slot->size == 0 || (slot->gpa | slot->size) & PAGE_MASK ||
+        slot->gpa + slot->size - 1 < slot->gpa || slot->id >= FAKE_SLOTS)
+        return -EINVAL;
+    for (unsigned i = 0; i < fake->slots->len; i++) {
+        const VmSlot *other = &g_array_index(fake->slots, VmSlot, i);
+
+        if (other->id == slot->id)
+            return -EINVAL;
+        if (slot->gpa <= other->gpa + other->size - 1 &&
+            other->gpa <= slot->gpa + slot->size - 1)
+            return -EEXIST;
+        if (other->gpa < slot->gpa)
+            at = i + 1;
+    }
+    g_array_insert_val(fake->slots, at, *slot);
+    return 0;
+}
+
+static int fake_map(Vm *vm, const VmSlot *slot)
+{
+    FakeVm *fake = to_fake(vm);
+    int err;
+
+    g_mutex_lock(&fake->lock);
+    err = map_locked(fake, slot);
+    g_mutex_unlock(&fake->lock);
+    return err;
+}
+
+static int fake_unmap(Vm *vm, const VmSlot *slot)
+{
+    FakeVm *fake = to_fake(vm);
+    int err = -ENOENT;
+
+    g_mutex_lock(&fake->lock);
+    fake->calls.unmap++;
+    for (unsigned i = 0; i < fake->slots->len; i++) {
+        if (g_array_index(fake->slots, VmSlot, i).id == slot->id) {
+            g_array_remove_index(fake->slots, i);
+            err = 0;
+            break;
+        }
+    }
+    g_mutex_unlock(&fake->lock);
+    return err;
+}
+
+static bool same_place(const VmDoorbell *a, const VmDoorbell *b)
+{
+    return a->addr == b->addr && a->is_io == b->is_io &&
+           (a->size == b->size || !a->size || !b->size) &&
+           (!a->match || !b->match || a->value == b->value);
+}
+
+static int add_doorbell_locked(FakeVm *fake, const VmDoorbell *doorbell)
+{
+    int err = next_failure_locked(fake);
+
+    fake->calls.doorbell_add++;
+    if (err)
+        return err;
+    for (unsigned i = 0; i < fake->doorbells->len; i++) {
+        if (same_place(&g_array_index(fake->doorbells, VmDoorbell, i), doorbell))
+            return -EEXIST;
+    }
+    g_array_append_val(fake->doorbells, *doorbell);
+    return 0;
+}
+
+static int del_doorbell_locked(FakeVm *fake, const VmDoorbell *doorbell)
+{
+    fake->calls.doorbell_del++;
+    for (unsigned i = 0; i < fake->doorbells->len; i++) {
+        const VmDoorbell *bell = &g_array_index(fake->doorbells, VmDoorbell, i);
+
+        if (same_place(bell, doorbell) && bell->fd == doorbell->fd) {
+            g_array_remove_index(fake->doorbells, i);
+            return 0;
+        }
+    }
+    return -ENOENT;
+}
+
+static int fake_doorbell(Vm *vm, const VmDoorbell *doorbell, bool add)
+{
+    FakeVm *fake = to_fake(vm);
+    int err;
+
+    g_mutex_lock(&fake->lock);
+    err = add ? add_doorbell_locked(fake, doorbell) : del_doorbell_locked(fake, doorbell);
+    g_mutex_unlock(&fake->lock);
+    return err;
+}
+
+static void count_message_locked(FakeVm *fake, const MsiMessage *msi, unsigned count)
+{
+    FakeMessage message = { .msi = *msi, .count = count };
+
+    for (unsigned i = 0; i < fake->messages->len; i++) {
+        FakeMessage *known = &g_array_index(fake->messages, FakeMessage, i);
+
+        if (known->msi.addr == msi->addr && known->msi.data == msi->data) {
+            known->count += count;
+            return;
+        }
+    }
+    g_array_append_val(fake->messages, message);
+}
+
+static void drain_irqfd_locked(FakeVm *fake, const FakeIrqfd *irqfd)
+{
+    uint64_t count;
+
+    if (read(irqfd->fd, &count, sizeof(count)) != sizeof(count))
+        return;
+    for (unsigned i = 0; i < fake->routes->len; i++) {
+        const IrqRoute *route = &g_array_index(fake->routes, IrqRoute, i);
+
+        if (route->kind == IRQ_ROUTE_MSI && route->gsi == irqfd->gsi)
+            count_message_locked(fake, &route->msi, (unsigned)count);
+    }
+}
+
+static void drain_locked(FakeVm *fake)
+{
+    for (unsigned i = 0; i < fake->irqfds->len; i++)
+        drain_irqfd_locked(fake, &g_array_index(fake->irqfds, FakeIrqfd, i));
+}
+
+static int find_irqfd_locked(const FakeVm *fake, int fd)
+{
+    for (unsigned i = 0; i < fake->irqfds->len; i++) {
+        if (g_array_index(fake->irqfds, FakeIrqfd, i).fd == fd)
+            return (int)i;
+    }
+    return -1;
+}
+
+static int change_irqfd_locked(FakeVm *fake, int fd, unsigned gsi, bool add)
+{
+    FakeIrqfd irqfd = { fd, gsi };
+    int at = find_irqfd_locked(fake, fd);
+    int err;
+
+    if (!add) {
+        fake->calls.irqfd_del++;
+        if (at < 0)
+            return -ENOENT;
+        drain_locked(fake);
+        g_array_remove_index(fake->irqfds, at);
+        return 0;
+    }
+    fake->calls.irqfd_add++;
+    err = next_failure_locked(fake);
+    if (err)
+        return err;
+    if (at >= 0)
+        return -EBUSY;
+    g_array_append_val(fake->irqfds, irqfd);
+    return 0;
+}
+
+static int fake_irqfd(Vm *vm, int fd, unsigned gsi, bool add)
+{
+    FakeVm *fake = to_fake(vm);
+    int err;
+
+    g_mutex_lock(&fake->lock);
+    err = change_irqfd_locked(fake, fd, gsi, add);
+    g_mutex_unlock(&fake->lock);
+    return err;
+}
+
+static int fake_set_routes(Vm *vm, const IrqRoute *routes, unsigned n)
+{
+    FakeVm *fake = to_fake(vm);
+    int err;
+
+    g_mutex_lock(&fake->lock);
+    fake->calls.set_routes++;
+    err = next_failure_locked(fake);
+    if (!err) {
+        drain_locked(fake);
+        g_array_set_size(fake->routes, 0);
+        g_array_append_vals(fake->routes, routes, n);
+    }
+    g_mutex_unlock(&fake->lock);
+    return err;
+}
+
+static void fake_set_irq(Vm *vm, unsigned gsi, bool level)
+{
+    FakeVm *fake = to_fake(vm);
+
+    g_assert(gsi < VM_GSI_LINES);
+    g_mutex_lock(&fake->lock);
+    if (level && !fake->levels[gsi])
+        fake->edges[gsi]++;
+    fake->levels[gsi] = level;
+    g_mutex_unlock(&fake->lock);
+}
+
+static void fake_inject_nmi(Vm *vm)
+{
+    FakeVm *fake = to_fake(vm);
+
+    g_mutex_lock(&fake->lock);
+    fake->n_nmi++;
+    g_mutex_unlock(&fake->lock);
+}
+
+static void fake_reset(Vm *vm)
+{
+    FakeVm *fake = to_fake(vm);
+
+    g_mutex_lock(&fake->lock);
+    memset(fake->levels, 0, sizeof(fake->levels));
+    g_mutex_unlock(&fake->lock);
+}
+
+static void fake_free(Vm *vm)
+{
+    FakeVm *fake = to_fake(vm);
+
+    g_array_unref(fake->slots);
+    g_array_unref(fake->doorbells);
+    g_array_unref(fake->irqfds);
+    g_array_unref(fake->routes);
+    g_array_unref(fake->messages);
+    g_mutex_clear(&fake->lock);
+    vm_done(vm);
+    g_free(fake);
+}
+
+static const VmOps fake_ops = {
+    .name = "fake",
+    .free = fake_free,
+    .map = fake_map,
+    .unmap = fake_unmap,
+    .doorbell = fake_doorbell,
+    .irqfd = fake_irqfd,
+    .set_routes = fake_set_routes,
+    .set_irq = fake_set_irq,
+    .inject_nmi = fake_inject_nmi,
+    .reset = fake_reset,
+};
+
+Vm *vm_fake_new(void)
+{
+    FakeVm *fake = g_new0(FakeVm, 1);
+
+    vm_init(&fake->vm, &fake_ops, FAKE_GSIS);
+    fake->vm.max_vcpus = FAKE_MAX_VCPUS;
+    g_mutex_init(&fake->lock);
+    fake->slots = g_array_new(FALSE, FALSE, sizeof(VmSlot));
+    fake->doorbells = g_array_new(FALSE, FALSE, sizeof(VmDoorbell));
+    fake->irqfds = g_array_new(FALSE, FALSE, sizeof(FakeIrqfd));
+    fake->routes = g_array_new(FALSE, FALSE, sizeof(IrqRoute));
+    fake->messages = g_array_new(FALSE, FALSE, sizeof(FakeMessage));
+    return &fake->vm;
+}
+
+VmFakeCalls vm_fake_calls(Vm *vm)
+{
+    FakeVm *fake = to_fake(vm);
+    VmFakeCalls calls;
+
+    g_mutex_lock(&fake->lock);
+    calls = fake->calls;
+    g_mutex_unlock(&fake->lock);
+    return calls;
+}
+
+void vm_fake_fail_nth(Vm *vm, unsigned n, int err)
+{
+    FakeVm *fake = to_fake(vm);
+
+    g_mutex_lock(&fake->lock);
+    fake->fail_in = n;
+    fake->fail_with = err;
+    g_mutex_unlock(&fake->lock);
+}
+
+unsigned vm_fake_slot_count(Vm *vm)
+{
+    FakeVm *fake = to_fake(vm);
+    unsigned n;
+
+    g_mutex_lock(&fake->lock);
+    n = fake->slots->len;
+    g_mutex_unlock(&fake->lock);
+    return n;
+}
+
+VmFakeSlot vm_fake_slot(Vm *vm, unsigned index)
+{
+    FakeVm *fake = to_fake(vm);
+    VmSlot slot;
+
+    g_mutex_lock(&fake->lock);
+    g_assert(index < fake->slots->len);
+    slot = g_array_index(fake->slots, VmSlot, index);
+    g_mutex_unlock(&fake->lock);
+    return (VmFakeSlot){ slot.gpa, slot.size, slot.host, slot.readonly };
+}
+
+/* The slot's memory of a guest access, NULL when it is not in one that allows it. */
+static uint8_t *slot_memory(FakeVm *fake, uint64_t addr, unsigned size, bool for_write)
+{
+    uint8_t *host = NULL;
+
+    g_mutex_lock(&fake->lock);
+    for (unsigned i = 0; i < fake->slots->len && !host; i++) {
+        const VmSlot *slot = &g_array_index(fake->slots, VmSlot, i);
+
+        if (addr >= slot->gpa && addr - slot->gpa <= slot->size - size &&
+            !(for_write && slot->readonly))
+            host = (uint8_t *)slot->host + (addr - slot->gpa);
+    }
+    g_mutex_unlock(&fake->lock);
+    return host;
+}
+
+int vm_fake_doorbell_fd(Vm *vm, bool is_io, uint64_t addr, unsigned size, uint64_t value)
+{
+    FakeVm *fake = to_fake(vm);
+    VmDoorbell store = { .addr = addr, .size = size, .is_io = is_io, .match = true,
+                         .value = value };
+    int fd = -1;
+
+    g_mutex_lock(&fake->lock);
+    for (unsigned i = 0; i < fake->doorbells->len && fd < 0; i++) {
+        const VmDoorbell *bell = &g_array_index(fake->doorbells, VmDoorbell, i);
+
+        if (same_place(bell, &store))
+            fd = bell->fd;
+    }
+    g_mutex_unlock(&fake->lock);
+    return fd;
+}
+
+void vm_fake_write(Vm *vm, AddressSpace *as, uint64_t addr, unsigned size, uint64_t value)
+{
+    bool is_io = address_space_is_io(as);
+    int fd = vm_fake_doorbell_fd(vm, is_io, addr, size, value);
+    uint8_t *host = is_io ? NULL : slot_memory(to_fake(vm), addr, size, true);
+    uint64_t one = 1;
+    uint64_t bytes = GUINT64_TO_LE(value);
+
+    if (fd >= 0)
+        g_assert(write(fd, &one, sizeof(one)) == sizeof(one));
+    else if (host)
+        memcpy(host, &bytes, size);
+    else
+        address_space_write(as, addr, &bytes, size);
+}
+
+uint64_t vm_fake_read(Vm *vm, AddressSpace *as, uint64_t addr, unsigned size)
+{
+    uint8_t *host = address_space_is_io(as) ? NULL
+                                            : slot_memory(to_fake(vm), addr, size, false);
+    uint64_t bytes = 0;
+
+    if (host)
+        memcpy(&bytes, host, size);
+    else
+        address_space_read(as, addr, &bytes, size);
+    return GUINT64_FROM_LE(bytes);
+}
+
+unsigned vm_fake_doorbell_count(Vm *vm)
+{
+    FakeVm *fake = to_fake(vm);
+    unsigned n;
+
+    g_mutex_lock(&fake->lock);
+    n = fake->doorbells->len;
+    g_mutex_unlock(&fake->lock);
+    return n;
+}
+
+bool vm_fake_msi(Vm *vm, unsigned index, MsiMessage *ret_message, unsigned *ret_count)
+{
+    FakeVm *fake = to_fake(vm);
+    bool found;
+
+    g_mutex_lock(&fake->lock);
+    drain_locked(fake);
+    found = index < fake->messages->len;
+    if (found) {
+        *ret_message = g_array_index(fake->messages, FakeMessage, index).msi;
+        *ret_count = g_array_index(fake->messages, FakeMessage, index).count;
+    }
+    g_mutex_unlock(&fake->lock);
+    return found;
+}
+
+unsigned vm_fake_msi_count(Vm *vm, uint64_t addr, uint32_t data)
+{
+    MsiMessage message;
+    unsigned count;
+
+    for (unsigned i = 0; vm_fake_msi(vm, i, &message, &count); i++) {
+        if (message.addr == addr && message.data == data)
+            return count;
+    }
+    return 0;
+}
+
+unsigned vm_fake_msi_total(Vm *vm)
+{
+    MsiMessage message;
+    unsigned total = 0;
+    unsigned count;
+
+    for (unsigned i = 0; vm_fake_msi(vm, i, &message, &count); i++)
+        total += count;
+    return total;
+}
+
+void vm_fake_clear(Vm *vm)
+{
+    FakeVm *fake = to_fake(vm);
+
+    g_mutex_lock(&fake->lock);
+    drain_locked(fake);
+    g_array_set_size(fake->messages, 0);
+    memset(fake->edges, 0, sizeof(fake->edges));
+    g_mutex_unlock(&fake->lock);
+}
+
+bool vm_fake_gsi_level(Vm *vm, unsigned gsi)
+{
+    FakeVm *fake = to_fake(vm);
+    bool level;
+
+    g_assert(gsi < VM_GSI_LINES);
+    g_mutex_lock(&fake->lock);
+    level = fake->levels[gsi];
+    g_mutex_unlock(&fake->lock);
+    return level;
+}
+
+unsigned vm_fake_gsi_edges(Vm *vm, unsigned gsi)
+{
+    FakeVm *fake = to_fake(vm);
+    unsigned edges;
+
+    g_assert(gsi < VM_GSI_LINES);
+    g_mutex_lock(&fake->lock);
+    edges = fake->edges[gsi];
+    g_mutex_unlock(&fake->lock);
+    return edges;
+}
+
+unsigned vm_fake_nmi_count(Vm *vm)
+{
+    FakeVm *fake = to_fake(vm);
+    unsigned n;
+
+    g_mutex_lock(&fake->lock);
+    n = fake->n_nmi;
+    g_mutex_unlock(&fake->lock);
+    return n;
+}

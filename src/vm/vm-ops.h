@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a hypervisor does for src/vm: the table behind vm.h.  Functions return 0 or a
+ * negative errno.  They are called by one thread at a time for each kind of object (the
+ * address space's or the route table's lock is held), except where said.
+ */
+#pragma once
+
+#include "berth/vm.h"
+#include "irq-route.h"
+
+/* Guest physical pages backed by host memory. */
+typedef struct VmSlot {
+    uint32_t id;
+    bool readonly;
+    uint64_t gpa;
+    uint64_t size;
+    void *host;
+} VmSlot;
+
+/* A write that signals an eventfd. */
+typedef struct VmDoorbell {
+    uint64_t addr;
+    uint32_t size;              /* 0: any */
+    bool is_io;                 /* a port, else guest physical memory */
+    bool match;
+    uint64_t value;
+    int fd;
+} VmDoorbell;
+
+typedef struct VmOps {
+    const char *name;
+    void (*free)(Vm *vm);
+
+    int (*map)(Vm *vm, const VmSlot *slot);
+    int (*unmap)(Vm *vm, const VmSlot *slot);
+    int (*doorbell)(Vm *vm, const VmDoorbell *doorbell, bool add);
+    int (*irqfd)(Vm *vm, int fd, unsigned gsi, bool add);
+    /* The whole table of routes, in place of the earlier one. */
+    int (*set_routes)(Vm *vm, const IrqRoute *routes, unsigned n);
+
+    /* Any thread, at the same time too. */
+    void (*set_irq)(Vm *vm, unsigned gsi, bool level);
+    void (*inject_nmi)(Vm *vm);
+    void (*reset)(Vm *vm);
+} VmOps;
+
+#define VM_GSI_LINES 24
+
+/* Embedded first in what a hypervisor needs. */
+struct Vm {
+    const VmOps *ops;
+    unsigned max_vcpus;
+    unsigned max_slots;
+    IrqRouteTable routes;
+    IrqLine gsi_lines[VM_GSI_LINES];
+};
+
+/* For the hypervisors: what is the same in all of them.  @n_gsis bounds the routes. */
+void vm_init(Vm *vm, const VmOps *ops, unsigned n_gsis);
+void vm_done(Vm *vm);

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Lines and messages on the fake hypervisor.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "berth/vm-fake.h"
+
+#define ADDR 0xfee00000
+
+static void test_gsi_line_sets_level(void)
+{
+    g_autoptr(Vm) vm = vm_fake_new();
+    IrqLine *line = vm_gsi_line(vm, 4);
+
+    irq_raise(line);
+    irq_raise(line);
+
+    g_assert_true(vm_fake_gsi_level(vm, 4));
+    g_assert_cmpuint(vm_fake_gsi_edges(vm, 4), ==, 1);
+    irq_lower(line);
+    g_assert_false(vm_fake_gsi_level(vm, 4));
+    irq_pulse(line);
+    g_assert_cmpuint(vm_fake_gsi_edges(vm, 4), ==, 2);
+    irq_pulse(NULL);
+}
+
+static void test_message_arrives(void)
+{
+    g_autoptr(Vm) vm = vm_fake_new();
+    MsiRoute route;
+
+    g_assert_true(msi_route_init(&route, vm, NULL));
+    g_assert_cmpint(msi_route_set(&route, ADDR, 0x41), ==, 0);
+    msi_route_fire(&route);
+    msi_route_fire(&route);
+
+    g_assert_cmpuint(vm_fake_msi_count(vm, ADDR, 0x41), ==, 2);
+    msi_route_done(&route);
+}
+
+static void test_fired_before_a_change_goes_to_the_old_message(void)
+{
+    g_autoptr(Vm) vm = vm_fake_new();
+    MsiRoute route;
+
+    g_assert_true(msi_route_init(&route, vm, NULL));
+    msi_route_set(&route, ADDR, 0x41);
+    msi_route_fire(&route);
+    msi_route_set(&route, ADDR, 0x42);
+    msi_route_fire(&route);
+
+    g_assert_cmpuint(vm_fake_msi_count(vm, ADDR, 0x41), ==, 1);
+    g_assert_cmpuint(vm_fake_msi_count(vm, ADDR, 0x42), ==, 1);
+    g_assert_cmpuint(vm_fake_msi_total(vm), ==, 2);
+    msi_route_done(&route);
+}
+
+static void test_same_message_costs_nothing(void)
+{
+    g_autoptr(Vm) vm = vm_fake_new();
+    MsiRoute route;
+
+    g_assert_true(msi_route_init(&route, vm, NULL));
+    msi_route_set(&route, ADDR, 0x41);
+    msi_route_set(&route, ADDR, 0x41);
+
+    g_assert_cmpuint(vm_fake_calls(vm).set_routes, ==, 1);
+    g_assert_cmpuint(vm_fake_calls(vm).irqfd_add, ==, 1);
+    msi_route_done(&route);
+    g_assert_cmpuint(vm_fake_calls(vm).irqfd_del, ==, 1);
+}
+
+static void test_many_messages_are_one_change(void)
+{
+    g_autoptr(Vm) vm = vm_fake_new();
+    MsiRoute routes[5];
+    MsiRoute *lent[5];
+    MsiMessage messages[5];
+
+    for (unsigned i = 0; i < 5; i++) {
+        g_assert_true(msi_route_init(&routes[i], vm, NULL));
+        lent[i] = &routes[4 - i];
+        messages[i] = (MsiMessage){ ADDR, 4 - i };
+    }
+
+    g_assert_cmpint(msi_route_set_many(lent, messages, 5), ==, 0);
+    for (unsigned i = 0; i < 5; i++)
+        msi_route_fire(&routes[i]);
+
+    g_assert_cmpuint(vm_fake_calls(vm).set_routes, ==, 1);
+    for (unsigned i = 0; i < 5; i++) {
+        g_assert_cmpuint(vm_fake_msi_count(vm, ADDR, i), ==, 1);
+        msi_route_done(&routes[i]);
+    }
+}
+
+static void test_gsis_are_used_again(void)
+{
+    g_autoptr(Vm) vm = vm_fake_new();
+    MsiRoute first, second, third;
+
+    g_assert_true(msi_route_init(&first, vm, NULL));
+    g_assert_true(msi_route_init(&second, vm, NULL));
+    g_assert_cmpint(first.gsi, >=, 24);
+    g_assert_cmpint(second.gsi, !=, first.gsi);
+    int gsi = first.gsi;
+
+    msi_route_done(&first);
+    msi_route_done(&first);
+    g_assert_true(msi_route_init(&third, vm, NULL));
+
+    g_assert_cmpint(third.gsi, ==, gsi);
+    msi_route_done(&second);
+    msi_route_done(&third);
+}
+
+static void test_refused_message_leaves_the_old_one(void)
+{
+    g_autoptr(Vm) vm = vm_fake_new();
+    MsiRoute route;
+
+    g_assert_true(msi_route_init(&route, vm, NULL));
+    msi_route_set(&route, ADDR, 0x41);
+    vm_fake_fail_nth(vm, 1, -ENOMEM);
+
+    g_assert_cmpint(msi_route_set(&route, ADDR, 0x42), ==, -ENOMEM);
+    msi_route_fire(&route);
+
+    g_assert_cmpuint(vm_fake_msi_count(vm, ADDR, 0x41), ==, 1);
+    g_assert_cmpint(msi_route_set(&route, ADDR, 0x42), ==, 0);
+    msi_route_done(&route);
+}
+
+static void test_running_out_is_an_error(void)
+{
+    g_autoptr(Vm) vm = vm_fake_new();
+    g_autoptr(GError) error = NULL;
+    struct rlimit saved, none;
+    MsiRoute route;
+
+    getrlimit(RLIMIT_NOFILE, &saved);
+    none = (struct rlimit){ .rlim_cur = 0, .rlim_max = saved.rlim_max };
+    setrlimit(RLIMIT_NOFILE, &none);
+    bool ok = msi_route_init(&route, vm, &error);
+    setrlimit(RLIMIT_NOFILE, &saved);
+
+    g_assert_false(ok);
+    g_assert_nonnull(strstr(error->message, "eventfd"));
+    msi_route_done(&route);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/irq/gsi-line-sets-level", test_gsi_line_sets_level);
+    g_test_add_func("/irq/message-arrives", test_message_arrives);
+    g_test_add_func("/irq/fired-before-a-change-goes-to-the-old-message",
+                    test_fired_before_a_change_goes_to_the_old_message);
+    g_test_add_func("/irq/same-message-costs-nothing", test_same_message_costs_nothing);
+    g_test_add_func("/irq/many-messages-are-one-change",
+                    test_many_messages_are_one_change);
+    g_test_add_func("/irq/gsis-are-used-again", test_gsis_are_used_again);
+    g_test_add_func("/irq/refused-message-leaves-the-old-one",
+                    test_refused_message_leaves_the_old_one);
+    g_test_add_func("/irq/running-out-is-an-error", test_running_out_is_an_error);
+    return g_test_run();
+}

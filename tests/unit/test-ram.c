@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Host memory of every kind, and errors that tell what was wanted.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "berth/ram.h"
+
+#define PAGE 4096
+
+static unsigned resident_pages(const RamBlock *block)
+{
+    g_autofree unsigned char *pages = g_malloc0(block->size / PAGE);
+    unsigned n = 0;
+
+    g_assert_cmpint(mincore(block->host, block->size, pages), ==, 0);
+    for (uint64_t i = 0; i < block->size / PAGE; i++)
+        n += pages[i] & 1;
+    return n;
+}
+
+static void test_anonymous(void)
+{
+    g_autoptr(RamBlock) block = ram_block_new("ram", 5000, &(RamOptions){ 0 }, NULL);
+
+    g_assert_cmpuint(block->size, ==, 2 * PAGE);
+    g_assert_cmpint(block->fd, ==, -1);
+    g_assert_cmpint(block->host[5000], ==, 0);
+    block->host[2 * PAGE - 1] = 1;
+}
+
+static void test_nothing_is_touched(void)
+{
+    RamOptions options = { .memfd = true, .share = true, .no_reserve = true };
+    g_autoptr(RamBlock) block = ram_block_new("ram", 64 * MIB, &options, NULL);
+
+    g_assert_cmpuint(resident_pages(block), ==, 0);
+}
+
+static void test_prealloc_touches_all(void)
+{
+    RamOptions options = { .memfd = true, .share = true, .prealloc = true };
+    g_autoptr(RamBlock) block = ram_block_new("ram", MIB, &options, NULL);
+
+    g_assert_cmpuint(resident_pages(block), ==, MIB / PAGE);
+}
+
+static void test_memfd_is_shared_and_sealed(void)
+{
+    RamOptions options = { .memfd = true, .share = true, .seal = true };
+    g_autoptr(RamBlock) block = ram_block_new("pc.ram", 4 * PAGE, &options, NULL);
+    char bytes[5];
+
+    memcpy(block->host + PAGE, "berth", 5);
+
+    g_assert_cmpint(pread(block->fd, bytes, 5, PAGE), ==, 5);
+    g_assert_cmpmem(bytes, 5, "berth", 5);
+    g_assert_cmpint(ftruncate(block->fd, PAGE), ==, -1);
+    g_assert_cmpint(errno, ==, EPERM);
+    g_assert_cmpint(fcntl(block->fd, F_ADD_SEALS, F_SEAL_WRITE), ==, -1);
+    g_assert_cmpint(fcntl(block->fd, F_GETFD) & FD_CLOEXEC, ==, FD_CLOEXEC);
+}
+
+static void test_private_memfd_keeps_writes(void)
+{
+    RamOptions options = { .memfd = true };
+    g_autoptr(RamBlock) block = ram_block_new("ram", PAGE, &options, NULL);
+    char byte = 'x';
+
+    block->host[0] = 'b';
+
+    g_assert_cmpint(pread(block->fd, &byte, 1, 0), ==, 1);
+    g_assert_cmpint(byte, ==, 0);
+}
+
+static void test_huge_pages_or_a_reason(void)
+{
+    RamOptions options = { .memfd = true, .share = true, .hugetlb = true,
+                           .hugetlb_size = 2 * MIB };
+    g_autoptr(GError) error = NULL;
+    g_autoptr(RamBlock) block = ram_block_new("ram", 64 * GIB, &options, &error);
+
+    g_assert_null(block);
+    g_assert_nonnull(strstr(error->message, "65536 MiB"));
+    g_assert_nonnull(strstr(error->message, "2048 KiB"));
+    g_assert_nonnull(strstr(error->message, "available"));
+}
+
+static void test_impossible_sizes(void)
+{
+    static const uint64_t sizes[] = { 0, UINT64_MAX, INT64_MAX, 1ull << 62 };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(sizes); i++) {
+        g_autoptr(GError) error = NULL;
+        RamOptions options = { .memfd = true };
+
+        g_assert_null(ram_block_new("pc.ram", sizes[i], &options, &error));
+        g_assert_nonnull(strstr(error->message, "pc.ram"));
+    }
+}
+
+static void test_wrong_page_size(void)
+{
+    g_autoptr(GError) error = NULL;
+    RamOptions options = { .hugetlb = true, .hugetlb_size = 3 * MIB };
+
+    g_assert_null(ram_block_new("ram", MIB, &options, &error));
+    g_assert_nonnull(strstr(error->message, "power of two"));
+}
+
+static void test_last_reference_unmaps(void)
+{
+    RamBlock *block = ram_block_new("ram", PAGE, &(RamOptions){ .memfd = true }, NULL);
+    int fd = block->fd;
+
+    ram_block_unref(ram_block_ref(block));
+    g_assert_cmpint(fcntl(fd, F_GETFD), >=, 0);
+    ram_block_unref(block);
+
+    g_assert_cmpint(fcntl(fd, F_GETFD), ==, -1);
+    ram_block_unref(NULL);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/ram/anonymous-is-rounded-to-pages", test_anonymous);
+    g_test_add_func("/ram/nothing-is-touched", test_nothing_is_touched);
+    g_test_add_func("/ram/prealloc-touches-all", test_prealloc_touches_all);
+    g_test_add_func("/ram/memfd-is-shared-and-sealed", test_memfd_is_shared_and_sealed);
+    g_test_add_func("/ram/private-memfd-keeps-writes", test_private_memfd_keeps_writes);
+    g_test_add_func("/ram/huge-pages-or-a-reason", test_huge_pages_or_a_reason);
+    g_test_add_func("/ram/impossible-sizes", test_impossible_sizes);
+    g_test_add_func("/ram/wrong-page-size", test_wrong_page_size);
+    g_test_add_func("/ram/last-reference-unmaps", test_last_reference_unmaps);
+    return g_test_run();
+}
