@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How the interpreter reaches the parts of a value: a slot is the place of a member in its
- * struct or of an element in its list.  Structs, texts, lists and "any" lie behind a pointer in
- * their slot; a scalar is in it.
+ * How the interpreter reaches the parts of a value: a slot is the place of a member in
+ * its struct or of an element in its list.  Structs, texts, lists and "any" lie behind
+ * a pointer in their slot; a scalar is in it.
  */
 #pragma once
 

@@ -2,12 +2,12 @@
 /*
  * What holds for values of any type: names of enums, lists, free, clone, equal.
  *
- * Values are reached through the offsets of the tables (qapi-walk.h).  Recursion goes through
- * the public functions, from struct to struct; its depth is that of the value, which
- * JSON_MAX_DEPTH bounds for what a client sends.
+ * Values are reached through the offsets of the tables (qapi-walk.h).  Recursion goes
+ * through the public functions, from struct to struct; its depth is that of the value,
+ * which JSON_MAX_DEPTH bounds for what a client sends.
  *
- * A list has no field for its room.  The room is the power of two at or above n, so an append
- * reallocates when n is zero or a power of two.
+ * A list has no field for its room.  The room is the power of two at or above n, so an
+ * append reallocates when n is zero or a power of two.
  */
 #include "qapi-walk.h"
 

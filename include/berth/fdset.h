@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sets of descriptors that a client or the parent passed in: add-fd, -add-fd, and files named
- * "/dev/fdset/N".  Main only.
+ * Sets of descriptors that a client or the parent passed in: add-fd, -add-fd, and files
+ * named "/dev/fdset/N".  Main only.
  *
- * A set holds descriptors of the same file with different access; who opens "/dev/fdset/N"
- * gets a duplicate of the one that has the access he asks for.
+ * A set holds descriptors of the same file with different access; who opens
+ * "/dev/fdset/N" gets a duplicate of the one that has the access he asks for.
  */
 #pragma once
 
@@ -18,8 +18,8 @@ void fdset_free(FdSets *sets);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(FdSets, fdset_free)
 
 /*
- * Puts @fd, which is taken also on failure, into set *@id, or into a new set when @id is NULL;
- * @label is kept with it, or NULL.  Returns what add-fd returns.
+ * Puts @fd, which is taken also on failure, into set *@id, or into a new set when @id
+ * is NULL; @label is kept with it, or NULL.  Returns what add-fd returns.
  */
 AddfdInfo *fdset_add(FdSets *sets, const int64_t *id, int fd, const char *label,
                      GError **error);
@@ -31,7 +31,7 @@ FdsetInfoList *fdset_query(const FdSets *sets);
 
 /*
  * Opens @path with the open(2) @flags, close-on-exec added, mode 0600 for a new file;
- * "/dev/fdset/N" is a duplicate from set N, whose access must be that of @flags.  Returns the
- * descriptor or -1 with @error.  @sets may be NULL: then there are no sets.
+ * "/dev/fdset/N" is a duplicate from set N, whose access must be that of @flags.
+ * Returns the descriptor or -1 with @error.  @sets may be NULL: then there are no sets.
  */
 int fdset_open(const FdSets *sets, const char *path, int flags, GError **error);

@@ -2,14 +2,15 @@
 /*
  * JSON (RFC 8259): values, text to values, values to text.
  *
- * A JsonValue is one value with shared ownership: json_ref() and json_unref().  The pointer is
- * never NULL for a value, JSON's null included; NULL means "there is none".  A value that is
- * put into an object or array belongs to it ("taken").
+ * A JsonValue is one value with shared ownership: json_ref() and json_unref().  The
+ * pointer is never NULL for a value, JSON's null included; NULL means "there is none".
+ * A value that is put into an object or array belongs to it ("taken").
  *
- * Input limits: a value nests at most JSON_MAX_DEPTH deep, has at most JSON_MAX_SIZE bytes of
- * text and JSON_MAX_VALUES values.  Accepted beyond the RFC, as QMP does: texts in single
- * quotes, and \' in texts.  Refused: broken UTF-8, \u0000, a key twice in one object, whole
- * numbers outside int64_t and uint64_t, numbers outside double.
+ * Input limits: a value nests at most JSON_MAX_DEPTH deep, has at most JSON_MAX_SIZE
+ * bytes of text and JSON_MAX_VALUES values and keys.  Accepted beyond the RFC, as QMP
+ * does: texts in single quotes, and \' in texts.  Refused: broken UTF-8, \u0000, a key
+ * twice in one object, whole numbers outside int64_t and uint64_t, numbers outside
+ * double.
  *
  * Thread: any; a value is used by one thread at a time.
  */
@@ -19,7 +20,7 @@
 
 #define JSON_MAX_DEPTH 1024
 #define JSON_MAX_SIZE (64 * MIB)
-#define JSON_MAX_VALUES (2 * 1024 * 1024)
+#define JSON_MAX_VALUES (128 * 1024)
 
 typedef struct JsonValue JsonValue;
 
@@ -49,13 +50,13 @@ JsonValue *json_new_array(void);
 JsonValue *json_new_object(void);
 
 /* What a value of the kind is; others give false, 0 and NULL. */
-bool json_bool(const JsonValue *value);
-double json_double(const JsonValue *value);     /* also of JSON_INT */
+bool json_as_bool(const JsonValue *value);
+double json_as_double(const JsonValue *value);     /* also of JSON_INT */
 /* Lent for the life of @value. */
-const char *json_string(const JsonValue *value);
+const char *json_as_string(const JsonValue *value);
 /* False when it is not JSON_INT or does not fit. */
-bool json_int(const JsonValue *value, int64_t *ret_value);
-bool json_uint(const JsonValue *value, uint64_t *ret_value);
+bool json_as_int(const JsonValue *value, int64_t *ret_value);
+bool json_as_uint(const JsonValue *value, uint64_t *ret_value);
 
 /* Arrays and objects: how many elements or members. */
 size_t json_length(const JsonValue *value);
@@ -87,10 +88,11 @@ JsonValue *json_parse_text(const char *text, size_t size, GError **error);
 /*
  * Text arriving in pieces: values one after the other, with or without space between.
  *
- * After a fault the text is skipped to the end of the value that it is in (of its brackets), so
- * that one bad value gives one error.  A byte that can be in no JSON text (a control character
- * but tab, CR, LF outside of texts; 0xFF) ends the value at once: by it a client gets a
- * reader that waits for a closing bracket back to the beginning.
+ * After a fault the text is skipped to the end of the value that it is in: to the
+ * closing bracket, or outside of brackets to the end of the line or an opening one.  So
+ * one bad value gives one error.  A byte that JSON never has (0xFF, a control character
+ * other than tab, CR and LF; in a text also these) ends the value at once: by it a
+ * client gets a reader that waits for a bracket back to the beginning.
  *
  * An idle stream holds no memory beside itself.
  */
@@ -107,8 +109,8 @@ typedef enum JsonStreamResult {
 } JsonStreamResult;
 
 /*
- * Takes bytes of @data up to the end of one value; *@ret_used says how many.  The caller goes
- * on with the rest until JSON_STREAM_MORE:
+ * Takes bytes of @data up to the end of one value; *@ret_used says how many.  The
+ * caller goes on with the rest until JSON_STREAM_MORE:
  *
  *     do {
  *         result = json_stream_feed(stream, data, size, &used, &value, &error);
@@ -120,8 +122,8 @@ JsonStreamResult json_stream_feed(JsonStream *stream, const char *data, size_t s
                                   size_t *ret_used, JsonValue **ret_value, GError **error);
 
 /*
- * Values to text, "{"a": 1, "b": [true]}" in one line or, when pretty, a line for each member
- * indented by four spaces.  Only ASCII is written; other characters as \uXXXX.
+ * Values to text, "{"a": 1, "b": [true]}" in one line or, when pretty, a line for each
+ * member indented by four spaces.  Only ASCII is written; other characters as \uXXXX.
  * A writer appends to its GString, which the caller owns.
  */
 typedef struct JsonWriter {

@@ -3,9 +3,9 @@
  * The schema as const data: what the generator writes into qapi-tables.c, and what the
  * interpreter, the dispatcher, introspection and help read.
  *
- * Rows hold offsets and indices instead of pointers, so that the tables need no relocation:
- * they stay in pages that all processes share.  Text is an offset into qapi_text_pool (0 is
- * the empty text); a type is its QapiTypeId (0 is none).
+ * Rows hold offsets and indices instead of pointers, so that the tables need no
+ * relocation: they stay in pages that all processes share.  Text is an offset into
+ * qapi_text_pool (0 is the empty text); a type is its QapiTypeId (0 is none).
  */
 #pragma once
 

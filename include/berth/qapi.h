@@ -2,10 +2,10 @@
 /*
  * The interpreter of the schema: what can be done with any generated type (qapi-types.h).
  *
- * A type is named by a number, QAPI_TYPE_FOO for Foo.  @value is a pointer to a value of that
- * type: Foo * for a struct, union, alternate or list, and a pointer to the scalar otherwise.
- * The generated qapi_free_Foo(), qapi_clone_Foo(), FooList_append(), RunState_str() and
- * RunState_parse() are typed names for the functions here.
+ * A type is named by a number, QAPI_TYPE_FOO for Foo.  @value is a pointer to a value
+ * of that type:  Foo * for a struct, union, alternate or list, and a pointer to the
+ * scalar otherwise.  The generated qapi_free_Foo(), qapi_clone_Foo(), FooList_append(),
+ * RunState_str() and RunState_parse() are typed names for the functions here.
  *
  * A faulty input gives an error that names the member with its path from the outermost
  * object ("regions[2].size"; "regions.2.size" for input from the command line).

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The QMP engine: sessions of clients, dispatch of commands, events.  It knows neither sockets
- * nor what commands do.  Main only.
+ * The QMP engine: sessions of clients, dispatch of commands, events.  It knows neither
+ * sockets nor what commands do.  Main only.
  *
  * How a monitor uses it:
  *
@@ -13,10 +13,11 @@
  *                     }
  *     client goes     qmp_session_done(&session);
  *
- * qmp_session_feed() executes at most one request, so that the monitor bounds its output by
- * not feeding; whatever it did not feed it keeps, and reads no more from the client.  Events
- * come by ops->send() at any time, also out of qmp_session_feed(), and belong before the reply
- * that is being made.  All texts are whole lines that end in CR LF.
+ * qmp_session_feed() executes at most one request, so that the monitor bounds its
+ * output by not feeding; whatever it did not feed it keeps, and reads no more from the
+ * client.  Events come by ops->send() at any time, also out of qmp_session_feed(), and
+ * belong before the reply that is being made.  All texts are whole lines that end in CR
+ * LF.
  *
  * How a handler answers is in the generated qmp-commands.h, how an event is sent in
  * qapi-events.h.
@@ -37,8 +38,8 @@ typedef bool QmpCallFn(unsigned command, QmpContext *ctx, const void *args, void
                        GError **error);
 
 /*
- * What handlers work on: one of it a machine, shared by all sessions.  The pointers are lent and
- * may be NULL in a test whose handlers do not use them.
+ * What handlers work on: one of it a machine, shared by all sessions.  The pointers are
+ * lent and may be NULL in a test whose handlers do not use them.
  */
 struct QmpContext {
     Machine *machine;
@@ -54,8 +55,8 @@ struct QmpContext {
 
 typedef struct QmpSessionOps {
     /*
-     * A line for the client beside the replies: an event.  @text is lent.  The monitor may
-     * drop it when the client does not read; it may not call into the session.
+     * A line for the client beside the replies: an event.  @text is lent.  The monitor
+     * may drop it when the client does not read; it may not call into the session.
      */
     void (*send)(void *opaque, const char *text, size_t size);
     /* The oldest descriptor that came with the input (the caller's), -1 for none. */
@@ -84,8 +85,9 @@ void qmp_session_done(QmpSession *session);
 void qmp_session_greet(QmpSession *session, GString *out);
 
 /*
- * Takes bytes up to the end of one request at most, executes it and appends its reply (nothing
- * when the request is not complete).  Returns how many bytes were taken: at least 1 of @size.
+ * Takes bytes up to the end of one request at most, executes it and appends its reply
+ * (nothing when the request is not complete: then all bytes were taken).  Returns how
+ * many were taken.
  */
 size_t qmp_session_feed(QmpSession *session, const char *data, size_t size, GString *out);
 
@@ -97,8 +99,8 @@ void qmp_reply_error(QmpSession *session, const GError *failure, const JsonValue
                      GString *out);
 
 /*
- * The descriptor that @session's getfd kept as @name, now the caller's; -1 with @error when
- * there is none.
+ * The descriptor that @session's getfd kept as @name, now the caller's; -1 with @error
+ * when there is none.
  */
 int qmp_session_take_named_fd(QmpSession *session, const char *name, GError **error);
 
@@ -109,7 +111,7 @@ void qmp_events_free(QmpEvents *events);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(QmpEvents, qmp_events_free)
 
 /*
- * Sends the event of row @event (QAPI_EVENT_...) with the time of now; @data is lent, NULL for
- * an event without.  Use the typed functions of qapi-events.h.
+ * Sends the event of row @event (QAPI_EVENT_...) with the time of now; @data is lent,
+ * NULL for an event without.  Use the typed functions of qapi-events.h.
  */
 void qmp_event_emit(QmpEvents *events, unsigned event, const void *data);
