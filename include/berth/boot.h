@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Booting a kernel straight from the VMM, with no firmware: bzImage by the 64-bit entry of
- * the x86 boot protocol (2.12 or later), or an ELF file by the entry that its Xen note
+ * Booting a kernel straight from the VMM, with no firmware: bzImage by the 64-bit entry
+ * of the x86 boot protocol (2.12 or later), or an ELF file by the entry that its Xen note
  * PHYS32_ENTRY names (PVH).
  *
- * An image is opened and checked once; it is loaded at start and again at each reset, from
- * the descriptors that it keeps.  The files' bytes go straight into guest RAM; they are not
- * mapped, so that a file that is truncated later is an error and no SIGBUS.  What the files
- * say is hostile: nothing outside the given RAM is written whatever they hold.
+ * An image is opened and checked once; it is loaded at start and again at each reset,
+ * from the descriptors that it keeps.  The files' bytes go straight into guest RAM; they
+ * are not mapped, so that a file that is truncated later is an error and no SIGBUS.  What
+ * the files say is hostile: nothing outside the given RAM is written whatever they hold.
  *
  * What the loader itself puts into guest memory (the guest may use it all again after it
  * has read it):

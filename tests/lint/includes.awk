@@ -114,6 +114,12 @@ function complain(text)
     failed = 1
 }
 
+function trim(text)
+{
+    gsub(/^ +| +$/, "", text)
+    return text
+}
+
 function folder(path)
 {
     sub("[^/]*$", "", path)
@@ -150,7 +156,7 @@ function check_contract(name,    g)
     g = group_of[name]
     if (index(can, " " g " ") == 0 && index(can, " " name " ") == 0)
         complain("may not include \"" name "\" (group " g "): pass plain data from the " \
-                 "caller above, or use a contract of:" can)
+                 "caller above, or use a contract of: " trim(can))
     else if (g == "part" && FILENAME !~ "^include/" &&
              index(stem(FILENAME), stem(name)) != 1)
         complain("may not include \"" name "\": it is another device's; let the board " \

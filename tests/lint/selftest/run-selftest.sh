@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# The lint finds what it is there for: the tree of bad (and good) examples, with the too big
-# files that are made here, gives exactly the findings of expected.txt.
+# The lint finds what it is there for: the tree of bad (and good) examples, with the too
+# big files that are made here, gives exactly the findings of expected.txt.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
