@@ -118,6 +118,7 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(KIT_OBJS) $(LIB)
 tests: $(TESTS)
 
 check-quick: all tests
+	$(Q)tests/lint/run.sh -c . $(BUILD)
 	$(Q)python3 -B tests/run.py --build $(BUILD) quick
 
 lint: all

@@ -15,7 +15,8 @@
 
 BEGIN {
     # The contracts in include/berth (and what the generator writes), by subject.
-    group("base", "base error id iov json keyval list log qapi qsbr thread trace vmstate")
+    group("base", "base error fdset id iov json keyval list log qapi qsbr thread " \
+          "trace vmstate")
     group("types", "qapi-types")
     group("loop", "aio iothread loop mailbox timer worker")
     group("vm", "cpuid irq ram region vcpu vm vm-fake")
@@ -25,7 +26,7 @@ BEGIN {
     group("net", "net")
     group("net-driver", "net-driver")
     group("char", "char")
-    group("qmp", "qmp qmp-commands qapi-events qapi-tables")
+    group("qmp", "qapi-events qapi-tables qmp qmp-commands")
     group("migrate", "migrate")
     group("machine", "acpi aml boot cmdline machine runstate smp")
     group("board", "x86-layout")
@@ -75,7 +76,7 @@ BEGIN {
     only("libaio\\.h", "^src/loop/aio\\.c$|^block/file\\.c$")
     only("netlink/.*", "^net/")
     only("linux/(vhost|if_tun)\\.h", "^net/")
-    only("json-c/.*|json\\.h", "^src/base/json\\.c$")
+    only("json-c/.*|json\\.h", "^src/base/json[a-z-]*\\.[ch]$")
     only("seccomp\\.h", "^src/machine/sandbox\\.c$")
     only("zlib\\.h|zstd\\.h", "^block/")
     only("gio/.*|glib-object\\.h|gmodule\\.h", "^$")
@@ -134,10 +135,11 @@ function stem(path)
     return path
 }
 
-function what_is_allowed(path,    i)
+function what_is_allowed(path,    i, name)
 {
+    name = stem(path) ".h"
     if (path ~ "^include/berth/")
-        return header_allowed[group_of[stem(path) ".h"]]
+        return name in group_of ? header_allowed[group_of[name]] : ""
     for (i = 1; i <= n_folders; i++)
         if (path ~ folders[i])
             return allowed[i]
