@@ -71,10 +71,14 @@ BERTH := $(BUILD)/berth
 
 TEST_SRCS := $(wildcard tests/unit/test-*.c tests/device/test-*.c tests/qmp/test-*.c)
 TESTS := $(patsubst %.c,$(BUILD)/%,$(TEST_SRCS))
+FUZZ_SRCS := $(wildcard tests/fuzz/fuzz-*.c)
+FUZZ_TARGETS := $(patsubst %.c,$(BUILD)/%,$(FUZZ_SRCS))
+FUZZ_SECONDS ?= 60
 KIT_SRCS := $(wildcard tests/kit/*.c)
 KIT_OBJS := $(call objs,$(KIT_SRCS))
 
-.PHONY: all check check-quick lint demo bench fuzz install deps clean tests FORCE
+.PHONY: all check check-quick lint demo bench fuzz fuzz-targets install deps clean
+.PHONY: tests FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -115,11 +119,27 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(KIT_OBJS) $(LIB)
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(KIT_OBJS) $(LIB) $(ALL_LIBS)
 
+# libFuzzer where clang has it, else a loop over the seeds under ASan.
+FUZZ_MAIN := $(if $(filter fuzz,$(VARIANT)),,$(BUILD)/obj/tests/fuzz/seed-loop.o)
+$(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(FUZZ_MAIN) $(KIT_OBJS) $(LIB)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) $(ALL_CFLAGS) $(if $(FUZZ_MAIN),,-fsanitize=fuzzer) -o $@ $< $(FUZZ_MAIN) \
+	    $(KIT_OBJS) $(LIB) $(ALL_LIBS)
+
 tests: $(TESTS)
+fuzz-targets: $(FUZZ_TARGETS)
 
 check-quick: all tests
 	$(Q)tests/lint/run.sh -c . $(BUILD)
 	$(Q)python3 -B tests/run.py --build $(BUILD) quick
+
+fuzz:
+	$(Q)variant=asan; \
+	echo 'int LLVMFuzzerTestOneInput(void *d, long n) { return !d && n; }' | \
+	    clang -fsanitize=fuzzer -x c -o /dev/null - 2>/dev/null && variant=fuzz; \
+	$(MAKE) --no-print-directory VARIANT=$$variant fuzz-targets && \
+	tests/fuzz/run.sh build/$$variant $(FUZZ_SECONDS) $(notdir $(FUZZ_TARGETS))
 
 lint: all
 	$(Q)tests/lint/selftest/run-selftest.sh

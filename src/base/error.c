@@ -19,6 +19,7 @@ GQuark berth_error_quark(void)
     return g_quark_from_static_string("berth-error");
 }
 
+G_GNUC_PRINTF(3, 0)
 static void set_valist(GError **error, BerthError code, const char *format, va_list args)
 {
     if (error)

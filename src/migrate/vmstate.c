@@ -133,7 +133,7 @@ static uint8_t *elements(const VMStateField *field, void *opaque, uint32_t *ret_
     *ret_count = field->count;
     if (field->is_pointer) {
         memcpy(ret_count, (uint8_t *)opaque + field->count_offset, sizeof(*ret_count));
-        memcpy(&at, at, sizeof(at));
+        memcpy(&at, at, sizeof(void *));
     }
     return at;
 }
