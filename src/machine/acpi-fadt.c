@@ -2,8 +2,8 @@
 /*
  * The FADT, which tells of the registers of hw/x86/pm.c, and the FACS that it points to.
  *
- * The revision is that of ACPI 6.3: from it on a guest understands the online-capable flag
- * of a vCPU in the MADT.
+ * The revision is that of ACPI 6.3: from it on a guest understands the online-capable
+ * flag of a vCPU in the MADT.
  */
 #include "acpi-table.h"
 #include "berth/x86-layout.h"
