@@ -138,15 +138,23 @@ static uint8_t interrupt_source(const Serial *serial)
     return UART_IIR_NO_INT;
 }
 
-static void update_irq(Serial *serial)
+static bool wanted_level(const Serial *serial)
 {
     bool gate = (serial->mcr & (UART_MCR_OUT2 | UART_MCR_LOOP)) == UART_MCR_OUT2;
-    bool level = gate && interrupt_source(serial) != UART_IIR_NO_INT;
 
-    if (level == serial->irq_level)
-        return;
-    serial->irq_level = level;
-    irq_set(serial->irq, level);
+    return gate && interrupt_source(serial) != UART_IIR_NO_INT;
+}
+
+static void drive_irq(Serial *serial)
+{
+    serial->irq_level = wanted_level(serial);
+    irq_set(serial->irq, serial->irq_level);
+}
+
+static void update_irq(Serial *serial)
+{
+    if (wanted_level(serial) != serial->irq_level)
+        drive_irq(serial);
 }
 
 /* A break that has come to the front of the FIFO shows in LSR. */
@@ -669,8 +677,7 @@ static bool serial_post_load(void *opaque, GError **error)
 
     lock_take(&serial->dev.lock);
     serial->tx_held = false;
-    serial->irq_level = !serial->irq_level; /* drives the wire whatever it was */
-    update_irq(serial);
+    drive_irq(serial);
     lock_drop(&serial->dev.lock);
     return true;
 }

@@ -1,0 +1,666 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * MC146818A real-time clock with 242 bytes of memory (Motorola data sheet; century and
+ * upper bank as in the ICH9 data sheet, 13.6).
+ *
+ * Time is counted in ticks of the clock's 32768 Hz. It is the host's CLOCK_REALTIME plus
+ * an offset, so nothing runs while nobody looks: registers are computed when read, and
+ * the flags of register C by catch_up(), for all that went by since the last time. While
+ * SET or the divider's reset stops the clock, the time registers are what the guest
+ * wrote.
+ *
+ *     running --- SET or divider reset: registers filled in ---> stopped
+ *     stopped --- both released: registers become the offset --> running
+ *
+ * A timer is set only while an interrupt is enabled whose flag is not set yet; a guest
+ * that does not read register C gets no further ones. Timers belong to main, so a
+ * register write posts the message that sets it. A step of the host's clock makes an
+ * alarm late at most by that step.
+ */
+#include <string.h>
+#include <time.h>
+
+#include "berth/error.h"
+#include "berth/irq.h"
+#include "berth/region.h"
+#include "berth/thread.h"
+#include "berth/timer.h"
+#include "berth/vmstate.h"
+#include "berth/x86-layout.h"
+
+#include "berth/rtc.h"
+
+#define RTC_SIZE 4u
+#define TICKS_PER_SEC 32768ll
+#define UPDATE_TICKS 8                  /* UIP precedes an update by 244 us */
+#define NEVER INT64_MAX
+#define STALE INT64_MIN                 /* what the timer is set to is not known */
+#define MINUTES_PER_DAY (24 * 60)
+#define TIMER_TICKS_MAX (2 * 86400 * TICKS_PER_SEC)
+/* More than any time that registers can express, and far from overflow. */
+#define TICKS_LIMIT (1ll << 56)
+
+enum {
+    REG_SECONDS = 0,
+    REG_SECONDS_ALARM = 1,
+    REG_MINUTES = 2,
+    REG_MINUTES_ALARM = 3,
+    REG_HOURS = 4,
+    REG_HOURS_ALARM = 5,
+    REG_DAY_OF_WEEK = 6,
+    REG_DAY = 7,
+    REG_MONTH = 8,
+    REG_YEAR = 9,
+    REG_A = 10,
+    REG_B = 11,
+    REG_C = 12,
+    REG_D = 13,
+    REG_EQUIPMENT = 0x14,
+    REG_BASE_MEMORY = 0x15,             /* KiB, two bytes */
+    REG_EXT_MEMORY = 0x17,              /* KiB above 1 MiB */
+    REG_EXT_MEMORY_POST = 0x30,
+    REG_CENTURY = X86_CMOS_CENTURY,
+    REG_MEMORY_16M = 0x34,              /* 64 KiB above 16 MiB */
+    REG_MEMORY_4G = 0x5b,               /* 64 KiB above 4 GiB, three bytes */
+};
+
+#define A_UIP 0x80
+#define A_DIVIDER 0x70
+#define A_DIVIDER_32KHZ 0x20            /* larger values hold the divider in reset */
+#define A_RATE 0x0f
+#define A_RATE_1024HZ 0x06
+#define B_SET 0x80
+#define B_INTERRUPTS 0x70               /* PIE, AIE, UIE: as the flags of C */
+#define B_UIE 0x10
+#define B_SQWE 0x08
+#define B_BINARY 0x04
+#define B_24H 0x02
+#define C_IRQF 0x80
+#define C_PF 0x40
+#define C_AF 0x20
+#define C_UF 0x10
+#define D_VALID 0x80
+#define HOUR_PM 0x80
+#define NO_HOUR 24
+#define ALARM_ANY 0xc0
+#define EQUIPMENT_FPU 0x02
+
+typedef struct Rtc {
+    Device dev;
+    Region region;
+    IrqLine *irq;
+    LoopMessage rearm;
+    Timer timer;                /* main's */
+
+    /* Under dev.lock. */
+    uint8_t index;
+    uint8_t ext_index;
+    uint8_t cmos[256];
+    int64_t offset;             /* guest time minus host time, ticks */
+    int64_t seen;               /* guest time up to which register C is right */
+    int64_t target;             /* guest time at which the timer is to fire */
+    bool irq_level;
+    bool paused;
+} Rtc;
+
+static Rtc *to_rtc(Device *dev)
+{
+    return CONTAINER_OF(dev, Rtc, dev);
+}
+
+/* @b is positive; rounds towards minus infinity. */
+static int64_t div_floor(int64_t a, int64_t b)
+{
+    return a / b - (a % b < 0);
+}
+
+static int64_t mod_floor(int64_t a, int64_t b)
+{
+    return a - div_floor(a, b) * b;
+}
+
+static int64_t host_ticks(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec * TICKS_PER_SEC + now.tv_nsec * TICKS_PER_SEC / NS_PER_SEC;
+}
+
+static int64_t guest_ticks(const Rtc *rtc)
+{
+    return host_ticks() + rtc->offset;
+}
+
+static bool divider_runs(const Rtc *rtc)
+{
+    return (rtc->cmos[REG_A] & A_DIVIDER) <= A_DIVIDER_32KHZ;
+}
+
+static bool clock_runs(const Rtc *rtc)
+{
+    return divider_runs(rtc) && !(rtc->cmos[REG_B] & B_SET);
+}
+
+/* Ticks between periodic interrupts, 0 for none. */
+static int64_t period(const Rtc *rtc)
+{
+    unsigned rate = rtc->cmos[REG_A] & A_RATE;
+
+    if (rate == 0 || !divider_runs(rtc))
+        return 0;
+    return 1ll << (rate <= 2 ? rate + 6 : rate - 1);
+}
+
+static uint8_t encode(const Rtc *rtc, int value)
+{
+    unsigned digits = value % 100;
+
+    if (rtc->cmos[REG_B] & B_BINARY)
+        return value;
+    return digits / 10 << 4 | digits % 10;
+}
+
+static int decode(const Rtc *rtc, uint8_t value)
+{
+    return rtc->cmos[REG_B] & B_BINARY ? value : (value >> 4) * 10 + (value & 15);
+}
+
+static uint8_t encode_hour(const Rtc *rtc, int hour)
+{
+    int half = hour % 12 ? hour % 12 : 12;
+
+    if (rtc->cmos[REG_B] & B_24H)
+        return encode(rtc, hour);
+    return encode(rtc, half) | (hour >= 12 ? HOUR_PM : 0);
+}
+
+static int decode_hour(const Rtc *rtc, uint8_t value)
+{
+    int half;
+
+    if (rtc->cmos[REG_B] & B_24H)
+        return decode(rtc, value);
+    half = decode(rtc, value & ~HOUR_PM);
+    if (half < 1 || half > 12)
+        return NO_HOUR;
+    return half % 12 + (value & HOUR_PM ? 12 : 0);
+}
+
+/* Fills the time registers in. */
+static void registers_from_time(Rtc *rtc, int64_t ticks)
+{
+    time_t seconds = div_floor(ticks, TICKS_PER_SEC);
+    struct tm tm;
+    int year;
+
+    if (!gmtime_r(&seconds, &tm))
+        memset(&tm, 0, sizeof(tm));
+    year = MAX(tm.tm_year + 1900, 0);
+    rtc->cmos[REG_SECONDS] = encode(rtc, tm.tm_sec);
+    rtc->cmos[REG_MINUTES] = encode(rtc, tm.tm_min);
+    rtc->cmos[REG_HOURS] = encode_hour(rtc, tm.tm_hour);
+    rtc->cmos[REG_DAY_OF_WEEK] = encode(rtc, tm.tm_wday + 1);
+    rtc->cmos[REG_DAY] = encode(rtc, tm.tm_mday);
+    rtc->cmos[REG_MONTH] = encode(rtc, tm.tm_mon + 1);
+    rtc->cmos[REG_YEAR] = encode(rtc, year % 100);
+    rtc->cmos[REG_CENTURY] = encode(rtc, year / 100 % 100);
+}
+
+/* What no calendar has, as February 30, is carried on. */
+static int64_t time_from_registers(const Rtc *rtc)
+{
+    struct tm tm = {
+        .tm_sec = decode(rtc, rtc->cmos[REG_SECONDS]),
+        .tm_min = decode(rtc, rtc->cmos[REG_MINUTES]),
+        .tm_hour = decode_hour(rtc, rtc->cmos[REG_HOURS]),
+        .tm_mday = decode(rtc, rtc->cmos[REG_DAY]),
+        .tm_mon = decode(rtc, rtc->cmos[REG_MONTH]) - 1,
+        .tm_year = decode(rtc, rtc->cmos[REG_CENTURY]) * 100 +
+                   decode(rtc, rtc->cmos[REG_YEAR]) - 1900,
+    };
+
+    return timegm(&tm) * TICKS_PER_SEC;
+}
+
+static bool alarm_matches(const Rtc *rtc, unsigned reg, int value)
+{
+    uint8_t alarm = rtc->cmos[reg];
+
+    if ((alarm & ALARM_ANY) == ALARM_ANY)
+        return true;
+    return value == (reg == REG_HOURS_ALARM ? decode_hour(rtc, alarm)
+                                            : decode(rtc, alarm));
+}
+
+/* The first second after @after at which the alarm rings, or NEVER. */
+static int64_t alarm_after(const Rtc *rtc, int64_t after)
+{
+    int64_t minute = div_floor(after + 1, 60);
+    int second = after + 1 - minute * 60;
+
+    for (int i = 0; i <= MINUTES_PER_DAY; i++, minute++, second = 0) {
+        int of_day = mod_floor(minute, MINUTES_PER_DAY);
+
+        if (!alarm_matches(rtc, REG_HOURS_ALARM, of_day / 60) ||
+            !alarm_matches(rtc, REG_MINUTES_ALARM, of_day % 60))
+            continue;
+        for (; second < 60; second++) {
+            if (alarm_matches(rtc, REG_SECONDS_ALARM, second))
+                return minute * 60 + second;
+        }
+    }
+    return NEVER;
+}
+
+/* Sets the flags of what happened since the last time; returns the guest's time. */
+static int64_t catch_up(Rtc *rtc)
+{
+    int64_t now = guest_ticks(rtc), from = rtc->seen, step = period(rtc);
+    int64_t second = div_floor(now, TICKS_PER_SEC), old = div_floor(from, TICKS_PER_SEC);
+
+    rtc->seen = now;
+    if (now <= from)
+        return now;             /* the host's clock was set back */
+    if (step && div_floor(now, step) != div_floor(from, step))
+        rtc->cmos[REG_C] |= C_PF;
+    if (clock_runs(rtc) && second != old) {
+        rtc->cmos[REG_C] |= C_UF;
+        if (alarm_after(rtc, old) <= second)
+            rtc->cmos[REG_C] |= C_AF;
+    }
+    return now;
+}
+
+static void drive_irq(Rtc *rtc)
+{
+    rtc->irq_level = rtc->cmos[REG_C] & rtc->cmos[REG_B] & B_INTERRUPTS;
+    irq_set(rtc->irq, rtc->irq_level);
+}
+
+static void update_irq(Rtc *rtc)
+{
+    bool level = rtc->cmos[REG_C] & rtc->cmos[REG_B] & B_INTERRUPTS;
+
+    if (level != rtc->irq_level)
+        drive_irq(rtc);
+}
+
+/* When the next interrupt is due that is enabled and not pending. */
+static int64_t next_target(const Rtc *rtc)
+{
+    uint8_t wanted = rtc->cmos[REG_B] & ~rtc->cmos[REG_C];
+    int64_t second = div_floor(rtc->seen, TICKS_PER_SEC);
+    int64_t target = NEVER, step = period(rtc), alarm;
+
+    if (rtc->paused)
+        return NEVER;
+    if ((wanted & C_PF) && step)
+        target = (div_floor(rtc->seen, step) + 1) * step;
+    if (!clock_runs(rtc))
+        return target;
+    if (wanted & C_UF)
+        target = MIN(target, (second + 1) * TICKS_PER_SEC);
+    if (wanted & C_AF) {
+        alarm = alarm_after(rtc, second);
+        if (alarm != NEVER)
+            target = MIN(target, alarm * TICKS_PER_SEC);
+    }
+    return target;
+}
+
+/* On main, under the lock. */
+static void set_timer(Rtc *rtc)
+{
+    int64_t wait;
+
+    if (rtc->target == NEVER) {
+        timer_cancel(&rtc->timer);
+        return;
+    }
+    wait = CLAMP(rtc->target - guest_ticks(rtc), 0, TIMER_TICKS_MAX);
+    timer_set(&rtc->timer, loop_clock_ns() + wait / TICKS_PER_SEC * NS_PER_SEC +
+                           (wait % TICKS_PER_SEC + 1) * NS_PER_SEC / TICKS_PER_SEC);
+}
+
+static void rtc_on_rearm(void *opaque)
+{
+    Rtc *rtc = opaque;
+
+    lock_take(&rtc->dev.lock);
+    set_timer(rtc);
+    lock_drop(&rtc->dev.lock);
+}
+
+static void rtc_on_timer(void *opaque)
+{
+    Rtc *rtc = opaque;
+
+    lock_take(&rtc->dev.lock);
+    catch_up(rtc);
+    update_irq(rtc);
+    rtc->target = next_target(rtc);
+    set_timer(rtc);
+    lock_drop(&rtc->dev.lock);
+}
+
+/* After a change of registers, on any thread. */
+static void registers_changed(Rtc *rtc)
+{
+    int64_t target = next_target(rtc);
+
+    update_irq(rtc);
+    if (target == rtc->target)
+        return;
+    rtc->target = target;
+    loop_post(rtc->dev.board->loop, &rtc->rearm);
+}
+
+/* The guest's time is @ticks now. */
+static void set_time(Rtc *rtc, int64_t ticks)
+{
+    rtc->offset = ticks - host_ticks();
+    rtc->seen = ticks;
+    rtc->target = STALE;
+}
+
+static void write_time(Rtc *rtc, unsigned reg, uint8_t value)
+{
+    int64_t now;
+
+    if (!clock_runs(rtc)) {
+        rtc->cmos[reg] = value;
+        return;
+    }
+    now = catch_up(rtc);
+    registers_from_time(rtc, now);
+    rtc->cmos[reg] = value;
+    set_time(rtc, time_from_registers(rtc) + mod_floor(now, TICKS_PER_SEC));
+}
+
+static void write_control(Rtc *rtc, unsigned reg, uint8_t value)
+{
+    int64_t now = catch_up(rtc);
+    bool ran = clock_runs(rtc), divided = divider_runs(rtc);
+
+    if (ran)
+        registers_from_time(rtc, now);
+    if (reg == REG_B && (value & B_SET))
+        value &= ~B_UIE;
+    rtc->cmos[reg] = reg == REG_A ? value & ~A_UIP : value;
+    /* The first update comes half a second after the divider starts. */
+    if (!ran && clock_runs(rtc))
+        set_time(rtc, time_from_registers(rtc) + (divided ? 0 : TICKS_PER_SEC / 2));
+}
+
+static void write_cmos(Rtc *rtc, unsigned reg, uint8_t value)
+{
+    switch (reg) {
+    case REG_SECONDS:
+    case REG_MINUTES:
+    case REG_HOURS:
+    case REG_DAY_OF_WEEK:
+    case REG_DAY:
+    case REG_MONTH:
+    case REG_YEAR:
+    case REG_CENTURY:
+        write_time(rtc, reg, value);
+        break;
+    case REG_SECONDS_ALARM:
+    case REG_MINUTES_ALARM:
+    case REG_HOURS_ALARM:
+        catch_up(rtc);
+        rtc->cmos[reg] = value;
+        break;
+    case REG_A:
+    case REG_B:
+        write_control(rtc, reg, value);
+        break;
+    case REG_C:
+    case REG_D:
+        return;
+    default:
+        rtc->cmos[reg] = value;
+        return;
+    }
+    registers_changed(rtc);
+}
+
+static uint8_t read_a(const Rtc *rtc)
+{
+    int64_t later = guest_ticks(rtc) + UPDATE_TICKS;
+    bool soon = mod_floor(later, TICKS_PER_SEC) < UPDATE_TICKS;
+
+    return rtc->cmos[REG_A] | (clock_runs(rtc) && soon ? A_UIP : 0);
+}
+
+static uint8_t read_c(Rtc *rtc)
+{
+    uint8_t flags;
+
+    catch_up(rtc);
+    flags = rtc->cmos[REG_C];
+    if (flags & rtc->cmos[REG_B] & B_INTERRUPTS)
+        flags |= C_IRQF;
+    rtc->cmos[REG_C] = 0;
+    registers_changed(rtc);
+    return flags;
+}
+
+static uint8_t read_cmos(Rtc *rtc, unsigned reg)
+{
+    switch (reg) {
+    case REG_SECONDS:
+    case REG_MINUTES:
+    case REG_HOURS:
+    case REG_DAY_OF_WEEK:
+    case REG_DAY:
+    case REG_MONTH:
+    case REG_YEAR:
+    case REG_CENTURY:
+        if (clock_runs(rtc))
+            registers_from_time(rtc, guest_ticks(rtc));
+        break;
+    case REG_A:
+        return read_a(rtc);
+    case REG_C:
+        return read_c(rtc);
+    case REG_D:
+        return D_VALID;
+    }
+    return rtc->cmos[reg];
+}
+
+static uint64_t rtc_read(void *opaque, uint64_t offset, unsigned size)
+{
+    Rtc *rtc = opaque;
+
+    switch (offset) {
+    case 1:
+        return read_cmos(rtc, rtc->index);
+    case 3:
+        return rtc->cmos[128 + rtc->ext_index];
+    }
+    return 0xff;                /* the index ports cannot be read */
+}
+
+static void rtc_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+{
+    Rtc *rtc = opaque;
+
+    switch (offset) {
+    case 0:
+        rtc->index = value & 0x7f; /* bit 7 masks NMIs: not here */
+        break;
+    case 1:
+        write_cmos(rtc, rtc->index, value);
+        break;
+    case 2:
+        rtc->ext_index = value & 0x7f;
+        break;
+    case 3:
+        rtc->cmos[128 + rtc->ext_index] = value;
+        break;
+    }
+}
+
+static const RegionOps rtc_region_ops = {
+    .read = rtc_read,
+    .write = rtc_write,
+    .max_size = 1,
+};
+
+static void rtc_reset(Device *dev)
+{
+    Rtc *rtc = to_rtc(dev);
+
+    lock_take(&dev->lock);
+    rtc->index = 0;
+    rtc->ext_index = 0;
+    rtc->cmos[REG_B] &= ~(B_INTERRUPTS | B_SQWE);
+    rtc->cmos[REG_C] = 0;
+    registers_changed(rtc);
+    lock_drop(&dev->lock);
+}
+
+static bool rtc_realize(Device *dev, const DeviceAddArgs *args, GError **error)
+{
+    Rtc *rtc = to_rtc(dev);
+
+    rtc->irq = dev->board->isa_irqs[X86_GSI_RTC];
+    rtc->paused = true;
+    rtc->target = NEVER;
+    rtc->cmos[REG_A] = A_DIVIDER_32KHZ | A_RATE_1024HZ;
+    rtc->cmos[REG_B] = B_24H;
+    rtc->cmos[REG_EQUIPMENT] = EQUIPMENT_FPU;
+    rtc->seen = host_ticks();
+    timer_init(&rtc->timer, dev->board->loop, rtc_on_timer, rtc);
+    loop_message_init(&rtc->rearm, rtc_on_rearm, rtc);
+    region_init_io(&rtc->region, "rtc", RTC_SIZE, &rtc_region_ops, rtc, &dev->lock);
+    region_add(dev->board->io_root, X86_PORT_RTC, &rtc->region, 0);
+    return true;
+}
+
+static void rtc_unrealize(Device *dev)
+{
+    Rtc *rtc = to_rtc(dev);
+
+    region_done(&rtc->region);
+    loop_message_cancel(dev->board->loop, &rtc->rearm);
+    timer_cancel(&rtc->timer);
+    irq_lower(rtc->irq);
+}
+
+static void rtc_pause(Device *dev)
+{
+    Rtc *rtc = to_rtc(dev);
+
+    lock_take(&dev->lock);
+    rtc->paused = true;
+    rtc->target = NEVER;
+    set_timer(rtc);
+    lock_drop(&dev->lock);
+}
+
+static void rtc_resume(Device *dev)
+{
+    Rtc *rtc = to_rtc(dev);
+
+    lock_take(&dev->lock);
+    rtc->paused = false;
+    catch_up(rtc);
+    update_irq(rtc);
+    rtc->target = next_target(rtc);
+    set_timer(rtc);
+    lock_drop(&dev->lock);
+}
+
+static bool rtc_post_load(void *opaque, GError **error)
+{
+    Rtc *rtc = opaque;
+
+    if (rtc->index > 0x7f || rtc->ext_index > 0x7f) {
+        error_set(error, "field 'index' or 'ext_index' expects up to 0x7f");
+        return false;
+    }
+    if (rtc->offset > TICKS_LIMIT || rtc->offset < -TICKS_LIMIT ||
+        rtc->seen > TICKS_LIMIT || rtc->seen < -TICKS_LIMIT) {
+        error_set(error, "field 'offset' or 'seen' is no time");
+        return false;
+    }
+    lock_take(&rtc->dev.lock);
+    drive_irq(rtc);
+    lock_drop(&rtc->dev.lock);
+    return true;
+}
+
+static const VMStateField rtc_fields[] = {
+    VMSTATE_U8(Rtc, index),
+    VMSTATE_U8(Rtc, ext_index),
+    VMSTATE_BYTES(Rtc, cmos, 256),
+    VMSTATE_I64(Rtc, offset),
+    VMSTATE_I64(Rtc, seen),
+    VMSTATE_END
+};
+
+static const VMStateDesc rtc_vmstate = {
+    .name = "rtc",
+    .version = 1,
+    .min_version = 1,
+    .fields = rtc_fields,
+    .post_load = rtc_post_load,
+};
+
+static const DeviceClass rtc_class = {
+    .name = "mc146818rtc",
+    .description = "real-time clock",
+    .bus = BUS_NONE,
+    .instance_size = sizeof(Rtc),
+    .vmstate = &rtc_vmstate,
+    .realize = rtc_realize,
+    .unrealize = rtc_unrealize,
+    .reset = rtc_reset,
+    .pause = rtc_pause,
+    .resume = rtc_resume,
+};
+
+/* Little-endian, at most what @n_bytes hold. */
+static void store_size(Rtc *rtc, unsigned reg, unsigned n_bytes, uint64_t value)
+{
+    uint64_t most = (1ull << 8 * n_bytes) - 1;
+
+    value = MIN(value, most);
+    for (unsigned i = 0; i < n_bytes; i++)
+        rtc->cmos[reg + i] = value >> 8 * i;
+}
+
+static void store_memory(Rtc *rtc, const RtcConfig *config)
+{
+    uint64_t low = config->low_ram;
+    uint64_t above_1m = low > MIB ? low - MIB : 0;
+    uint64_t above_16m = low > 16 * MIB ? low - 16 * MIB : 0;
+
+    store_size(rtc, REG_BASE_MEMORY, 2, MIN(low, X86_BASE_RAM_END) / KIB);
+    store_size(rtc, REG_EXT_MEMORY, 2, above_1m / KIB);
+    store_size(rtc, REG_EXT_MEMORY_POST, 2, above_1m / KIB);
+    store_size(rtc, REG_MEMORY_16M, 2, above_16m / (64 * KIB));
+    store_size(rtc, REG_MEMORY_4G, 3, config->high_ram / (64 * KIB));
+}
+
+Device *rtc_add(DeviceTree *tree, const RtcConfig *config, GError **error)
+{
+    Device *dev = device_add_onboard(tree, &rtc_class, "rtc", NULL, error);
+    time_t now = time(NULL);
+    struct tm tm;
+    Rtc *rtc;
+
+    if (!dev)
+        return NULL;
+    rtc = to_rtc(dev);
+    lock_take(&dev->lock);
+    store_memory(rtc, config);
+    if (config->local_time && localtime_r(&now, &tm))
+        set_time(rtc, host_ticks() + tm.tm_gmtoff * TICKS_PER_SEC);
+    lock_drop(&dev->lock);
+    return dev;
+}
