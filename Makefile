@@ -99,7 +99,8 @@ $(BUILD)/obj/flags: FORCE
 $(BUILD)/obj/%.o: %.c $(GEN_STAMP) $(BUILD)/obj/flags
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  CC $<")
-	$(Q)$(CC) $(ALL_CFLAGS) -I$(<D) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -I$(<D) $(if $(filter tests/%,$<),-Itests/kit) -MMD -MP \
+	    -c -o $@ $<
 
 $(BUILD)/obj/gen/%.o: $(GEN)/%.c $(GEN_STAMP) $(BUILD)/obj/flags
 	@mkdir -p $(@D)

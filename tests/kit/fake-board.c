@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fake-board.h"
+
+#include "berth/timer.h"
+
+static void on_request_reset(void *opaque, BoardResetReason reason)
+{
+    FakeBoard *fake = opaque;
+
+    fake->n_resets++;
+}
+
+static void on_request_shutdown(void *opaque)
+{
+    FakeBoard *fake = opaque;
+
+    fake->n_shutdowns++;
+}
+
+static void on_request_exit(void *opaque, int status)
+{
+    FakeBoard *fake = opaque;
+
+    fake->n_exits++;
+    fake->exit_status = status;
+}
+
+static void on_request_suspend(void *opaque)
+{
+    FakeBoard *fake = opaque;
+
+    fake->n_suspends++;
+}
+
+static const BoardOps fake_board_ops = {
+    .request_reset = on_request_reset,
+    .request_shutdown = on_request_shutdown,
+    .request_exit = on_request_exit,
+    .request_suspend = on_request_suspend,
+};
+
+FakeBoard *fake_board_new(void)
+{
+    FakeBoard *fake = g_new0(FakeBoard, 1);
+    RamOptions ram_options = { 0 };
+    Board *board = &fake->board;
+
+    fake->vm = vm_fake_new();
+    fake->loop = loop_new("main", THREAD_MAIN, NULL);
+    fake->ram = ram_block_new("ram", FAKE_BOARD_RAM, &ram_options, NULL);
+    region_init_container(&fake->memory_root, "memory", UINT64_MAX);
+    region_init_container(&fake->io_root, "io", 0x10000);
+    region_init_ram(&fake->ram_region, "ram", fake->ram, 0, FAKE_BOARD_RAM);
+    board->vm = fake->vm;
+    board->loop = fake->loop;
+    board->memory_root = &fake->memory_root;
+    board->io_root = &fake->io_root;
+    board->memory = address_space_new("memory", &fake->memory_root, fake->vm, false);
+    board->io = address_space_new("io", &fake->io_root, fake->vm, true);
+    board->ops = &fake_board_ops;
+    board->opaque = fake;
+    for (unsigned i = 0; i < G_N_ELEMENTS(board->isa_irqs); i++)
+        board->isa_irqs[i] = vm_gsi_line(fake->vm, i);
+    for (unsigned i = 0; i < G_N_ELEMENTS(board->pci_irqs); i++)
+        board->pci_irqs[i] = vm_gsi_line(fake->vm, 16 + i);
+    board->ecam_base = 0xb0000000;
+    region_add(&fake->memory_root, 0, &fake->ram_region, 0);
+    device_tree_init(&fake->tree, board);
+    return fake;
+}
+
+void fake_board_free(FakeBoard *fake)
+{
+    if (!fake)
+        return;
+    device_tree_pause(&fake->tree);
+    device_tree_done(&fake->tree);
+    fake_board_turn(fake);
+    region_done(&fake->ram_region);
+    address_space_free(fake->board.memory);
+    address_space_free(fake->board.io);
+    region_done(&fake->memory_root);
+    region_done(&fake->io_root);
+    ram_block_unref(fake->ram);
+    loop_free(fake->loop);
+    vm_free(fake->vm);
+    g_free(fake);
+}
+
+uint32_t fake_board_in(FakeBoard *fake, uint16_t port, unsigned size)
+{
+    return vm_fake_read(fake->vm, fake->board.io, port, size);
+}
+
+void fake_board_out(FakeBoard *fake, uint16_t port, unsigned size, uint32_t value)
+{
+    vm_fake_write(fake->vm, fake->board.io, port, size, value);
+}
+
+void fake_board_turn(FakeBoard *fake)
+{
+    for (unsigned i = 0; i < 4; i++)
+        loop_turn(fake->loop, false);
+}
+
+static void on_wait_ended(void *opaque)
+{
+    bool *ended = opaque;
+
+    *ended = true;
+}
+
+void fake_board_wait(FakeBoard *fake, const unsigned *flag, unsigned ms)
+{
+    bool ended = false;
+    Timer timer;
+
+    timer_init(&timer, fake->loop, on_wait_ended, &ended);
+    timer_set(&timer, loop_clock_ns() + ms * NS_PER_MS);
+    while (*flag == 0 && !ended)
+        loop_turn(fake->loop, true);
+    timer_cancel(&timer);
+    g_assert_cmpuint(*flag, !=, 0);
+}
+
+void fake_board_check_copy(FakeBoard *from, FakeBoard *to)
+{
+    g_autoptr(GByteArray) saved = g_byte_array_new();
+    g_autoptr(GByteArray) again = g_byte_array_new();
+    g_autoptr(GError) error = NULL;
+
+    device_tree_pause(&from->tree);
+    device_tree_pause(&to->tree);
+    device_tree_save(&from->tree, saved);
+    device_tree_load(&to->tree, saved->data, saved->len, &error);
+    g_assert_no_error(error);
+    device_tree_save(&to->tree, again);
+
+    g_assert_cmpmem(saved->data, saved->len, again->data, again->len);
+    device_tree_resume(&from->tree);
+    device_tree_resume(&to->tree);
+}
+
+void fake_board_poke_ports(FakeBoard *fake, uint16_t first, unsigned n, unsigned rounds)
+{
+    static const unsigned widths[] = { 1, 2, 4 };
+
+    for (unsigned i = 0; i < rounds; i++) {
+        unsigned width = widths[g_test_rand_int_range(0, G_N_ELEMENTS(widths))];
+        unsigned port = g_test_rand_int_range(MAX((int)first - 3, 0), first + n);
+
+        if (port + width > 0x10000)
+            continue;
+        if (g_test_rand_bit())
+            fake_board_out(fake, port, width, g_test_rand_int());
+        else
+            fake_board_in(fake, port, width);
+        if (i % 64 == 0)
+            fake_board_turn(fake);
+    }
+}
