@@ -77,8 +77,11 @@ FUZZ_SECONDS ?= 60
 KIT_SRCS := $(wildcard tests/kit/*.c)
 KIT_OBJS := $(call objs,$(KIT_SRCS))
 
+GUEST_SRCS := $(wildcard tests/e2e/guests/*.S)
+GUESTS := $(patsubst tests/e2e/guests/%.S,build/guests/%.elf,$(GUEST_SRCS))
+
 .PHONY: all check check-quick lint demo bench fuzz fuzz-targets install deps clean
-.PHONY: tests FORCE
+.PHONY: tests guests FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -130,6 +133,15 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(FUZZ_MAIN) $(KIT_OBJS) $(LI
 
 tests: $(TESTS)
 fuzz-targets: $(FUZZ_TARGETS)
+
+# Tiny guests for the real KVM: freestanding ELF files with a PVH note.
+build/guests/%.elf: tests/e2e/guests/%.S tests/e2e/guests/pvh.inc
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  AS $<")
+	$(Q)gcc -nostdlib -static -no-pie -Wl,--build-id=none,-N,-Ttext=0x100000,-e,start \
+	        -Wl,--no-warn-rwx-segments -I$(<D) -o $@ $<
+
+guests: $(GUESTS)
 
 check-quick: all tests
 	$(Q)tests/lint/run.sh -c . $(BUILD)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """An emulated AMD host with KVM, for machines that have no VMX or SVM of their own.
 
-QEMU's TCG emulates SVM with nested paging; the stock kernel runs there as host, with the VMM
-under test, Python and the tests on an ext4 disk, and runs one job.  The job's terminal is the
-host's second serial port, here a socket.
+QEMU's TCG emulates SVM with nested paging; the stock kernel runs there as host, with the
+VMM under test, Python and the tests on an ext4 disk, and runs one job.  The job's
+terminal is the host's second serial port, here a socket.
 """
 
 import os
@@ -14,7 +14,6 @@ import shlex
 import shutil
 import socket
 import subprocess
-import sysconfig
 import time
 
 import stock
@@ -28,8 +27,8 @@ PYTHON_LEFT_OUT = {"__pycache__", "test", "idlelib", "lib2to3", "ensurepip", "di
                    "sqlite3", "xmlrpc", "wsgiref", "curses", "dbm", "lib-dynload"}
 QEMU_DATA = ["/usr/share/qemu", "/usr/share/seabios"]
 QEMU_DATA_FILES = re.compile(r"(bios.*|kvmvapic|linuxboot_dma|pvh)\.bin|qboot\.rom")
-# QEMU's SVM has no intercept of XSETBV: KVM would not see a guest's XCR0 and show it a wrong
-# CPUID leaf 0xD.  Without XSAVE, and what needs it, the question does not arise.
+# QEMU's SVM has no intercept of XSETBV: KVM would not see a guest's XCR0 and show it a
+# wrong CPUID leaf 0xD.  Without XSAVE, and what needs it, the question does not arise.
 CPU = "max,-xsave,-avx,-avx2,-f16c,-fma,-vaes,-pku"
 DISK_SIZE = 512 << 20
 SILENCE = 40
@@ -46,7 +45,7 @@ def shared_libraries(binary):
 
 
 def place(root, path, target=None):
-    """Copies a file with its libraries to where it is on this machine, or to @target."""
+    """Copies a file with its libraries to their places here, or the file to @target."""
     for source in [str(path)] + shared_libraries(path):
         to = root / (target if target and source == str(path) else source).lstrip("/")
         to.parent.mkdir(parents=True, exist_ok=True)
@@ -55,10 +54,10 @@ def place(root, path, target=None):
 
 
 def place_python(root):
-    version = sysconfig.get_python_version()
-    python = f"/usr/bin/python{version}"
-    place(root, python, "/usr/bin/python3")
-    library = f"/usr/lib/python{version}"
+    """Debian's interpreter with most of its library."""
+    place(root, "/usr/bin/python3")
+    library = stock.output_of("/usr/bin/python3", "-c",
+                              "import os; print(os.path.dirname(os.__file__))").strip()
     shutil.copytree(library, root / library.lstrip("/"), symlinks=True,
                     ignore=lambda folder, names: [n for n in names if n in PYTHON_LEFT_OUT
                                                   or n.startswith("config-")])
@@ -103,7 +102,7 @@ class EmulatedHost:
         self.root = self.folder / "root"
         write_root(self.root, vmm, extra_files or {})
         image = stock.Initramfs()
-        for name in ("proc", "dev", "root"):
+        for name in ("proc", "dev", "mnt"):
             image.folder(name)
         image.busybox()
         image.modules(kernel.modules(HOST_MODULES))
@@ -119,8 +118,9 @@ class EmulatedHost:
         disk.unlink(missing_ok=True)
         with open(disk, "wb") as file:
             file.truncate(DISK_SIZE)
-        stock.output_of("mkfs.ext4", "-q", "-F", "-O", "^has_journal", "-E",
-                        "root_owner=0:0,lazy_itable_init=1", "-d", str(self.root), str(disk))
+        stock.output_of("mkfs.ext4", "-q", "-F", "-O", "^has_journal",
+                        "-E", "root_owner=0:0,lazy_itable_init=1",
+                        "-d", str(self.root), str(disk))
         return disk
 
     def start(self, job):
@@ -135,7 +135,8 @@ class EmulatedHost:
                 "-drive", f"file={disk},format=raw,if=virtio,cache=unsafe",
                 "-chardev", f"file,id=log,path={self.folder / 'host.log'}",
                 "-serial", "chardev:log",
-                "-chardev", f"socket,id=job,fd={theirs.fileno()}", "-serial", "chardev:job"]
+                "-chardev", f"socket,id=job,fd={theirs.fileno()}",
+                "-serial", "chardev:job"]
         with open(self.folder / "emulator.log", "wb") as log:
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, pass_fds=[theirs.fileno()])
@@ -143,12 +144,12 @@ class EmulatedHost:
         self.channel = ours
 
     def lines(self, silence=SILENCE):
-        """Yields what the job writes, by line, until the host is off.  HostHang when the host
+        """Yields what the job writes, by line, until the host is off.  HostHang when it
         is silent for that long; the runner's heartbeat keeps a living one from being so.
 
-        The emulator now and then forgets that its CPU has an interrupt pending (its SVM code
-        changes that word without atomics).  Any later interrupt makes it look again, so each
-        second an empty line is typed that nobody reads.
+        The emulator now and then forgets that its CPU has an interrupt pending (its SVM
+        code changes that word without atomics).  Any later interrupt makes it look again,
+        so each second an empty line is typed that nobody reads.
         """
         pending = b""
         heard = time.monotonic()

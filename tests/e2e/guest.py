@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A virtual machine under test: the VMM's process, its QMP session and its serial console.
+"""A virtual machine under test: the VMM's process, its QMP session and its console.
 
-It takes the path of any VMM that speaks QEMU's command line, so what a test expects can be
-proven on another one.
+It takes the path of any VMM that speaks QEMU's command line, so what a test expects can
+be proven on another one.
 """
 
 import os
@@ -25,7 +25,7 @@ COMMAND_MARK = re.compile(r"@@(\d+)@@\r?\n")
 
 
 class Stall(Exception):
-    """Nothing was heard of the guest for so long that it, or the host below, must hang."""
+    """Nothing was heard of the guest for so long that it, or the host below, hangs."""
 
 
 class Console:
@@ -56,8 +56,10 @@ class Console:
             time.sleep(0.02)
 
     def wait(self, pattern, start=0, silence=SILENCE):
-        """Waits for a pattern after that position; returns the match.  Time counts from the
-        guest's last sign of life, so a slow machine is no failure and a dead one is."""
+        """Waits for a pattern after that position; returns the match.
+
+        Time counts from the guest's last sign of life: slow is no failure, dead is.
+        """
         pattern = re.compile(pattern) if isinstance(pattern, str) else pattern
         began = time.monotonic()
         with self.changed:
@@ -74,24 +76,20 @@ class Console:
 
 
 class Guest:
-    """One run of the VMM.  Arguments given are added to those of a plain stock guest."""
+    """One run of the VMM.  Arguments given are added to those of a plain server."""
 
     def __init__(self, vmm, folder, *args, kernel=None, initrd=None, append="", cpus=2,
-                 memory=256, serial=("-serial", "stdio"), bare=False):
+                 memory=256, serial=("-serial", "stdio"), cpu="host"):
         self.folder = pathlib.Path(tempfile.mkdtemp(dir=folder))
         self.qmp_path = self.folder / "qmp"
-        self.argv = [str(vmm)]
-        if not bare:
-            self.argv += ["-nodefaults", "-no-user-config", "-display", "none",
-                          "-machine", "q35", "-accel", "kvm", "-cpu", "host",
-                          "-smp", str(cpus), "-m", str(memory), *serial,
-                          "-qmp", f"unix:{self.qmp_path},server=on,wait=off"]
-        if kernel:
-            self.argv += ["-kernel", str(kernel)]
-        if initrd:
-            self.argv += ["-initrd", str(initrd)]
-        if kernel and not bare:
-            self.argv += ["-append", f"{QUIET} {append}".strip()]
+        self.argv = [str(vmm), "-nodefaults", "-no-user-config", "-display", "none",
+                     "-machine", "q35", "-accel", "kvm", "-smp", str(cpus),
+                     "-m", str(memory), *serial,
+                     "-qmp", f"unix:{self.qmp_path},server=on,wait=off"]
+        for option, value in (("-cpu", cpu), ("-kernel", kernel), ("-initrd", initrd),
+                              ("-append", append)):
+            if value:
+                self.argv += [option, str(value)]
         self.argv += [str(a) for a in args]
         self.process = None
         self.console = None
@@ -100,8 +98,9 @@ class Guest:
 
     def start(self, **popen):
         with open(self.folder / "stderr", "wb") as stderr:
-            self.process = subprocess.Popen(self.argv, stdin=subprocess.PIPE,
-                                            stdout=subprocess.PIPE, stderr=stderr, **popen)
+            self.process = subprocess.Popen(
+                self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
+                **popen)
         self.console = Console(self.process.stdout.fileno())
         return self
 
@@ -112,7 +111,7 @@ class Guest:
         return self
 
     def wait_up(self):
-        """Waits for the next boot's end; the console after it belongs to run()."""
+        """Waits for the end of the next boot; the console after it is run()'s."""
         self.mark = self.console.wait(re.escape(UP), self.mark).end()
 
     @property
@@ -124,12 +123,16 @@ class Guest:
     def new_session(self):
         return Qmp.connect(self.qmp_path, timeout=60)
 
+    @property
+    def status(self):
+        return self.qmp.command("query-status")["status"]
+
     def type(self, text):
         self.process.stdin.write(text.encode())
         self.process.stdin.flush()
 
     def run(self, command, silence=SILENCE):
-        """Runs a command in the guest's shell; returns what it wrote.  Raises if it fails."""
+        """Runs a command in the guest's shell; returns its output, raises if it fails."""
         start = self.mark
         self.type(f"{command}; echo @@$?@@\n")
         match = self.console.wait(COMMAND_MARK, start, silence)
@@ -138,7 +141,7 @@ class Guest:
         text = self.console.text[start:match.start()].replace("\r", "")
         text = text.partition("echo @@$?@@\n")[2]
         if match[1] != "0":
-            raise RuntimeError(f"in the guest, '{command}' ended with {match[1]}: {text}")
+            raise RuntimeError(f"'{command}' ended with {match[1]} in the guest: {text}")
         return text.strip()
 
     def wait_exit(self, timeout=60):
@@ -160,7 +163,8 @@ class Guest:
             lines.append(f"exit code: {self.process.poll()}")
         lines += [f"stderr: {line}" for line in self.stderr.splitlines()[-20:]]
         if self.console:
-            lines += [f"console: {line[:200]}" for line in self.console.text.splitlines()[-25:]]
+            console = self.console.text.splitlines()[-25:]
+            lines += [f"console: {line[:200]}" for line in console]
         return lines
 
     def close(self):

@@ -6,8 +6,8 @@
 
 Scenarios are the files of tests/e2e/scenarios.  Where the machine's KVM can run a stock
 kernel they run right here, elsewhere inside an emulated host, several in one boot of it.
-Writes TAP.  When the emulated host hangs, or a guest in it falls silent (an emulated CPU now
-and then loses an interrupt), the scenario runs once more in a new host; what is reported then
+Writes TAP.  When the emulated host hangs, or a guest in it falls silent (an emulated CPU
+now and then loses an interrupt), the scenario runs once more in a new host; the report
 says so, and the second result stands.
 """
 
@@ -100,12 +100,14 @@ class Run:
 
 
 def runner_argv(vmm, kernel, vmlinux, initrd, names):
-    return ["python3", "-B", "tests/e2e/runner.py", "--vmm", str(vmm), "--kernel", str(kernel),
-            "--vmlinux", str(vmlinux), "--initrd", str(initrd), *names]
+    return ["python3", "-B", "tests/e2e/runner.py", "--vmm", str(vmm),
+            "--kernel", str(kernel), "--vmlinux", str(vmlinux), "--initrd", str(initrd),
+            *names]
 
 
 def run_here(report, options, kernel, initrd):
-    argv = runner_argv(options.vmm, kernel.vmlinuz, kernel.vmlinux, initrd, options.scenarios)
+    argv = runner_argv(options.vmm, kernel.vmlinuz, kernel.vmlinux, initrd,
+                       options.scenarios)
     run = Run(report)
     with subprocess.Popen(argv, cwd=HERE.parent.parent, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, text=True, errors="replace") as process:
@@ -123,8 +125,8 @@ def run_emulated(report, options, kernel, initrd, folder):
     tried = set()
     while left:
         run = Run(report)
-        job = runner_argv(f"/usr/bin/{options.vmm.name}", "vmlinuz", "vmlinux", "guest.cpio",
-                          left)
+        job = runner_argv(f"/usr/bin/{options.vmm.name}", "vmlinuz", "vmlinux",
+                          "guest.cpio", left)
         began = time.monotonic()
         host.start(job)
         trouble = None
@@ -134,7 +136,7 @@ def run_emulated(report, options, kernel, initrd, folder):
                     report.say(f"emulated host up ({time.monotonic() - began:.1f} s)")
                 else:
                     run.feed(line, hold_stalled=True)
-                if run.current and run.current in tried and line.startswith("# begin"):
+                if line.startswith("# begin") and run.current in tried:
                     report.say(f"{run.current}: second and last try")
                 if run.states.get(next(reversed(run.states), None)) == "stalled":
                     break
@@ -155,7 +157,9 @@ def after(report, run, left, tried, trouble, host):
         suspect = "the emulated host's start"
     if suspect is None:
         return rest
-    why = "a guest stalled" if stalled else f"the emulated host hung ({trouble or 'it ended'})"
+    why = f"the emulated host hung ({trouble or 'it ended'})"
+    if stalled:
+        why = "a guest stalled"
     if suspect in tried:
         report.replay(run.lines)
         report.result(False, f"{suspect}: {why}, twice")
@@ -172,7 +176,8 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vmm", type=pathlib.Path,
                         default=os.environ.get("VMM") or DEFAULT_VMM)
-    parser.add_argument("--emulated", action="store_true", help="even where KVM would do")
+    parser.add_argument("--emulated", action="store_true",
+                        help="even where KVM would do")
     parser.add_argument("--list", action="store_true", help="list the scenarios")
     parser.add_argument("scenarios", nargs="*")
     options = parser.parse_args()

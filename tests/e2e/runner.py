@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs scenarios where it stands: on a host with KVM, real or emulated.
 
-Writes for each scenario "# begin NAME", its TAP lines, "# end NAME ok|failed|stalled SECONDS";
-at the end "# done".  A heartbeat of "# alive" lets the reader tell a hanging host from a
-hanging guest.
+Writes for each scenario "# begin NAME", its TAP lines, and "# end NAME STATE SECONDS"
+with the state ok, failed or stalled; at the end "# done".  A heartbeat of "# alive" lets
+the reader tell a hanging host from a hanging guest.
 """
 
 import argparse
@@ -12,7 +12,6 @@ import importlib.util
 import itertools
 import os
 import pathlib
-import re
 import shutil
 import sys
 import tempfile
@@ -21,28 +20,25 @@ import time
 import traceback
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
-from guest import Guest, Stall  # noqa: E402
-
-DETAIL_LINES = 20
-DETAIL_COLUMNS = 300
+sys.path[:0] = [str(HERE), str(HERE.parent / "kit")]
+from guest import QUIET, Guest, Stall  # noqa: E402
+from tap import Checks  # noqa: E402
 
 
-class Lab:
+class Lab(Checks):
     """What a scenario gets: guests to start and checks to make."""
 
     def __init__(self, name, options, folder, out):
-        self.name = name
+        super().__init__(name, out)
         self.options = options
         self.folder = folder
-        self.out = out
         self.guests = []
-        self.failed = 0
 
     def guest(self, *args, **options):
         """A stock guest (see Guest); closed by the runner."""
         options.setdefault("kernel", self.options.kernel)
         options.setdefault("initrd", self.options.initrd)
+        options["append"] = f"{QUIET} {options.get('append', '')}".strip()
         guest = Guest(self.options.vmm, self.folder, *args, **options)
         self.guests.append(guest)
         return guest
@@ -50,24 +46,6 @@ class Lab:
     @property
     def vmlinux(self):
         return self.options.vmlinux
-
-    def check(self, what, good, detail=""):
-        self.failed += not good
-        self.out(f"{'ok' if good else 'not ok'} - {self.name}: {what}")
-        if not good and detail != "":
-            for line in str(detail).splitlines()[-DETAIL_LINES:]:
-                self.out(f"#   {line[:DETAIL_COLUMNS]}")
-        return good
-
-    def equal(self, what, got, wanted):
-        return self.check(what, got == wanted, f"got {got!r}, wanted {wanted!r}")
-
-    def match(self, what, text, pattern):
-        return self.check(what, re.search(pattern, text) is not None,
-                          f"no {pattern!r} in {text!r}")
-
-    def skip(self, what, why):
-        self.out(f"ok - {self.name}: {what} # SKIP {why}")
 
 
 def load(name):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stock guest: Debian's cloud kernel, fetched once and kept outside the tree, and a small
-initramfs for it.  Nothing here needs root."""
+"""The stock guest: Debian's cloud kernel, fetched once and kept outside the tree, and a
+small initramfs for it.  Nothing here needs root."""
 
 import os
 import pathlib
@@ -25,8 +25,9 @@ def cache_dir():
 
 
 def output_of(*argv, **options):
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
-                          check=True, env={**os.environ, "PATH": PATH}, **options)
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          text=True, check=True, env={**os.environ, "PATH": PATH},
+                          **options)
     return done.stdout
 
 
@@ -54,16 +55,16 @@ class StockKernel:
 
 
 def write_vmlinux(vmlinuz, target):
-    """Takes the ELF file out of a bzImage (boot protocol 2.08: payload_offset and _length)."""
+    """Takes the ELF file out of a bzImage (boot protocol 2.08, payload_offset)."""
     image = vmlinuz.read_bytes()
     setup_size = ((image[0x1f1] or 4) + 1) * 512
     offset, length = struct.unpack_from("<II", image, 0x248)
     payload = image[setup_size + offset:setup_size + offset + length]
     tools = {b"\x02\x21\x4c\x18": ["lz4", "-dc"], b"\xfd7zX": ["xz", "-dc"],
              b"\x28\xb5\x2f\xfd": ["zstd", "-dc"], b"\x1f\x8b\x08": ["gzip", "-dc"]}
-    tool = next((argv for magic, argv in tools.items() if payload.startswith(magic)), None)
+    tool = next((tools[magic] for magic in tools if payload.startswith(magic)), None)
     if tool is None:
-        raise RuntimeError(f"{vmlinuz}: payload of unknown compression {payload[:4].hex()}")
+        raise RuntimeError(f"{vmlinuz}: unknown compression {payload[:4].hex()}")
     with tempfile.TemporaryFile() as packed, open(target, "wb") as out:
         packed.write(payload[:-4])
         packed.seek(0)
@@ -71,7 +72,7 @@ def write_vmlinux(vmlinuz, target):
 
 
 def unpack(package, target):
-    """Unpacks a kernel package beside its final place, then renames: no half a cache entry."""
+    """Unpacks a kernel package beside its place, then renames: no half a cache entry."""
     with tempfile.TemporaryDirectory(dir=target.parent) as work:
         folder = pathlib.Path(work) / "kernel"
         subprocess.run(["dpkg-deb", "-x", str(package), str(folder)], check=True)
@@ -101,8 +102,9 @@ def download(package, folder):
 
 
 def candidate():
-    """The package that the meta package stands for, and its version; None if apt has no lists."""
-    depends = output_of("apt-cache", "depends", META_PACKAGE, stderr=subprocess.DEVNULL)
+    """What the meta package stands for, and its version; None when apt has no lists."""
+    depends = output_of("apt-cache", "depends", META_PACKAGE,
+                        stderr=subprocess.DEVNULL)
     name = re.search(r"Depends: (linux-image-\S+)", depends)
     if not name:
         return None
@@ -137,16 +139,20 @@ def fetch_kernel(say=lambda text: print(text, file=sys.stderr)):
 
 
 class Initramfs:
-    """Writes a newc archive: files, folders and links, owned by root, with no need of root."""
+    """A newc archive of files, folders and links, owned by root, made by anybody."""
 
     def __init__(self):
         self.parts = []
+        self.count = 0
         self.folders = {""}
 
     def _entry(self, name, mode, data=b""):
-        fields = [len(self.parts) + 1, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0]
+        fields = [self.count + 1, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0,
+                  len(name) + 1, 0]
         head = b"070701" + b"".join(b"%08X" % f for f in fields) + name.encode() + b"\0"
-        self.parts.append(head + b"\0" * (-len(head) % 4) + data + b"\0" * (-len(data) % 4))
+        for part in (head, data):
+            self.parts += [part, b"\0" * (-len(part) % 4)]
+        self.count += 1
 
     def folder(self, name):
         if name not in self.folders:

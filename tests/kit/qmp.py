@@ -20,7 +20,7 @@ class QmpClosed(Exception):
 
 
 class Qmp:
-    """One session over one socket.  Events that arrive while waiting are kept in .events."""
+    """One session over one socket; events that come while waiting are kept in .events."""
 
     def __init__(self, sock, timeout=30):
         self.sock = sock
@@ -90,7 +90,7 @@ class Qmp:
             self.events.append(message)
 
     def command(self, name, fds=(), **arguments):
-        """Runs a command; '_' in argument names stands for '-'.  Returns what it returns."""
+        """Runs a command, with '_' for '-' in arguments' names; returns its return."""
         request = {"execute": name}
         if arguments:
             request["arguments"] = {k.replace("_", "-"): v for k, v in arguments.items()}
@@ -101,7 +101,7 @@ class Qmp:
         return reply["return"]
 
     def wait_event(self, name, timeout=None, accept=lambda data: True):
-        """Takes the first event of that name, seen or yet to come; returns its data."""
+        """Takes the first event of that name, seen or to come; returns its data."""
         deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
         seen = 0
         while True:

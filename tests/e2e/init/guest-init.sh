@@ -1,7 +1,7 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: Apache-2.0
-# The guest's first process.  The kernel hands it name=value pairs of its command line that
-# are not its own: shell=plain (commands line by line, for scripts) or shell=human.
+# The guest's first process.  The kernel hands it name=value pairs of its command line
+# that are not its own: shell=plain (commands line by line, for scripts) or shell=human.
 export PATH=/bin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys

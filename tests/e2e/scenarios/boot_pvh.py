@@ -11,7 +11,7 @@ def scenario(lab):
               {"guest": True, "reason": "guest-reset"})
     guest.wait_up()
     lab.match("it boots again", guest.run("uname -r"), "cloud")
-    lab.equal("still running", guest.qmp.command("query-status")["status"], "running")
+    lab.equal("still running", guest.status, "running")
     guest.qmp.command("quit")
     lab.equal("quit is an event", guest.qmp.wait_event("SHUTDOWN"),
               {"guest": False, "reason": "host-qmp-quit"})

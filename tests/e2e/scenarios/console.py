@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The serial console both ways: what is typed is echoed and arrives whole, long output too."""
+"""The serial console both ways: what is typed is echoed, and arrives whole."""
 
 import hashlib
 

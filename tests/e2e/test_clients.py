@@ -1,0 +1,175 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""QMP clients over real sockets: several, hostile, slow, with descriptors."""
+
+import os
+import pathlib
+import socket
+import sys
+import time
+
+from rig import SILENCE, Guest, heard, main, resident
+from qmp import Qmp, QmpClosed, QmpError
+
+
+CYCLES = 100
+HOSTILE_TEXT = [
+    ("no JSON", b"hello"),
+    ("no object", b"[]"),
+    ("no command", b"{}"),
+    ("a command that is no text", b'{"execute": 1}'),
+    ("an unknown member", b'{"execute": "query-status", "x": 1}'),
+    ("an unknown command", b'{"execute": "no-such-command"}'),
+    ("unwanted arguments", b'{"execute": "query-status", "arguments": {"x": 1}}'),
+    ("broken UTF-8", b'{"execute": "\xff\xfe"}'),
+    ("a lone surrogate", b'{"execute": "\\ud800"}'),
+    ("a control character", b'{"execute": "a\x01b"}'),
+    ("deep nesting", b'{"execute": "stop", "arguments": ' + b"[" * 2000),
+    ("a number too large", b'{"execute": "getfd", "arguments": {"fdname": 1e999}}'),
+]
+
+
+def test_several_clients(t):
+    guest = t.guest("echo")
+    one, two = guest.qmp, guest.new_session()
+    idle = Qmp.connect(guest.qmp_path, negotiate=False)
+    try:
+        idle.command("query-status")
+        t.check("negotiation is each session's own", False)
+    except QmpError as error:
+        t.equal("negotiation is each session's own", error.kind, "CommandNotFound")
+    one.command("stop")
+    two.wait_event("STOP")
+    t.check("all see the event", one.wait_event("STOP") == {})
+    one.close()
+    guest._qmp = None
+    status = two.command("query-status")["status"]
+    t.equal("one leaves, the other stays", status, "paused")
+    idle.close()
+    two.close()
+    t.equal("a later one is served", guest.status, "paused")
+
+
+def test_descriptors_do_not_leak(t):
+    guest = t.guest("echo")
+    guest.qmp.command("query-status")
+    folder = pathlib.Path(f"/proc/{guest.process.pid}/fd")
+    before = len(list(folder.iterdir()))
+    for _ in range(CYCLES):
+        session = guest.new_session()
+        session.send({"execute": "query-status"})
+        session.close()
+    guest.qmp.command("query-status")
+    time.sleep(0.1)
+    guest.qmp.command("query-status")
+    t.equal("100 sessions later", len(list(folder.iterdir())), before)
+
+
+def test_passed_descriptors(t):
+    guest = t.guest("echo")
+    qmp = guest.qmp
+    folder = pathlib.Path(f"/proc/{guest.process.pid}/fd")
+    before = len(list(folder.iterdir()))
+    with open(t.folder / "file", "w") as file:
+        qmp.command("getfd", [file.fileno()], fdname="one")
+        added = qmp.command("add-fd", [file.fileno()], opaque="text")
+    sets = qmp.command("query-fdsets")
+    t.equal("the set is listed", [s["fdset-id"] for s in sets], [added["fdset-id"]])
+    t.equal("with its text", sets[0]["fds"][0].get("opaque"), "text")
+    t.equal("the process holds both", len(list(folder.iterdir())), before + 2)
+    qmp.command("closefd", fdname="one")
+    qmp.command("remove-fd", fdset_id=added["fdset-id"])
+    t.equal("and lets them go", len(list(folder.iterdir())), before)
+    try:
+        qmp.command("getfd", fdname="two")
+        t.check("getfd without a descriptor is refused", False)
+    except QmpError as error:
+        t.equal("getfd without a descriptor is refused", error.kind, "GenericError")
+
+
+def test_listening_descriptor(t):
+    path = t.folder / "monitor"
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    listener.listen(1)
+    number = listener.fileno()
+    guest = Guest(t.vmm, t.folder, "-S", "-chardev",
+                  f"socket,id=charmonitor,fd={number},server=on,wait=off",
+                  "-mon", "chardev=charmonitor,id=monitor,mode=control", cpu=None)
+    t.guests.append(guest)
+    guest.start(pass_fds=[number])
+    qmp = Qmp.connect(path)
+    t.equal("a socket handed over by the parent", qmp.command("query-status")["status"],
+            "prelaunch")
+    qmp.close()
+    qmp = Qmp.connect(path)
+    t.equal("and again", qmp.command("query-status")["status"], "prelaunch")
+    listener.close()
+
+
+def test_hostile_client(t):
+    guest = t.guest("echo")
+    heard(guest, "B")
+    for what, data in HOSTILE_TEXT:
+        session = guest.new_session()
+        session.send_raw(data + b"\r\n")
+        try:
+            reply = session.receive_reply(SILENCE)
+            t.check(f"{what}: an error", reply.get("error", {}).get("class") is not None,
+                    reply)
+        except QmpClosed:
+            t.check(f"{what}: the session is closed", True)
+        session.close()
+    reset = guest.new_session()
+    reset.send_raw(b'{"execute": "query-st')
+    reset.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    reset.close()
+    guest.type("q")
+    heard(guest, "Bq")
+    t.equal("the VM is unharmed", guest.status, "running")
+
+
+def test_pipelined_commands(t):
+    guest = t.guest("echo")
+    session = guest.new_session()
+    count = 10000
+    request = b'{"execute":"query-status"}\r\n' * count
+    pid = os.fork()
+    if pid == 0:
+        session.sock.settimeout(60)
+        session.sock.sendall(request)
+        os._exit(0)
+    replies = sum("return" in session.receive_reply(60) for _ in range(count))
+    os.waitpid(pid, 0)
+    t.equal("10,000 commands, 10,000 replies", replies, count)
+
+
+def test_reader_that_never_reads(t):
+    guest = t.guest("echo")
+    heard(guest, "B")
+    deaf = guest.new_session()
+    deaf.sock.settimeout(0.5)
+    try:
+        for _ in range(2000):
+            deaf.sock.sendall(b'{"execute":"query-qmp-schema"}\r\n')
+    except (TimeoutError, OSError):
+        pass
+    began = time.monotonic()
+    t.equal("another client is served", guest.status, "running")
+    t.at_most("at once, seconds", time.monotonic() - began, 1)
+    t.at_most("in bounded memory, MiB", resident(guest.process.pid) >> 20, 200)
+    guest.type("q")
+    heard(guest, "Bq")
+    t.check("the guest runs on", True)
+    deaf.close()
+
+
+TESTS = [
+    test_several_clients, test_descriptors_do_not_leak, test_passed_descriptors,
+    test_listening_descriptor, test_hostile_client, test_pipelined_commands,
+    test_reader_that_never_reads,
+]
+
+
+if __name__ == "__main__":
+    sys.exit(main(TESTS, __doc__))

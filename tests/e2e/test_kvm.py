@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Tiny guests on this machine's own /dev/kvm: boot, devices, life cycle, signals."""
+
+import pathlib
+import re
+import signal
+import sys
+import time
+
+from rig import GUESTS, SILENCE, Guest, context_switches, heard, main
+
+
+DEBUG_EXIT = ("-device", "isa-debug-exit,iobase=0xf4,iosize=4")
+CYCLES = 100
+
+
+def test_first_byte(t):
+    guest = t.guest("first-byte", *DEBUG_EXIT)
+    t.equal("isa-debug-exit with 0 exits with 1", guest.wait_exit(SILENCE), 1)
+    guest.console.thread.join(SILENCE)
+    t.equal("the guest's byte came out", guest.console.text, "B")
+
+
+def test_exit_code(t):
+    guest = t.guest("echo", *DEBUG_EXIT)
+    heard(guest, "B")
+    guest.type("hello X")
+    t.equal("isa-debug-exit with 7 exits with 15", guest.wait_exit(SILENCE), 15)
+    guest.console.thread.join(SILENCE)
+    t.equal("what was typed came back", guest.console.text, "Bhello X")
+
+
+def test_serial(t):
+    guest = t.guest("echo")
+    heard(guest, "B")
+    text = "".join(chr(97 + i % 26) for i in range(2000))
+    guest.type(text + ".")
+    heard(guest, r"\.")
+    t.check("2,000 bytes come back in order", guest.console.text == f"B{text}.",
+            guest.console.text)
+
+
+def test_start_info(t):
+    initrd = t.folder / "initrd"
+    initrd.write_bytes(bytes(range(1, 101)))
+    guest = t.guest("start-info", "-initrd", initrd, append="one two=3")
+    heard(guest, "end\n")
+    text = guest.console.text
+    t.match("the magic", text, r"^magic 00000000336ec578\n")
+    t.match("the command line", text, r"\ncmdline one two=3\n")
+    t.match("the initrd", text, r"\nmodule 0{14}64 0807060504030201\n")
+    ram = [(int(a, 16), int(b, 16)) for a, b in re.findall(r"ram (\w+) (\w+)", text)]
+    total = sum(size for _, size in ram)
+    t.check("nearly all of 128 MiB is RAM", 120 << 20 < total <= 128 << 20, ram)
+
+
+def test_two_vcpus(t):
+    guest = t.guest("idle", cpus=2)
+    heard(guest, "HA")
+    threads = [cpu["thread-id"] for cpu in guest.qmp.command("query-cpus-fast")]
+    task = pathlib.Path(f"/proc/{guest.process.pid}/task")
+    tasks = {int(path.name) for path in task.iterdir()}
+    good = len(set(threads)) == 2 and set(threads) <= tasks
+    t.check("vCPUs' thread ids are real", good, f"{threads} of {tasks}")
+    names = [(task / str(tid) / "comm").read_text().strip() for tid in threads]
+    t.equal("their names", names, ["CPU 0/KVM", "CPU 1/KVM"])
+
+
+def test_idle_wakeups(t):
+    guest = t.guest("idle", cpus=2)
+    heard(guest, "HA")
+    time.sleep(0.5)
+    before = context_switches(guest.process.pid)
+    time.sleep(3)
+    t.equal("threads of a halted VM do not wake in 3 s",
+            context_switches(guest.process.pid), before)
+
+
+def test_hammer(t):
+    guest = t.guest("hammer", "-chardev", "null,id=nul",
+                    "-device", "isa-debugcon,iobase=0xe9,chardev=nul",
+                    "-device", "virtio-rng-pci", "-device", "pcie-root-port,id=port")
+    heard(guest, "D")
+    t.equal("random accesses leave the machine running", guest.status, "running")
+    t.check("the log is bounded", len(guest.stderr) < 20000, f"{len(guest.stderr)} bytes")
+    guest.qmp.command("quit")
+    t.equal("it quits", guest.wait_exit(SILENCE), 0)
+
+
+def test_triple_fault(t):
+    guest = t.guest("echo")
+    heard(guest, "B")
+    guest.type("T")
+    t.equal("a triple fault resets", guest.qmp.wait_event("RESET", SILENCE),
+            {"guest": True, "reason": "guest-reset"})
+    heard(guest, "TB")
+    guest.type("R")
+    t.equal("port 0xcf9 resets", guest.qmp.wait_event("RESET", SILENCE),
+            {"guest": True, "reason": "guest-reset"})
+    heard(guest, "RB")
+    t.equal("and it runs on", guest.status, "running")
+
+
+def test_no_reboot(t):
+    guest = t.guest("echo", "-no-reboot")
+    heard(guest, "B")
+    qmp = guest.qmp
+    guest.type("T")
+    t.equal("a reset shuts down", qmp.wait_event("SHUTDOWN", SILENCE),
+            {"guest": True, "reason": "guest-reset"})
+    t.equal("and exits", guest.wait_exit(SILENCE), 0)
+
+
+def test_set_action(t):
+    guest = t.guest("echo")
+    heard(guest, "B")
+    guest.qmp.command("set-action", reboot="shutdown", shutdown="pause")
+    guest.type("R")
+    t.equal("a reset is now a shutdown", guest.qmp.wait_event("SHUTDOWN", SILENCE),
+            {"guest": True, "reason": "guest-reset"})
+    guest.qmp.wait_event("STOP", SILENCE)
+    t.equal("that pauses", guest.status, "shutdown")
+
+
+def test_life_cycle(t):
+    guest = t.guest("echo", "-S")
+    qmp = guest.qmp
+    t.equal("prelaunch", guest.status, "prelaunch")
+    t.equal("silent", guest.console.text, "")
+    qmp.command("cont")
+    t.equal("RESUME", qmp.wait_event("RESUME"), {})
+    heard(guest, "B")
+    qmp.command("stop")
+    t.equal("STOP", qmp.wait_event("STOP"), {})
+    t.equal("paused", guest.status, "paused")
+    guest.type("z")
+    time.sleep(0.3)
+    t.equal("a paused guest does not echo", guest.console.text, "B")
+    qmp.command("cont")
+    heard(guest, "Bz")
+    qmp.command("system_reset")
+    t.equal("RESET", qmp.wait_event("RESET"),
+            {"guest": False, "reason": "host-qmp-system-reset"})
+    heard(guest, "BzB")
+    qmp.command("quit")
+    t.equal("SHUTDOWN", qmp.wait_event("SHUTDOWN"),
+            {"guest": False, "reason": "host-qmp-quit"})
+    t.equal("exit code", guest.wait_exit(SILENCE), 0)
+    t.check("the socket is removed", not guest.qmp_path.exists())
+
+
+def test_spinning_guest(t):
+    guest = t.guest("echo")
+    heard(guest, "B")
+    guest.type("S")
+    heard(guest, "S")
+    began = time.monotonic()
+    guest.qmp.command("stop")
+    guest.qmp.wait_event("STOP")
+    t.at_most("stop reaches a spinning vCPU, seconds", time.monotonic() - began, 1)
+    guest.qmp.command("cont")
+    guest.qmp.command("system_reset")
+    heard(guest, "BSB")
+    guest.qmp.command("quit")
+    t.equal("quit too", guest.wait_exit(SILENCE), 0)
+
+
+def test_signals(t):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        guest = t.guest("echo")
+        heard(guest, "B")
+        qmp = guest.qmp
+        guest.process.send_signal(number)
+        t.equal(f"{number.name} is an event", qmp.wait_event("SHUTDOWN"),
+                {"guest": False, "reason": "host-signal"})
+        t.equal(f"{number.name} exits with 0", guest.wait_exit(SILENCE), 0)
+
+
+def test_start_stop_cycles(t):
+    began = time.monotonic()
+    codes = set()
+    for _ in range(CYCLES):
+        guest = Guest(t.vmm, t.folder, "-S", cpu=None, kernel=GUESTS / "echo.elf")
+        guest.start()
+        guest.qmp.command("quit")
+        codes.add(guest.wait_exit(SILENCE))
+        guest.close()
+        left = [p.name for p in guest.folder.iterdir() if p.name != "stderr"]
+        if left:
+            t.check("nothing is left behind", False, left)
+            return
+    t.equal("100 cycles end with 0", codes, {0})
+    t.out(f"# a cycle took {(time.monotonic() - began) / CYCLES * 1000:.0f} ms")
+
+
+TESTS = [
+    test_first_byte, test_exit_code, test_serial, test_start_info, test_two_vcpus,
+    test_idle_wakeups, test_hammer, test_triple_fault, test_no_reboot,
+    test_set_action, test_life_cycle, test_spinning_guest, test_signals,
+    test_start_stop_cycles,
+]
+
+
+if __name__ == "__main__":
+    sys.exit(main(TESTS, __doc__))

@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What the operator gets: every refused option and image by its name, help, daemon."""
+
+import os
+import pathlib
+import re
+import sys
+import time
+
+from rig import GUESTS, SILENCE, main
+from qmp import Qmp
+
+
+PLAIN = ["-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35",
+         "-accel", "kvm", "-m", "128"]
+
+# Arguments after PLAIN, and the words that the error has.
+BAD_OPTIONS = [
+    (["-no-such-option"], ["no-such-option"]),
+    (["stray.img"], ["stray.img"]),
+    (["-machine", "pc-i440fx-99"], ["pc-i440fx-99"]),
+    (["-machine", "q35,nonsense=1"], ["nonsense"]),
+    (["-machine", "q35,usb=on"], ["usb"]),
+    (["-accel", "tcg"], ["tcg"]),
+    (["-cpu", "no-such-model"], ["no-such-model"]),
+    (["-cpu", "host,+no-such-feature"], ["no-such-feature"]),
+    (["-smp", "0"], ["0"]),
+    (["-smp", "2,maxcpus=1"], ["maxcpus"]),
+    (["-smp", "3,sockets=2,cores=2,threads=2"], ["3"]),
+    (["-smp", "cpus=two"], ["two"]),
+    (["-smp", "100000"], ["100000"]),
+    (["-m", "0"], ["m"]),
+    (["-m", "12Q"], ["12Q"]),
+    (["-m", "size=128M,slots=4,maxmem=1G"], ["slots"]),
+    (["-m"], ["m"]),
+    (["-name", "guest=a,x=y"], ["x"]),
+    (["-uuid", "not-a-uuid"], ["not-a-uuid"]),
+    (["-append", "x"], ["append"]),
+    (["-initrd", "/dev/null"], ["initrd"]),
+    (["-device", "no-such-device"], ["no-such-device"]),
+    (["-device", "virtio-rng-pci,no-such-property=1"], ["no-such-property"]),
+    (["-device", "virtio-rng-pci,max-bytes=-1"], ["max-bytes"]),
+    (["-device", "virtio-rng-pci,addr=99"], ["addr"]),
+    (["-device", "virtio-rng-pci,bus=nowhere"], ["nowhere"]),
+    (["-device", "virtio-rng-pci,rng=nothing"], ["nothing"]),
+    (["-device", "virtio-rng-pci,id=a", "-device", "virtio-rng-pci,id=a"], ["a"]),
+    (["-device", "virtio-rng-pci,addr=5", "-device", "pcie-root-port,addr=5"], ["5"]),
+    (["-device", "virtio-rng-pci,id=1bad"], ["1bad"]),
+    (["-device", '{"driver": "virtio-rng-pci", "max-bytes": "x"}'], ["max-bytes"]),
+    (["-device", '{"driver": "virtio-rng-pci"'], ["device"]),
+    (["-object", "no-such-object,id=x"], ["no-such-object"]),
+    (["-object", "rng-random,id=x,filename=/no-such-file"], ["no-such-file"]),
+    (["-object", "memory-backend-ram,id=x"], ["size"]),
+    (["-object", "iothread"], ["id"]),
+    (["-chardev", "null"], ["id"]),
+    (["-chardev", "teapot,id=x"], ["teapot"]),
+    (["-chardev", "socket,id=x"], ["x"]),
+    (["-chardev", "file,id=x,path=/proc/no-such-folder/f"], ["no-such-folder"]),
+    (["-chardev", "null,id=x", "-chardev", "null,id=x"], ["x"]),
+    (["-mon", "chardev=nowhere,mode=control"], ["nowhere"]),
+    (["-mon", "chardev=nowhere,mode=fancy"], ["fancy"]),
+    (["-qmp", "unix:/proc/no-such-folder/s,server=on,wait=off"], ["no-such-folder"]),
+    (["-serial", "chardev:nowhere"], ["nowhere"]),
+    (["-serial", "teapot"], ["teapot"]),
+    (["-display", "gtk"], ["gtk"]),
+    (["-monitor", "stdio"], ["monitor"]),
+    (["-pidfile", "/proc/no-such-folder/pid"], ["no-such-folder"]),
+    (["-add-fd", "fd=99,set=1"], ["99"]),
+    (["-d", "no-such-item"], ["no-such-item"]),
+    (["-trace", "no-such-point"], ["no-such-point"]),
+    (["-rtc", "base=yesterday"], ["yesterday"]),
+    (["-boot", "order=c"], ["order"]),
+    (["-msg", "colour=on"], ["colour"]),
+    (["-overcommit", "mem-lock=on"], ["mem-lock"]),
+    (["-action", "reboot=dance"], ["dance"]),
+]
+
+
+def refused(t, what, args, *words):
+    """The VMM ends with 1 and one line on stderr that has all the words."""
+    done = t.run(*args)
+    lines = done.stderr.strip().splitlines()
+    good = (done.returncode == 1 and len(lines) == 1
+            and all(word in done.stderr for word in words))
+    t.check(f"{what}: refused by name", good,
+            f"{args}: exit {done.returncode}: {done.stderr}")
+
+
+def test_bad_images(t):
+    good = (GUESTS / "echo.elf").read_bytes()
+    no_note = good.replace(b"Xen\0", b"Nex\0")
+    far = bytearray(good)
+    far[64 + 24:64 + 32] = (1 << 62).to_bytes(8, "little")
+    short = good[:0x130]
+    bzimage = bytearray(4096)
+    bzimage[0x1f1], bzimage[0x1fe:0x200], bzimage[0x202:0x206] = 4, b"\x55\xaa", b"HdrS"
+    images = {
+        "empty": b"", "text": b"this is no kernel\n" * 100, "truncated-elf": short,
+        "no-note": no_note, "far-segment": bytes(far), "elf-magic-only": b"\x7fELF",
+        "truncated-bzimage": bytes(bzimage), "old-bzimage": bytes(bzimage) + bytes(8192),
+    }
+    for name, data in images.items():
+        path = t.folder / name
+        path.write_bytes(data)
+        refused(t, name, PLAIN + ["-kernel", path], name)
+    refused(t, "a missing kernel", PLAIN + ["-kernel", t.folder / "no"], "no",
+            "No such file")
+    refused(t, "a folder", PLAIN + ["-kernel", t.folder], str(t.folder))
+    refused(t, "a missing initrd", PLAIN + ["-kernel", GUESTS / "echo.elf", "-initrd",
+                                            t.folder / "nothing"], "nothing")
+    big = t.folder / "big"
+    with open(big, "wb") as file:
+        file.truncate(512 << 20)
+    refused(t, "an initrd that does not fit",
+            PLAIN + ["-kernel", GUESTS / "echo.elf", "-initrd", big], "big")
+    fifo = t.folder / "fifo"
+    os.mkfifo(fifo)
+    refused(t, "a FIFO", PLAIN + ["-kernel", fifo], "fifo")
+
+
+def test_bad_options(t):
+    for args, words in BAD_OPTIONS:
+        refused(t, " ".join(args), PLAIN + args, *words)
+
+
+def test_daemonize(t):
+    path, pidfile = t.folder / "qmp", t.folder / "pid"
+    done = t.run("-S", "-no-user-config", "-nodefaults", "-nographic", "-machine",
+                 "none,accel=kvm:tcg", "-qmp", f"unix:{path},server=on,wait=off",
+                 "-pidfile", pidfile, "-daemonize")
+    t.equal("the parent exits with 0", done.returncode, 0)
+    t.equal("without a word", done.stderr, "")
+    text = pidfile.read_text()
+    t.match("the pidfile is a number and a newline", text, r"^\d+\n$")
+    qmp = Qmp.connect(path, timeout=1)
+    t.match("a version", str(qmp.command("query-version")), "'major'")
+    qmp.command("quit")
+    deadline = time.monotonic() + SILENCE
+    while pidfile.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    t.check("the pidfile goes with the process", not pidfile.exists())
+    done = t.run("-nodefaults", "-machine", "none", "-daemonize",
+                 "-qmp", "unix:/proc/no-such-folder/qmp,server=on,wait=off")
+    t.equal("an error exits with 1", done.returncode, 1)
+    t.match("and is told by the parent", done.stderr, "no-such-folder")
+
+
+def test_help(t):
+    done = t.run("-version")
+    t.match("-version", done.stdout, r"version \d+\.\d+")
+    done = t.run("-help")
+    t.match("-help names the options", done.stdout, r"(?s)-machine.*-qmp")
+    done = t.run("-device", "help")
+    t.match("-device help lists devices", done.stdout, "virtio-rng-pci")
+    t.equal("and exits with 0", done.returncode, 0)
+    done = t.run("-device", "virtio-rng-pci,help")
+    t.match("-device X,help lists properties", done.stdout, "max-bytes")
+    done = t.run("-machine", "help")
+    t.match("-machine help lists machines", done.stdout, "q35")
+
+
+def test_check_host(t):
+    done = t.run("-check-host")
+    flags = pathlib.Path("/proc/cpuinfo").read_text()
+    able = re.search(r"\b(vmx|svm)\b", flags) is not None
+    t.equal("the exit code says whether stock guests can run", done.returncode,
+            0 if able else 1)
+    t.match("it speaks of KVM", done.stdout, "KVM")
+
+
+TESTS = [
+    test_bad_images, test_bad_options, test_daemonize, test_help, test_check_host,
+]
+
+
+if __name__ == "__main__":
+    sys.exit(main(TESTS, __doc__))
