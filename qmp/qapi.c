@@ -134,7 +134,7 @@ static void clone_members(const QapiType *type, char *to, const char *from)
         const QapiMember *member = &qapi_type_members(type)[i];
 
         if (member->has_offset != QAPI_NO_OFFSET)
-            *(bool *)(to + member->has_offset) = *(const bool *)(from + member->has_offset);
+            memcpy(to + member->has_offset, from + member->has_offset, sizeof(bool));
         clone_slot(member->type, to + member->offset, from + member->offset);
     }
     if (type->n_branches)
@@ -202,7 +202,8 @@ static bool members_are_equal(const QapiType *type, const char *a, const char *b
 
         if (present != qapi_member_is_present(member, b))
             return false;
-        if (present && !slots_are_equal(member->type, a + member->offset, b + member->offset))
+        if (present && !slots_are_equal(member->type, a + member->offset,
+                                        b + member->offset))
             return false;
     }
     if (!type->n_branches)
@@ -240,7 +241,21 @@ bool qapi_equal(QapiTypeId type, const void *a, const void *b)
         const QapiAlternate *x = a, *y = b;
 
         return x->kind == y->kind &&
-               slots_are_equal(qapi_alternate_branch(t, x->kind)->type, &x->slot, &y->slot);
+               slots_are_equal(qapi_alternate_branch(t, x->kind)->type, &x->slot,
+                               &y->slot);
     }
     return false;
+}
+
+JsonValue *qapi_emit(QapiTypeId type, const void *value)
+{
+    GString *text = g_string_new(NULL);
+    JsonWriter writer;
+    JsonValue *json;
+
+    json_writer_init(&writer, text, false);
+    qapi_write(type, value, &writer);
+    json = json_parse_text(text->str, text->len, NULL);
+    g_string_free(text, TRUE);
+    return json;
 }

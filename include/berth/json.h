@@ -71,7 +71,7 @@ void json_set(JsonValue *object, const char *key, JsonValue *value /* taken */);
 /* No effect when it is not there. */
 void json_remove(JsonValue *object, const char *key);
 
-/* Walks the members of an object in order: JsonIter iter = { 0 }; while (json_next(...)). */
+/* Walks the members in order: JsonIter iter = { 0 }; while (json_next(...)) ... */
 typedef struct JsonIter {
     const void *next;
     bool started;
@@ -119,7 +119,8 @@ typedef enum JsonStreamResult {
  *     } while (result != JSON_STREAM_MORE);
  */
 JsonStreamResult json_stream_feed(JsonStream *stream, const char *data, size_t size,
-                                  size_t *ret_used, JsonValue **ret_value, GError **error);
+                                  size_t *ret_used, JsonValue **ret_value,
+                                  GError **error);
 
 /*
  * Values to text, "{"a": 1, "b": [true]}" in one line or, when pretty, a line for each

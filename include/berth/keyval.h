@@ -23,7 +23,8 @@
  * none. *@ret_help (may be NULL: then "help" is a key like others) says whether help
  * was asked for.  NULL with @error that names the key.
  */
-JsonValue *keyval_parse(const char *text, const char *implied, bool *ret_help, GError **error);
+JsonValue *keyval_parse(const char *text, const char *implied, bool *ret_help,
+                        GError **error);
 
-/* Adds the members of @more to @object, those of objects in both one by one; @more is taken. */
+/* Adds the members of @more, which is taken, to @object; objects in both are merged. */
 void keyval_merge(JsonValue *object, JsonValue *more);

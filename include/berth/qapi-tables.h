@@ -33,7 +33,7 @@ typedef struct QapiType {
     uint32_t name;
     uint32_t doc;
     uint8_t meta;               /* QapiMeta */
-    uint16_t size;              /* of the value in bytes; of the struct behind the pointer */
+    uint16_t size;              /* bytes; of the struct behind the pointer */
     uint16_t first;             /* members, enum values: qapi_members[first ...] */
     uint16_t n_members;
     QapiTypeId element;         /* list */
@@ -48,11 +48,11 @@ enum {
     QAPI_MEMBER_DEFAULT = 1 << 1,
 };
 
-/* A member of a struct, a branch of an alternate, or a value of an enum (name and doc only). */
+/* A member of a struct, branch of an alternate, or (name and doc) value of an enum. */
 typedef struct QapiMember {
     uint32_t name;
     uint32_t doc;
-    uint32_t deflt;             /* as the command line spells it, with QAPI_MEMBER_DEFAULT */
+    uint32_t deflt;             /* the default as the command line spells it */
     QapiTypeId type;
     uint16_t offset;
     uint16_t has_offset;        /* of "bool has_x", QAPI_NO_OFFSET when there is none */
@@ -71,7 +71,7 @@ enum {
     QMP_COMMAND_ALLOW_OOB = 1 << 1,
 };
 
-/* A row of qmp_commands, in order of names; its index is QMP_COMMAND_... of qmp-commands.h. */
+/* A row of qmp_commands, in order of names; its index is QMP_COMMAND_FOO. */
 typedef struct QmpCommand {
     uint32_t name;
     uint32_t doc;
@@ -88,7 +88,11 @@ typedef struct QmpEvent {
     uint32_t features;
 } QmpEvent;
 
-typedef enum CmdlineArg { CMDLINE_ARG_NONE, CMDLINE_ARG_STR, CMDLINE_ARG_DATA } CmdlineArg;
+typedef enum CmdlineArg {
+    CMDLINE_ARG_NONE,
+    CMDLINE_ARG_STR,
+    CMDLINE_ARG_DATA,
+} CmdlineArg;
 
 enum {
     CMDLINE_REPEAT = 1 << 0,    /* each occurrence is another thing */

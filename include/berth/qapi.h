@@ -32,7 +32,7 @@ typedef enum QapiKind {
 /* How scalars are spelled in the JsonValue that is parsed. */
 typedef enum QapiInput {
     QAPI_INPUT_JSON,        /* as JSON types */
-    QAPI_INPUT_TEXT,        /* as texts of the command line: "on", "0x3f8", "2G" (keyval.h) */
+    QAPI_INPUT_TEXT,        /* also as texts of the command line: "on", "0x3f8", "2G" */
 } QapiInput;
 
 /*
@@ -43,14 +43,15 @@ void *qapi_parse(QapiTypeId type, const JsonValue *json, QapiInput input, GError
 
 /* The same from JSON text, and from key=value text (see keyval_parse()). */
 void *qapi_parse_json(QapiTypeId type, const char *text, GError **error);
-void *qapi_parse_keyval(QapiTypeId type, const char *text, const char *implied, GError **error);
+void *qapi_parse_keyval(QapiTypeId type, const char *text, const char *implied,
+                        GError **error);
 
 /* Writes @value as JSON; optional members that are absent are left out. */
 void qapi_write(QapiTypeId type, const void *value, JsonWriter *writer);
 /* The same as a new JsonValue. */
 JsonValue *qapi_emit(QapiTypeId type, const void *value);
 
-/* Frees @value and all that it owns; only types that qapi_parse() takes.  Accepts NULL. */
+/* Frees @value and what it owns; only types that qapi_parse() takes.  Accepts NULL. */
 void qapi_free(QapiTypeId type, void *value);
 /* A deep copy; NULL of NULL. */
 void *qapi_clone(QapiTypeId type, const void *value);

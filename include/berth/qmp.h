@@ -28,14 +28,14 @@
 #include "berth/fdset.h"
 #include "berth/json.h"
 #include "berth/list.h"
-#include "berth/qapi.h"
+#include "qapi-types.h"
 
 typedef struct QmpEvents QmpEvents;
 typedef struct QmpSession QmpSession;
 
 /* Calls the handler of @command, see qmp-commands.h; tests pass one of their own. */
-typedef bool QmpCallFn(unsigned command, QmpContext *ctx, const void *args, void **ret_value,
-                       GError **error);
+typedef bool QmpCallFn(unsigned command, QmpContext *ctx, const void *args,
+                       void **ret_value, GError **error);
 
 /*
  * What handlers work on: one of it a machine, shared by all sessions.  The pointers are
@@ -49,7 +49,7 @@ struct QmpContext {
     FdSets *fdsets;
     QmpEvents *events;
     QmpCallFn *call;            /* qmp_commands_call */
-    bool ready;                 /* the machine is made; before, only allow-preconfig commands */
+    bool ready;                 /* the machine is made; see allow-preconfig */
     QmpSession *session;        /* whose request is handled; NULL outside of a handler */
 };
 
@@ -94,14 +94,20 @@ size_t qmp_session_feed(QmpSession *session, const char *data, size_t size, GStr
 /* Executes one request and appends the one reply to it. */
 void qmp_dispatch(QmpSession *session, const JsonValue *request, GString *out);
 
-/* Appends what human-readable failures of a monitor look like on the wire; @id may be NULL. */
-void qmp_reply_error(QmpSession *session, const GError *failure, const JsonValue *id,
-                     GString *out);
+/* Appends the reply that tells of @failure; @id is the request's, NULL for none. */
+void qmp_dispatch_error(QmpSession *session, const GError *failure, const JsonValue *id,
+                        GString *out);
 
-/*
- * The descriptor that @session's getfd kept as @name, now the caller's; -1 with @error
- * when there is none.
- */
+/* What the greeting and query-version tell; the caller's. */
+VersionInfo *qmp_session_version(void);
+
+/* The oldest descriptor that the client sent along, the caller's; -1 with @error. */
+int qmp_session_receive_fd(QmpSession *session, GError **error);
+
+/* Keeps @fd, which is taken, as @name; one that has the name is closed. */
+void qmp_session_name_fd(QmpSession *session, const char *name, int fd);
+
+/* The descriptor kept as @name, now the caller's; -1 with @error when there is none. */
 int qmp_session_take_named_fd(QmpSession *session, const char *name, GError **error);
 
 /* Where events go: to every session that has negotiated. */
@@ -110,8 +116,12 @@ QmpEvents *qmp_events_new(void);
 void qmp_events_free(QmpEvents *events);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(QmpEvents, qmp_events_free)
 
+/* @session gets events from now until its end; @events may be NULL. */
+void qmp_events_subscribe(QmpEvents *events, QmpSession *session);
+
 /*
  * Sends the event of row @event (QAPI_EVENT_...) with the time of now; @data is lent,
- * NULL for an event without.  Use the typed functions of qapi-events.h.
+ * NULL for an event without; @events may be NULL.  Use the typed functions of
+ * qapi-events.h.
  */
-void qmp_event_emit(QmpEvents *events, unsigned event, const void *data);
+void qmp_events_emit(QmpEvents *events, unsigned event, const void *data);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes qapi-tables.c: the schema as const data without pointers (see berth/qapi-tables.h)."""
+"""Writes qapi-tables.c: the schema as const data (see berth/qapi-tables.h)."""
 
 from qapi_ctypes import GENERATED, LICENSE
 from qapi_model import BUILTINS, INTEGER_RANGES, alternate_kind, c_name, upper
@@ -43,6 +43,8 @@ def default_text(member):
     """A default as the command line spells it, None for none."""
     if isinstance(member.default, bool):
         return "on" if member.default else "off"
+    if member.unit and member.default is not None:
+        return f"{member.default}B"
     return None if member.default is None else str(member.default)
 
 
@@ -84,8 +86,9 @@ class Tables:
         unit = f"'{member.unit}'" if member.unit else "0"
         self.members.append(
             f"{{ {self.texts.add(member.name)}, {self.texts.add(member.doc)}, "
-            f"{self.texts.add(default_text(member))}, {member.type.constant}, {offset}, {has}, "
-            f"{self.limit_of(member)}, {' | '.join(flags) or 0}, {unit} }},")
+            f"{self.texts.add(default_text(member))}, {member.type.constant}, "
+            f"{offset}, {has}, {self.limit_of(member)}, {' | '.join(flags) or 0}, "
+            f"{unit} }},")
 
     def add_type(self, type_):
         fields = [f".name = {self.texts.add(type_.name)}"]
@@ -140,28 +143,31 @@ class Tables:
         flags = [f"QMP_COMMAND_{flag}" for key, flag in (
             ("allow-preconfig", "ALLOW_PRECONFIG"), ("allow-oob", "ALLOW_OOB"))
             if command.options.get(key)]
-        return (f"    {{ {self.texts.add(command.name)}, {self.texts.add(doc_line(command))}, "
+        return (f"{{ {self.texts.add(command.name)}, "
+                f"{self.texts.add(doc_line(command))}, "
                 f"{constant(command.args)}, {constant(command.returns)}, "
-                f"{self.texts.add(' '.join(command.features))}, {' | '.join(flags) or 0} }},")
+                f"{self.texts.add(' '.join(command.features))}, "
+                f"{' | '.join(flags) or 0} }},")
 
     def event_row(self, event):
-        return (f"    {{ {self.texts.add(event.name)}, {self.texts.add(doc_line(event))}, "
+        return (f"{{ {self.texts.add(event.name)}, {self.texts.add(doc_line(event))}, "
                 f"{constant(event.data)}, {self.texts.add(' '.join(event.features))} }},")
 
     def option_row(self, option):
-        kinds = {None: "CMDLINE_ARG_NONE", "str": "CMDLINE_ARG_STR", "data": "CMDLINE_ARG_DATA"}
+        kind = f"CMDLINE_ARG_{(option.arg or 'none').upper()}"
         flags = [f"CMDLINE_{key.upper()}" for key in ("repeat", "merge", "json")
                  if getattr(option, key)]
-        return (f"    {{ {self.texts.add(option.name)}, {self.texts.add(option.short)}, "
+        return (f"{{ {self.texts.add(option.name)}, {self.texts.add(option.short)}, "
                 f"{self.texts.add(option.help)}, {self.texts.add(option.implied)}, "
-                f"{constant(option.type)}, {kinds[option.arg]}, {' | '.join(flags) or 0} }},")
+                f"{constant(option.type)}, {kind}, {' | '.join(flags) or 0} }},")
 
     def write(self):
         schema = self.schema
         commands = [self.command_row(schema.commands[n]) for n in sorted(schema.commands)]
         events = [self.event_row(schema.events[n]) for n in sorted(schema.events)]
         options = [self.option_row(option) for option in schema.options.values()]
-        out = [LICENSE + GENERATED, '#include "berth/qapi-tables.h"', '#include "qapi-types.h"\n']
+        out = [LICENSE + GENERATED,
+               '#include "berth/qapi-tables.h"', '#include "qapi-types.h"\n']
         self.texts.write(out)
         array(out, "QapiType qapi_types", self.types)
         out.append("const unsigned qapi_n_types = G_N_ELEMENTS(qapi_types);\n")

@@ -132,30 +132,33 @@ def prototype(command):
 
 def commands_header(schema):
     out = [LICENSE + GENERATED + """/*
- * The handlers of the commands, written in *-qmp.c files.  Main only.  @args is lent for the
- * call; what is returned belongs to the caller; false or NULL exactly when @error was set.
+ * The handlers of the commands, written in *-qmp.c files.  Main only.  @args is lent for
+ * the call; what is returned belongs to the caller; false or NULL exactly when @error was
+ * set.
  */
 #pragma once
 """, '#include "qapi-types.h"\n']
     out.append("enum {")
-    out.extend(f"    QMP_COMMAND_{upper(name)}," for name in sorted(schema.commands))
+    names = sorted(schema.commands)
+    out.extend(f"    QMP_COMMAND_{upper(name)}," for name in names)
     out.append("    QMP_COMMAND__MAX,\n};\n")
-    out.extend(f"{prototype(schema.commands[name])};" for name in sorted(schema.commands))
+    out.extend(f"{prototype(schema.commands[name])};" for name in names)
     out.append("""
 /*
  * Calls the handler of @command (QMP_COMMAND_...): a QmpCallFn.  *@ret_value is what it
  * returned, NULL when the command returns nothing.
  */
-bool qmp_commands_call(unsigned command, QmpContext *ctx, const void *args, void **ret_value,
-                       GError **error);
+bool qmp_commands_call(unsigned command, QmpContext *ctx, const void *args,
+                       void **ret_value, GError **error);
 """)
     return "\n".join(out)
 
 
 def commands_source(schema):
     out = [LICENSE + GENERATED + '#include "qmp-commands.h"\n']
-    out.append("""bool qmp_commands_call(unsigned command, QmpContext *ctx, const void *args, void **ret_value,
-                       GError **error)
+    out.append("""\
+bool qmp_commands_call(unsigned command, QmpContext *ctx, const void *args,
+                       void **ret_value, GError **error)
 {
     *ret_value = NULL;
     switch (command) {""")
@@ -171,7 +174,8 @@ def commands_source(schema):
 
 
 def events_header(schema):
-    out = [LICENSE + GENERATED + """/* How each event is sent; @data is lent.  Main only; see berth/qmp.h. */
+    out = [LICENSE + GENERATED + """\
+/* How each event is sent; @data is lent.  Main only; see berth/qmp.h. */
 #pragma once
 """, '#include "berth/qmp.h"\n#include "qapi-types.h"\n']
     out.append("enum {")
@@ -182,6 +186,6 @@ def events_header(schema):
         data = f", const {event.data.name} *data" if event.data else ""
         out.append(f"static inline void qapi_event_{c_name(name).lower()}("
                    f"QmpEvents *events{data})")
-        out.append(f"{{\n    qmp_event_emit(events, QAPI_EVENT_{upper(name)}, "
+        out.append(f"{{\n    qmp_events_emit(events, QAPI_EVENT_{upper(name)}, "
                    f"{'data' if data else 'NULL'});\n}}\n")
     return "\n".join(out)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The checked schema: types, commands, events, options.  Every fault names file and line."""
+"""The checked schema: types, commands, events, options.  A fault names file and line."""
 
 import dataclasses
 import re
@@ -13,9 +13,11 @@ INTEGER_RANGES = {
 }
 BUILTINS = ("bool", *INTEGER_RANGES, "number", "str", "any", "null")
 
-C_KEYWORDS = set("""auto break case char const continue default do double else enum extern float
-    for goto if inline int long register restrict return short signed sizeof static struct switch
-    typedef union unsigned void volatile while asm typeof bool true false errno unix linux
+C_KEYWORDS = set("""
+    asm auto bool break case char const continue default do double else enum errno extern
+    false float for goto if inline int linux long register restrict return short signed
+    sizeof static struct switch true typedef typeof union unix unsigned void volatile
+    while
     """.split())
 
 ENTITY_KEYS = {
@@ -48,7 +50,8 @@ def upper(name):
 
 def camel(name):
     """qom-list, SHUTDOWN -> QomList, Shutdown."""
-    return "".join(part[:1].upper() + part[1:].lower() for part in re.split(r"[-_.]", name))
+    parts = re.split(r"[-_.]", name)
+    return "".join(part[:1].upper() + part[1:].lower() for part in parts)
 
 
 @dataclasses.dataclass
@@ -72,8 +75,9 @@ class Type:
 
     @property
     def c_type(self):
-        scalars = {"bool": "bool", "int": "int64_t", "size": "uint64_t", "number": "double",
-                   "str": "char *", "any": "JsonValue *", "null": "bool"}
+        scalars = {"bool": "bool", "int": "int64_t", "size": "uint64_t",
+                   "number": "double", "str": "char *", "any": "JsonValue *",
+                   "null": "bool"}
         if self.kind in scalars:
             return scalars[self.kind]
         if self.kind in INTEGER_RANGES:
@@ -147,7 +151,8 @@ class Schema:
         self.lists = {}         # element name -> Type
         for name in BUILTINS:
             self.types[name] = Type(name, name)
-        self.list_of(self.types["str"])
+        for name in ("str", "int"):
+            self.list_of(self.types[name])
         entities = read_schema(path)
         for entity in entities:
             self.declare(entity)
@@ -295,15 +300,16 @@ class Schema:
     def add_branches(self, type_, entity):
         tags = [m for m in type_.members if m.name == entity.value.get("discriminator")]
         if not tags or tags[0].type.kind != "enum" or tags[0].optional:
-            raise SchemaError(entity.place, "the discriminator must be an enum member of base")
+            raise SchemaError(entity.place,
+                              "the discriminator must be an enum member of base")
         type_.tag = tags[0]
         self.resolve_by_name(type_.tag.type.name)
         values = [name for name, _ in type_.tag.type.values]
         for value, name in entity.value["data"].items():
             branch = self.type_of(entity.place, name)
             if value not in values:
-                raise SchemaError(entity.place,
-                                  f"branch '{value}' is no value of '{type_.tag.type.name}'")
+                raise SchemaError(entity.place, f"branch '{value}' is no value of "
+                                  f"'{type_.tag.type.name}'")
             if branch.kind != "struct":
                 raise SchemaError(entity.place, f"branch '{value}' is not a struct")
             self.resolve_by_name(name)
@@ -328,8 +334,8 @@ class Schema:
         for value, branch in type_.branches.items():
             for member in branch.members:
                 if member.c_name in names:
-                    raise SchemaError(type_.place, f"member '{member.name}' of branch '{value}' "
-                                      "is in the base too")
+                    raise SchemaError(type_.place, f"member '{member.name}' of branch "
+                                      f"'{value}' is in the base too")
 
     @staticmethod
     def check_documented(type_, entity):
@@ -341,7 +347,8 @@ class Schema:
             names |= {n.lstrip("*") for n in entity.value["base"]}
         for name in entity.doc.members:
             if name not in names:
-                raise SchemaError(entity.doc.place, f"'{name}' is documented and not there")
+                raise SchemaError(entity.doc.place,
+                                  f"'{name}' is documented and not there")
 
     # Third pass: commands, events, options.
 
@@ -365,7 +372,8 @@ class Schema:
             if type_.kind not in ("struct", "union"):
                 raise SchemaError(entity.place, f"'{data}' is not a struct or union")
             return type_
-        type_ = Type(camel(name) + suffix, "struct", entity.place, entity.doc, implicit=True)
+        type_ = Type(camel(name) + suffix, "struct", entity.place, entity.doc,
+                     implicit=True)
         self.take_name(entity.place, type_.name)
         type_.members = self.members_of(entity, data)
         self.check_members(type_)
@@ -381,7 +389,8 @@ class Schema:
                 raise SchemaError(entity.place, f"feature '{name}' is not documented")
         for name in entity.doc.members:
             if name not in members and name not in features:
-                raise SchemaError(entity.doc.place, f"'{name}' is documented and not there")
+                raise SchemaError(entity.doc.place,
+                                  f"'{name}' is documented and not there")
 
     def add_command(self, entity):
         value = entity.value
@@ -391,17 +400,18 @@ class Schema:
         if "returns" in value:
             returns = self.type_of(entity.place, value["returns"])
             if returns.kind not in ("struct", "union", "list", "any"):
-                raise SchemaError(entity.place, "a command returns an object, a list or any")
-        self.commands[name] = Command(name, args, returns, value, value.get("features", []),
-                                      entity.doc, entity.place)
+                raise SchemaError(entity.place,
+                                  "a command returns an object, a list or any")
+        self.commands[name] = Command(name, args, returns, value,
+                                      value.get("features", []), entity.doc, entity.place)
 
     def add_event(self, entity):
         name = entity.value["event"]
         if name != name.upper():
             raise SchemaError(entity.place, f"event '{name}' is not in upper case")
         data = self.data_type(entity, name, "Event")
-        self.events[name] = Event(name, data, entity.value.get("features", []), entity.doc,
-                                  entity.place)
+        self.events[name] = Event(name, data, entity.value.get("features", []),
+                                  entity.doc, entity.place)
 
     def add_option(self, entity):
         value = entity.value
@@ -414,9 +424,9 @@ class Schema:
         implied = value.get("implied")
         if implied and (not type_ or implied not in [m.name for m in type_.members]):
             raise SchemaError(entity.place, f"'{implied}' is no member of '{type_.name}'")
-        self.options[name] = Option(name, value.get("short"),
-                                    value.get("arg") or ("data" if type_ else None), type_,
-                                    implied, value.get("repeat", False),
+        arg = value.get("arg") or ("data" if type_ else None)
+        self.options[name] = Option(name, value.get("short"), arg, type_, implied,
+                                    value.get("repeat", False),
                                     value.get("merge", False), value.get("json", False),
                                     value["help"], entity.place)
 
@@ -448,7 +458,8 @@ def check_member_values(type_, member):
         raise SchemaError(type_.place, f"bad default of '{member.name}'")
     if (member.min, member.max, member.unit) != (None, None, None):
         if kind not in INTEGER_RANGES:
-            raise SchemaError(type_.place, f"'{member.name}' has a range and is no integer")
+            raise SchemaError(type_.place,
+                              f"'{member.name}' has a range and is no integer")
     if member.unit is not None and (kind != "size" or member.unit not in "KMGT"):
         raise SchemaError(type_.place, f"bad unit of '{member.name}'")
     if kind in INTEGER_RANGES:
@@ -456,7 +467,8 @@ def check_member_values(type_, member):
         low = low if member.min is None else member.min
         high = high if member.max is None else member.max
         if low > high or (default is not None and not low <= default <= high):
-            raise SchemaError(type_.place, f"range or default of '{member.name}' is impossible")
+            raise SchemaError(type_.place,
+                              f"range or default of '{member.name}' is impossible")
 
 
 def alternate_kind(type_):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads schema files: text to entities with their documentation and place.
 
-The syntax is QAPI's: JSON with single-quoted strings, comments after '#', and a documentation
-block between two lines of '##' before each definition.
+The syntax is QAPI's: JSON with single-quoted strings, comments after '#', and a block of
+documentation between two lines of '##' before each definition.
 """
 
 import dataclasses
@@ -113,10 +113,11 @@ class Reader:
     def tokenise(self, text):
         position, line = 0, 1
         while position < len(text):
-            if text.startswith("##\n", position) and text[position - 1:position] in ("", "\n"):
+            at_line_start = text[position - 1:position] in ("", "\n")
+            if at_line_start and text.startswith("##\n", position):
                 end = text.find("\n##\n", position + 2)
                 if end < 0:
-                    raise SchemaError(self.place(line), "documentation block is not closed")
+                    raise SchemaError(self.place(line), "documentation is not closed")
                 block = text[position + 3:end]
                 self.add_doc(block, line)
                 line += block.count("\n") + 3
@@ -137,8 +138,8 @@ class Reader:
         doc = parse_doc(block, self.name, line)
         if doc.symbol:
             if len(self.tokens) in self.docs:
-                raise SchemaError(doc.place, f"documentation of '{doc.symbol}' is not followed "
-                                  "by its definition")
+                raise SchemaError(doc.place, f"documentation of '{doc.symbol}' is not "
+                                  "followed by its definition")
             self.docs[len(self.tokens)] = doc
         else:
             self.entities.append(Entity(doc.place, {"doc": doc}, doc))
@@ -151,7 +152,8 @@ class Reader:
     def take(self, expected=None):
         token = self.tokens[self.position]
         if expected and token[1] != expected:
-            raise SchemaError(self.place(token[2]), f"expected '{expected}', not '{token[1]}'")
+            raise SchemaError(self.place(token[2]),
+                              f"expected '{expected}', not '{token[1]}'")
         self.position += 1
         return token
 

@@ -106,7 +106,10 @@ static const char *skip_digits(const char *p)
     return p;
 }
 
-/* Whether @word is a number as RFC 8259, section 6, has it; *@ret_whole: without "." and "e". */
+/*
+ * Whether @word is a number as RFC 8259, section 6, has it; *@ret_whole: without "." and
+ * "e".
+ */
 static bool word_is_number(const char *word, bool *ret_whole)
 {
     const char *p = word + (*word == '-');
@@ -153,7 +156,8 @@ static void check_word(JsonStream *stream)
     if (stream->fault)
         return;
     word = stream->text->str + stream->word_start;
-    if (strcmp(word, "true") == 0 || strcmp(word, "false") == 0 || strcmp(word, "null") == 0)
+    if (strcmp(word, "true") == 0 || strcmp(word, "false") == 0 || strcmp(word,
+                                                                          "null") == 0)
         return;
     if (!word_is_number(word, &whole))
         set_fault(stream, "invalid keyword or number");
@@ -306,7 +310,9 @@ static void scan_unicode(JsonStream *stream, char c)
         set_fault(stream, "\\u0000 is not supported");
 }
 
-/* Whether @c is in no JSON text: the way for a client to get out of an unfinished value. */
+/*
+ * Whether @c is in no JSON text: the way for a client to get out of an unfinished value.
+ */
 static bool ends_value(const JsonStream *stream, char c)
 {
     if ((unsigned char)c == 0xff)
@@ -343,8 +349,8 @@ static Step scan(JsonStream *stream, char c)
 static JsonValue *build(JsonStream *stream)
 {
     const char *fault;
-    JsonValue *value = json_tree_build(stream->text->str, stream->text->len, stream->max_depth,
-                                       stream->n_colons, &fault);
+    JsonValue *value = json_tree_build(stream->text->str, stream->text->len,
+                                       stream->max_depth, stream->n_colons, &fault);
 
     if (!value)
         set_fault(stream, fault);

@@ -89,7 +89,8 @@ static void write_escaped(GString *out, gunichar c)
         g_string_append_printf(out, "\\u%04X", c);
     } else {
         c -= 0x10000;
-        g_string_append_printf(out, "\\u%04X\\u%04X", 0xd800 + (c >> 10), 0xdc00 + (c & 0x3ff));
+        g_string_append_printf(out, "\\u%04X\\u%04X", 0xd800 + (c >> 10),
+                               0xdc00 + (c & 0x3ff));
     }
 }
 

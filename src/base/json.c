@@ -97,7 +97,8 @@ double json_as_double(const JsonValue *value)
 
 const char *json_as_string(const JsonValue *value)
 {
-    return json_kind(value) == JSON_STRING ? json_object_get_string(json_to_tree(value)) : NULL;
+    return json_kind(value) == JSON_STRING
+        ? json_object_get_string(json_to_tree(value)) : NULL;
 }
 
 /* json-c keeps a number above INT64_MAX as uint64_t, and its getters saturate. */

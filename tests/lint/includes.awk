@@ -26,7 +26,8 @@ BEGIN {
     group("net", "net")
     group("net-driver", "net-driver")
     group("char", "char")
-    group("qmp", "qapi-events qapi-tables qmp qmp-commands")
+    group("qmp", "qapi-events qapi-option qapi-tables qmp qmp-commands " \
+          "qmp-introspect")
     group("migrate", "migrate")
     group("machine", "acpi aml boot cmdline machine runstate smp")
     group("board", "x86-layout")

@@ -67,7 +67,8 @@ static void test_good_texts_are_read_and_written(void)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(good); i++) {
         g_autoptr(GError) error = NULL;
-        g_autoptr(JsonValue) value = json_parse_text(good[i].in, strlen(good[i].in), &error);
+        g_autoptr(JsonValue) value = json_parse_text(good[i].in, strlen(good[i].in),
+                                                     &error);
         g_autofree char *text = NULL;
 
         g_assert_no_error(error);
@@ -80,7 +81,8 @@ static void test_bad_texts_are_refused(void)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
         g_autoptr(GError) error = NULL;
-        g_autoptr(JsonValue) value = json_parse_text(bad[i].in, strlen(bad[i].in), &error);
+        g_autoptr(JsonValue) value = json_parse_text(bad[i].in, strlen(bad[i].in),
+                                                     &error);
 
         if (value)
             g_error("'%s' was accepted", bad[i].in);
@@ -254,7 +256,8 @@ static void test_members_are_walked_in_order(void)
 
 static void test_pretty_text_has_a_line_for_each_member(void)
 {
-    g_autoptr(JsonValue) value = json_parse_text("{'a': [1, {}], 'b': {'c': []}}", 30, NULL);
+    g_autoptr(JsonValue) value = json_parse_text("{'a': [1, {}], 'b': {'c': []}}", 30,
+                                                 NULL);
     GString *text = g_string_new(NULL);
     JsonWriter writer;
 
@@ -267,7 +270,7 @@ static void test_pretty_text_has_a_line_for_each_member(void)
     g_string_free(text, TRUE);
 }
 
-static void test_bytes_that_are_not_utf8_are_written_as_replacement(void)
+static void test_broken_utf8_is_written_as_replacement(void)
 {
     g_autoptr(JsonValue) value = json_new_string("a\xff\xc3");
     g_autofree char *text = json_to_text(value);
@@ -280,7 +283,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/json/good-texts", test_good_texts_are_read_and_written);
     g_test_add_func("/json/bad-texts", test_bad_texts_are_refused);
-    g_test_add_func("/json/one-error-a-fault", test_a_fault_gives_one_error_and_input_goes_on);
+    g_test_add_func("/json/one-error-a-fault",
+                    test_a_fault_gives_one_error_and_input_goes_on);
     g_test_add_func("/json/nesting-limit", test_nesting_is_limited);
     g_test_add_func("/json/values-limit", test_number_of_values_is_limited);
     g_test_add_func("/json/size-limit", test_size_is_limited);
@@ -288,6 +292,6 @@ int main(int argc, char **argv)
     g_test_add_func("/json/null", test_null_is_a_value);
     g_test_add_func("/json/order", test_members_are_walked_in_order);
     g_test_add_func("/json/pretty", test_pretty_text_has_a_line_for_each_member);
-    g_test_add_func("/json/not-utf8", test_bytes_that_are_not_utf8_are_written_as_replacement);
+    g_test_add_func("/json/not-utf8", test_broken_utf8_is_written_as_replacement);
     return g_test_run();
 }

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The schema as clients ask for it.  Main only.
+ */
+#pragma once
+
+#include "qapi-types.h"
+
+/*
+ * Every command, event and type that these use, as query-qmp-schema tells.  Made from the
+ * tables by each call and kept nowhere: a client asks once.
+ */
+SchemaInfoList *qmp_introspect(void);
+
+/*
+ * The properties of what @value of the discriminator of union @type is: with @with_base
+ * first the union's own members, without those that only identify it (the
+ * discriminator, id, bus). The caller's.
+ */
+ObjectPropertyInfoList *qmp_introspect_branch(QapiTypeId type, int value, bool with_base);

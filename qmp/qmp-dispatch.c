@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One request to one reply: the envelope is checked, the command looked up, its
+ * arguments are parsed by its row of the table, its handler is called, what it returns
+ * is written.
+ *
+ * Classes and words of errors are those of QEMU's monitor (qmp-spec, section "Error").
+ */
+#include "berth/qapi-tables.h"
+#include "berth/qmp.h"
+#include "berth/thread.h"
+#include "qmp-line.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Request {
+    const char *command;
+    const JsonValue *arguments;     /* NULL for none */
+    const JsonValue *id;            /* NULL for none */
+    bool oob;
+} Request;
+
+void qmp_dispatch_error(QmpSession *session, const GError *failure, const JsonValue *id,
+                        GString *out)
+{
+    JsonWriter writer;
+
+    qmp_line_begin(&writer, out, session->pretty);
+    json_writer_key(&writer, "error");
+    json_writer_begin_object(&writer);
+    json_writer_key(&writer, "class");
+    json_writer_string(&writer, error_class_name(failure));
+    json_writer_key(&writer, "desc");
+    json_writer_string(&writer, failure->message);
+    json_writer_end_object(&writer);
+    if (id) {
+        json_writer_key(&writer, "id");
+        json_writer_value(&writer, id);
+    }
+    qmp_line_end(&writer);
+}
+
+static bool read_command(Request *request, const char *key, const JsonValue *value,
+                         GError **error)
+{
+    bool oob = strcmp(key, "exec-oob") == 0;
+
+    if (json_kind(value) != JSON_STRING) {
+        error_set(error, "QMP input member '%s' must be a string", key);
+        return false;
+    }
+    if (request->command) {
+        error_set(error, "QMP input member '%s' clashes with '%s'", key,
+                  oob ? "execute" : "exec-oob");
+        return false;
+    }
+    request->command = json_as_string(value);
+    request->oob = oob;
+    return true;
+}
+
+static bool read_member(Request *request, const QmpSession *session, const char *key,
+                        const JsonValue *value, GError **error)
+{
+    if (strcmp(key, "execute") == 0 || (strcmp(key, "exec-oob") == 0 && session->oob))
+        return read_command(request, key, value, error);
+    if (strcmp(key, "arguments") == 0) {
+        if (json_kind(value) != JSON_OBJECT) {
+            error_set(error, "QMP input member 'arguments' must be an object");
+            return false;
+        }
+        request->arguments = value;
+        return true;
+    }
+    if (strcmp(key, "id") == 0)
+        return true;
+    error_set(error, "QMP input member '%.100s' is unexpected", key);
+    return false;
+}
+
+static bool read_envelope(Request *request, const QmpSession *session,
+                          const JsonValue *json, GError **error)
+{
+    JsonIter iter = { 0 };
+    const char *key;
+    JsonValue *value;
+
+    if (json_kind(json) != JSON_OBJECT) {
+        error_set(error, "QMP input must be a JSON object");
+        return false;
+    }
+    request->id = json_member(json, "id");
+    while (json_next(json, &iter, &key, &value)) {
+        if (!read_member(request, session, key, value, error))
+            return false;
+    }
+    if (!request->command) {
+        error_set(error, "QMP input lacks member 'execute'");
+        return false;
+    }
+    return true;
+}
+
+static int compare_command(const void *name, const void *row)
+{
+    return strcmp(name, qapi_text(((const QmpCommand *)row)->name));
+}
+
+static bool is_negotiation(const char *name)
+{
+    return strcmp(name, "qmp_capabilities") == 0;
+}
+
+/* The command's row, if this session may execute it now. */
+static const QmpCommand *find_command(const QmpSession *session, const Request *request,
+                                      GError **error)
+{
+    const char *name = request->command;
+    const QmpCommand *command;
+
+    if (!session->negotiated && !is_negotiation(name)) {
+        error_set_class(error, BERTH_ERROR_COMMAND_NOT_FOUND,
+                        "Expecting capabilities negotiation with 'qmp_capabilities'");
+        return NULL;
+    }
+    if (session->negotiated && is_negotiation(name)) {
+        error_set_class(error, BERTH_ERROR_COMMAND_NOT_FOUND,
+                        "Capabilities negotiation is already complete, command ignored");
+        return NULL;
+    }
+    command = bsearch(name, qmp_commands, qmp_n_commands, sizeof(*command),
+                      compare_command);
+    if (!command) {
+        error_set_class(error, BERTH_ERROR_COMMAND_NOT_FOUND,
+                        "The command %.100s has not been found", name);
+        return NULL;
+    }
+    if (request->oob && !(command->flags & QMP_COMMAND_ALLOW_OOB)) {
+        error_set(error, "The command %s does not support OOB", name);
+        return NULL;
+    }
+    if (!session->ctx->ready && !(command->flags & QMP_COMMAND_ALLOW_PRECONFIG)) {
+        error_set(error, "The command %s is not available before the machine is made",
+                  name);
+        return NULL;
+    }
+    return command;
+}
+
+/* A command without arguments takes an empty object as well as none. */
+static bool refuse_arguments(const JsonValue *arguments, GError **error)
+{
+    JsonIter iter = { 0 };
+    const char *key;
+    JsonValue *value;
+
+    if (!arguments || !json_next(arguments, &iter, &key, &value))
+        return true;
+    error_set(error, "Parameter '%.100s' is unexpected", key);
+    return false;
+}
+
+static bool parse_arguments(const QmpCommand *command, const Request *request,
+                            void **ret_args, GError **error)
+{
+    g_autoptr(JsonValue) none = NULL;
+    const JsonValue *arguments = request->arguments;
+
+    *ret_args = NULL;
+    if (!command->args)
+        return refuse_arguments(arguments, error);
+    if (!arguments)
+        arguments = none = json_new_object();
+    *ret_args = qapi_parse(command->args, arguments, QAPI_INPUT_JSON, error);
+    return *ret_args != NULL;
+}
+
+static void free_return(const QmpCommand *command, void *value)
+{
+    if (qapi_types[command->returns].meta == QAPI_META_ANY)
+        json_unref(value);
+    else if (command->returns)
+        qapi_free(command->returns, value);
+}
+
+static void write_return(QmpSession *session, const QmpCommand *command,
+                         const void *value, const JsonValue *id, GString *out)
+{
+    JsonWriter writer;
+
+    qmp_line_begin(&writer, out, session->pretty);
+    json_writer_key(&writer, "return");
+    if (command->returns) {
+        qapi_write(command->returns, value, &writer);
+    } else {
+        json_writer_begin_object(&writer);
+        json_writer_end_object(&writer);
+    }
+    if (id) {
+        json_writer_key(&writer, "id");
+        json_writer_value(&writer, id);
+    }
+    qmp_line_end(&writer);
+}
+
+static bool execute(QmpSession *session, const Request *request, GString *out,
+                    GError **error)
+{
+    QmpContext *ctx = session->ctx;
+    const QmpCommand *command = find_command(session, request, error);
+    void *args, *value;
+    bool done;
+
+    if (!command || !parse_arguments(command, request, &args, error))
+        return false;
+    ctx->session = session;
+    done = ctx->call((unsigned)(command - qmp_commands), ctx, args, &value, error);
+    ctx->session = NULL;
+    if (command->args)
+        qapi_free(command->args, args);
+    if (!done)
+        return false;
+    write_return(session, command, value, request->id, out);
+    free_return(command, value);
+    return true;
+}
+
+void qmp_dispatch(QmpSession *session, const JsonValue *request, GString *out)
+{
+    Request parts = { 0 };
+    g_autoptr(GError) error = NULL;
+
+    assert_main();
+    if (!read_envelope(&parts, session, request, &error) ||
+        !execute(session, &parts, out, &error))
+        qmp_dispatch_error(session, error, parts.id, out);
+}

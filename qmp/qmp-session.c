@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A client's session: bytes in, lines out, and the descriptors that the client sent
+ * along.
+ *
+ *     init -> negotiation (only qmp_capabilities) -> negotiated (commands,
+                                                                  events) -> done
+ */
+#include "berth/qmp.h"
+#include "berth/thread.h"
+#include "qmp-line.h"
+
+/* The version of QEMU whose interface the schema is. */
+#define LEVEL_MAJOR 10
+#define LEVEL_MINOR 0
+#define LEVEL_MICRO 0
+
+VersionInfo *qmp_session_version(void)
+{
+    VersionInfo *version = g_new0(VersionInfo, 1);
+
+    version->qemu = g_new0(VersionTriple, 1);
+    version->qemu->major = LEVEL_MAJOR;
+    version->qemu->minor = LEVEL_MINOR;
+    version->qemu->micro = LEVEL_MICRO;
+    version->package = g_strdup("berth-" BERTH_VERSION);
+    return version;
+}
+
+void qmp_session_init(QmpSession *session, QmpContext *ctx, const QmpSessionOps *ops,
+                      void *opaque)
+{
+    assert_main();
+    *session = (QmpSession){ .ctx = ctx, .ops = ops, .opaque = opaque };
+    session->stream = json_stream_new();
+    list_init(&session->node);
+}
+
+void qmp_session_done(QmpSession *session)
+{
+    assert_main();
+    list_remove(&session->node);
+    g_clear_pointer(&session->stream, json_stream_free);
+    g_clear_pointer(&session->fds, g_hash_table_unref);
+}
+
+void qmp_session_greet(QmpSession *session, GString *out)
+{
+    g_autoptr(VersionInfo) version = qmp_session_version();
+    JsonWriter writer;
+
+    qmp_line_begin(&writer, out, session->pretty);
+    json_writer_key(&writer, "QMP");
+    json_writer_begin_object(&writer);
+    json_writer_key(&writer, "version");
+    qapi_write(QAPI_TYPE_VERSION_INFO, version, &writer);
+    json_writer_key(&writer, "capabilities");
+    json_writer_begin_array(&writer);
+    for (int i = 0; i < QMP_CAPABILITY__MAX; i++)
+        json_writer_string(&writer, QmpCapability_str((QmpCapability)i));
+    json_writer_end_array(&writer);
+    json_writer_end_object(&writer);
+    qmp_line_end(&writer);
+}
+
+size_t qmp_session_feed(QmpSession *session, const char *data, size_t size, GString *out)
+{
+    g_autoptr(JsonValue) request = NULL;
+    g_autoptr(GError) error = NULL;
+    size_t used;
+
+    assert_main();
+    switch (json_stream_feed(session->stream, data, size, &used, &request, &error)) {
+    case JSON_STREAM_MORE:
+        break;
+    case JSON_STREAM_VALUE:
+        qmp_dispatch(session, request, out);
+        break;
+    case JSON_STREAM_ERROR:
+        qmp_dispatch_error(session, error, NULL, out);
+        break;
+    }
+    return used;
+}
+
+int qmp_session_receive_fd(QmpSession *session, GError **error)
+{
+    int fd = session->ops->take_fd(session->opaque);
+
+    if (fd < 0)
+        error_set(error, "No file descriptor supplied via SCM_RIGHTS");
+    return fd;
+}
+
+static void close_fd(void *fd)
+{
+    close(GPOINTER_TO_INT(fd));
+}
+
+void qmp_session_name_fd(QmpSession *session, const char *name, int fd)
+{
+    if (!session->fds)
+        session->fds = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, close_fd);
+    g_hash_table_replace(session->fds, g_strdup(name), GINT_TO_POINTER(fd));
+}
+
+int qmp_session_take_named_fd(QmpSession *session, const char *name, GError **error)
+{
+    void *key, *fd;
+
+    if (!session || !session->fds ||
+        !g_hash_table_steal_extended(session->fds, name, &key, &fd)) {
+        error_set(error, "File descriptor named '%s' not found", name);
+        return -1;
+    }
+    g_free(key);
+    return GPOINTER_TO_INT(fd);
+}
