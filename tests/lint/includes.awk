@@ -32,7 +32,7 @@ BEGIN {
     group("machine", "acpi aml boot cmdline machine runstate smp")
     group("board", "x86-layout")
     # Contracts of single devices, for the board and for the device itself.
-    group("part", "fw-cfg i8042 lpc rtc serial")
+    group("part", "debug-exit debugcon fw-cfg i8042 lpc pc-ports rtc serial")
 
     # What a folder or file may include: groups and single headers.  The first row that
     # matches counts.  "/" ends a folder.
