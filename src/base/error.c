@@ -2,9 +2,9 @@
 /*
  * Errors as GError of one domain whose codes are QMP's error classes.
  */
-#include "berth/error.h"
-
 #include <stdarg.h>
+
+#include "berth/error.h"
 
 static const char *const class_names[] = {
     [BERTH_ERROR_GENERIC] = "GenericError",

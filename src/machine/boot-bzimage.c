@@ -10,9 +10,9 @@
  * no RAM.  It needs init_size bytes from its start on before it reads the memory map, so
  * the initrd keeps clear of those.
  */
-#include "berth/error.h"
-
 #include <string.h>
+
+#include "berth/error.h"
 
 #include "boot-image.h"
 

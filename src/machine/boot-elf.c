@@ -6,11 +6,11 @@
  * Segments go to their physical addresses.  (Xen, docs/misc/pvh.pandoc and
  * public/arch-x86/hvm/start_info.h; the ELF specification for headers and notes.)
  */
-#include "berth/error.h"
-
 #include <elf.h>
 #include <errno.h>
 #include <string.h>
+
+#include "berth/error.h"
 
 #include "boot-image.h"
 

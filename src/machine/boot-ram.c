@@ -7,9 +7,9 @@
  * Addresses and sizes come from files; sums of them are never formed before it is known
  * that they do not overflow.
  */
-#include "berth/error.h"
-
 #include <errno.h>
+
+#include "berth/error.h"
 
 #include "boot-image.h"
 

@@ -6,13 +6,13 @@
  * they are opened; a reset uses what was found then, so that a file that changes later
  * can give other bytes to the guest, or end early, and nothing else.
  */
-#include "berth/boot.h"
-#include "berth/error.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include "berth/boot.h"
+#include "berth/error.h"
 
 #include "boot-image.h"
 

@@ -3,11 +3,11 @@
  * Any bytes as a kernel: they are refused, or loaded into RAM and nowhere else.  The last
  * byte also chooses the circumstances.
  */
-#include "berth/boot.h"
-#include "berth/error.h"
-
 #include <string.h>
 #include <sys/mman.h>
+
+#include "berth/boot.h"
+#include "berth/error.h"
 
 #include "fuzz.h"
 

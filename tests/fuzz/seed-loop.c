@@ -4,11 +4,11 @@
  * are given, then on changed copies of them until the time is over.  It takes libFuzzer's
  * option -max_total_time=SECONDS, and the same random numbers each time.
  */
-#include "berth/base.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "berth/base.h"
 
 #include "fuzz.h"
 

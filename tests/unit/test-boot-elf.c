@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "boot-fixture.h"
-
 #include <elf.h>
+
+#include "boot-fixture.h"
 
 #define BASE 0x100000u
 #define ENTRY (BASE + 0x20)

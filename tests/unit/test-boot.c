@@ -2,11 +2,11 @@
 /*
  * Files that are no kernels, files that change, and a kernel of a distribution.
  */
-#include "boot-fixture.h"
-
-#include <glob.h>
 #include <glib/gstdio.h>
+#include <glob.h>
 #include <sys/stat.h>
+
+#include "boot-fixture.h"
 
 /* The start of a file that somebody takes for a kernel. */
 typedef struct Mistaken {

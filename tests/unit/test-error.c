@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "berth/error.h"
-
 #include <errno.h>
+
+#include "berth/error.h"
 
 static void test_errno_is_appended(void)
 {

@@ -2,10 +2,10 @@
 /*
  * Each row says what is given (0: not given) and what must come of it.
  */
+#include <string.h>
+
 #include "berth/error.h"
 #include "berth/smp.h"
-
-#include <string.h>
 
 #define LIMIT 255
 
