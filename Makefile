@@ -41,9 +41,12 @@ else ifeq ($(origin CC),default)
 CC := gcc
 endif
 
-# Everything but the simplest goals needs the packages; "make deps" brings them.
-NO_PACKAGES := deps clean help
-ifneq ($(filter-out $(NO_PACKAGES),$(or $(MAKECMDGOALS),all)),)
+# Everything but the simplest goals needs the packages; "make deps" brings them.  The demo
+# and the tests need more than the build does.
+NO_PACKAGES := deps clean
+ifneq ($(filter check demo bench,$(MAKECMDGOALS)),)
+$(shell tests/install-deps.sh >&2)
+else ifneq ($(filter-out $(NO_PACKAGES),$(or $(MAKECMDGOALS),all)),)
 ifneq ($(shell pkg-config --exists $(PACKAGES) 2>/dev/null && \
         command -v $(CC) python3 >/dev/null && echo ok),ok)
 $(shell tests/install-deps.sh >&2)
@@ -143,6 +146,9 @@ build/guests/%.elf: tests/e2e/guests/%.S tests/e2e/guests/pvh.inc
 
 guests: $(GUESTS)
 
+check: all tests guests
+	$(Q)python3 -B tests/run.py --build $(BUILD) check
+
 check-quick: all tests
 	$(Q)tests/lint/run.sh -c . $(BUILD)
 	$(Q)python3 -B tests/run.py --build $(BUILD) quick
@@ -157,6 +163,18 @@ fuzz:
 lint: all
 	$(Q)tests/lint/selftest/run-selftest.sh
 	$(Q)tests/lint/run.sh . $(BUILD)
+
+# INTERACTIVE=1 leaves you on the guest's console.
+demo: all
+	$(Q)python3 -B tests/demo/demo.py --vmm $(BERTH) $(if $(INTERACTIVE),--interactive)
+
+bench: all guests
+	$(Q)python3 -B tests/perf/bench.py --vmm $(BERTH)
+
+install: all
+	install -D -m 755 $(BERTH) $(DESTDIR)$(PREFIX)/bin/berth
+	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/berth/LICENSE
+	install -m 644 README.md $(wildcard docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/berth
 
 deps:
 	tests/install-deps.sh

@@ -1,14 +1,28 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs test programs, reads their TAP, closes with "N passed, N failed, N skipped"."""
+"""Runs tests, reads their TAP, and closes with "N passed, N failed, N skipped".
+
+    tests/run.py quick      unit, device and QMP test programs
+    tests/run.py check      everything; the stages are the list at the end of this file
+
+A stage that cannot run here is counted as skipped, and the last lines say why.
+"""
 
 import argparse
+import os
 import pathlib
+import re
+import shutil
 import subprocess
 import sys
 import time
 
-QUICK_TIMEOUT = 120
+PROGRAM_TIMEOUT = 120
+SANITIZED_TIMEOUT = 400
+# The tests in which threads meet.
+THREADED = re.compile(r"test-(loop|qsbr|region|monitor|vcpu|iothread|mailbox).*")
+FUZZ_LINE = re.compile(r"^(ok|FAILED)\s+(fuzz-\S+)(.*)")
+TESTS = pathlib.Path("tests")
 
 
 class Tally:
@@ -17,62 +31,257 @@ class Tally:
         self.failed = []
         self.skipped = []
 
+    def add(self, name, good, detail=""):
+        if good:
+            self.passed += 1
+        else:
+            self.failed.append(f"{name}{': ' if detail else ''}{detail}")
+
+    def read_tap_line(self, program, line):
+        """Counts one TAP line; returns whether it was one of a test."""
+        if line.startswith("not ok"):
+            self.failed.append(f"{program}: {line}")
+        elif line.startswith("ok"):
+            if "# SKIP" in line:
+                self.skipped.append(f"{program}: {line.split('# SKIP')[1].strip()}")
+            else:
+                self.passed += 1
+        else:
+            return False
+        return True
+
     def read_tap(self, program, lines):
-        """Counts one program's TAP lines; returns whether it planned what it ran."""
+        """Counts a program's TAP lines; returns whether it ran what it planned."""
         planned = None
         ran = 0
         for line in lines:
             if line.startswith("1.."):
                 planned = int(line[3:].split()[0])
-            elif line.startswith("not ok"):
-                ran += 1
-                self.failed.append(f"{program}: {line}")
-            elif line.startswith("ok"):
-                ran += 1
-                if "# SKIP" in line:
-                    self.skipped.append(f"{program}: {line.split('# SKIP')[1].strip()}")
-                else:
-                    self.passed += 1
+            else:
+                ran += self.read_tap_line(program, line)
         return planned is not None and planned == ran
 
+    def close(self):
+        for line in [f"failed: {f}" for f in self.failed]:
+            print(line)
+        for line in [f"skipped: {s}" for s in self.skipped]:
+            print(line)
+        print(f"{self.passed} passed, {len(self.failed)} failed, "
+              f"{len(self.skipped)} skipped", flush=True)
+        return 1 if self.failed else 0
 
-def run_program(tally, program):
-    start = time.monotonic()
-    try:
-        done = subprocess.run([str(program), "--tap"], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              timeout=QUICK_TIMEOUT, text=True, errors="replace")
-        output, status = done.stdout, done.returncode
-    except subprocess.TimeoutExpired as expired:
-        output = (expired.stdout or b"").decode(errors="replace")
-        status = f"time-out after {QUICK_TIMEOUT} s"
-    failed_before = len(tally.failed)
-    complete = tally.read_tap(program.name, output.splitlines())
-    if (status != 0 or not complete) and len(tally.failed) == failed_before:
-        tally.failed.append(f"{program.name}: ended with {status}, plan kept: {complete}")
-    state = "ok" if len(tally.failed) == failed_before else "FAILED"
-    print(f"{state:7}{program.name} ({time.monotonic() - start:.1f} s)", flush=True)
-    if state == "FAILED":
-        print(output)
+
+class Run:
+    """What the stages share."""
+
+    def __init__(self, build):
+        self.tally = Tally()
+        self.build = build
+        self.berth = build / "berth"
+        self.fuzz_seconds = os.environ.get("FUZZ_SECONDS") or (
+            "60" if os.environ.get("CI") else "15")
+
+    def programs(self, build):
+        """The built test programs that still have a source."""
+        found = []
+        for folder in ("unit", "device", "qmp"):
+            for source in sorted((TESTS / folder).glob("test-*.c")):
+                found.append(build / "tests" / folder / source.stem)
+        return found
+
+    def run_program(self, argv, label, timeout):
+        """Runs one program and counts its TAP; tells its output if it failed."""
+        tally = self.tally
+        start = time.monotonic()
+        try:
+            done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, timeout=timeout, text=True,
+                                  errors="replace")
+            output, status = done.stdout, done.returncode
+        except subprocess.TimeoutExpired as expired:
+            output = (expired.stdout or b"").decode(errors="replace")
+            status = f"time-out after {timeout} s"
+        except OSError as error:
+            output, status = "", error
+        before = len(tally.failed)
+        complete = tally.read_tap(label, output.splitlines())
+        if (status != 0 or not complete) and len(tally.failed) == before:
+            tally.add(label, False, f"ended with {status}, plan kept: {complete}")
+        good = len(tally.failed) == before
+        print(f"{'ok' if good else 'FAILED':7}{label} ({time.monotonic() - start:.1f} s)",
+              flush=True)
+        if not good:
+            print(output)
+
+    def stream(self, argv, label):
+        """Runs a long test: tells its comments and failures as they come."""
+        tally = self.tally
+        before = len(tally.failed)
+        planned, ran = None, 0
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True,
+                              errors="replace") as process:
+            for line in map(str.rstrip, process.stdout):
+                if line.startswith("1.."):
+                    planned = int(line[3:])
+                elif tally.read_tap_line(label, line):
+                    ran += 1
+                if not line.startswith("ok"):
+                    print(f"  {line}", flush=True)
+        if (process.returncode != 0 or planned != ran) and len(tally.failed) == before:
+            tally.add(label, False, f"ended with {process.returncode}, "
+                      f"planned {planned}, ran {ran}")
+
+    def make(self, *goals):
+        """Builds; returns whether it went well, and tells the errors if not."""
+        argv = ["make", "--no-print-directory", f"-j{os.cpu_count()}", *goals]
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, errors="replace")
+        if done.returncode:
+            print("\n".join(done.stdout.splitlines()[-60:]), flush=True)
+        return done.returncode == 0
+
+    def run_variant(self, variant, chosen=lambda program: True, wrapper=()):
+        """Builds the test programs in a variant and runs those chosen."""
+        build = pathlib.Path("build") / variant
+        programs = [p for p in self.programs(build) if chosen(p)]
+        if not self.make(f"VARIANT={variant}", *map(str, programs)):
+            self.tally.add(variant, False, "does not build")
+            return
+        for program in programs:
+            self.run_program([*wrapper, str(program), "--tap"],
+                             f"{program.name} ({variant})", SANITIZED_TIMEOUT)
+
+
+def stage_quick(run):
+    for program in run.programs(run.build):
+        run.run_program([str(program), "--tap"], program.name, PROGRAM_TIMEOUT)
+
+
+def stage_lint(run):
+    run.tally.add("lint", run.make("lint"), "see above")
+
+
+def stage_asan(run):
+    run.run_variant("asan")
+
+
+def stage_tsan(run):
+    # Older ThreadSanitizers cannot place their shadow under the newest address layouts.
+    fixed_layout = ["setarch", "-R"]
+    usable = subprocess.run([*fixed_layout, "true"], stderr=subprocess.DEVNULL)
+    run.run_variant("tsan", lambda program: THREADED.fullmatch(program.name),
+                    fixed_layout if usable.returncode == 0 else [])
+
+
+def stage_clang(run):
+    run.tally.add("build with clang", run.make("VARIANT=clang", "all", "tests"),
+                  "see above")
+
+
+def stage_fuzz(run):
+    done = subprocess.run(["make", "--no-print-directory", f"-j{os.cpu_count()}", "fuzz",
+                           f"FUZZ_SECONDS={run.fuzz_seconds}"], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace")
+    results = [FUZZ_LINE.match(line) for line in done.stdout.splitlines()]
+    results = [match for match in results if match]
+    for match in results:
+        run.tally.add(match[2], match[1] == "ok", match[3].strip(": "))
+        print(match[0], flush=True)
+    bad = [match for match in results if match[1] != "ok"]
+    if not results or (done.returncode and not bad):
+        run.tally.add("fuzz", False, f"ended with {done.returncode}")
+    if done.returncode or bad or not results:
+        print("\n".join(done.stdout.splitlines()[-80:]), flush=True)
+
+
+def stage_replay(run):
+    run.stream(["tests/qmp/replay.py", "--vmm", str(run.berth)], "replay")
+
+
+def stage_kvm(run):
+    for script in sorted((TESTS / "e2e").glob("test_*.py")):
+        run.stream([str(script), "--vmm", str(run.berth)], script.stem)
+
+
+def stage_bench(run):
+    run.stream(["tests/perf/bench.py", "--check", "--vmm", str(run.berth)], "bench")
+
+
+def stage_lab(run):
+    run.stream(["tests/e2e/lab.py", "--vmm", str(run.berth)], "lab")
+
+
+def why_no_kvm(run):
+    if not os.path.exists("/dev/kvm"):
+        return "there is no /dev/kvm"
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return "/dev/kvm is not ours to open"
+    return None
+
+
+def why_no_lab(run):
+    if not shutil.which("busybox"):
+        return "busybox is not installed"
+    with open("/proc/cpuinfo") as file:
+        able = re.search(r"^flags.*\b(vmx|svm)\b", file.read(), re.M)
+    if able and why_no_kvm(run) is None:
+        return None
+    if not shutil.which("qemu-system-x86_64"):
+        return "neither KVM with VMX or SVM nor qemu-system-x86_64 is here"
+    return None
+
+
+def why_no_clang(run):
+    return None if shutil.which("clang") else "clang is not installed"
+
+
+def always(run):
+    return None
+
+
+# Name, what it does, why it cannot run here (or None).
+STAGES = [
+    ("quick", stage_quick, always),
+    ("lint", stage_lint, always),
+    ("asan", stage_asan, always),
+    ("tsan", stage_tsan, always),
+    ("clang", stage_clang, why_no_clang),
+    ("fuzz", stage_fuzz, always),
+    ("replay", stage_replay, always),
+    ("kvm", stage_kvm, why_no_kvm),
+    ("bench", stage_bench, why_no_kvm),
+    ("lab", stage_lab, why_no_lab),
+]
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--build", required=True, type=pathlib.Path)
-    parser.add_argument("suite", choices=["quick"])
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", default="build", type=pathlib.Path)
+    parser.add_argument("suite", help="quick, check, or the name of a stage")
     arguments = parser.parse_args()
+    stages = STAGES
+    if arguments.suite != "check":
+        stages = [stage for stage in STAGES if stage[0] == arguments.suite]
+    if not stages:
+        parser.error(f"there is no suite or stage '{arguments.suite}'")
 
-    tally = Tally()
-    for folder in ("unit", "device", "qmp"):
-        for program in sorted((arguments.build / "tests" / folder).glob("test-*")):
-            source = pathlib.Path("tests") / folder / (program.name + ".c")
-            if source.exists():
-                run_program(tally, program)
-    for line in tally.failed + [f"skipped: {s}" for s in tally.skipped]:
-        print(line)
-    print(f"{tally.passed} passed, {len(tally.failed)} failed, "
-          f"{len(tally.skipped)} skipped")
-    return 1 if tally.failed else 0
+    run = Run(arguments.build)
+    for name, stage, why_not in stages:
+        began = time.monotonic()
+        reason = why_not(run)
+        if len(stages) > 1:
+            print(f"== {name}", flush=True)
+        if reason:
+            run.tally.skipped.append(f"stage {name}: {reason}")
+            print(f"skipped: {reason}", flush=True)
+            continue
+        stage(run)
+        if len(stages) > 1:
+            print(f"== {name}: {time.monotonic() - began:.0f} s", flush=True)
+    return run.tally.close()
 
 
 if __name__ == "__main__":
