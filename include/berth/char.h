@@ -9,6 +9,10 @@
  * bounded buffer takes and returns how much; a user that has bytes left is called by
  * writable() on the main loop when there is room.  A chardev whose far end is not there
  * (no client, slave of a pty closed) swallows output: it returns the whole length.
+ *
+ * Wake-ups: an idle chardev causes none.  A pty learns by inotify that its slave was
+ * opened; only when the host has no inotify instance left does it look once a second.
+ * A client with "reconnect" tries at that interval while its server is away.
  */
 #pragma once
 
@@ -19,60 +23,110 @@
 /* The most bytes that wait in a chardev for a slow reader. */
 #define CHAR_BUFFER_SIZE (64 * 1024)
 
+/* The most descriptors that wait for char_take_fd(); more are closed on arrival. */
+#define CHAR_MAX_FDS 16
+
+/* The most clients of char_listen() at a time; more wait in the socket's backlog. */
+#define CHAR_MAX_CLIENTS 64
+
 typedef enum CharEvent {
-    CHAR_EVENT_OPENED,
-    CHAR_EVENT_CLOSED,
-    CHAR_EVENT_BREAK,
+    CHAR_EVENT_OPENED,          /* the far end came */
+    CHAR_EVENT_CLOSED,          /* it has gone, or will send no more */
+    CHAR_EVENT_BREAK,           /* it holds the line low; no kind here can tell */
 } CharEvent;
 
 /* Callbacks on the main loop, with no lock of the chardev held; each may be NULL. */
 typedef struct CharUser {
-    size_t (*can_read)(void *opaque);       /* how many bytes read() would take now */
+    /* How many bytes read() would take now; NULL: any number. */
+    size_t (*can_read)(void *opaque);
     void (*read)(void *opaque, const uint8_t *data, size_t size);
     void (*writable)(void *opaque);
     void (*event)(void *opaque, CharEvent event);
+    /*
+     * What a client left in the socket when it closed is kept until it was read; else
+     * it is dropped when can_read() says 0, and the next client is let in.
+     */
+    bool reads_to_end;
 } CharUser;
+
+/* Opens @path with the open(2) @flags; the descriptor, or -1 with @error. */
+typedef int CharOpenFn(void *opaque, const char *path, int flags, GError **error);
+/* The descriptor that a client named @name, now the caller's; -1 with @error. */
+typedef int CharNamedFdFn(void *opaque, const char *name, GError **error);
 
 /* Main only. */
 
+/*
+ * The process ignores SIGPIPE from now on: a reader that goes away is an error of
+ * write.
+ */
 CharSet *char_set_new(Loop *loop);
-/* Closes and frees all chardevs; their users are gone before. */
+/* Closes and frees all chardevs; their users are gone before.  Accepts NULL. */
 void char_set_free(CharSet *set);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CharSet, char_set_free)
 
+/* How files are opened; by default, open(2) with close-on-exec. */
+void char_set_open_hook(CharSet *set, CharOpenFn *fn, void *opaque);
+/* Who knows names in "fd="; by default there are only numbers. */
+void char_set_named_fd_hook(CharSet *set, CharNamedFdFn *fn, void *opaque);
+/*
+ * After SIGCONT: the terminal of stdio gets its mode back, which a shell may have
+ * changed.
+ */
+void char_set_continued(CharSet *set);
+
 /*
  * Opens a chardev from typed options.  A server with wait=on blocks until its client
- * came.  The error names the option.
+ * came, a client without reconnect until it is connected.  The error names the option.
  */
 Chardev *char_add(CharSet *set, const char *id, const ChardevBackend *backend,
                   GError **error);
-/* From command-line text as in -serial and -monitor: "stdio", "pty", "file:P",
- * "unix:P,server"... */
+/*
+ * From command-line text as in -serial and -qmp: "null", "stdio", "pty", "file:PATH",
+ * "unix:PATH[,server][,nowait]..." and "tcp:HOST:PORT[,server]..." with the options of
+ * ChardevSocket, or "chardev:ID", which is the one that is there already.
+ */
 Chardev *char_add_from_text(CharSet *set, const char *id, const char *text,
                             GError **error);
+/*
+ * Refused while it has a user or clients; the error is DeviceNotFound for an unknown
+ * id.
+ */
 bool char_remove(CharSet *set, const char *id, GError **error);
 Chardev *char_find(CharSet *set, const char *id);
 /* What query-chardev tells; the caller frees by the generated function. */
 ChardevInfoList *char_set_query(CharSet *set);
 
-/* Takes the chardev for @user; false with @error when it is taken ("in use by ..."). */
+/*
+ * Takes the chardev for @user; false with @error when it is taken.  The far end may be
+ * there already: char_is_open() tells, and no event is sent for it.
+ */
 bool char_attach(Chardev *chr, const CharUser *user, void *opaque, GError **error);
+/* No callback comes afterwards. */
 void char_detach(Chardev *chr);
 /* can_read() may now say more than it did. */
 void char_accept_input(Chardev *chr);
-/* Whether the user has the device open (query-chardev's frontend-open). */
+/*
+ * Whether the user has the device open (query-chardev's frontend-open); on after
+ * attach.
+ */
 void char_set_frontend_open(Chardev *chr, bool open);
 bool char_is_open(const Chardev *chr);
 const char *char_id(const Chardev *chr);
 
 /*
  * For users that serve many clients: when @chr is a listening socket, each connection
- * becomes a Chardev of its own that is given to @accept (and freed by char_close()).
- * False when @chr does not listen.
+ * becomes a Chardev of its own that is given to @accept, which attaches to it and owns
+ * it until char_close().  A client that is there already is given at once.  False when
+ * @chr does not listen, or is taken (then with @error).
  */
 typedef void CharAcceptFn(void *opaque, Chardev *client);
-bool char_listen(Chardev *chr, CharAcceptFn *accept, void *opaque);
-/* Closes a client that char_listen() gave. */
+bool char_listen(Chardev *chr, CharAcceptFn *accept, void *opaque, GError **error);
+/* Whether char_listen() is for this chardev. */
+bool char_is_listener(const Chardev *chr);
+/* Ends char_listen(); its clients are closed before. */
+void char_unlisten(Chardev *chr);
+/* Closes a client that char_listen() gave; allowed in its own callbacks. */
 void char_close(Chardev *client);
 
 /* The oldest descriptor that came by SCM_RIGHTS, or -1; the caller owns it. */
@@ -82,3 +136,6 @@ int char_take_fd(Chardev *chr);
 
 /* Returns how many bytes were taken, 0 to @size; see above. */
 size_t char_write(Chardev *chr, const void *data, size_t size);
+
+/* Main only: how many bytes wait in the chardev for the far end. */
+size_t char_pending(Chardev *chr);

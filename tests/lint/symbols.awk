@@ -12,6 +12,7 @@ BEGIN {
     writable("src/base/thread", "current_role|held_locks")
     writable("src/base/trace", "trace_[a-z_]*")
     writable("src/base/qsbr", "[a-z_]*")
+    writable("src/char/char-stdio", "terminal")
     writable("[a-z/0-9-]*", "trace_point_[a-z0-9_]*|trace_[a-z0-9_]*_point")
 
     # Names that an exported function may begin with beside its file's: the file, the
@@ -19,6 +20,8 @@ BEGIN {
     prefix("src/base/error", "berth_error_")
     prefix("src/base/thread", "assert_|lock_")
     prefix("src/main", "main$")
+    prefix("src/char/char-stream", "char_(write|pending|accept_input)$")
+    prefix("src/char/char-text", "char_add_from_text$")
     prefix(".*-qmp", "qmp_")
 }
 

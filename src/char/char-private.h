@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inside of a chardev, for the files of src/char.
+ *
+ * A kind is a CharClass.  It opens descriptors, hands them to char_stream_open() when
+ * the far end is there, and takes them back by char_stream_close(); what lies between
+ * (reading, writing, the buffer, back-pressure) is char-stream.c and the same for all
+ * kinds.
+ */
+#pragma once
+
+#include "berth/char.h"
+#include "berth/log.h"
+
+typedef struct CharClass {
+    const char *name;           /* query-chardev's filename when there is none below */
+    size_t instance_size;
+    /*
+     * Main only.  close() is called after a failed open() too, so open() begins with
+     * making every descriptor -1.
+     */
+    bool (*open)(Chardev *chr, const ChardevBackend *backend, GError **error);
+    void (*close)(Chardev *chr);
+    char *(*filename)(const Chardev *chr);
+    /* The stream is open and the far end has gone. */
+    void (*hangup)(Chardev *chr);
+    /* Back from the background; see char_set_continued(). */
+    void (*continued)(Chardev *chr);
+    /* In place of read(2), and of write(2) (any thread, under the lock). */
+    ssize_t (*receive)(Chardev *chr, void *data, size_t size);
+    ssize_t (*send)(Chardev *chr, int fd, const void *data, size_t size);
+    /* See char_listen(); NULL accept ends it. */
+    bool (*listen)(Chardev *chr, CharAcceptFn *accept, void *opaque);
+    bool (*is_listener)(const Chardev *chr);
+} CharClass;
+
+struct Chardev {
+    const CharClass *class;
+    CharSet *set;
+    Loop *loop;
+    char *id;
+
+    /* Main only. */
+    ListNode node;              /* in the set, or in the listener */
+    const CharUser *user;
+    void *opaque;
+    bool frontend_open;
+    unsigned n_calls;           /* callbacks under way */
+    bool free_later;            /* when they have ended */
+    LoopFd in;
+    LoopFd out;                 /* added only when it is another descriptor than `in` */
+    LoopMessage update;
+    bool pumps;                 /* `in` cannot be polled: it is read by messages */
+    bool paused;                /* the user takes nothing now */
+    bool ended;                 /* no more input; the buffer is still to be sent */
+    bool hung_up;               /* gone, with input left that the user will read */
+    int fds[CHAR_MAX_FDS];
+    unsigned n_fds;
+
+    /* Under the lock, a leaf. */
+    GMutex lock;
+    bool open;
+    int out_fd;
+    bool out_polls;             /* else write(2) never says EAGAIN */
+    bool flushing;              /* the loop knows that there is something in the buffer */
+    bool writer_waits;
+    uint8_t *buffer;            /* a ring of CHAR_BUFFER_SIZE, NULL while empty */
+    size_t begin, used;
+    int log_fd;
+    bool log_is_file;
+    LogLimit log_limit;
+};
+
+struct CharSet {
+    Loop *loop;
+    ListNode chardevs;
+    CharOpenFn *open;
+    void *open_opaque;
+    CharNamedFdFn *named_fd;
+    void *named_fd_opaque;
+};
+
+extern const CharClass char_null_class;
+extern const CharClass char_file_class;
+extern const CharClass char_stdio_class;
+extern const CharClass char_pty_class;
+extern const CharClass char_socket_class;
+
+/* A closed chardev of @class, in no set; @id is copied. */
+Chardev *char_new(CharSet *set, const CharClass *class, const char *id);
+/* Closes and frees, now or when the callbacks that are under way have ended. */
+void char_free(Chardev *chr);
+
+/* Around code that may call the user; after the last char_leave() @chr may be gone. */
+void char_enter(Chardev *chr);
+void char_leave(Chardev *chr);
+void char_send_event(Chardev *chr, CharEvent event);
+
+/* Opens a file by the set's hook. */
+int char_open_file(CharSet *set, const char *path, int flags, GError **error);
+
+void char_stream_init(Chardev *chr);
+/*
+ * The far end is there.  @in_fd is -1 for output only, @out_fd may be the same
+ * descriptor; both are lent and never block.  Sends the event.
+ */
+void char_stream_open(Chardev *chr, int in_fd, int out_fd);
+/* Drops what is buffered.  Sends the event, and writable() to a writer that waited. */
+void char_stream_close(Chardev *chr);
+/* No more input comes, output goes on.  Sends the event. */
+void char_stream_end_input(Chardev *chr);
+/* Tells the loop what the user wants; after each change of user. */
+void char_stream_update(Chardev *chr);
+
+/* Opens the copy of all output. */
+bool char_log_open(Chardev *chr, const ChardevCommon *common, GError **error);
+/* Under the lock. */
+void char_log_write_locked(Chardev *chr, const void *data, size_t size);
