@@ -6,13 +6,13 @@
  *                     the number of vCPUs
  *       chassis=<uint8>        - the chassis number (default: 0)
  */
+#include <stdlib.h>
+#include <string.h>
+
 #include "berth/error.h"
 #include "berth/keyval.h"
 #include "berth/qapi-option.h"
 #include "berth/qmp-introspect.h"
-
-#include <stdlib.h>
-#include <string.h>
 
 #define HELP_INDENT 16
 #define PROPERTY_WIDTH 22

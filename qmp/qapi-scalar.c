@@ -7,11 +7,12 @@
  * optional fraction and unit, or hexadecimal; a boolean as on, yes, true, y or off, no,
  * false, n.
  */
-#include "berth/error.h"
-#include "qapi-parse.h"
-
 #include <errno.h>
 #include <math.h>
+
+#include "berth/error.h"
+
+#include "qapi-parse.h"
 
 #define SIZE_EXPECTED \
     "a size: a number below 2^64 with an optional suffix B, K, M, G, T, P or E"

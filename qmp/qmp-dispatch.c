@@ -6,13 +6,14 @@
  *
  * Classes and words of errors are those of QEMU's monitor (qmp-spec, section "Error").
  */
+#include <stdlib.h>
+#include <string.h>
+
 #include "berth/qapi-tables.h"
 #include "berth/qmp.h"
 #include "berth/thread.h"
-#include "qmp-line.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include "qmp-line.h"
 
 typedef struct Request {
     const char *command;

@@ -7,10 +7,10 @@
  * and may not know names, and a reader of a change sees what it changes.  All integers
  * are "int".
  */
-#include "berth/qmp-introspect.h"
-#include "berth/qapi-tables.h"
-
 #include <string.h>
+
+#include "berth/qapi-tables.h"
+#include "berth/qmp-introspect.h"
 
 /* The object type without members: of a command that takes or returns nothing. */
 #define NO_MEMBERS "Empty"

@@ -7,13 +7,12 @@
  * the state (4 bytes) and the state (vmstate.h); a path of length 0 ends it.  Numbers are
  * big-endian.  On load each device is found by its path; each must be there exactly once.
  */
-#include "berth/device.h"
+#include <string.h>
 
+#include "berth/device.h"
 #include "berth/error.h"
 #include "berth/thread.h"
 #include "berth/vmstate.h"
-
-#include <string.h>
 
 void device_tree_init(DeviceTree *tree, Board *board)
 {

@@ -3,13 +3,13 @@
  * Sets of descriptors, in order of their numbers; a new set takes the lowest number
  * that is free.  A set without descriptors does not exist.
  */
-#include "berth/error.h"
-#include "berth/fdset.h"
-#include "berth/list.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+
+#include "berth/error.h"
+#include "berth/fdset.h"
+#include "berth/list.h"
 
 #define SET_PREFIX "/dev/fdset/"
 

@@ -14,12 +14,13 @@
  * After a fault the states go on, to find the end of the value, but nothing is
  * collected; the end then gives the error.
  */
-#include "berth/error.h"
-#include "json-tree.h"
-
 #include <errno.h>
 #include <math.h>
 #include <string.h>
+
+#include "berth/error.h"
+
+#include "json-tree.h"
 
 typedef enum ScanState { BETWEEN, WORD, STRING, ESCAPE, UNICODE } ScanState;
 

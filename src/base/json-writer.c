@@ -3,10 +3,10 @@
  * JSON text in the shape that QMP clients know: ", " and ": " between, or broken into
  * lines with four spaces an indent.
  */
-#include "berth/json.h"
-
 #include <math.h>
 #include <string.h>
+
+#include "berth/json.h"
 
 #define INDENT 4
 #define REPLACEMENT 0xfffd

@@ -2,10 +2,11 @@
 /*
  * Values as json-c keeps them; see json-tree.h for null.
  */
-#include "berth/error.h"
-#include "json-tree.h"
-
 #include <string.h>
+
+#include "berth/error.h"
+
+#include "json-tree.h"
 
 JsonKind json_kind(const JsonValue *value)
 {

@@ -6,10 +6,10 @@
  * becomes a list, which must have no holes.  A key that is both a value and an object
  * is refused.
  */
+#include <string.h>
+
 #include "berth/error.h"
 #include "berth/keyval.h"
-
-#include <string.h>
 
 #define KEY_MAX 127
 

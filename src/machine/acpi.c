@@ -6,9 +6,9 @@
  * target. Addresses and then checksums are filled in when the blob is written for an
  * address, never in the blob itself.
  */
-#include "acpi-table.h"
-
 #include <string.h>
+
+#include "acpi-table.h"
 
 #define RSDP_REVISION 2
 #define RSDP_OLD_SIZE 20

@@ -7,9 +7,9 @@
  * Encodings are the shortest ones, which are those of the iasl compiler too: the tests
  * compare. ACPI 6.3: 20.2 (grammar), 19.3.4 (EISA ids), 6.4 (resource descriptors).
  */
-#include "berth/aml.h"
-
 #include <string.h>
+
+#include "berth/aml.h"
 
 enum {
     OP_ZERO = 0x00,

@@ -11,11 +11,10 @@
  * The reader trusts nothing: each take is checked against what is left, numbers of
  * elements come from the configuration and are compared only.
  */
-#include "berth/vmstate.h"
+#include <string.h>
 
 #include "berth/error.h"
-
-#include <string.h>
+#include "berth/vmstate.h"
 
 typedef struct Input {
     const uint8_t *data;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <time.h>
+
 #include "berth/rtc.h"
 #include "berth/timer.h"
-
-#include <time.h>
 
 #include "fake-board.h"
 

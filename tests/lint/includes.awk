@@ -188,6 +188,7 @@ function check_system(name,    i)
 }
 
 FNR == 1 {
+    seen_own = 0
     can = what_is_allowed(FILENAME)
     if (can == "")
         complain("no folder or group of tests/lint/includes.awk has this file: " \
@@ -197,9 +198,12 @@ FNR == 1 {
 /^[ \t]*#[ \t]*include/ && can != "" {
     name = $0
     if (match(name, /<[^>]*>/)) {
+        if (seen_own && FILENAME ~ "\\.c$")
+            complain("a header of the system after berth's: the system's stand first")
         check_system(substr(name, RSTART + 1, RLENGTH - 2))
     } else if (match(name, /"[^"]*"/)) {
         name = substr(name, RSTART + 1, RLENGTH - 2)
+        seen_own = 1
         if (sub("^berth/", "", name))
             check_contract(name)
         else if (name ~ "/")

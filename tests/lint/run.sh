@@ -35,6 +35,7 @@ rule() { awk "$@" >> "$found" || true; }
 
 all | rule -f "$here/names.awk"
 rule -f "$here/text.awk" $(all)
+rule -v list="$list" -f "$here/docs.awk" /dev/null $(grep '\.md$' "$list")
 rule -f "$here/includes.awk" $(c_files)
 rule -f "$here/c-code.awk" -f "$here/functions.awk" $(c_files)
 "$here/headers.sh" "$root" "$build" >> "$found" 2>&1 || true

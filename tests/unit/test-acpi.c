@@ -8,11 +8,11 @@
  *
  * writes the .aml files and, by iasl, the .dsl files that show people what changed.
  */
-#include "berth/acpi.h"
-#include "berth/x86-layout.h"
-
 #include <glib/gstdio.h>
 #include <string.h>
+
+#include "berth/acpi.h"
+#include "berth/x86-layout.h"
 
 #define GOLDEN "tests/data/acpi"
 #define TABLES_GPA (X86_BIOS_AREA_BASE + 0x40u)

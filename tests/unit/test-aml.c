@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "berth/aml.h"
-
 #include <string.h>
+
+#include "berth/aml.h"
 
 typedef struct Text {
     GByteArray *bytes;

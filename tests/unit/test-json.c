@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
 #include "berth/error.h"
 #include "berth/json.h"
-
-#include <string.h>
 
 typedef struct TextCase {
     const char *in;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "berth/log.h"
-
 #include <fcntl.h>
 #include <string.h>
 
+#include "berth/log.h"
 #include "berth/trace.h"
 
 /* A pipe in place of stderr. */

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "berth/loop.h"
-
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
 #include "berth/iothread.h"
+#include "berth/loop.h"
 #include "berth/timer.h"
 
 #define N_THREADS 4

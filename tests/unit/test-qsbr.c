@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "berth/qsbr.h"
-
 #include <stdatomic.h>
 
+#include "berth/qsbr.h"
 #include "berth/thread.h"
 
 #define N_READERS 3

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Save and load by table, and what a hostile stream is answered with. */
-#include "berth/vmstate.h"
+#include <string.h>
 
 #include "berth/error.h"
-
-#include <string.h>
+#include "berth/vmstate.h"
 
 typedef struct Inner {
     uint16_t number;

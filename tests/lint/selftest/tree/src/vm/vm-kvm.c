@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <linux/kvm.h>
+
 #include "berth/loop.h"
 #include "berth/vm.h"
-
-#include <linux/kvm.h>
