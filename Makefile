@@ -150,7 +150,7 @@ check: all tests guests
 	$(Q)python3 -B tests/run.py --build $(BUILD) check
 
 check-quick: all tests
-	$(Q)tests/lint/run.sh -c . $(BUILD)
+	$(if $(filter release,$(VARIANT)),$(Q)tests/lint/run.sh)
 	$(Q)python3 -B tests/run.py --build $(BUILD) quick
 
 fuzz:
@@ -162,7 +162,7 @@ fuzz:
 
 lint: all
 	$(Q)tests/lint/selftest/run-selftest.sh
-	$(Q)tests/lint/run.sh . $(BUILD)
+	$(Q)tests/lint/run.sh
 
 # INTERACTIVE=1 leaves you on the guest's console.
 demo: all

@@ -2,8 +2,6 @@
 /*
  * What tests of character devices share.
  */
-#include "char-bench.h"
-
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
@@ -11,6 +9,8 @@
 #include <sys/un.h>
 
 #include "berth/qapi.h"
+
+#include "char-bench.h"
 
 static size_t reader_can_read(void *opaque)
 {

@@ -1,17 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# The rules of the code's structure.  run.sh [-c] [ROOT [BUILD]]: ROOT is the tree to look
-# at, BUILD has its objects (obj/) and generated headers (gen/).  Each finding is a line
+# The rules of the code's structure.  run.sh [ROOT [BUILD]]: ROOT is the tree to look at,
+# BUILD has its objects (obj/) and generated headers (gen/).  Each finding is a line
 # "file:line: what is wrong: what to do".  Exit 1 when there is one.
-# With -c only files count that differ from the branch main.
 set -eu
 
-changed=
-if [ "${1:-}" = -c ]; then
-    changed=yes
-    shift
-fi
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "${1:-$here/../..}" && pwd)
 build=${2:-$root/build}
@@ -20,7 +14,7 @@ export LC_ALL=C
 
 list=$(mktemp)
 found=$(mktemp)
-trap 'rm -f "$list"* "$found"' EXIT
+trap 'rm -f "$list" "$found"' EXIT
 cd "$root"
 
 # Everything that people write: no build, no bad examples, no seeds and golden data.
@@ -48,11 +42,6 @@ if [ -d "$build/obj" ]; then
         rule -v objects="$build/obj" -f "$here/symbols.awk"
 fi
 
-if [ -n "$changed" ] && git rev-parse -q --verify main > "$list.git" 2>&1; then
-    git diff --name-only --merge-base main | sed 's/$/:/' > "$list.changed"
-    grep -F -f "$list.changed" "$found" > "$list.git" || true
-    mv "$list.git" "$found"
-fi
 sort -u "$found" | sort -t: -k1,1 -k2,2n
 count=$(sort -u "$found" | wc -l)
 echo "lint: $(wc -l < "$list") files, $count findings"
