@@ -65,6 +65,7 @@ SCHEMA := $(wildcard qmp/schema/*.json)
 GENERATOR := $(wildcard qmp/gen/*.py)
 GEN_STAMP := $(GEN)/stamp
 GEN_SRCS := $(GEN)/qapi-tables.c $(GEN)/qmp-commands.c
+GEN_HEADERS := $(GEN)/qapi-types.h $(GEN)/qmp-commands.h $(GEN)/qapi-events.h
 
 objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(GEN)/%,$(1))) \
        $(patsubst $(GEN)/%.c,$(BUILD)/obj/gen/%.o,$(filter $(GEN)/%,$(1)))
@@ -95,20 +96,22 @@ $(GEN_STAMP): $(SCHEMA) $(GENERATOR)
 	$(Q)python3 -B qmp/gen/generate.py --schema qmp/schema/schema.json --out $(GEN)
 	@touch $@
 
-$(GEN_SRCS): $(GEN_STAMP) ;
+# Files whose text did not change keep their time, and what is made from them stays.
+$(GEN_SRCS) $(GEN_HEADERS): $(GEN_STAMP)
+	@:
 
 # The flags are part of what an object depends on.
 $(BUILD)/obj/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(CC) $(ALL_CFLAGS)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS)' > $@
 
-$(BUILD)/obj/%.o: %.c $(GEN_STAMP) $(BUILD)/obj/flags
+$(BUILD)/obj/%.o: %.c $(BUILD)/obj/flags | $(GEN_HEADERS)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  CC $<")
 	$(Q)$(CC) $(ALL_CFLAGS) -I$(<D) $(if $(filter tests/%,$<),-Itests/kit) -MMD -MP \
 	    -c -o $@ $<
 
-$(BUILD)/obj/gen/%.o: $(GEN)/%.c $(GEN_STAMP) $(BUILD)/obj/flags
+$(BUILD)/obj/gen/%.o: $(GEN)/%.c $(BUILD)/obj/flags | $(GEN_HEADERS)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  CC $<")
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<

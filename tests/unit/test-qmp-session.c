@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "berth/qapi-tables.h"
+#include "berth/qmp.h"
+#include "qapi-events.h"
+#include "qmp-commands.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+typedef struct Client {
+    QmpContext ctx;
+    QmpSession session;
+    GString *in;            /* what the session wrote */
+    int fd;                 /* what came with the input */
+} Client;
+
+/* Commands of the protocol itself; others end the test. */
+static bool call(unsigned command, QmpContext *ctx, const void *args, void **ret_value,
+                 GError **error)
+{
+    *ret_value = NULL;
+    switch (command) {
+    case QMP_COMMAND_QMP_CAPABILITIES:
+        return qmp_qmp_capabilities(ctx, args, error);
+    case QMP_COMMAND_QUERY_VERSION:
+        return (*ret_value = qmp_query_version(ctx, error)) != NULL;
+    case QMP_COMMAND_QUERY_COMMANDS:
+        return (*ret_value = qmp_query_commands(ctx, error)) != NULL;
+    case QMP_COMMAND_QUERY_QMP_SCHEMA:
+        return (*ret_value = qmp_query_qmp_schema(ctx, error)) != NULL;
+    case QMP_COMMAND_GETFD:
+        return qmp_getfd(ctx, args, error);
+    case QMP_COMMAND_CLOSEFD:
+        return qmp_closefd(ctx, args, error);
+    case QMP_COMMAND_ADD_FD:
+        return (*ret_value = qmp_add_fd(ctx, args, error)) != NULL;
+    case QMP_COMMAND_REMOVE_FD:
+        return qmp_remove_fd(ctx, args, error);
+    case QMP_COMMAND_QUERY_FDSETS:
+        return (*ret_value = qmp_query_fdsets(ctx, error)) != NULL;
+    case QMP_COMMAND_QOM_GET:
+        *ret_value = json_new_null();
+        return true;
+    case QMP_COMMAND_STOP:
+        qapi_event_stop(ctx->events);
+        return true;
+    default:
+        g_error("command %u", command);
+    }
+}
+
+static void client_send(void *opaque, const char *text, size_t size)
+{
+    Client *client = opaque;
+
+    g_string_append_len(client->in, text, (gssize)size);
+}
+
+static int client_take_fd(void *opaque)
+{
+    Client *client = opaque;
+    int fd = client->fd;
+
+    client->fd = -1;
+    return fd;
+}
+
+static const QmpSessionOps ops = { client_send, client_take_fd };
+
+static void client_init(Client *client)
+{
+    *client = (Client){ .ctx = { .call = call, .ready = true }, .fd = -1 };
+    client->ctx.events = qmp_events_new();
+    client->ctx.fdsets = fdset_new();
+    client->in = g_string_new(NULL);
+    qmp_session_init(&client->session, &client->ctx, &ops, client);
+}
+
+static void client_done(Client *client)
+{
+    qmp_session_done(&client->session);
+    qmp_events_free(client->ctx.events);
+    fdset_free(client->ctx.fdsets);
+    g_string_free(client->in, TRUE);
+}
+
+/* What the session writes to @text; lent until the next call. */
+static const char *say(Client *client, const char *text)
+{
+    size_t size = strlen(text);
+
+    g_string_truncate(client->in, 0);
+    while (size > 0) {
+        size_t used = qmp_session_feed(&client->session, text, size, client->in);
+
+        text += used;
+        size -= used;
+    }
+    return client->in->str;
+}
+
+static void negotiate(Client *client)
+{
+    g_assert_cmpstr(say(client, "{'execute': 'qmp_capabilities'}"), ==,
+                    "{\"return\": {}}\r\n");
+}
+
+static void test_greeting_is_qemus(void)
+{
+    Client client;
+
+    client_init(&client);
+
+    qmp_session_greet(&client.session, client.in);
+
+    g_assert_cmpstr(client.in->str, ==,
+                    "{\"QMP\": {\"version\": {\"qemu\": {\"major\": 10, \"minor\": 0, "
+                    "\"micro\": 0}, \"package\": \"berth-" BERTH_VERSION "\"}, "
+                    "\"capabilities\": [\"oob\"]}}\r\n");
+    client_done(&client);
+}
+
+typedef struct Exchange {
+    const char *request;
+    const char *class;      /* NULL: no error */
+    const char *reply;      /* the error's description, or the reply without CR LF */
+} Exchange;
+
+#define EXPECTING "Expecting capabilities negotiation with 'qmp_capabilities'"
+#define COMPLETE "Capabilities negotiation is already complete, command ignored"
+
+static const Exchange before[] = {
+    { "{'execute': 'query-version'}", "CommandNotFound", EXPECTING },
+    { "{'execute': 'no-such'}", "CommandNotFound", EXPECTING },
+    { "{'execute': 'qmp_capabilities', 'arguments': {'enable': ['x']}}", "GenericError",
+      "Parameter 'enable[0]' does not accept value 'x'" },
+    { "{'exec-oob': 'qmp_capabilities'}", "GenericError",
+      "QMP input member 'exec-oob' is unexpected" },
+    { "[]", "GenericError", "QMP input must be a JSON object" },
+};
+
+static const Exchange after[] = {
+    { "{'execute': 'qmp_capabilities'}", "CommandNotFound", COMPLETE },
+    { "{'execute': 'no-such'}", "CommandNotFound",
+      "The command no-such has not been found" },
+    { "{'execute': 'Stop'}", "CommandNotFound", "The command Stop has not been found" },
+    { "{'execute': ''}", "CommandNotFound", "The command  has not been found" },
+    { "{}", "GenericError", "QMP input lacks member 'execute'" },
+    { "5 ", "GenericError", "QMP input must be a JSON object" },
+    { "{'execute': 1}", "GenericError", "QMP input member 'execute' must be a string" },
+    { "{'execute': 'stop', 'arguments': 1}", "GenericError",
+      "QMP input member 'arguments' must be an object" },
+    { "{'execute': 'stop', 'foo': 1}", "GenericError",
+      "QMP input member 'foo' is unexpected" },
+    { "{'execute': 'stop', 'arguments': {'x': 1}}", "GenericError",
+      "Parameter 'x' is unexpected" },
+    { "{'execute': 'closefd'}", "GenericError", "Parameter 'fdname' is missing" },
+    { "{'execute': foo}", "GenericError", "JSON parse error, invalid keyword or number" },
+    { "{'execute': 'query-fdsets', 'arguments': {}}", NULL, "{\"return\": []}" },
+    { "{'execute': 'qom-get', 'arguments': {'path': '', 'property': ''}}", NULL,
+      "{\"return\": null}" },
+};
+
+static char *expected_reply(const Exchange *exchange)
+{
+    if (!exchange->class)
+        return g_strdup_printf("%s\r\n", exchange->reply);
+    return g_strdup_printf("{\"error\": {\"class\": \"%s\", \"desc\": \"%s\"}}\r\n",
+                           exchange->class, exchange->reply);
+}
+
+static void check_exchanges(Client *client, const Exchange *exchanges, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        g_autofree char *expected = expected_reply(&exchanges[i]);
+
+        g_assert_cmpstr(say(client, exchanges[i].request), ==, expected);
+    }
+}
+
+static void test_errors_before_and_after_negotiation(void)
+{
+    Client client;
+
+    client_init(&client);
+
+    check_exchanges(&client, before, G_N_ELEMENTS(before));
+    negotiate(&client);
+    check_exchanges(&client, after, G_N_ELEMENTS(after));
+    client_done(&client);
+}
+
+static void test_id_is_echoed_whatever_it_is(void)
+{
+    static const char *const ids[] = { "1", "\"x\"", "null", "{\"a\": [1, {}]}", "-1.5" };
+    Client client;
+
+    client_init(&client);
+    negotiate(&client);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(ids); i++) {
+        g_autofree char *good =
+            g_strdup_printf("{'execute': 'query-fdsets', 'id': %s}", ids[i]);
+        g_autofree char *bad = g_strdup_printf("{'id': %s, 'execute': 'x'}", ids[i]);
+        g_autofree char *end = g_strdup_printf(", \"id\": %s}\r\n", ids[i]);
+
+        g_assert_true(g_str_has_suffix(say(&client, good), end));
+        g_assert_true(g_str_has_suffix(say(&client, bad), end));
+    }
+    client_done(&client);
+}
+
+static void test_oob_is_understood_once_enabled(void)
+{
+    Client client;
+
+    client_init(&client);
+    say(&client, "{'execute': 'qmp_capabilities', 'arguments': {'enable': ['oob']}}");
+
+    g_assert_nonnull(strstr(say(&client, "{'exec-oob': 'stop'}"),
+                            "does not support OOB"));
+    g_assert_nonnull(strstr(say(&client, "{'exec-oob': 'nope'}"), "CommandNotFound"));
+    g_assert_nonnull(strstr(say(&client, "{'exec-oob': 'stop', 'execute': 'stop'}"),
+                            "QMP input member 'execute' clashes with 'exec-oob'"));
+    client_done(&client);
+}
+
+static void test_commands_wait_for_the_machine(void)
+{
+    Client client;
+
+    client_init(&client);
+    client.ctx.ready = false;
+    negotiate(&client);
+
+    g_assert_nonnull(strstr(say(&client, "{'execute': 'stop'}"),
+                            "not available before the machine is made"));
+    g_assert_cmpstr(say(&client, "{'execute': 'query-fdsets'}"), ==,
+                    "{\"return\": []}\r\n");
+    client_done(&client);
+}
+
+static void test_events_come_after_negotiation_and_before_the_reply(void)
+{
+    Client client;
+    ShutdownEvent shutdown = { .guest = true, .reason = SHUTDOWN_CAUSE_GUEST_RESET };
+
+    client_init(&client);
+    qapi_event_stop(client.ctx.events);
+    g_assert_cmpstr(client.in->str, ==, "");
+
+    negotiate(&client);
+    say(&client, "{'execute': 'stop'}");
+    g_assert_true(g_str_has_prefix(client.in->str, "{\"timestamp\": {\"seconds\": "));
+    g_assert_true(g_str_has_suffix(client.in->str,
+                                   "}, \"event\": \"STOP\"}\r\n{\"return\": {}}\r\n"));
+
+    g_string_truncate(client.in, 0);
+    qapi_event_shutdown(client.ctx.events, &shutdown);
+    g_assert_true(g_str_has_suffix(client.in->str,
+                                   "\"event\": \"SHUTDOWN\", \"data\": {\"guest\": true, "
+                                   "\"reason\": \"guest-reset\"}}\r\n"));
+    client_done(&client);
+}
+
+static void test_one_call_executes_one_request(void)
+{
+    static const char text[] = "{'execute':'query-fdsets'}{'execute':'query-fdsets'}";
+    Client client;
+    size_t used;
+
+    client_init(&client);
+    negotiate(&client);
+    g_string_truncate(client.in, 0);
+
+    used = qmp_session_feed(&client.session, text, strlen(text), client.in);
+
+    g_assert_cmpuint(used, ==, strlen(text) / 2);
+    g_assert_cmpstr(client.in->str, ==, "{\"return\": []}\r\n");
+    client_done(&client);
+}
+
+static void test_pretty_replies_end_in_one_line_end(void)
+{
+    Client client;
+
+    client_init(&client);
+    client.session.pretty = true;
+
+    say(&client, "{'execute': 'qmp_capabilities'}");
+
+    g_assert_cmpstr(client.in->str, ==, "{\n    \"return\": {}\n}\r\n");
+    client_done(&client);
+}
+
+static void test_descriptors_are_kept_by_name_for_the_session(void)
+{
+    Client client;
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int other = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    client_init(&client);
+    negotiate(&client);
+
+    g_assert_nonnull(strstr(say(&client, "{'execute': 'getfd', 'arguments': {'fdname': "
+                                         "'a'}}"),
+                            "No file descriptor supplied via SCM_RIGHTS"));
+    client.fd = fd;
+    say(&client, "{'execute': 'getfd', 'arguments': {'fdname': 'a'}}");
+    client.fd = other;
+    say(&client, "{'execute': 'getfd', 'arguments': {'fdname': 'a'}}");
+    g_assert_cmpint(fcntl(fd, F_GETFD), ==, -1);
+    g_assert_cmpint(qmp_session_take_named_fd(&client.session, "a", NULL), ==, other);
+    g_assert_cmpint(qmp_session_take_named_fd(&client.session, "a", NULL), ==, -1);
+
+    client.fd = other;
+    say(&client, "{'execute': 'getfd', 'arguments': {'fdname': 'a'}}");
+    client_done(&client);
+    g_assert_cmpint(fcntl(other, F_GETFD), ==, -1);
+}
+
+static void test_a_refused_getfd_closes_what_came(void)
+{
+    Client client;
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    client_init(&client);
+    negotiate(&client);
+    client.fd = fd;
+
+    g_assert_nonnull(strstr(say(&client, "{'execute': 'getfd', 'arguments': {'fdname': "
+                                         "'1a'}}"),
+                            "not starting with a digit"));
+
+    g_assert_cmpint(fcntl(fd, F_GETFD), ==, -1);
+    client_done(&client);
+}
+
+static void test_fd_sets_are_listed(void)
+{
+    Client client;
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    g_autofree char *listed =
+        g_strdup_printf("{\"return\": [{\"fdset-id\": 3, \"fds\": [{\"fd\": %d, "
+                        "\"opaque\": \"x\"}]}]}\r\n", fd);
+
+    client_init(&client);
+    negotiate(&client);
+    client.fd = fd;
+
+    say(&client, "{'execute':'add-fd','arguments':{'fdset-id':3,'opaque':'x'}}");
+
+    g_assert_cmpstr(say(&client, "{'execute': 'query-fdsets'}"), ==, listed);
+    say(&client, "{'execute': 'remove-fd', 'arguments': {'fdset-id': 3}}");
+    g_assert_cmpint(fcntl(fd, F_GETFD), ==, -1);
+    client_done(&client);
+}
+
+static void test_every_command_is_listed(void)
+{
+    Client client;
+
+    client_init(&client);
+    negotiate(&client);
+
+    say(&client, "{'execute': 'query-commands'}");
+
+    for (unsigned i = 0; i < qmp_n_commands; i++) {
+        g_autofree char *entry =
+            g_strdup_printf("{\"name\": \"%s\"}", qapi_text(qmp_commands[i].name));
+
+        g_assert_nonnull(strstr(client.in->str, entry));
+    }
+    client_done(&client);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/qmp-session/greeting", test_greeting_is_qemus);
+    g_test_add_func("/qmp-session/errors", test_errors_before_and_after_negotiation);
+    g_test_add_func("/qmp-session/id", test_id_is_echoed_whatever_it_is);
+    g_test_add_func("/qmp-session/oob", test_oob_is_understood_once_enabled);
+    g_test_add_func("/qmp-session/ready", test_commands_wait_for_the_machine);
+    g_test_add_func("/qmp-session/events",
+                    test_events_come_after_negotiation_and_before_the_reply);
+    g_test_add_func("/qmp-session/one-request", test_one_call_executes_one_request);
+    g_test_add_func("/qmp-session/pretty", test_pretty_replies_end_in_one_line_end);
+    g_test_add_func("/qmp-session/getfd",
+                    test_descriptors_are_kept_by_name_for_the_session);
+    g_test_add_func("/qmp-session/getfd-refused", test_a_refused_getfd_closes_what_came);
+    g_test_add_func("/qmp-session/fdsets", test_fd_sets_are_listed);
+    g_test_add_func("/qmp-session/query-commands", test_every_command_is_listed);
+    return g_test_run();
+}
