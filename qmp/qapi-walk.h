@@ -6,9 +6,9 @@
  */
 #pragma once
 
-#include "berth/qapi-tables.h"
-
 #include <string.h>
+
+#include "berth/qapi-tables.h"
 
 /* What every generated FooList looks like. */
 typedef struct QapiList {

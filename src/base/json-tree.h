@@ -7,9 +7,9 @@
  */
 #pragma once
 
-#include "berth/json.h"
-
 #include <json-c/json.h>
+
+#include "berth/json.h"
 
 extern const char json_tree_null[1];
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "berth/fdset.h"
-
 #include <fcntl.h>
+
+#include "berth/fdset.h"
 
 static int open_null(int flags)
 {

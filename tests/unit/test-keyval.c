@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "berth/keyval.h"
-
 #include <string.h>
+
+#include "berth/keyval.h"
 
 typedef struct KeyvalCase {
     const char *text;

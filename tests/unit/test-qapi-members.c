@@ -3,9 +3,9 @@
  * Every struct and union of the schema, without naming any: a sample is made from the
  * tables, then one member after the other is made wrong.
  */
-#include "berth/qapi-tables.h"
-
 #include <string.h>
+
+#include "berth/qapi-tables.h"
 
 #define DEPTH_MAX 4
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
 #include "berth/error.h"
 #include "qapi-types.h"
-
-#include <string.h>
 
 typedef struct FaultCase {
     QapiTypeId type;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
+#include <string.h>
+
 #include "berth/qapi-tables.h"
 #include "berth/qmp.h"
 #include "qapi-events.h"
 #include "qmp-commands.h"
-
-#include <fcntl.h>
-#include <string.h>
 
 typedef struct Client {
     QmpContext ctx;
