@@ -1,0 +1,304 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Numbers of berth beside an installed QEMU: start, memory, QMP, idle wake-ups.
+
+    tests/perf/bench.py [--vmm PATH] [--runs N] [--check]
+
+All use the same tiny guests on this machine's KVM and take turns, so that what disturbs
+one disturbs the others: read the ratios.  Private dirty and resident memory are sums over
+/proc/PID/smaps without the guest's RAM.  With --check it is a test: it writes TAP, with
+limits that leave times room for a busy machine and memory none.
+"""
+
+import argparse
+import os
+import pathlib
+import select
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path[:0] = [str(HERE.parent / "kit"), str(HERE.parent / "e2e")]
+from qmp import Qmp  # noqa: E402
+from rig import context_switches  # noqa: E402
+from tap import Checks  # noqa: E402
+
+GUESTS = ROOT / "build" / "guests"
+RAM_MIB = 128
+ROUND_TRIPS = 500
+FEW, MANY = 2, 10
+TIMEOUT = 60
+QBOOT = ["/usr/share/qemu/qboot.rom", "/usr/share/seabios/qboot.rom"]
+
+
+class Contender:
+    """A VMM and the arguments that make it a machine; slow ones run less often."""
+
+    def __init__(self, name, path, *machine, slow=False):
+        self.name = name
+        self.argv = [str(path), *machine, "-nodefaults", "-no-user-config",
+                     "-display", "none", "-accel", "kvm", "-m", str(RAM_MIB)]
+        self.slow = slow
+
+
+def contenders(options):
+    found = [Contender("berth", options.vmm, "-machine", "q35")]
+    qemu = shutil.which("qemu-system-x86_64")
+    qboot = next((path for path in QBOOT if os.path.exists(path)), None)
+    if qemu and qboot:
+        found.append(Contender("microvm", qemu, "-machine", "microvm", "-bios", qboot))
+    if qemu:
+        found.append(Contender("q35", qemu, "-machine", "q35", slow=True))
+    return found
+
+
+class Machine:
+    """A process with its QMP connection, made before it was, and its serial output."""
+
+    def __init__(self, contender, folder, guest, *args):
+        path = pathlib.Path(folder) / "qmp"
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        path.unlink(missing_ok=True)
+        listener.bind(str(path))
+        listener.listen(1)
+        client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        client.connect(str(path))
+        self.serial, output = os.pipe()
+        argv = [*contender.argv, "-kernel", str(GUESTS / f"{guest}.elf"), *args,
+                "-serial", "stdio", "-chardev", "socket,id=m,fd=3,server=on,wait=off",
+                "-mon", "chardev=m,mode=control"]
+        actions = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+                   (os.POSIX_SPAWN_DUP2, output, 1),
+                   (os.POSIX_SPAWN_DUP2, listener.fileno(), 3),
+                   (os.POSIX_SPAWN_OPEN, 2, "/dev/null", os.O_WRONLY, 0)]
+        self.began = time.monotonic()
+        self.pid = os.posix_spawn(argv[0], argv, os.environ, file_actions=actions)
+        os.close(output)
+        listener.close()
+        self.qmp = Qmp(client, timeout=TIMEOUT)
+        self.text = b""
+
+    def greeting(self):
+        """Seconds from exec to the greeting."""
+        self.qmp.receive_line()
+        return time.monotonic() - self.began
+
+    def heard(self, text):
+        """Seconds from exec until the guest has written that."""
+        deadline = self.began + TIMEOUT
+        while text not in self.text:
+            ready, _, _ = select.select([self.serial], [], [],
+                                        max(0, deadline - time.monotonic()))
+            data = os.read(self.serial, 4096) if ready else b""
+            if not data:
+                raise RuntimeError(f"the guest wrote {self.text!r}, not {text!r}")
+            self.text += data
+        return time.monotonic() - self.began
+
+    def negotiate(self):
+        self.qmp.receive_line()
+        self.qmp.command("qmp_capabilities")
+
+    def end(self):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        self.qmp.close()
+        os.close(self.serial)
+
+    def memory(self):
+        """Private dirty and resident KiB of all mappings but the guest's RAM."""
+        dirty = resident = 0
+        ram = False
+        with open(f"/proc/{self.pid}/smaps") as file:
+            for line in file:
+                name, _, rest = line.partition(":")
+                if name == "Size":
+                    ram = ram or int(rest.split()[0]) == RAM_MIB << 10
+                elif name == "Rss" and not ram:
+                    resident += int(rest.split()[0])
+                elif name == "Private_Dirty" and not ram:
+                    dirty += int(rest.split()[0])
+                elif name == "VmFlags":
+                    ram = False
+                elif " " in name:
+                    ram = "memfd:" in line
+        return dirty, resident
+
+
+def start_times(contender, folder):
+    machine = Machine(contender, folder, "first-byte", "-S")
+    greeting = machine.greeting()
+    machine.end()
+    machine = Machine(contender, folder, "first-byte")
+    first_byte = machine.heard(b"B")
+    machine.end()
+    return {"greeting": greeting * 1e3, "first byte": first_byte * 1e3}
+
+
+def round_trip(contender, folder):
+    machine = Machine(contender, folder, "idle")
+    machine.negotiate()
+    machine.heard(b"H")
+    request = b'{"execute":"query-status"}\r\n'
+    times = []
+    for _ in range(ROUND_TRIPS):
+        began = time.perf_counter()
+        machine.qmp.sock.sendall(request)
+        machine.qmp.receive_line()
+        times.append(time.perf_counter() - began)
+    machine.end()
+    return {"round trip": statistics.median(times) * 1e6}
+
+
+def memory(contender, folder):
+    sizes = {}
+    for cpus in (FEW, MANY):
+        machine = Machine(contender, folder, "idle", "-smp", str(cpus))
+        machine.negotiate()
+        machine.heard(b"H" + b"A" * (cpus - 1))
+        time.sleep(0.2)
+        sizes[cpus] = machine.memory()
+        machine.end()
+    return {"dirty": sizes[FEW][0], "resident": sizes[FEW][1],
+            "per vCPU": (sizes[MANY][0] - sizes[FEW][0]) / (MANY - FEW)}
+
+
+def idle(field, folder, seconds):
+    """Voluntary context switches of all threads of a halted VM, all VMs at once."""
+    machines = []
+    for contender in field:
+        machine = Machine(contender, folder, "idle", "-smp", "2")
+        machine.heard(b"HA")
+        machines.append(machine)
+    time.sleep(1)
+    before = [context_switches(machine.pid) for machine in machines]
+    time.sleep(seconds)
+    after = [context_switches(machine.pid) for machine in machines]
+    for machine in machines:
+        machine.end()
+    return {contender.name: b - a for contender, a, b in zip(field, before, after)}
+
+
+def measure(field, options):
+    """Values by quantity and contender, each a list over the runs."""
+    values = {}
+
+    def add(contender, found):
+        for quantity, value in found.items():
+            values.setdefault(quantity, {}).setdefault(contender.name, []).append(value)
+
+    with tempfile.TemporaryDirectory(prefix="berth-bench-") as folder:
+        for run in range(options.runs):
+            for contender in field:
+                if not contender.slow or run < 2:
+                    add(contender, start_times(contender, folder))
+        for run in range(min(3, options.runs)):
+            for contender in field:
+                if not contender.slow or run < 1:
+                    add(contender, round_trip(contender, folder))
+                    add(contender, memory(contender, folder))
+        for name, count in idle(field, folder, options.idle_seconds).items():
+            values.setdefault("wake-ups", {})[name] = [count]
+    return {quantity: {name: statistics.median(found) for name, found in by_name.items()}
+            for quantity, by_name in values.items()}
+
+
+# Quantity, unit, what it is, most of it, and how many times less than QEMU's least; then
+# the same two limits for a busy machine.  None: no such limit.
+TARGETS = [
+    ("greeting", "ms", "exec to the QMP greeting", 5, 10, None, 4),
+    ("first byte", "ms", "exec to the guest's first byte", None, 6, None, 3),
+    ("round trip", "us", "query-status round trip", 100, None, None, 1.2),
+    ("dirty", "KiB", "private dirty above RAM, 2 vCPUs", 1024, None, 1024, None),
+    ("resident", "KiB", "resident above RAM, 2 vCPUs", 5120, None, 5120, None),
+    ("per vCPU", "KiB", "private dirty of a further vCPU", 64, None, 64, None),
+    ("wake-ups", "", "context switches of a halted VM", 0, None, 0, None),
+]
+
+
+def number(value):
+    return f"{value:.1f}" if value < 100 and value != int(value) else f"{value:.0f}"
+
+
+def verdict(found, most, times):
+    """Whether the limits are kept, and the limits in words."""
+    ours = found["berth"]
+    others = [value for name, value in found.items() if name != "berth"]
+    words = []
+    good = True
+    if most is not None:
+        words.append(f"<= {most}")
+        good = good and ours <= most
+    if times is not None:
+        words.append(f"QEMU/{times}")
+        good = good and (not others or ours * times <= min(others))
+    return good, ", ".join(words)
+
+
+def table(field, results, seconds):
+    names = [contender.name for contender in field]
+    heads = ["", "unit", "berth", "target", ""]
+    for name in names[1:]:
+        heads += [f"QEMU {name}", "ratio"]
+    rows = [heads]
+    for quantity, unit, title, most, times, _, _ in TARGETS:
+        found = results[quantity]
+        good, target = verdict(found, most, times)
+        if quantity == "wake-ups":
+            title += f", {seconds} s"
+        row = [title, unit, number(found["berth"]), target, "pass" if good else "MISS"]
+        for name in names[1:]:
+            ratio = found[name] / found["berth"] if found["berth"] else None
+            row += [number(found[name]), f"{ratio:.1f}" if ratio is not None else "-"]
+        rows.append(row)
+    widths = [max(len(row[i]) for row in rows) for i in range(len(heads))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
+            for row in rows]
+
+
+def check(results):
+    checks = Checks("bench")
+    for quantity, unit, title, _, _, most, times in TARGETS:
+        good, limits = verdict(results[quantity], most, times)
+        if times is not None and len(results[quantity]) == 1:
+            checks.skip(title, "no QEMU to compare with")
+            continue
+        found = {name: round(value, 2) for name, value in results[quantity].items()}
+        checks.check(f"{title}: {limits} {unit}".strip(), good, found)
+    return checks
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vmm", type=pathlib.Path,
+                        default=os.environ.get("VMM") or ROOT / "build" / "berth")
+    parser.add_argument("--runs", type=int, help="runs of each start")
+    parser.add_argument("--check", action="store_true", help="be a test")
+    options = parser.parse_args()
+    options.vmm = options.vmm.resolve()
+    options.runs = options.runs or (7 if options.check else 25)
+    options.idle_seconds = 3 if options.check else 10
+    field = contenders(options)
+    if options.check:
+        field = [contender for contender in field if not contender.slow]
+    results = measure(field, options)
+    lines = table(field, results, options.idle_seconds)
+    if not options.check:
+        print("\n".join(lines))
+        return 0
+    print("\n".join(f"# {line}" for line in lines))
+    checks = check(results)
+    print(f"1..{checks.count}")
+    return 1 if checks.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
