@@ -4,7 +4,13 @@
  * Nothing registers itself.  A virtio driver is the PCI transport with the device it
  * carries.
  */
+#include "berth/debug-exit.h"
+#include "berth/debugcon.h"
 #include "berth/device.h"
+#include "berth/serial.h"
 
 const DeviceKind device_kinds[DEVICE_DRIVER__MAX] = {
+    [DEVICE_DRIVER_ISA_SERIAL] = { &serial_class, NULL },
+    [DEVICE_DRIVER_ISA_DEBUGCON] = { &debugcon_class, NULL },
+    [DEVICE_DRIVER_ISA_DEBUG_EXIT] = { &debug_exit_class, NULL },
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "berth/fw-cfg.h"
-
 #include <string.h>
+
+#include "berth/fw-cfg.h"
 
 #include "fake-board.h"
 

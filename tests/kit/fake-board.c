@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fake-board.h"
+#include <glib-unix.h>
+#include <sys/socket.h>
 
+#include "berth/qapi.h"
 #include "berth/timer.h"
+
+#include "fake-board.h"
 
 static void on_request_reset(void *opaque, BoardResetReason reason)
 {
@@ -64,6 +68,7 @@ FakeBoard *fake_board_new(void)
     for (unsigned i = 0; i < G_N_ELEMENTS(board->pci_irqs); i++)
         board->pci_irqs[i] = vm_gsi_line(fake->vm, 16 + i);
     board->ecam_base = 0xb0000000;
+    board->chars = char_set_new(fake->loop);
     region_add(&fake->memory_root, 0, &fake->ram_region, 0);
     device_tree_init(&fake->tree, board);
     return fake;
@@ -75,6 +80,7 @@ void fake_board_free(FakeBoard *fake)
         return;
     device_tree_pause(&fake->tree);
     device_tree_done(&fake->tree);
+    char_set_free(fake->board.chars);
     fake_board_turn(fake);
     region_done(&fake->ram_region);
     address_space_free(fake->board.memory);
@@ -85,6 +91,31 @@ void fake_board_free(FakeBoard *fake)
     loop_free(fake->loop);
     vm_free(fake->vm);
     g_free(fake);
+}
+
+Device *fake_board_add(FakeBoard *fake, const char *text, GError **error)
+{
+    DeviceAddArgs *args = qapi_parse_keyval(QAPI_TYPE_DEVICE_ADD_ARGS, text, "driver",
+                                            error);
+    Device *dev = args ? device_add(&fake->tree, args, error) : NULL;
+
+    qapi_free_DeviceAddArgs(args);
+    return dev;
+}
+
+int fake_board_add_chardev(FakeBoard *fake, const char *id)
+{
+    g_autofree char *text = NULL;
+    ChardevBackend *backend;
+    int fds[2];
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), ==, 0);
+    g_assert_true(g_unix_set_fd_nonblocking(fds[0], true, NULL));
+    text = g_strdup_printf("socket,fd=%d", fds[1]);
+    backend = qapi_parse_keyval(QAPI_TYPE_CHARDEV_BACKEND, text, "backend", NULL);
+    g_assert_nonnull(char_add(fake->board.chars, id, backend, NULL));
+    qapi_free_ChardevBackend(backend);
+    return fds[0];
 }
 
 uint32_t fake_board_in(FakeBoard *fake, uint16_t port, unsigned size)

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "berth/char.h"
 #include "berth/device.h"
 #include "berth/loop.h"
 #include "berth/ram.h"
@@ -34,6 +35,11 @@ FakeBoard *fake_board_new(void);
 /* Removes the devices, too. */
 void fake_board_free(FakeBoard *fake);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(FakeBoard, fake_board_free)
+
+/* Adds a device by its text of the command line: "isa-serial,index=1". */
+Device *fake_board_add(FakeBoard *fake, const char *text, GError **error);
+/* Adds chardev @id; returns the socket at its far end, non-blocking, the caller's. */
+int fake_board_add_chardev(FakeBoard *fake, const char *id);
 
 /* A guest's IN and OUT of 1, 2 or 4 bytes. */
 uint32_t fake_board_in(FakeBoard *fake, uint16_t port, unsigned size);
