@@ -38,6 +38,19 @@ class HostHang(Exception):
     """The emulated host itself gave no sign of life."""
 
 
+def cpu_flags():
+    with open("/proc/cpuinfo") as file:
+        for line in file:
+            if line.startswith("flags"):
+                return set(line.split(":")[1].split())
+    return set()
+
+
+def host_runs_stock_guests():
+    """Whether /dev/kvm is usable and has VMX or SVM behind it, not software."""
+    return bool(cpu_flags() & {"vmx", "svm"}) and os.access("/dev/kvm", os.R_OK | os.W_OK)
+
+
 def shared_libraries(binary):
     done = subprocess.run(["ldd", str(binary)], stdout=subprocess.PIPE,
                           stderr=subprocess.DEVNULL, text=True)
@@ -61,6 +74,7 @@ def place_python(root):
     shutil.copytree(library, root / library.lstrip("/"), symlinks=True,
                     ignore=lambda folder, names: [n for n in names if n in PYTHON_LEFT_OUT
                                                   or n.startswith("config-")])
+    (root / library.lstrip("/") / "lib-dynload").mkdir()
 
 
 def place_qemu_data(root):

@@ -23,22 +23,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import runner  # noqa: E402
 import stock  # noqa: E402
-from emulated_host import EmulatedHost, HostHang  # noqa: E402
+from emulated_host import EmulatedHost, HostHang, host_runs_stock_guests  # noqa: E402
 
 DEFAULT_VMM = HERE.parent.parent / "build" / "berth"
-
-
-def cpu_flags():
-    with open("/proc/cpuinfo") as file:
-        for line in file:
-            if line.startswith("flags"):
-                return set(line.split(":")[1].split())
-    return set()
-
-
-def host_runs_stock_guests():
-    """Whether /dev/kvm is usable and has VMX or SVM behind it, not software."""
-    return bool(cpu_flags() & {"vmx", "svm"}) and os.access("/dev/kvm", os.R_OK | os.W_OK)
 
 
 class Report:

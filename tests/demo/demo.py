@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""berth's main job on real input: boots a stock Linux server and manages it over QMP.
+
+    tests/demo/demo.py [--vmm PATH] [--interactive]
+
+Runs story.py, on this host's KVM or inside an emulated host where that cannot run a stock
+kernel.
+"""
+
+import argparse
+import contextlib
+import os
+import pathlib
+import select
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
+import stock  # noqa: E402
+from emulated_host import EmulatedHost, HostHang, host_runs_stock_guests  # noqa: E402
+from story import STALLED  # noqa: E402
+
+STORY = "tests/demo/story.py"
+JOB_ENDED = "# job ended "
+
+
+@contextlib.contextmanager
+def typed_bytes():
+    """Lets each typed byte through at once, if there is a terminal; restores it after."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    before = termios.tcgetattr(0)
+    raw = termios.tcgetattr(0)
+    raw[0] &= ~(termios.ICRNL | termios.IXON)
+    raw[3] &= ~(termios.ICANON | termios.ECHO | termios.ISIG | termios.IEXTEN)
+    termios.tcsetattr(0, termios.TCSADRAIN, raw)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(0, termios.TCSADRAIN, before)
+
+
+def story_argv(vmm, kernel, initrd, interactive):
+    argv = ["python3", "-B", STORY, "--vmm", str(vmm), "--kernel", str(kernel),
+            "--initrd", str(initrd)]
+    return argv + (["--interactive"] if interactive else [])
+
+
+def run_here(options, kernel, initrd):
+    print("This host's KVM runs it.", flush=True)
+    with typed_bytes() if options.interactive else contextlib.nullcontext():
+        argv = story_argv(options.vmm, kernel.vmlinuz, initrd, options.interactive)
+        return subprocess.run(argv, cwd=ROOT).returncode
+
+
+def follow(host):
+    """Shows what the story tells; returns its exit code."""
+    code = 1
+    for line in host.lines():
+        if line.startswith(JOB_ENDED):
+            code = int(line.removeprefix(JOB_ENDED))
+        elif not line.startswith("# "):
+            print(line, flush=True)
+    return code
+
+
+def bridge(host):
+    """Connects the terminal to the story; returns its exit code."""
+    seen = b""
+    sources = [host.channel, 0]
+    while True:
+        for source in select.select(sources, [], [])[0]:
+            if source == 0:
+                data = os.read(0, 256)
+                host.channel.send(data or b"\x1d")
+                if not data:
+                    sources.remove(0)
+                continue
+            data = host.channel.recv(4096)
+            if not data:
+                ended = seen.rpartition(JOB_ENDED.encode())[2].split()
+                return int(ended[0]) if ended else 1
+            seen = (seen + data)[-4096:]
+            sys.stdout.buffer.write(data)
+            sys.stdout.flush()
+
+
+def run_emulated(options, kernel, initrd, folder):
+    print("This machine has no KVM with VMX or SVM: the same runs inside an emulated AMD "
+          "host, slower.", flush=True)
+    host = EmulatedHost(kernel, options.vmm, folder,
+                        {"vmlinuz": kernel.vmlinuz, "guest.cpio": initrd})
+    argv = story_argv(f"/usr/bin/{options.vmm.name}", "vmlinuz", "guest.cpio",
+                      options.interactive)
+    if options.interactive:
+        host.start(argv)
+        with typed_bytes():
+            code = bridge(host)
+        host.stop()
+        return code
+    for last in (False, True):
+        host.start(argv)
+        try:
+            code = follow(host)
+        except HostHang as hang:
+            print(f"the emulated host hung ({hang})")
+            code = STALLED
+        host.stop(0 if code == STALLED else 10)
+        if code != STALLED or last:
+            return code
+        print("An emulated CPU now and then loses an interrupt; once more.", flush=True)
+    return code
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vmm", type=pathlib.Path, default=ROOT / "build" / "berth")
+    parser.add_argument("--emulated", action="store_true", help="even where KVM would do")
+    parser.add_argument("--interactive", action="store_true",
+                        help="leave the person on the guest's console")
+    options = parser.parse_args()
+    options.vmm = options.vmm.resolve()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="berth-demo-") as folder:
+        folder = pathlib.Path(folder)
+        kernel = stock.fetch_kernel(print)
+        initrd = folder / "guest.cpio"
+        stock.write_guest_initramfs(kernel, initrd)
+        print(f"The guest: Debian's stock kernel {kernel.release}, a busybox initramfs.")
+        if host_runs_stock_guests() and not options.emulated:
+            code = run_here(options, kernel, initrd)
+        else:
+            code = run_emulated(options, kernel, initrd, folder)
+    seconds = time.monotonic() - began
+    print(f"The demo {'went well' if code == 0 else 'FAILED'}: {seconds:.0f} s in all.")
+    return 0 if code == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

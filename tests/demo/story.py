@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The demo itself, on a host with KVM: starts a server, talks to it, powers it off.
+
+Exit codes: 0 all went as told, 1 something did not, 3 the guest fell silent.
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import select
+import shlex
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent / "e2e"), str(HERE.parent / "kit")]
+from guest import QUIET, Guest, Stall  # noqa: E402
+
+STALLED = 3
+LEAVE = b"\x1d"
+
+
+class Story:
+    def __init__(self, options, folder):
+        append = QUIET
+        if options.interactive:
+            append = append.replace("shell=plain", "shell=human")
+        self.guest = Guest(options.vmm, folder, "-name", "demo", "-device",
+                           "virtio-rng-pci", kernel=options.kernel, initrd=options.initrd,
+                           append=append, cpus=2, memory=512)
+        self.began = None
+
+    def say(self, text):
+        print(f"[{time.monotonic() - self.began:5.1f} s] {text}", flush=True)
+
+    def show(self, text, mark="| "):
+        for line in text.splitlines():
+            print(f"          {mark}{line}", flush=True)
+
+    def ask(self, name):
+        """Runs a QMP command and tells it."""
+        reply = self.guest.qmp.command(name)
+        self.say(f"QMP {name}: {reply}")
+        return reply
+
+    def start(self):
+        self.began = time.monotonic()
+        self.say("starting " + shlex.join(self.guest.argv))
+        self.guest.start()
+        version = self.guest.qmp.greeting["version"]
+        self.say(f"QMP greets: {version['package'] or version['qemu']}")
+        self.ask("query-status")
+
+    def talk(self):
+        guest = self.guest
+        guest.wait_up()
+        self.say("the stock kernel is up, with a shell on its serial console; it says")
+        for command in ("uname -sr", "nproc", "dmesg | grep -i hypervisor"):
+            self.show(command, "guest# ")
+            self.show(guest.run(command))
+        if guest.run("nproc") != "2":
+            raise RuntimeError("the guest does not count 2 CPUs")
+        for cpu in self.guest.qmp.command("query-cpus-fast"):
+            self.say(f"QMP query-cpus-fast: vCPU {cpu['cpu-index']} is thread "
+                     f"{cpu['thread-id']}")
+        for command, event, status in (("stop", "STOP", "paused"),
+                                       ("cont", "RESUME", "running")):
+            self.ask(command)
+            guest.qmp.wait_event(event)
+            self.say(f"event {event}, status {guest.status}")
+            if guest.status != status:
+                raise RuntimeError(f"the status is not {status}")
+        self.show(guest.run("echo the guest goes on"))
+
+    def power_off(self):
+        self.ask("system_powerdown")
+        self.guest.qmp.wait_event("POWERDOWN")
+        reason = self.guest.qmp.wait_event("SHUTDOWN", 120)["reason"]
+        self.say(f"the guest took the power button: event SHUTDOWN, {reason}")
+        code = self.guest.wait_exit()
+        self.say(f"the VMM has ended with exit code {code}")
+        if code != 0 or reason != "guest-shutdown":
+            raise RuntimeError("the end is not what it should be")
+
+    def console(self):
+        """Leaves the person on the guest's console until it is off or Ctrl-] is typed."""
+        self.say("the guest's console is yours; Ctrl-] powers it off")
+        guest = self.guest
+        shown = 0
+        while guest.process.poll() is None:
+            ready, _, _ = select.select([0], [], [], 0.03)
+            data = os.read(0, 256) if ready else b""
+            before, leave, _ = data.partition(LEAVE)
+            if before:
+                guest.type(before.decode(errors="replace"))
+            text = guest.console.text
+            sys.stdout.write(text[shown:])
+            sys.stdout.flush()
+            shown = len(text)
+            if leave or (ready and not data):
+                print(flush=True)
+                self.power_off()
+                return
+        self.say(f"the guest is off; exit code {guest.wait_exit()}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("--vmm", "--kernel", "--initrd"):
+        parser.add_argument(name, required=True)
+    parser.add_argument("--interactive", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="berth-demo-") as folder:
+        story = Story(options, folder)
+        try:
+            story.start()
+            if options.interactive:
+                story.console()
+            else:
+                story.talk()
+                story.power_off()
+            return 0
+        except Exception as error:
+            print(f"failed: {type(error).__name__}: {error}")
+            for line in story.guest.story():
+                print(f"  {re.sub(chr(13), '', line)}")
+            return STALLED if isinstance(error, Stall) else 1
+        finally:
+            story.guest.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
