@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The LPC bridge of the ICH9, function 00:1f.0 (data sheet 13.1; 10.1 for the RCBA).
+ *
+ * It places the power management block (pm.c) at PMBASE and a page of chipset registers
+ * at RCBA. The reset control register, which lies among the ports of the PCI host, is
+ * there too (pci-host.c).
+ *
+ * Interrupt pins of PCI end at the IOAPIC's pins 16 to 23 by the board's wiring, which
+ * ACPI tells; the PIRQ routing registers, which would lead them to the PIC, keep what is
+ * written and route nothing.
+ */
+#include <string.h>
+
+#include "berth/pci.h"
+#include "berth/thread.h"
+#include "berth/x86-layout.h"
+
+#include "berth/lpc.h"
+
+#include "pm.h"
+
+#define REG_PMBASE 0x40u
+#define REG_ACPI_CNTL 0x44u
+#define REG_PIRQ_A 0x60u
+#define REG_SERIRQ 0x64u
+#define REG_PIRQ_E 0x68u
+#define REG_IO_DEC 0x80u
+#define REG_LPC_EN 0x82u
+#define REG_RCBA 0xf0u
+
+#define PMBASE_IO 0x01u
+#define PMBASE_MASK 0xff80u
+#define ACPI_CNTL_ENABLE 0x80u
+#define PIRQ_DISABLED 0x80u
+#define PIRQ_BITS 0x8fu
+#define RCBA_ENABLE 0x01u
+#define RCBA_MASK 0xffffc000u
+
+/* The guest cannot hide anything behind it. */
+#define BELOW_ALL_ELSE (-1)
+
+/* Offsets in the RCBA page. */
+#define RCRB_ROUTES 0x3100u             /* D31IP to D25IR */
+#define RCRB_ROUTES_SIZE 0x100u
+#define RCRB_GCS 0x3410u
+#define GCS_NO_REBOOT 0x20u             /* strapped: the TCO watchdog cannot reset */
+
+typedef struct Lpc {
+    PciDevice pci;
+    Pm pm;
+    Region rcrb;
+    bool preset;
+
+    /* Under dev.lock. */
+    uint8_t routes[RCRB_ROUTES_SIZE];
+} Lpc;
+
+static Lpc *to_lpc(Device *dev)
+{
+    return CONTAINER_OF(dev, Lpc, pci.dev);
+}
+
+static uint64_t rcrb_read(void *opaque, uint64_t offset, unsigned size)
+{
+    Lpc *lpc = opaque;
+    uint64_t value = 0;
+
+    if (offset >= RCRB_ROUTES && offset + size <= RCRB_ROUTES + RCRB_ROUTES_SIZE)
+        memcpy(&value, lpc->routes + offset - RCRB_ROUTES, size);
+    else if (offset == RCRB_GCS)
+        value = GCS_NO_REBOOT;
+    return GUINT64_FROM_LE(value);
+}
+
+static void rcrb_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+{
+    Lpc *lpc = opaque;
+    uint64_t little = GUINT64_TO_LE(value);
+
+    if (offset >= RCRB_ROUTES && offset + size <= RCRB_ROUTES + RCRB_ROUTES_SIZE)
+        memcpy(lpc->routes + offset - RCRB_ROUTES, &little, size);
+}
+
+static const RegionOps rcrb_ops = {
+    .read = rcrb_read, .write = rcrb_write, .max_size = 4
+};
+
+/* Puts the windows where the configuration registers say. */
+static void update_windows(Lpc *lpc)
+{
+    Device *dev = &lpc->pci.dev;
+    AddressSpace *memory = dev->board->memory;
+    uint32_t pmbase, control, rcba;
+
+    lock_take(&dev->lock);
+    pmbase = pci_config_get(&lpc->pci, REG_PMBASE, 4) & PMBASE_MASK;
+    control = pci_config_get(&lpc->pci, REG_ACPI_CNTL, 1);
+    rcba = pci_config_get(&lpc->pci, REG_RCBA, 4);
+    pm_set_base(&lpc->pm, (control & ACPI_CNTL_ENABLE) && pmbase, pmbase);
+    region_batch_begin(memory);
+    region_set_addr(&lpc->rcrb, rcba & RCBA_MASK);
+    region_set_enabled(&lpc->rcrb, rcba & RCBA_ENABLE);
+    region_batch_end(memory);
+    lock_drop(&dev->lock);
+}
+
+static bool touches(unsigned offset, unsigned size, unsigned reg, unsigned reg_size)
+{
+    return offset < reg + reg_size && reg < offset + size;
+}
+
+static void lpc_after_write(PciDevice *pci, unsigned offset, unsigned size)
+{
+    if (touches(offset, size, REG_PMBASE, REG_ACPI_CNTL + 1 - REG_PMBASE) ||
+        touches(offset, size, REG_RCBA, 4))
+        update_windows(to_lpc(&pci->dev));
+}
+
+static const PciClass lpc_pci_class = {
+    .vendor_id = 0x8086,
+    .device_id = 0x2918,
+    .class_code = 0x060100,
+    .revision = 2,
+    .devfn = PCI_DEVFN(0x1f, 0),
+    .after_write = lpc_after_write,
+};
+
+static void init_registers(PciDevice *pci)
+{
+    pci_config_set(pci, REG_PMBASE, 4, PMBASE_IO);
+    pci_config_allow(pci, REG_PMBASE, 4, PMBASE_MASK);
+    pci_config_allow(pci, REG_ACPI_CNTL, 1, ACPI_CNTL_ENABLE);
+    for (unsigned i = 0; i < 4; i++) {
+        pci_config_set(pci, REG_PIRQ_A + i, 1, PIRQ_DISABLED);
+        pci_config_set(pci, REG_PIRQ_E + i, 1, PIRQ_DISABLED);
+        pci_config_allow(pci, REG_PIRQ_A + i, 1, PIRQ_BITS);
+        pci_config_allow(pci, REG_PIRQ_E + i, 1, PIRQ_BITS);
+    }
+    pci_config_set(pci, REG_SERIRQ, 1, 0x10);
+    pci_config_allow(pci, REG_SERIRQ, 1, 0xff);
+    pci_config_allow(pci, REG_IO_DEC, 2, 0x1377);
+    pci_config_allow(pci, REG_LPC_EN, 2, 0x3f0f);
+    pci_config_allow(pci, REG_RCBA, 4, RCBA_MASK | RCBA_ENABLE);
+}
+
+static void lpc_reset(Device *dev)
+{
+    Lpc *lpc = to_lpc(dev);
+
+    pci_device_reset(&lpc->pci);
+    lock_take(&dev->lock);
+    memset(lpc->routes, 0, sizeof(lpc->routes));
+    if (lpc->preset) {
+        pci_config_set(&lpc->pci, REG_PMBASE, 4, X86_PM_BASE | PMBASE_IO);
+        pci_config_set(&lpc->pci, REG_ACPI_CNTL, 1, ACPI_CNTL_ENABLE);
+    }
+    lock_drop(&dev->lock);
+    pm_reset(&lpc->pm);
+    update_windows(lpc);
+}
+
+static bool lpc_realize(Device *dev, const DeviceAddArgs *args, GError **error)
+{
+    Lpc *lpc = to_lpc(dev);
+    Board *board = dev->board;
+
+    if (!pci_device_init(&lpc->pci, &lpc_pci_class, error))
+        return false;
+    init_registers(&lpc->pci);
+    pm_init(&lpc->pm, dev);
+    region_init_io(&lpc->rcrb, "rcrb", X86_RCBA_SIZE, &rcrb_ops, lpc, &dev->lock);
+    region_set_enabled(&lpc->rcrb, false);
+    region_add(board->memory_root, X86_RCBA_BASE, &lpc->rcrb, BELOW_ALL_ELSE);
+    return true;
+}
+
+static void lpc_unrealize(Device *dev)
+{
+    Lpc *lpc = to_lpc(dev);
+
+    region_done(&lpc->rcrb);
+    pm_done(&lpc->pm);
+    pci_device_done(&lpc->pci);
+}
+
+static void lpc_pause(Device *dev)
+{
+    pm_pause(&to_lpc(dev)->pm);
+}
+
+static void lpc_resume(Device *dev)
+{
+    pm_resume(&to_lpc(dev)->pm);
+}
+
+static bool lpc_post_load(void *opaque, GError **error)
+{
+    update_windows(opaque);
+    return true;
+}
+
+static const VMStateField lpc_fields[] = {
+    VMSTATE_PCI(Lpc, pci),
+    VMSTATE_STRUCT(Lpc, pm, pm_vmstate),
+    VMSTATE_BYTES(Lpc, routes, RCRB_ROUTES_SIZE),
+    VMSTATE_END
+};
+
+static const VMStateDesc lpc_vmstate = {
+    .name = "lpc",
+    .version = 1,
+    .min_version = 1,
+    .fields = lpc_fields,
+    .post_load = lpc_post_load,
+};
+
+static const DeviceClass lpc_class = {
+    .name = "ich9-lpc",
+    .description = "LPC bridge with ACPI power management",
+    .bus = BUS_PCI,
+    .instance_size = sizeof(Lpc),
+    .vmstate = &lpc_vmstate,
+    .realize = lpc_realize,
+    .unrealize = lpc_unrealize,
+    .reset = lpc_reset,
+    .pause = lpc_pause,
+    .resume = lpc_resume,
+};
+
+Device *lpc_add(DeviceTree *tree, bool preset, GError **error)
+{
+    Device *dev = device_add_onboard(tree, &lpc_class, "lpc", NULL, error);
+
+    if (!dev)
+        return NULL;
+    to_lpc(dev)->preset = preset;
+    lpc_reset(dev);
+    return dev;
+}
+
+void lpc_power_button(Device *dev)
+{
+    pm_power_button(&to_lpc(dev)->pm);
+}
+
+void lpc_wake(Device *dev)
+{
+    pm_wake(&to_lpc(dev)->pm);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ACPI power management block inside the LPC bridge, whose device lock guards it.
+ */
+#pragma once
+
+#include "berth/device.h"
+#include "berth/region.h"
+#include "berth/timer.h"
+#include "berth/vmstate.h"
+
+typedef struct Pm {
+    Device *dev;                /* the bridge */
+    Region block;               /* at PMBASE */
+    Region smi;                 /* ports 0xb2, 0xb3 */
+    IrqLine *sci;
+    LoopMessage rearm;
+    Timer timer;                /* main's: the next overflow of the PM timer */
+    int64_t base_ns;            /* clock when the PM timer was 0; running only */
+
+    /* Under dev->lock. */
+    uint16_t pm1_sts;           /* without TMR_STS, which is computed */
+    uint16_t pm1_en;
+    uint16_t pm1_cnt;
+    uint64_t gpe0_sts;
+    uint64_t gpe0_en;
+    uint32_t smi_en;
+    uint8_t apm_cnt;
+    uint8_t apm_sts;
+    uint64_t overflows_seen;    /* of the PM timer, when TMR_STS was cleared */
+    int64_t elapsed_ns;         /* of the PM timer while paused */
+    bool timer_wanted;
+    bool sci_level;
+    bool paused;
+} Pm;
+
+extern const VMStateDesc pm_vmstate;
+
+/* Main only. */
+
+void pm_init(Pm *pm, Device *dev);
+void pm_done(Pm *pm);
+void pm_reset(Pm *pm);
+void pm_pause(Pm *pm);
+void pm_resume(Pm *pm);
+void pm_power_button(Pm *pm);
+void pm_wake(Pm *pm);
+
+/* Main or a vCPU, under dev->lock. */
+void pm_set_base(Pm *pm, bool enabled, uint16_t base);
