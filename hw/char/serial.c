@@ -101,6 +101,15 @@ static unsigned fifo_limit(const Serial *serial)
     return serial->fcr & UART_FCR_ENABLE_FIFO ? SERIAL_FIFO_SIZE : 1;
 }
 
+/*
+ * The slot of the first byte: one that exists also when a load has failed and a reset is
+ * still to come.
+ */
+static unsigned fifo_front(const SerialFifo *fifo)
+{
+    return fifo->head % SERIAL_FIFO_SIZE;
+}
+
 /* Returns the slot. */
 static unsigned fifo_push(SerialFifo *fifo, uint8_t byte)
 {
@@ -160,7 +169,7 @@ static void update_irq(Serial *serial)
 /* A break that has come to the front of the FIFO shows in LSR. */
 static void show_break(Serial *serial)
 {
-    uint16_t front = 1u << serial->rx.head;
+    uint16_t front = 1u << fifo_front(&serial->rx);
 
     if (serial->rx.count > 0 && (serial->rx_breaks & front)) {
         serial->rx_breaks &= ~front;
@@ -205,11 +214,12 @@ static void tx_flush(Serial *serial)
 
     serial->tx_held = false;
     while (tx->count > 0) {
-        unsigned part = MIN(tx->count, SERIAL_FIFO_SIZE - tx->head);
+        unsigned front = fifo_front(tx);
+        unsigned part = MIN(tx->count, SERIAL_FIFO_SIZE - front);
         size_t taken = part;
 
         if (serial->chr)
-            taken = char_write(serial->chr, tx->data + tx->head, part);
+            taken = char_write(serial->chr, tx->data + front, part);
         fifo_drop(tx, taken);
         if (taken < part) {
             serial->thre_pending = false;
@@ -302,7 +312,7 @@ static void write_mcr(Serial *serial, uint8_t value)
 
 static uint8_t read_rbr(Serial *serial)
 {
-    uint8_t byte = serial->rx.data[serial->rx.head];
+    uint8_t byte = serial->rx.data[fifo_front(&serial->rx)];
 
     if (serial->rx.count == 0)
         return 0;

@@ -81,7 +81,8 @@ uint32_t acpi_table_begin(AcpiTables *tables, const char *signature, uint32_t al
 
     g_strlcpy(table.signature, signature, sizeof(table.signature));
     g_byte_array_set_size(tables->blob, table.offset);
-    memset(tables->blob->data + old, 0, table.offset - old);
+    if (table.offset > old)
+        memset(tables->blob->data + old, 0, table.offset - old);
     g_array_append_val(tables->tables, table);
     return table.offset;
 }

@@ -460,7 +460,8 @@ static void test_faulty_state_is_refused(void)
 
         for (unsigned bit = 0; bit < 8; bit++) {
             saved->data[i] = old ^ 1 << bit;
-            device_tree_load(&f.board->tree, saved->data, saved->len, NULL);
+            if (!device_tree_load(&f.board->tree, saved->data, saved->len, NULL))
+                device_tree_reset(&f.board->tree);
             device_tree_resume(&f.board->tree);
             fake_board_poke_ports(f.board, COM1, 8, 8);
             device_tree_pause(&f.board->tree);
