@@ -7,10 +7,16 @@
 #include "berth/debug-exit.h"
 #include "berth/debugcon.h"
 #include "berth/device.h"
+#include "berth/pci.h"
 #include "berth/serial.h"
+#include "berth/virtio.h"
 
-const DeviceKind device_kinds[DEVICE_DRIVER__MAX] = {
+const DeviceKind device_kinds[] = {
     [DEVICE_DRIVER_ISA_SERIAL] = { &serial_class, NULL },
     [DEVICE_DRIVER_ISA_DEBUGCON] = { &debugcon_class, NULL },
     [DEVICE_DRIVER_ISA_DEBUG_EXIT] = { &debug_exit_class, NULL },
+    [DEVICE_DRIVER_PCIE_ROOT_PORT] = { &pcie_root_port_class, NULL },
+    [DEVICE_DRIVER_VIRTIO_RNG_PCI] = { &virtio_pci_class, &virtio_rng_class },
 };
+
+G_STATIC_ASSERT(G_N_ELEMENTS(device_kinds) == DEVICE_DRIVER__MAX);

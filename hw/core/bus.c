@@ -4,7 +4,6 @@
  * that the first of a kind (what a device without bus= gets) is the root.
  */
 #include "berth/bus.h"
-
 #include "berth/device.h"
 #include "berth/error.h"
 

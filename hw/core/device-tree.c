@@ -11,6 +11,7 @@
 
 #include "berth/device.h"
 #include "berth/error.h"
+#include "berth/iothread.h"
 #include "berth/thread.h"
 #include "berth/vmstate.h"
 
@@ -33,6 +34,8 @@ void device_tree_done(DeviceTree *tree)
         device_remove(CONTAINER_OF(tree->devices.prev, Device, tree_node));
     bus_done(&tree->isa);
     g_clear_pointer(&tree->by_id, g_hash_table_unref);
+    g_clear_pointer(&tree->queue_thread, iothread_free);
+    tree->queue_loop = NULL;
 }
 
 void device_tree_reset(DeviceTree *tree)
@@ -74,6 +77,18 @@ void device_tree_pause(DeviceTree *tree)
         if (dev->class->pause)
             dev->class->pause(dev);
     }
+}
+
+Loop *device_tree_queue_loop(DeviceTree *tree, GError **error)
+{
+    assert_main();
+    if (!tree->queue_loop) {
+        tree->queue_thread = iothread_new("queues", error);
+        if (!tree->queue_thread)
+            return NULL;
+        tree->queue_loop = iothread_loop(tree->queue_thread);
+    }
+    return tree->queue_loop;
 }
 
 void device_tree_save(DeviceTree *tree, GByteArray *out)

@@ -12,7 +12,6 @@
  *  3. A bridge leaves after the devices on its bus.
  */
 #include "berth/device.h"
-
 #include "berth/error.h"
 #include "berth/id.h"
 #include "berth/thread.h"

@@ -9,12 +9,23 @@
 #include "berth/list.h"
 #include "qapi-types.h"
 
+/* What an object can be used as. */
+typedef enum ObjectFamily {
+    OBJECT_FAMILY_IOTHREAD,
+    OBJECT_FAMILY_MEMORY,
+    OBJECT_FAMILY_RNG,
+} ObjectFamily;
+
 typedef struct ObjectClass {
     const char *name;           /* "rng-random" */
+    ObjectFamily family;
     size_t instance_size;
+    /* @options is lent.  On false everything done is undone. */
     bool (*complete)(Object *object, const ObjectOptions *options, GError **error);
-    void (*done)(Object *object);
+    void (*done)(Object *object);       /* NULL: nothing to undo */
 } ObjectClass;
+
+extern const ObjectClass *const object_classes[OBJECT_TYPE__MAX];
 
 struct Object {
     const ObjectClass *class;
@@ -36,6 +47,13 @@ Object *object_find(ObjectSet *set, const char *id);
 /* The objects in order of addition. */
 const ListNode *object_set_list(const ObjectSet *set);
 
-/* Finds @id of kind @type and takes it; the error names @id and what was expected. */
-Object *object_hold(ObjectSet *set, const char *id, ObjectType type, GError **error);
+/*
+ * Finds @id and takes it for use as @family; the error names @id and what was expected.
+ */
+Object *object_hold(ObjectSet *set, const char *id, ObjectFamily family, GError **error);
+/* Accepts NULL. */
 void object_release(Object *object);
+
+extern const ObjectClass object_iothread_class;
+/* Its thread; NULL of an object of another type. */
+Iothread *object_iothread(const Object *object);

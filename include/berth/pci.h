@@ -13,8 +13,8 @@
  * under dev->lock; so are pci_config_get() and pci_config_set() once the function is
  * plugged.  The hooks of PciClass are called on the accessing thread without the lock.
  *
- * Interrupt pins are wired by standard swizzle, from a slot of the root bus to
- * board->pci_irqs[pci_irq_index(slot, pin)].
+ * Interrupt pins are wired by standard swizzle; pin N (0: INTA) of slot S of the root bus
+ * drives board->pci_irqs[(S + N) % BOARD_PCI_IRQS].
  */
 #pragma once
 
@@ -32,6 +32,7 @@
 #define PCI_N_BARS 6u
 
 typedef struct Msix Msix;                       /* msix.h */
+typedef struct PciIntx PciIntx;                 /* pci-intx.c */
 
 typedef struct PciClass {
     uint16_t vendor_id;
@@ -51,6 +52,8 @@ typedef struct PciClass {
     void (*before_read)(PciDevice *pci, unsigned offset, unsigned size);
     /* The guest wrote there; BARs, command register and MSI-X are already in effect. */
     void (*after_write)(PciDevice *pci, unsigned offset, unsigned size);
+    /* A bridge: a function came to its secondary bus, or went.  Main. */
+    void (*secondary_changed)(PciDevice *pci);
 } PciClass;
 
 typedef struct PciBar {
@@ -65,7 +68,7 @@ struct PciDevice {
     const PciClass *class;
     PciBus *bus;
     uint8_t devfn;
-    bool plugged;
+    bool multifunction;
     uint8_t config[PCI_CONFIG_SIZE];
     uint8_t power_on[PCI_CONFIG_SIZE];          /* as at the end of realize() */
     uint8_t writable[PCI_CONFIG_SIZE];          /* bits that the guest may write */
@@ -75,16 +78,24 @@ struct PciDevice {
     uint8_t express_cap;
     PciBar bars[PCI_N_BARS];
     Msix *msix;                 /* NULL when it has none */
-    bool irq_asserted;          /* by the device; guarded by the host's interrupt lock */
+    PciBus *secondary;          /* of a bridge, else NULL */
+
+    /* Guarded by the lock of PciIntx. */
+    bool irq_asserted;          /* by the device; atomic for readers */
+    bool irq_disabled;          /* by the command register */
     bool irq_driven;            /* on the wire */
 };
 
-/* Counts the levels of wired-or interrupts at the root (pci-bus.c). */
-typedef struct PciIntx PciIntx;
+/* The least that a bridge gets when resources are assigned, for devices added later. */
+typedef struct PciReserve {
+    uint64_t io;                /* bytes */
+    uint64_t memory;
+    uint64_t prefetchable;
+    unsigned buses;             /* beside its own */
+} PciReserve;
 
 struct PciBus {
     Bus bus;
-    PciBus *parent;             /* NULL for the root */
     PciDevice *bridge;          /* NULL for the root */
     PciIntx *intx;              /* the root's */
     Region memory;              /* BARs, and windows to the buses below */
@@ -94,6 +105,7 @@ struct PciBus {
     PciDevice **reserved;       /* by devfn: taken.  Main only. */
     int number;                 /* of the bus.  Atomic. */
     int subordinate;            /* the highest bus number below.  Atomic. */
+    PciReserve reserve;         /* of a bridge, fixed */
 };
 
 static inline PciDevice *pci_device(Device *dev)
@@ -106,14 +118,6 @@ static inline PciBus *pci_bus(Bus *bus)
     return CONTAINER_OF(bus, PciBus, bus);
 }
 
-/*
- * Which of board->pci_irqs a pin (0 to 3: INTA to INTD) of a slot of the root bus drives.
- */
-static inline unsigned pci_irq_index(unsigned slot, unsigned pin)
-{
-    return (slot + pin) % BOARD_PCI_IRQS;
-}
-
 extern const VMStateDesc pci_device_vmstate;
 #define VMSTATE_PCI(type, field) VMSTATE_STRUCT(type, field, pci_device_vmstate)
 
@@ -124,6 +128,26 @@ extern const VMStateDesc pci_device_vmstate;
  */
 extern const DeviceClass pci_host_class;
 extern const DeviceClass mch_class;
+
+extern const DeviceClass pcie_root_port_class;
+
+/* Where pci_assign_resources() may put things; sizes in bytes, 0 for no such space. */
+typedef struct PciWindows {
+    uint64_t io_base;
+    uint64_t io_size;
+    uint64_t mem32_base;
+    uint64_t mem32_size;
+    uint64_t mem64_base;
+    uint64_t mem64_size;
+    uint8_t irq_base;           /* interrupt line register of board->pci_irqs[0] */
+} PciWindows;
+
+/*
+ * What firmware does before it starts a kernel: numbers the buses, gives BARs and bridge
+ * windows addresses, fills the interrupt line registers and switches decoding on.  False
+ * with @error that names the space that is too small.  Main, after device_tree_reset().
+ */
+bool pci_assign_resources(PciBus *root, const PciWindows *windows, GError **error);
 
 /* Main, in realize and unrealize. */
 
@@ -140,7 +164,7 @@ void pci_device_done(PciDevice *pci);
  * of the register: PCI_BASE_ADDRESS_SPACE_IO, or PCI_BASE_ADDRESS_MEM_TYPE_64 (which
  * takes two) and PCI_BASE_ADDRESS_MEM_PREFETCH.
  */
-void pci_add_bar(PciDevice *pci, unsigned n, Region *region, uint32_t flags);
+void pci_bar_add(PciDevice *pci, unsigned n, Region *region, uint32_t flags);
 
 /* Links a capability of @size bytes, header included, in; returns its offset. */
 uint8_t pci_add_cap(PciDevice *pci, uint8_t id, unsigned size);
@@ -157,15 +181,12 @@ bool pci_bus_is_below_port(const PciBus *bus);
 /* @size is 1, 2 or 4; little-endian registers, values in host order. */
 uint32_t pci_config_get(const PciDevice *pci, unsigned offset, unsigned size);
 void pci_config_set(PciDevice *pci, unsigned offset, unsigned size, uint32_t value);
-/*
- * The bits of @mask can be written by the guest; those of _w1c are cleared by writing
- * ones.
- */
+/* Bits that the guest may write; those of _w1c are cleared by writing ones. */
 void pci_config_allow(PciDevice *pci, unsigned offset, unsigned size, uint32_t mask);
 void pci_config_allow_w1c(PciDevice *pci, unsigned offset, unsigned size, uint32_t mask);
 
 /* PCI_COMMAND_MASTER. */
-bool pci_is_bus_master(const PciDevice *pci);
+bool pci_config_is_bus_master(const PciDevice *pci);
 
 /* Main with the vCPUs paused, or a vCPU; dev->lock is not held. */
 
@@ -175,4 +196,4 @@ void pci_device_reset(PciDevice *pci);
 /* Any thread. */
 
 /* The level of the interrupt pin; gated by PCI_COMMAND_INTX_DISABLE. */
-void pci_set_irq(PciDevice *pci, bool level);
+void pci_intx_set(PciDevice *pci, bool level);

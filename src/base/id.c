@@ -3,9 +3,8 @@
  * Names given by operators and clients.  They appear in paths, in lists separated by
  * commas and in logs, hence the narrow alphabet, which is QEMU's.
  */
-#include "berth/id.h"
-
 #include "berth/error.h"
+#include "berth/id.h"
 
 bool id_check(const char *id, const char *parameter, GError **error)
 {

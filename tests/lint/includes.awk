@@ -21,6 +21,7 @@ BEGIN {
     group("loop", "aio iothread loop mailbox timer worker")
     group("vm", "cpuid irq ram region vcpu vm vm-fake")
     group("device", "bus device msix object pci virtio virtio-pci virtqueue")
+    group("device", "memory-backend rng")
     group("block", "block")
     group("block-driver", "block-driver")
     group("net", "net")

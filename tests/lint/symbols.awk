@@ -13,7 +13,7 @@ BEGIN {
     writable("src/base/trace", "trace_[a-z_]*")
     writable("src/base/qsbr", "[a-z_]*")
     writable("src/char/char-stdio", "terminal")
-    writable("[a-z/0-9-]*", "trace_point_[a-z0-9_]*|trace_[a-z0-9_]*_point")
+    writable("[a-z/0-9-]*", "trace_point(_[a-z0-9_]*)?|trace_[a-z0-9_]*_point")
 
     # Names that an exported function may begin with beside its file's: the file, the
     # prefixes.

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Memory backends.  The object holds a reference to its memory from completion to its
+ * end; who plugs it in holds the object.
+ */
+#include <string.h>
+
+#include "berth/error.h"
+#include "berth/memory-backend.h"
+
+typedef struct MemoryBackend {
+    Object object;
+    MemoryBackendProps props;
+    RamBlock *ram;
+} MemoryBackend;
+
+static MemoryBackend *to_backend(const Object *object)
+{
+    return CONTAINER_OF((Object *)object, MemoryBackend, object);
+}
+
+static bool complete(Object *object, RamOptions *options, GError **error)
+{
+    MemoryBackend *backend = to_backend(object);
+    const MemoryBackendProps *props = &backend->props;
+
+    options->share = props->share;
+    options->prealloc = props->prealloc;
+    options->no_dump = !props->dump;
+    options->merge = props->merge;
+    options->no_reserve = !props->reserve;
+    backend->ram = ram_block_new(object->id, props->size, options, error);
+    return backend->ram != NULL;
+}
+
+static bool ram_complete(Object *object, const ObjectOptions *options, GError **error)
+{
+    RamOptions ram_options = { 0 };
+
+    to_backend(object)->props = options->u.memory_backend_ram;
+    return complete(object, &ram_options, error);
+}
+
+static bool memfd_complete(Object *object, const ObjectOptions *options, GError **error)
+{
+    const MemoryBackendMemfdProps *props = &options->u.memory_backend_memfd;
+    MemoryBackend *backend = to_backend(object);
+    RamOptions ram_options = {
+        .memfd = true,
+        .hugetlb = props->hugetlb,
+        .hugetlb_size = props->hugetlbsize,
+        .seal = props->seal,
+    };
+
+    if (props->has_hugetlbsize && !props->hugetlb) {
+        error_set(error, "parameter 'hugetlbsize' expects 'hugetlb' to be on");
+        return false;
+    }
+    /* The schema's base members come first in the branch. */
+    memcpy(&backend->props, props, sizeof(backend->props));
+    backend->props.share = !props->has_share || props->share;
+    return complete(object, &ram_options, error);
+}
+
+G_STATIC_ASSERT(offsetof(MemoryBackendMemfdProps, reserve) ==
+                offsetof(MemoryBackendProps, reserve));
+
+static void backend_done(Object *object)
+{
+    g_clear_pointer(&to_backend(object)->ram, ram_block_unref);
+}
+
+RamBlock *memory_backend_ram(const Object *object)
+{
+    return object->class->family == OBJECT_FAMILY_MEMORY ? to_backend(object)->ram : NULL;
+}
+
+const MemoryBackendProps *memory_backend_props(const Object *object)
+{
+    return object->class->family == OBJECT_FAMILY_MEMORY ? &to_backend(object)->props
+                                                         : NULL;
+}
+
+const ObjectClass memory_backend_ram_class = {
+    .name = "memory-backend-ram",
+    .family = OBJECT_FAMILY_MEMORY,
+    .instance_size = sizeof(MemoryBackend),
+    .complete = ram_complete,
+    .done = backend_done,
+};
+
+const ObjectClass memory_backend_memfd_class = {
+    .name = "memory-backend-memfd",
+    .family = OBJECT_FAMILY_MEMORY,
+    .instance_size = sizeof(MemoryBackend),
+    .complete = memfd_complete,
+    .done = backend_done,
+};

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Objects by id, in order of addition.  An object that is on the list is complete; one
+ * that has users stays.
+ */
+#include <string.h>
+
+#include "berth/error.h"
+#include "berth/id.h"
+#include "berth/object.h"
+#include "berth/thread.h"
+
+struct ObjectSet {
+    ListNode objects;
+};
+
+ObjectSet *object_set_new(void)
+{
+    ObjectSet *set = g_new0(ObjectSet, 1);
+
+    list_init(&set->objects);
+    return set;
+}
+
+static void free_memory(Object *object)
+{
+    qapi_free_ObjectOptions(object->options);
+    g_free(object->id);
+    g_free(object);
+}
+
+static void object_free(Object *object)
+{
+    g_assert(object->n_users == 0);
+    list_remove(&object->node);
+    if (object->class->done)
+        object->class->done(object);
+    free_memory(object);
+}
+
+void object_set_free(ObjectSet *set)
+{
+    if (!set)
+        return;
+    while (!list_is_empty(&set->objects))
+        object_free(CONTAINER_OF(set->objects.prev, Object, node));
+    g_free(set);
+}
+
+Object *object_find(ObjectSet *set, const char *id)
+{
+    LIST_FOREACH(node, &set->objects) {
+        Object *object = CONTAINER_OF(node, Object, node);
+
+        if (strcmp(object->id, id) == 0)
+            return object;
+    }
+    return NULL;
+}
+
+bool object_add(ObjectSet *set, const ObjectOptions *options, GError **error)
+{
+    const ObjectClass *class = object_classes[options->qom_type];
+    Object *object;
+
+    assert_main();
+    if (!id_check(options->id, "id", error))
+        return false;
+    if (object_find(set, options->id)) {
+        error_set(error, "parameter 'id': there is an object '%s' already", options->id);
+        return false;
+    }
+    object = g_malloc0(class->instance_size);
+    object->class = class;
+    object->id = g_strdup(options->id);
+    object->options = qapi_clone_ObjectOptions(options);
+    list_init(&object->node);
+    if (!class->complete(object, object->options, error)) {
+        free_memory(object);
+        return false;
+    }
+    list_append(&set->objects, &object->node);
+    return true;
+}
+
+bool object_del(ObjectSet *set, const char *id, GError **error)
+{
+    Object *object = object_find(set, id);
+
+    assert_main();
+    if (!object) {
+        error_set_class(error, BERTH_ERROR_DEVICE_NOT_FOUND, "object '%s' not found", id);
+        return false;
+    }
+    if (object->n_users) {
+        error_set(error, "object '%s' is in use", id);
+        return false;
+    }
+    object_free(object);
+    return true;
+}
+
+const ListNode *object_set_list(const ObjectSet *set)
+{
+    return &set->objects;
+}
+
+static const char *family_str(ObjectFamily family)
+{
+    switch (family) {
+    case OBJECT_FAMILY_IOTHREAD:
+        return "an iothread";
+    case OBJECT_FAMILY_MEMORY:
+        return "a memory backend";
+    case OBJECT_FAMILY_RNG:
+        return "a source of entropy";
+    }
+    return NULL;
+}
+
+Object *object_hold(ObjectSet *set, const char *id, ObjectFamily family, GError **error)
+{
+    Object *object = object_find(set, id);
+
+    assert_main();
+    if (!object) {
+        error_set(error, "object '%s' not found", id);
+        return NULL;
+    }
+    if (object->class->family != family) {
+        error_set(error, "object '%s' is a '%s', expected is %s", id, object->class->name,
+                  family_str(family));
+        return NULL;
+    }
+    object->n_users++;
+    return object;
+}
+
+void object_release(Object *object)
+{
+    if (!object)
+        return;
+    assert_main();
+    g_assert(object->n_users > 0);
+    object->n_users--;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The kinds of object that berth offers.  Nothing registers itself.
+ */
+#include "berth/memory-backend.h"
+#include "berth/object.h"
+#include "berth/rng.h"
+
+const ObjectClass *const object_classes[] = {
+    [OBJECT_TYPE_IOTHREAD] = &object_iothread_class,
+    [OBJECT_TYPE_MEMORY_BACKEND_MEMFD] = &memory_backend_memfd_class,
+    [OBJECT_TYPE_MEMORY_BACKEND_RAM] = &memory_backend_ram_class,
+    [OBJECT_TYPE_RNG_BUILTIN] = &rng_builtin_class,
+    [OBJECT_TYPE_RNG_RANDOM] = &rng_random_class,
+};
+
+G_STATIC_ASSERT(G_N_ELEMENTS(object_classes) == OBJECT_TYPE__MAX);

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of PCI share among themselves.
+ */
+#pragma once
+
+#include "berth/msix.h"
+#include "berth/pci.h"
+
+/* Configuration space of PCI Express, of which berth's functions use the first 256. */
+#define PCIE_CONFIG_SIZE 4096u
+
+/* pci.c */
+
+/* Adds the capability (version 2, link up at 16 GT/s); returns its offset. */
+uint8_t pci_add_express_cap(PciDevice *pci, unsigned type);
+
+/* pci-config.c */
+
+/*
+ * A guest's access, on its thread, with no lock held.  @size is 1, 2 or 4, @offset a
+ * multiple of it and within PCIE_CONFIG_SIZE.
+ */
+uint32_t pci_config_read(PciDevice *pci, unsigned offset, unsigned size);
+void pci_config_write(PciDevice *pci, unsigned offset, unsigned size, uint32_t value);
+/* A register that the slot or the board sets: @value also is the one at power-on. */
+void pci_config_strap(PciDevice *pci, unsigned offset, unsigned size, uint32_t value);
+/* Whether [@offset, @offset + @size) touches [@start, @start + @length). */
+bool pci_config_touches(unsigned offset, unsigned size, unsigned start, unsigned length);
+
+/* pci-bar.c */
+
+/* Maps the BARs as the registers say; dev->lock is held. */
+void pci_bar_update(PciDevice *pci);
+void pci_bar_unmap(PciDevice *pci);
+
+/* pci-bus.c */
+
+/* The root when @bridge is NULL.  False with @error when the name is taken. */
+bool pci_bus_init(PciBus *bus, const char *name, PciDevice *bridge, Device *owner,
+                  GError **error);
+void pci_bus_done(PciBus *bus);
+/* False with @error that names the parameter. */
+bool pci_bus_reserve(PciBus *bus, PciDevice *pci, const DeviceAddArgs *args,
+                     GError **error);
+void pci_bus_release(PciBus *bus, PciDevice *pci);
+/* Any thread, until its next quiescent point; NULL when there is none. */
+PciDevice *pci_bus_function(const PciBus *bus, unsigned devfn);
+/* The bus with that number at or below @bus, as the bridges route it; NULL when none. */
+PciBus *pci_bus_route(PciBus *bus, int number);
+void pci_bus_set_numbers(PciBus *bus, int number, int subordinate);
+
+/* pci-intx.c */
+
+PciIntx *pci_intx_new(Board *board);
+void pci_intx_free(PciIntx *intx);
+/* The command register changed or the state was loaded; dev->lock is held. */
+void pci_intx_update(PciDevice *pci);
+/* The index in board->pci_irqs of the line that the function's pin ends at. */
+unsigned pci_intx_line(const PciDevice *pci);
+
+/* msix.c */
+
+void msix_free(PciDevice *pci);
+void msix_reset(PciDevice *pci);
+/* The capability's control word changed, or the state was loaded; dev->lock is held. */
+void msix_update(PciDevice *pci);
+void *msix_vmstate_via(void *opaque, const VMStateDesc **ret_desc);
+bool msix_control_touched(const PciDevice *pci, unsigned offset, unsigned size);
+
+/* ecam.c: the window of memory, for the host. */
+void ecam_init(Region *region, PciBus *root);

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Virtio devices: status, features, start and stop (virtio 1.3, sections 2.1, 2.2, 3.1).
+ *
+ *     status 0 --ACKNOWLEDGE, DRIVER--> negotiating --FEATURES_OK--> fixed features
+ *        ^                                                              |
+ *        |                                                          DRIVER_OK
+ *        |                                                              v
+ *        +------------- 0 (also from NEEDS_RESET) -------------- running (queues)
+ *
+ * What the registers say and what the queues do meet in one place, virtio_settle(): it
+ * compares what is asked for (DRIVER_OK, no NEEDS_RESET, not paused, bus master, no reset
+ * pending) with what is, and starts or stops until they agree.
+ *
+ * Waiting.  Queues run on an iothread's loop, so a vCPU may wait for a start or a stop to
+ * happen there, and main too; but not with dev->lock held, which a queue takes to report
+ * that it is broken.  So the lock is dropped around the call, and `settling` keeps a
+ * second thread from doing the same: it leaves its wish in the registers, and the first
+ * one finds it when it takes the lock again.  A reset that is left so is not done when
+ * the second thread's write returns; the driver sees it by the status, which reads 0 only
+ * then.
+ */
+#include <errno.h>
+#include <linux/virtio_ring.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "berth/error.h"
+#include "berth/log.h"
+#include "berth/thread.h"
+#include "berth/virtio.h"
+
+#define STATUS_DRIVER                                                                    \
+    (VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |                              \
+     VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK | VIRTIO_CONFIG_S_FAILED)
+
+typedef struct LoopCall {
+    VirtioDevice *vdev;
+    bool started;
+} LoopCall;
+
+uint32_t virtio_get_offered(const VirtioDevice *vdev, uint32_t select)
+{
+    return select < 2 ? vdev->offered >> 32 * select : 0;
+}
+
+uint32_t virtio_get_features(const VirtioDevice *vdev, uint32_t select)
+{
+    return select < 2 ? vdev->features >> 32 * select : 0;
+}
+
+void virtio_set_features(VirtioDevice *vdev, uint32_t select, uint32_t value)
+{
+    uint64_t mask = UINT64_C(0xffffffff) << 32 * (select & 1);
+
+    if (vdev->status & VIRTIO_CONFIG_S_FEATURES_OK) {
+        device_guest_error(vdev->dev, "features changed after FEATURES_OK");
+        return;
+    }
+    if (select < 2)
+        vdev->features = (vdev->features & ~mask) | (uint64_t)value << 32 * select;
+}
+
+static bool features_are_valid(const VirtioDevice *vdev, uint64_t features)
+{
+    return !(features & ~vdev->offered) && features >> VIRTIO_F_VERSION_1 & 1;
+}
+
+void virtio_set_status(VirtioDevice *vdev, uint8_t value)
+{
+    uint8_t added = value & STATUS_DRIVER & ~vdev->status;
+
+    if (value == 0) {
+        vdev->reset_pending = true;
+        return;
+    }
+    if (vdev->reset_pending || vdev->status & STATUS_DRIVER & ~value) {
+        device_guest_error(vdev->dev, "status 0x%02x written at 0x%02x", value,
+                           vdev->status);
+        return;
+    }
+    if (added & VIRTIO_CONFIG_S_FEATURES_OK &&
+        !features_are_valid(vdev, vdev->features)) {
+        device_guest_error(vdev->dev, "features 0x%" PRIx64 " are not accepted",
+                           vdev->features);
+        added &= ~VIRTIO_CONFIG_S_FEATURES_OK;
+    }
+    vdev->status |= added & ~VIRTIO_CONFIG_S_DRIVER_OK;
+    if (added & VIRTIO_CONFIG_S_DRIVER_OK) {
+        if (vdev->status & VIRTIO_CONFIG_S_FEATURES_OK)
+            vdev->status |= VIRTIO_CONFIG_S_DRIVER_OK;
+        else
+            device_guest_error(vdev->dev, "DRIVER_OK without FEATURES_OK");
+    }
+}
+
+bool virtio_queue_is_open(const Virtqueue *vq)
+{
+    return !vq->enabled && !(vq->vdev->status & VIRTIO_CONFIG_S_DRIVER_OK);
+}
+
+void virtio_queue_set_size(Virtqueue *vq, uint16_t size)
+{
+    if (!virtio_queue_is_open(vq) || size == 0 || size > vq->max_size ||
+        (size & (size - 1)))
+        device_guest_error(vq->vdev->dev, "queue %u: size %u is not accepted", vq->index,
+                           size);
+    else
+        vq->size = size;
+}
+
+void virtio_queue_enable(Virtqueue *vq)
+{
+    if (virtio_queue_is_open(vq) && vq->vdev->status & VIRTIO_CONFIG_S_FEATURES_OK)
+        vq->enabled = true;
+    else
+        device_guest_error(vq->vdev->dev, "queue %u enabled at status 0x%02x", vq->index,
+                           vq->vdev->status);
+}
+
+void virtio_queue_kick(Virtqueue *vq)
+{
+    uint64_t one = 1;
+
+    if (vq->kick_fd >= 0 && write(vq->kick_fd, &one, sizeof(one)) < 0)
+        g_assert(errno == EAGAIN);
+}
+
+void virtio_read_config(VirtioDevice *vdev, uint64_t offset, void *data, size_t size)
+{
+    size_t config_size = vdev->class->config_size;
+    g_autofree uint8_t *config = g_malloc0(config_size);
+    size_t n = offset < config_size ? MIN(size, config_size - offset) : 0;
+
+    if (vdev->class->read_config)
+        vdev->class->read_config(vdev, config);
+    memset(data, 0xff, size);
+    if (n)
+        memcpy(data, config + offset, n);
+}
+
+void virtio_break(VirtioDevice *vdev)
+{
+    bool tells;
+
+    __atomic_store_n(&vdev->broken, true, __ATOMIC_RELAXED);
+    lock_take(&vdev->dev->lock);
+    tells = vdev->status & VIRTIO_CONFIG_S_DRIVER_OK &&
+        !(vdev->status & VIRTIO_CONFIG_S_NEEDS_RESET);
+    vdev->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+    lock_drop(&vdev->dev->lock);
+    if (tells)
+        vdev->transport->notify_config(vdev);
+}
+
+void virtio_config_changed(VirtioDevice *vdev)
+{
+    bool tells;
+
+    lock_take(&vdev->dev->lock);
+    vdev->generation++;
+    tells = vdev->status & VIRTIO_CONFIG_S_DRIVER_OK;
+    lock_drop(&vdev->dev->lock);
+    if (tells)
+        vdev->transport->notify_config(vdev);
+}
+
+static void on_stop(void *opaque)
+{
+    VirtioDevice *vdev = ((LoopCall *)opaque)->vdev;
+
+    if (vdev->class->stop)
+        vdev->class->stop(vdev);
+    for (uint32_t i = 0; i < vdev->n_queues; i++)
+        virtqueue_stop(&vdev->queues[i]);
+}
+
+static bool start_queues(VirtioDevice *vdev)
+{
+    for (uint32_t i = 0; i < vdev->n_queues; i++) {
+        if (vdev->queues[i].enabled && !virtqueue_start(&vdev->queues[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool start_class(VirtioDevice *vdev)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!vdev->class->start || vdev->class->start(vdev, &error))
+        return true;
+    log_error("device '%s' does not start: %s", device_name(vdev->dev), error->message);
+    return false;
+}
+
+static void on_start(void *opaque)
+{
+    LoopCall *call = opaque;
+    VirtioDevice *vdev = call->vdev;
+
+    call->started = start_queues(vdev) && start_class(vdev);
+    if (!call->started) {
+        for (uint32_t i = 0; i < vdev->n_queues; i++)
+            virtqueue_stop(&vdev->queues[i]);
+        return;
+    }
+    /* What was made available before, with or without a doorbell. */
+    for (uint32_t i = 0; i < vdev->n_queues; i++)
+        virtqueue_run(&vdev->queues[i]);
+}
+
+static void set_kick_fd(Virtqueue *vq, int fd)
+{
+    lock_take(&vq->vdev->dev->lock);
+    vq->kick_fd = fd;
+    lock_drop(&vq->vdev->dev->lock);
+}
+
+static void close_doorbells(VirtioDevice *vdev)
+{
+    for (uint32_t i = 0; i < vdev->n_queues; i++) {
+        Virtqueue *vq = &vdev->queues[i];
+        int fd = vq->kick_fd;
+
+        if (fd < 0)
+            continue;
+        vdev->transport->remove_doorbell(vdev, vq);
+        set_kick_fd(vq, -1);
+        close(fd);
+    }
+}
+
+static bool open_doorbells(VirtioDevice *vdev)
+{
+    for (uint32_t i = 0; i < vdev->n_queues; i++) {
+        Virtqueue *vq = &vdev->queues[i];
+        int fd;
+
+        if (!vq->enabled)
+            continue;
+        fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (fd < 0) {
+            log_error("device '%s': queue %u does not start: %s", device_name(vdev->dev),
+                      i, g_strerror(errno));
+            return false;
+        }
+        set_kick_fd(vq, fd);
+        vdev->transport->add_doorbell(vdev, vq);
+    }
+    return true;
+}
+
+/* No lock is held; `settling` makes the caller the only one. */
+static bool start(VirtioDevice *vdev)
+{
+    LoopCall call = { .vdev = vdev };
+
+    if (open_doorbells(vdev)) {
+        loop_call_sync(vdev->loop, on_start, &call);
+        if (call.started)
+            return true;
+    }
+    close_doorbells(vdev);
+    virtio_break(vdev);
+    return false;
+}
+
+static void stop(VirtioDevice *vdev)
+{
+    LoopCall call = { .vdev = vdev };
+
+    loop_call_sync(vdev->loop, on_stop, &call);
+    close_doorbells(vdev);
+}
+
+static void reset_locked(VirtioDevice *vdev)
+{
+    vdev->reset_pending = false;
+    vdev->status = 0;
+    vdev->features = 0;
+    vdev->generation = 0;
+    __atomic_store_n(&vdev->broken, false, __ATOMIC_RELAXED);
+    for (uint32_t i = 0; i < vdev->n_queues; i++)
+        virtqueue_reset(&vdev->queues[i]);
+}
+
+static bool wants_to_run(const VirtioDevice *vdev)
+{
+    return vdev->status & VIRTIO_CONFIG_S_DRIVER_OK &&
+        !(vdev->status & VIRTIO_CONFIG_S_NEEDS_RESET) && !vdev->reset_pending &&
+        vdev->dev->tree->running && vdev->transport->may_run(vdev);
+}
+
+void virtio_settle(VirtioDevice *vdev)
+{
+    GMutex *lock = &vdev->dev->lock;
+
+    lock_take(lock);
+    if (vdev->settling) {
+        lock_drop(lock);
+        return;
+    }
+    vdev->settling = true;
+    for (;;) {
+        bool wanted = wants_to_run(vdev);
+        bool started = vdev->started;
+
+        if (started == wanted && !vdev->reset_pending)
+            break;
+        if (started != wanted) {
+            /* Dropped to wait for the loop; registers may change meanwhile. */
+            lock_drop(lock);
+            if (!wanted)
+                stop(vdev);
+            started = wanted && start(vdev);
+            lock_take(lock);
+            vdev->started = started;
+        }
+        if (vdev->reset_pending && !vdev->started)
+            reset_locked(vdev);
+    }
+    vdev->settling = false;
+    lock_drop(lock);
+}
+
+void virtio_reset(VirtioDevice *vdev)
+{
+    lock_take(&vdev->dev->lock);
+    vdev->reset_pending = true;
+    lock_drop(&vdev->dev->lock);
+    virtio_settle(vdev);
+}
+
+static void free_parts(VirtioDevice *vdev)
+{
+    g_free(vdev->queues);
+    g_free(vdev);
+}
+
+VirtioDevice *virtio_device_new(const VirtioClass *class,
+                                const VirtioTransport *transport, Device *dev,
+                                uint64_t features, GError **error)
+{
+    Loop *loop = device_tree_queue_loop(dev->tree, error);
+    VirtioDevice *vdev;
+
+    if (!loop)
+        return NULL;
+    vdev = g_malloc0(class->instance_size);
+    vdev->class = class;
+    vdev->transport = transport;
+    vdev->dev = dev;
+    vdev->loop = loop;
+    vdev->offered = features | class->features | 1ull << VIRTIO_F_VERSION_1;
+    vdev->n_queues = class->n_queues;
+    vdev->queues = g_new0(Virtqueue, vdev->n_queues);
+    for (uint32_t i = 0; i < vdev->n_queues; i++)
+        virtqueue_init(&vdev->queues[i], vdev, i, class->queue_size);
+    if (!class->realize(vdev, dev->args, error)) {
+        free_parts(vdev);
+        return NULL;
+    }
+    return vdev;
+}
+
+void virtio_device_free(VirtioDevice *vdev)
+{
+    if (!vdev)
+        return;
+    virtio_reset(vdev);
+    if (vdev->class->unrealize)
+        vdev->class->unrealize(vdev);
+    free_parts(vdev);
+}
+
+static void *class_via(void *opaque, const VMStateDesc **ret_desc)
+{
+    VirtioDevice *vdev = opaque;
+
+    *ret_desc = vdev->class->vmstate;
+    return vdev->class->vmstate ? vdev : NULL;
+}
+
+static bool check_queue(const Virtqueue *vq, GError **error)
+{
+    const char *field = NULL;
+
+    if (vq->size == 0 || vq->size > vq->max_size || (vq->size & (vq->size - 1)))
+        field = "size";
+    else if (vq->enabled && !(vq->vdev->status & VIRTIO_CONFIG_S_FEATURES_OK))
+        field = "enabled";
+    else if (vq->last_avail != vq->used_idx)
+        field = "last_avail";
+    if (field)
+        error_set(error, "queue %u: field '%s' has an impossible value", vq->index,
+                  field);
+    return !field;
+}
+
+/* What no device can be in: H3 of the list of hostile inputs. */
+static bool virtio_post_load(void *opaque, GError **error)
+{
+    VirtioDevice *vdev = opaque;
+    const uint8_t known = STATUS_DRIVER | VIRTIO_CONFIG_S_NEEDS_RESET;
+    bool fixed = vdev->status & VIRTIO_CONFIG_S_FEATURES_OK;
+
+    if (vdev->status & ~known || (vdev->status & VIRTIO_CONFIG_S_DRIVER_OK && !fixed)) {
+        error_set(error, "field 'status' is 0x%02x", vdev->status);
+        return false;
+    }
+    if (fixed && !features_are_valid(vdev, vdev->features)) {
+        error_set(error, "field 'features' is 0x%" PRIx64 ", offered are 0x%" PRIx64,
+                  vdev->features, vdev->offered);
+        return false;
+    }
+    for (uint32_t i = 0; i < vdev->n_queues; i++) {
+        if (!check_queue(&vdev->queues[i], error))
+            return false;
+    }
+    __atomic_store_n(&vdev->broken, vdev->status & VIRTIO_CONFIG_S_NEEDS_RESET,
+                     __ATOMIC_RELAXED);
+    return true;
+}
+
+static const VMStateField virtio_fields[] = {
+    VMSTATE_U64(VirtioDevice, features),
+    VMSTATE_U8(VirtioDevice, status),
+    VMSTATE_U8(VirtioDevice, generation),
+    VMSTATE_STRUCT_POINTER(VirtioDevice, queues, n_queues, virtqueue_vmstate),
+    VMSTATE_VIA("device", class_via),
+    VMSTATE_END
+};
+
+const VMStateDesc virtio_vmstate = {
+    .name = "virtio", .version = 1, .min_version = 1, .fields = virtio_fields,
+    .post_load = virtio_post_load,
+};

@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Split virtqueues (virtio 1.3, section 2.7).
+ *
+ * The guest writes the descriptor table, the available ring and indirect tables at any
+ * time, also while we read them.  So every descriptor is copied once, and only the copy
+ * is checked and used.  Invariants:
+ *
+ *  1. A request has its slot by the index of its first descriptor; a slot that is busy is
+ *     not given out again, so at most `size` requests are in flight.
+ *  2. A chain has at most `size` descriptors, whatever `next` says.
+ *  3. A buffer is in guest RAM with all its bytes.
+ *  4. used_idx - published_idx is what was pushed in this turn.
+ *
+ * Three orders of accesses matter; each is marked with the driver's side of it.
+ */
+#include <linux/virtio_ring.h>
+#include <string.h>
+
+#include "berth/error.h"
+#include "berth/log.h"
+#include "berth/trace.h"
+#include "berth/virtio.h"
+#include "berth/virtqueue.h"
+
+#define RING_FLAGS 0            /* in units of 16 bits, of both rings */
+#define RING_IDX 1
+#define RING_ENTRIES 2
+#define DESC_ALIGN 16u
+#define AVAIL_ALIGN 2u
+#define USED_ALIGN 4u
+#define REQ_ALIGN 16u
+
+typedef struct Desc {
+    uint64_t addr;
+    uint32_t len;
+    uint16_t flags;
+    uint16_t next;
+} Desc;
+
+typedef struct Chain {
+    const uint8_t *table;
+    uint32_t n;                 /* descriptors of the table */
+    bool is_indirect;
+    uint32_t n_seen;
+    uint64_t total;
+} Chain;
+
+G_STATIC_ASSERT(sizeof(Desc) == sizeof(struct vring_desc));
+G_STATIC_ASSERT(sizeof(VirtqueueReq) % REQ_ALIGN == 0);
+
+static uint16_t load16(const uint16_t *at)
+{
+    return GUINT16_FROM_LE(__atomic_load_n(at, __ATOMIC_RELAXED));
+}
+
+static void store16(uint16_t *at, uint16_t value)
+{
+    __atomic_store_n(at, GUINT16_TO_LE(value), __ATOMIC_RELAXED);
+}
+
+static VirtqueueReq *slot_of(const Virtqueue *vq, uint16_t head)
+{
+    return (VirtqueueReq *)(vq->slots + vq->slot_size * head);
+}
+
+void virtqueue_error(Virtqueue *vq, const char *format, ...)
+{
+    g_autofree char *text = NULL;
+    va_list args;
+
+    va_start(args, format);
+    text = g_strdup_vprintf(format, args);
+    va_end(args);
+    device_guest_error(vq->vdev->dev, "queue %u: %s", vq->index, text);
+    virtio_break(vq->vdev);
+}
+
+static void *map(Virtqueue *vq, uint64_t gpa, uint64_t size, bool for_write)
+{
+    return address_space_map_near(vq->vdev->dev->board->memory, &vq->hint, gpa, size,
+                                  for_write);
+}
+
+static Desc copy_desc(const Chain *chain, uint32_t index)
+{
+    Desc desc;
+
+    memcpy(&desc, chain->table + index * sizeof(desc), sizeof(desc));
+    /* The compiler must not read the guest's bytes a second time. */
+    __asm__ volatile("" ::: "memory");
+    desc.addr = GUINT64_FROM_LE(desc.addr);
+    desc.len = GUINT32_FROM_LE(desc.len);
+    desc.flags = GUINT16_FROM_LE(desc.flags);
+    desc.next = GUINT16_FROM_LE(desc.next);
+    return desc;
+}
+
+/* Continues the chain in the table that @desc describes. */
+static bool enter_indirect(Virtqueue *vq, Chain *chain, const Desc *desc)
+{
+    uint32_t n = desc->len / sizeof(Desc);
+
+    if (!vq->indirect || chain->is_indirect || desc->flags & VRING_DESC_F_NEXT) {
+        virtqueue_error(vq, "indirect descriptor where none may be");
+        return false;
+    }
+    if (n == 0 || n > vq->size || desc->len % sizeof(Desc)) {
+        virtqueue_error(vq, "indirect table of %u bytes", desc->len);
+        return false;
+    }
+    chain->table = map(vq, desc->addr, desc->len, false);
+    if (!chain->table) {
+        virtqueue_error(vq, "indirect table 0x%" PRIx64 " is not in RAM", desc->addr);
+        return false;
+    }
+    chain->n = n;
+    chain->is_indirect = true;
+    return true;
+}
+
+static bool add_buffer(Virtqueue *vq, Chain *chain, VirtqueueReq *req, const Desc *desc)
+{
+    bool writes = desc->flags & VRING_DESC_F_WRITE;
+    uint32_t n = req->n_out + req->n_in;
+    struct iovec *iov = &req->out[n];
+
+    if (desc->len == 0 || (!writes && req->n_in) || n == vq->max_segments) {
+        virtqueue_error(vq, desc->len == 0 ? "buffer of 0 bytes"
+                            : n == vq->max_segments ? "too many buffers"
+                            : "buffer to read after one to write");
+        return false;
+    }
+    chain->total += desc->len;
+    iov->iov_base = map(vq, desc->addr, desc->len, writes);
+    iov->iov_len = desc->len;
+    if (!iov->iov_base || chain->total > UINT32_MAX) {
+        virtqueue_error(vq, "buffer of 0x%x bytes at 0x%" PRIx64 " is not in RAM, or the "
+                        "chain is too long", desc->len, desc->addr);
+        return false;
+    }
+    if (writes) {
+        req->n_in++;
+        req->in_size += desc->len;
+    } else {
+        req->n_out++;
+        req->out_size += desc->len;
+    }
+    return true;
+}
+
+static bool walk_chain(Virtqueue *vq, VirtqueueReq *req)
+{
+    Chain chain = { .table = vq->rings.desc, .n = vq->size };
+    uint32_t index = req->head;
+
+    for (;;) {
+        Desc desc;
+
+        if (index >= chain.n) {
+            virtqueue_error(vq, "descriptor %u of %u", index, chain.n);
+            return false;
+        }
+        desc = copy_desc(&chain, index);
+        if (desc.flags & VRING_DESC_F_INDIRECT) {
+            if (!enter_indirect(vq, &chain, &desc))
+                return false;
+            index = 0;
+            continue;
+        }
+        if (++chain.n_seen > vq->size) {
+            virtqueue_error(vq, "chain of more than %u descriptors", vq->size);
+            return false;
+        }
+        if (!add_buffer(vq, &chain, req, &desc))
+            return false;
+        if (!(desc.flags & VRING_DESC_F_NEXT))
+            break;
+        index = desc.next;
+    }
+    req->in = req->out + req->n_out;
+    return true;
+}
+
+/* Asks the driver for doorbells, or not to ring. */
+static void set_kicks(Virtqueue *vq, bool on)
+{
+    uint16_t *used = vq->rings.used;
+
+    vq->kicks_on = on;
+    if (!vq->event_idx)
+        store16(&used[RING_FLAGS], on ? 0 : VRING_USED_F_NO_NOTIFY);
+    else if (on)
+        store16(&used[RING_ENTRIES + 4 * vq->size], vq->last_avail);
+}
+
+/* Whether there is an entry to pop; doorbells are on when there is none. */
+static bool find_avail(Virtqueue *vq)
+{
+    const uint16_t *avail = vq->rings.avail;
+
+    if (vq->avail_idx != vq->last_avail)
+        return true;
+    vq->avail_idx = load16(&avail[RING_IDX]);
+    if (vq->avail_idx == vq->last_avail && !vq->kicks_on) {
+        set_kicks(vq, true);
+        /* The driver: stores idx, full barrier, reads whether to ring. */
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+        vq->avail_idx = load16(&avail[RING_IDX]);
+        if (vq->avail_idx != vq->last_avail)
+            set_kicks(vq, false);
+    }
+    if (vq->avail_idx == vq->last_avail)
+        return false;
+    if ((uint16_t)(vq->avail_idx - vq->last_avail) > vq->size) {
+        virtqueue_error(vq, "available index %u is %u ahead", vq->avail_idx,
+                        (uint16_t)(vq->avail_idx - vq->last_avail));
+        return false;
+    }
+    /* The driver: stores the entry and its descriptors, write barrier, stores idx. */
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return true;
+}
+
+VirtqueueReq *virtqueue_pop(Virtqueue *vq)
+{
+    VirtqueueReq *req;
+    uint16_t head;
+
+    g_assert(vq->running);
+    if (__atomic_load_n(&vq->vdev->broken, __ATOMIC_RELAXED) || !find_avail(vq))
+        return NULL;
+    if (vq->budget == 0) {
+        vq->again = true;
+        return NULL;
+    }
+    head = load16(&vq->rings.avail[RING_ENTRIES + vq->last_avail % vq->size]);
+    if (head >= vq->size || slot_of(vq, head)->busy) {
+        virtqueue_error(vq, "head %u is %s", head,
+                        head >= vq->size ? "out of range" : "in use");
+        return NULL;
+    }
+    req = slot_of(vq, head);
+    req->n_out = req->n_in = 0;
+    req->out_size = req->in_size = 0;
+    if (!walk_chain(vq, req))
+        return NULL;
+    req->busy = true;
+    vq->last_avail++;
+    vq->in_flight++;
+    vq->budget--;
+    return req;
+}
+
+void virtqueue_unpop(Virtqueue *vq, VirtqueueReq *req)
+{
+    g_assert(req->busy && vq->running);
+    req->busy = false;
+    vq->last_avail--;
+    vq->in_flight--;
+}
+
+void virtqueue_push(Virtqueue *vq, VirtqueueReq *req, uint32_t written)
+{
+    uint16_t *entry = &vq->rings.used[RING_ENTRIES + 4 * (vq->used_idx % vq->size)];
+
+    g_assert(req->busy && vq->running);
+    store16(&entry[0], req->head);
+    store16(&entry[1], 0);
+    store16(&entry[2], written & UINT16_MAX);
+    store16(&entry[3], written >> 16);
+    req->busy = false;
+    vq->used_idx++;
+    vq->in_flight--;
+}
+
+static bool wants_interrupt(const Virtqueue *vq, uint16_t before)
+{
+    const uint16_t *avail = vq->rings.avail;
+    uint16_t event;
+
+    if (!vq->event_idx)
+        return !(load16(&avail[RING_FLAGS]) & VRING_AVAIL_F_NO_INTERRUPT);
+    event = load16(&avail[RING_ENTRIES + vq->size]);
+    return (uint16_t)(vq->published_idx - event - 1) <
+        (uint16_t)(vq->published_idx - before);
+}
+
+static void virtqueue_flush(void *opaque)
+{
+    Virtqueue *vq = opaque;
+    uint16_t before = vq->published_idx;
+
+    if (before == vq->used_idx)
+        return;
+    vq->published_idx = vq->used_idx;
+    /* The driver: reads idx, read barrier, reads the entries and the buffers. */
+    __atomic_store_n(&vq->rings.used[RING_IDX], GUINT16_TO_LE(vq->published_idx),
+                     __ATOMIC_RELEASE);
+    /* The driver: stores the event, full barrier, reads idx. */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (wants_interrupt(vq, before))
+        vq->vdev->transport->notify_queue(vq->vdev, vq);
+}
+
+void virtqueue_run(Virtqueue *vq)
+{
+    VirtioDevice *vdev = vq->vdev;
+
+    if (!vq->running)
+        return;
+    if (vq->kicks_on)
+        set_kicks(vq, false);
+    vq->budget = vq->size;
+    vq->again = false;
+    vdev->class->handle_queue(vdev, vq);
+    if (vq->again && !__atomic_load_n(&vdev->broken, __ATOMIC_RELAXED))
+        loop_post(vdev->loop, &vq->next_round);
+}
+
+void virtqueue_schedule(Virtqueue *vq)
+{
+    if (vq->running)
+        loop_post(vq->vdev->loop, &vq->next_round);
+}
+
+static void virtqueue_on_round(void *opaque)
+{
+    virtqueue_run(opaque);
+}
+
+static void virtqueue_on_kick(void *opaque, uint32_t events)
+{
+    Virtqueue *vq = opaque;
+    uint64_t count;
+
+    if (read(vq->kick_fd, &count, sizeof(count)) < 0)
+        return;
+    TRACE(virtqueue_kick, "%s queue %u", device_name(vq->vdev->dev), vq->index);
+    virtqueue_run(vq);
+}
+
+size_t virtqueue_req_read(const VirtqueueReq *req, size_t offset, void *data,
+                          size_t size)
+{
+    uint8_t *to = data;
+    size_t done = 0;
+
+    for (unsigned i = 0; i < req->n_out && done < size; i++) {
+        const struct iovec *iov = &req->out[i];
+        size_t n;
+
+        if (offset >= iov->iov_len) {
+            offset -= iov->iov_len;
+            continue;
+        }
+        n = MIN(iov->iov_len - offset, size - done);
+        memcpy(to + done, (const uint8_t *)iov->iov_base + offset, n);
+        done += n;
+        offset = 0;
+    }
+    return done;
+}
+
+size_t virtqueue_req_write(const VirtqueueReq *req, size_t offset, const void *data,
+                           size_t size)
+{
+    const uint8_t *from = data;
+    size_t done = 0;
+
+    for (unsigned i = 0; i < req->n_in && done < size; i++) {
+        const struct iovec *iov = &req->in[i];
+        size_t n;
+
+        if (offset >= iov->iov_len) {
+            offset -= iov->iov_len;
+            continue;
+        }
+        n = MIN(iov->iov_len - offset, size - done);
+        memcpy((uint8_t *)iov->iov_base + offset, from + done, n);
+        done += n;
+        offset = 0;
+    }
+    return done;
+}
+
+void virtqueue_init(Virtqueue *vq, VirtioDevice *vdev, uint16_t index, uint16_t max_size)
+{
+    vq->vdev = vdev;
+    vq->index = index;
+    vq->max_size = max_size;
+    vq->kick_fd = -1;
+    loop_message_init(&vq->next_round, virtqueue_on_round, vq);
+    virtqueue_reset(vq);
+}
+
+void virtqueue_reset(Virtqueue *vq)
+{
+    g_assert(!vq->running);
+    vq->size = vq->max_size;
+    vq->enabled = false;
+    vq->desc_gpa = 0;
+    vq->avail_gpa = 0;
+    vq->used_gpa = 0;
+    vq->last_avail = 0;
+    vq->used_idx = 0;
+    __atomic_store_n(&vq->vector, UINT16_MAX, __ATOMIC_RELAXED);
+}
+
+static bool map_rings(Virtqueue *vq)
+{
+    uint32_t n = vq->size;
+
+    if (vq->desc_gpa % DESC_ALIGN || vq->avail_gpa % AVAIL_ALIGN ||
+        vq->used_gpa % USED_ALIGN) {
+        virtqueue_error(vq, "rings are not aligned");
+        return false;
+    }
+    vq->rings.desc = map(vq, vq->desc_gpa, sizeof(Desc) * n, false);
+    vq->rings.avail = map(vq, vq->avail_gpa, 2 * (n + 3), false);
+    vq->rings.used = map(vq, vq->used_gpa, 8 * n + 6, true);
+    if (!vq->rings.desc || !vq->rings.avail || !vq->rings.used) {
+        virtqueue_error(vq, "rings are not in RAM");
+        return false;
+    }
+    return true;
+}
+
+static bool make_slots(Virtqueue *vq, GError **error)
+{
+    const VirtioClass *class = vq->vdev->class;
+
+    vq->max_segments = class->max_segments ? class->max_segments : vq->size;
+    vq->slot_size = ALIGN_UP(sizeof(VirtqueueReq) + class->req_size, (size_t)REQ_ALIGN);
+    vq->slots = g_try_malloc0_n(vq->size, vq->slot_size);
+    vq->iovs = g_try_malloc_n((size_t)vq->size * vq->max_segments, sizeof(struct iovec));
+    if (!vq->slots || !vq->iovs) {
+        error_set(error, "no memory for %u requests", vq->size);
+        return false;
+    }
+    for (uint32_t i = 0; i < vq->size; i++) {
+        VirtqueueReq *req = slot_of(vq, i);
+
+        req->vq = vq;
+        req->head = i;
+        req->out = &vq->iovs[(size_t)i * vq->max_segments];
+        req->in = req->out;
+    }
+    return true;
+}
+
+static void drop_slots(Virtqueue *vq)
+{
+    g_clear_pointer(&vq->slots, g_free);
+    g_clear_pointer(&vq->iovs, g_free);
+    vq->rings = (VirtqueueRings) { 0 };
+}
+
+bool virtqueue_start(Virtqueue *vq)
+{
+    g_autoptr(GError) error = NULL;
+    Loop *loop = vq->vdev->loop;
+
+    assert_loop(loop);
+    vq->event_idx = virtio_has_feature(vq->vdev, VIRTIO_RING_F_EVENT_IDX);
+    vq->indirect = virtio_has_feature(vq->vdev, VIRTIO_RING_F_INDIRECT_DESC);
+    loop_fd_init(&vq->kick, vq->kick_fd, virtqueue_on_kick, vq);
+    if (!map_rings(vq) || !make_slots(vq, &error) ||
+        !loop_fd_add(loop, &vq->kick, EPOLLIN, &error)) {
+        if (error)
+            log_error("device '%s': queue %u does not start: %s",
+                      device_name(vq->vdev->dev), vq->index, error->message);
+        drop_slots(vq);
+        virtio_break(vq->vdev);
+        return false;
+    }
+    loop_hook_add(loop, &vq->flush, virtqueue_flush, vq);
+    vq->avail_idx = vq->last_avail;
+    vq->published_idx = vq->used_idx;
+    vq->in_flight = 0;
+    vq->running = true;
+    set_kicks(vq, true);
+    return true;
+}
+
+void virtqueue_stop(Virtqueue *vq)
+{
+    if (!vq->running)
+        return;
+    assert_loop(vq->vdev->loop);
+    g_assert(vq->in_flight == 0);
+    virtqueue_flush(vq);
+    loop_hook_remove(&vq->flush);
+    loop_fd_remove(&vq->kick);
+    loop_message_cancel(vq->vdev->loop, &vq->next_round);
+    vq->running = false;
+    drop_slots(vq);
+}
+
+static const VMStateField virtqueue_fields[] = {
+    VMSTATE_U16(Virtqueue, size),
+    VMSTATE_BOOL(Virtqueue, enabled),
+    VMSTATE_U64(Virtqueue, desc_gpa),
+    VMSTATE_U64(Virtqueue, avail_gpa),
+    VMSTATE_U64(Virtqueue, used_gpa),
+    VMSTATE_U16(Virtqueue, vector),
+    VMSTATE_U16(Virtqueue, last_avail),
+    VMSTATE_U16(Virtqueue, used_idx),
+    VMSTATE_END
+};
+
+const VMStateDesc virtqueue_vmstate = {
+    .name = "virtqueue", .version = 1, .min_version = 1, .fields = virtqueue_fields,
+};

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Virtio devices, ignorant of what carries them (virtio 1.3, chapter 2).
+ *
+ * A device embeds a VirtioDevice first.  Two pairs make its life: realize and unrealize
+ * (it exists; main), start and stop (the driver has fixed rings and features, and may
+ * have requests served; the device's loop).  Between stop and start the device reaches no
+ * queue.  Reset, pause, unplug and the loss of bus mastering are all a stop.
+ *
+ * Registers are guarded by the lock of the Device that carries it.  No lock is held in
+ * realize, unrealize, start, stop and handle_queue.
+ */
+#pragma once
+
+#include "berth/device.h"
+#include "berth/virtqueue.h"
+
+#include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
+
+struct VirtioClass {
+    const char *name;           /* "virtio-rng": in logs and in the saved state */
+    uint16_t id;                /* VIRTIO_ID_* */
+    uint16_t n_queues;          /* the most there can be */
+    uint16_t queue_size;        /* the most entries of a ring, a power of two */
+    uint16_t max_segments;      /* buffers of a request; 0: as many as the ring has */
+    uint64_t features;          /* offered; virtio adds its own */
+    size_t config_size;         /* bytes of device configuration space */
+    size_t instance_size;
+    size_t req_size;            /* the device's context in each ring slot */
+    uint32_t pci_class;         /* class code of a PCI function that carries it */
+    const VMStateDesc *vmstate; /* NULL when it has no state of its own */
+
+    bool (*realize)(VirtioDevice *vdev, const DeviceAddArgs *args, GError **error);
+    void (*unrealize)(VirtioDevice *vdev);
+    /* NULL: nothing to do.  False with @error for a reason of the host. */
+    bool (*start)(VirtioDevice *vdev, GError **error);
+    /*
+     * Returns with nothing in flight: requests are pushed or given back.  NULL: none is.
+     */
+    void (*stop)(VirtioDevice *vdev);
+    /* Fills config_size bytes; dev->lock is held.  NULL when there are none. */
+    void (*read_config)(VirtioDevice *vdev, void *config);
+    void (*handle_queue)(VirtioDevice *vdev, Virtqueue *vq);
+};
+
+/* What carries the device. */
+typedef struct VirtioTransport {
+    /* Interrupts: the used ring of a queue, the configuration.  Any thread, no lock. */
+    void (*notify_queue)(VirtioDevice *vdev, Virtqueue *vq);
+    void (*notify_config)(VirtioDevice *vdev);
+    /* Whether the device may access memory now; dev->lock is held. */
+    bool (*may_run)(const VirtioDevice *vdev);
+    /* Has the kernel signal vq->kick_fd for the queue's doorbell, or ends that. */
+    void (*add_doorbell)(VirtioDevice *vdev, Virtqueue *vq);
+    void (*remove_doorbell)(VirtioDevice *vdev, Virtqueue *vq);
+} VirtioTransport;
+
+struct VirtioDevice {
+    const VirtioClass *class;
+    const VirtioTransport *transport;
+    Device *dev;                /* that carries it */
+    Loop *loop;                 /* of the queues */
+    uint32_t n_queues;
+    Virtqueue *queues;
+    uint64_t offered;           /* features */
+
+    /* Under dev->lock. */
+    uint64_t features;          /* that the driver accepted */
+    uint8_t status;             /* VIRTIO_CONFIG_S_* */
+    uint8_t generation;         /* of the configuration */
+    bool reset_pending;
+    bool settling;              /* a thread is in virtio_settle() */
+    bool started;
+
+    bool broken;                /* atomic: no queue gives a request any more */
+};
+
+extern const VMStateDesc virtio_vmstate;
+
+/* Carries any of the classes below as a PCI function. */
+extern const DeviceClass virtio_pci_class;
+extern const VirtioClass virtio_rng_class;
+
+/* Main, for the transport. */
+
+/*
+ * Makes the device of @class for @dev, offering @features too.  NULL with @error of the
+ * class's realize().
+ */
+VirtioDevice *virtio_device_new(const VirtioClass *class,
+                                const VirtioTransport *transport, Device *dev,
+                                uint64_t features, GError **error);
+/* Resets and unrealizes it.  Accepts NULL. */
+void virtio_device_free(VirtioDevice *vdev);
+
+/* Registers, for the transport; dev->lock is held. */
+
+/* 32 bits of the features offered, and of those accepted; 0 beyond the first two. */
+uint32_t virtio_get_offered(const VirtioDevice *vdev, uint32_t select);
+uint32_t virtio_get_features(const VirtioDevice *vdev, uint32_t select);
+void virtio_set_features(VirtioDevice *vdev, uint32_t select, uint32_t value);
+/*
+ * virtio_settle() must follow, without the lock, and before the register is read again.
+ */
+void virtio_set_status(VirtioDevice *vdev, uint8_t value);
+/* The registers of @vq may still change. */
+bool virtio_queue_is_open(const Virtqueue *vq);
+void virtio_queue_set_size(Virtqueue *vq, uint16_t size);
+void virtio_queue_enable(Virtqueue *vq);
+/* A doorbell that the kernel did not take. */
+void virtio_queue_kick(Virtqueue *vq);
+/* Reads device configuration space; bytes beyond it are all ones. */
+void virtio_read_config(VirtioDevice *vdev, uint64_t offset, void *data, size_t size);
+
+/* Main or a vCPU; no lock is held. */
+
+/*
+ * Brings the device to what status, pause and bus mastering ask for: starts, stops,
+ * resets. May wait for the device's loop.
+ */
+void virtio_settle(VirtioDevice *vdev);
+/* As if the driver wrote 0 to the status. */
+void virtio_reset(VirtioDevice *vdev);
+
+/* Any thread, no lock held. */
+
+/* The configuration changed: a new generation, and an interrupt. */
+void virtio_config_changed(VirtioDevice *vdev);
+/* The device can't go on: NEEDS_RESET. */
+void virtio_break(VirtioDevice *vdev);
+
+static inline bool virtio_has_feature(const VirtioDevice *vdev, unsigned bit)
+{
+    return vdev->features >> bit & 1;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Split virtqueues, device side (virtio 1.3, section 2.7).
+ *
+ * A queue runs on its device's loop between start and stop.  A request is a slot that was
+ * made with the queue; its buffers are host addresses of guest RAM, checked by
+ * virtqueue_pop().  The guest may change their contents at any time: copy once, check the
+ * copy, use the copy.
+ *
+ *     while ((req = virtqueue_pop(vq)))
+ *         virtqueue_push(vq, req, fill(req));
+ *
+ * What is pushed in a turn of the loop is published at its end, with one interrupt if the
+ * driver wants one.  Doorbells are off while a queue is worked on; virtqueue_pop()
+ * switches them on when it finds the ring empty.  It ends a round (NULL) also after as
+ * many requests as the ring has entries, and goes on in the next turn by itself, so that
+ * one guest's ring does not hold the loop.
+ */
+#pragma once
+
+#include "berth/loop.h"
+#include "berth/region.h"
+#include "berth/vmstate.h"
+
+#include <sys/uio.h>
+
+#define VIRTQUEUE_SIZE_MAX 1024u
+
+typedef struct VirtqueueReq {
+    _Alignas(16) Virtqueue *vq;
+    uint16_t head;
+    bool busy;                  /* popped, not yet pushed */
+    uint16_t n_out;             /* buffers that the device reads */
+    uint16_t n_in;              /* buffers that it writes */
+    uint32_t out_size;          /* their bytes */
+    uint32_t in_size;
+    struct iovec *out;
+    struct iovec *in;
+} VirtqueueReq;
+
+/* The rings in host memory; NULL while the queue does not run. */
+typedef struct VirtqueueRings {
+    const void *desc;
+    const uint16_t *avail;      /* flags, idx, ring[size], used_event */
+    uint16_t *used;             /* flags, idx, ring[size] of 8 bytes, avail_event */
+} VirtqueueRings;
+
+struct Virtqueue {
+    VirtioDevice *vdev;
+    uint16_t index;
+    uint16_t max_size;
+
+    /* Written by the driver, under dev->lock; fixed while the queue runs. */
+    uint16_t size;
+    bool enabled;
+    uint64_t desc_gpa;
+    uint64_t avail_gpa;
+    uint64_t used_gpa;
+    uint16_t vector;            /* atomic: may change at any time */
+    int kick_fd;                /* an eventfd while the queue runs, else -1 */
+
+    /* The loop's. */
+    bool running;
+    bool event_idx;
+    bool indirect;
+    bool kicks_on;
+    bool again;                 /* the round ended before the ring was empty */
+    uint16_t last_avail;        /* the next entry to pop */
+    uint16_t avail_idx;         /* the driver's, as last read */
+    uint16_t used_idx;          /* the next entry to push */
+    uint16_t published_idx;     /* as the driver sees it */
+    uint16_t in_flight;
+    uint16_t max_segments;
+    uint32_t budget;            /* requests left in this round */
+    AddressHint hint;
+    VirtqueueRings rings;
+    uint8_t *slots;             /* of slot_size bytes: VirtqueueReq, then the context */
+    size_t slot_size;
+    struct iovec *iovs;         /* max_segments for each slot */
+    LoopFd kick;
+    LoopHook flush;
+    LoopMessage next_round;
+};
+
+extern const VMStateDesc virtqueue_vmstate;
+
+/* The queue's loop, while it runs. */
+
+/*
+ * The next request, or NULL.  A chain that the driver may not make breaks the device:
+ * NEEDS_RESET, one line in the log, and NULL for ever.
+ */
+VirtqueueReq *virtqueue_pop(Virtqueue *vq);
+
+/* Gives back the request that was popped last: the next pop finds it again. */
+void virtqueue_unpop(Virtqueue *vq, VirtqueueReq *req);
+
+/* Ends @req, of whose in buffers the first @written bytes were written. */
+void virtqueue_push(Virtqueue *vq, VirtqueueReq *req, uint32_t written);
+
+/* Has handle_queue() called in the next turn, when the queue runs. */
+void virtqueue_schedule(Virtqueue *vq);
+
+/* What the driver did wrong breaks the device, as in virtqueue_pop(). */
+void virtqueue_error(Virtqueue *vq, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/* The device's context of VirtioClass.req_size bytes, zero when the queue starts. */
+static inline void *virtqueue_req_ctx(VirtqueueReq *req)
+{
+    return req + 1;
+}
+
+/*
+ * Copies up to @size bytes at @offset of the out buffers, or to the in buffers; returns
+ * how many there were.
+ */
+size_t virtqueue_req_read(const VirtqueueReq *req, size_t offset, void *data,
+                          size_t size);
+size_t virtqueue_req_write(const VirtqueueReq *req, size_t offset, const void *data,
+                           size_t size);
+
+/* For virtio.c. */
+
+void virtqueue_init(Virtqueue *vq, VirtioDevice *vdev, uint16_t index, uint16_t max_size);
+/* All registers as at power-on; dev->lock is held, the queue does not run. */
+void virtqueue_reset(Virtqueue *vq);
+/* Makes the slots and starts to listen, on the loop; false: the device is broken. */
+bool virtqueue_start(Virtqueue *vq);
+/* A round of work, on the loop. */
+void virtqueue_run(Virtqueue *vq);
+/* On the loop; nothing is in flight.  No effect on a queue that does not run. */
+void virtqueue_stop(Virtqueue *vq);

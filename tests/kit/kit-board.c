@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The board of device tests.  Its queue loop has the role of an iothread and no thread,
+ * so what would wait for it is a plain call.
+ */
+#include <dirent.h>
+#include <string.h>
+
+#include "berth/error.h"
+#include "berth/msix.h"
+#include "berth/qsbr.h"
+#include "berth/thread.h"
+#include "berth/vm-fake.h"
+
+#include "kit-board.h"
+
+static void on_irq(void *opaque, unsigned n, bool level)
+{
+    KitBoard *kit = opaque;
+
+    g_assert_true(kit->irq_levels[n] != level);
+    kit->irq_levels[n] = level;
+}
+
+static void on_reset(void *opaque, BoardResetReason reason)
+{
+    KitBoard *kit = opaque;
+
+    kit->n_resets++;
+}
+
+static const BoardOps kit_ops = {
+    .request_reset = on_reset,
+};
+
+static void init_memory(KitBoard *kit)
+{
+    const RamOptions options = { 0 };
+
+    region_init_container(&kit->memory_root, "memory", UINT64_MAX);
+    region_init_container(&kit->io_root, "io", 0x10000);
+    kit->memory = address_space_new("memory", &kit->memory_root, kit->vm, false);
+    kit->io = address_space_new("io", &kit->io_root, kit->vm, true);
+    kit->ram = ram_block_new("ram", KIT_RAM_SIZE, &options, NULL);
+    kit->high_ram = ram_block_new("high-ram", KIT_HIGH_RAM_SIZE, &options, NULL);
+    region_init_ram(&kit->ram_region, "ram", kit->ram, 0, KIT_RAM_SIZE);
+    region_init_ram(&kit->high_ram_region, "high-ram", kit->high_ram, 0,
+                    KIT_HIGH_RAM_SIZE);
+    region_add(&kit->memory_root, 0, &kit->ram_region, 0);
+    region_add(&kit->memory_root, KIT_HIGH_RAM_BASE, &kit->high_ram_region, 0);
+}
+
+static void init_board(KitBoard *kit)
+{
+    kit->board = (Board) {
+        .vm = kit->vm,
+        .loop = kit->loop,
+        .memory = kit->memory,
+        .io = kit->io,
+        .memory_root = &kit->memory_root,
+        .io_root = &kit->io_root,
+        .ecam_base = KIT_ECAM_BASE,
+        .objects = kit->objects,
+        .ops = &kit_ops,
+        .opaque = kit,
+    };
+    for (unsigned i = 0; i < BOARD_PCI_IRQS; i++) {
+        irq_line_init(&kit->irqs[i], on_irq, kit, i);
+        kit->board.pci_irqs[i] = &kit->irqs[i];
+    }
+}
+
+KitBoard *kit_board_new_threaded(void)
+{
+    KitBoard *kit = g_new0(KitBoard, 1);
+    GError *error = NULL;
+
+    /* An access may replace the view that it goes through: be a reader of it. */
+    thread_set_role(THREAD_MAIN);
+    kit->vm = vm_fake_new();
+    kit->loop = loop_new("main", THREAD_MAIN, &error);
+    kit->objects = object_set_new();
+    init_memory(kit);
+    init_board(kit);
+    device_tree_init(&kit->tree, &kit->board);
+    device_add_onboard(&kit->tree, &pci_host_class, "q35", NULL, &error);
+    g_assert_no_error(error);
+    device_add_onboard(&kit->tree, &mch_class, "q35/mch", NULL, &error);
+    g_assert_no_error(error);
+    kit->root = pci_bus(device_tree_find_bus(&kit->tree, "pcie.0"));
+    return kit;
+}
+
+KitBoard *kit_board_new(void)
+{
+    KitBoard *kit = kit_board_new_threaded();
+
+    kit->queue_loop = loop_new("queues", THREAD_IOTHREAD, NULL);
+    kit->tree.queue_loop = kit->queue_loop;
+    return kit;
+}
+
+void kit_board_free(KitBoard *kit)
+{
+    if (!kit)
+        return;
+    device_tree_done(&kit->tree);
+    object_set_free(kit->objects);
+    region_done(&kit->high_ram_region);
+    region_done(&kit->ram_region);
+    address_space_free(kit->io);
+    address_space_free(kit->memory);
+    region_done(&kit->io_root);
+    region_done(&kit->memory_root);
+    ram_block_unref(kit->high_ram);
+    ram_block_unref(kit->ram);
+    loop_free(kit->queue_loop);
+    loop_free(kit->loop);
+    vm_free(kit->vm);
+    g_free(kit);
+    qsbr_quiescent();
+}
+
+Device *kit_try_add(KitBoard *kit, const char *json, GError **error)
+{
+    g_autoptr(DeviceAddArgs) args = NULL;
+
+    args = qapi_parse_json(QAPI_TYPE_DEVICE_ADD_ARGS, json, error);
+    return args ? device_add(&kit->tree, args, error) : NULL;
+}
+
+Device *kit_add(KitBoard *kit, const char *json)
+{
+    g_autoptr(GError) error = NULL;
+    Device *dev = kit_try_add(kit, json, &error);
+
+    g_assert_no_error(error);
+    g_assert_nonnull(dev);
+    return dev;
+}
+
+void kit_assert_refused(KitBoard *kit, const char *json, const char *words)
+{
+    g_autofree char *before = kit_dump(kit);
+    g_autofree char *after = NULL;
+    g_autoptr(GError) error = NULL;
+
+    g_assert_null(kit_try_add(kit, json, &error));
+
+    g_assert_nonnull(error);
+    if (!strstr(error->message, words))
+        g_error("'%s' is not in: %s", words, error->message);
+    after = kit_dump(kit);
+    g_assert_cmpstr(before, ==, after);
+}
+
+void kit_start(KitBoard *kit)
+{
+    static const PciWindows windows = {
+        .io_base = 0x1000, .io_size = 0xf000,
+        .mem32_base = 0xc0000000, .mem32_size = 0x3ec00000,
+        .mem64_base = 0x800000000, .mem64_size = 0x800000000,
+        .irq_base = 16,
+    };
+    g_autoptr(GError) error = NULL;
+
+    device_tree_reset(&kit->tree);
+    pci_assign_resources(kit->root, &windows, &error);
+    g_assert_no_error(error);
+    device_tree_resume(&kit->tree);
+}
+
+void kit_run(KitBoard *kit)
+{
+    for (int i = 0; i < 4; i++)
+        loop_turn(kit->queue_loop, false);
+}
+
+uint64_t kit_read(KitBoard *kit, uint64_t gpa, unsigned size)
+{
+    return vm_fake_read(kit->vm, kit->memory, gpa, size);
+}
+
+void kit_write(KitBoard *kit, uint64_t gpa, unsigned size, uint64_t value)
+{
+    vm_fake_write(kit->vm, kit->memory, gpa, size, value);
+}
+
+uint64_t kit_in(KitBoard *kit, uint16_t port, unsigned size)
+{
+    return vm_fake_read(kit->vm, kit->io, port, size);
+}
+
+void kit_out(KitBoard *kit, uint16_t port, unsigned size, uint64_t value)
+{
+    vm_fake_write(kit->vm, kit->io, port, size, value);
+}
+
+void *kit_ram(KitBoard *kit, uint64_t gpa, uint64_t size)
+{
+    void *host = address_space_map(kit->memory, gpa, size, true);
+
+    g_assert_nonnull(host);
+    return host;
+}
+
+static unsigned count_fds(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    unsigned n = 0;
+
+    while (dir && readdir(dir))
+        n++;
+    closedir(dir);
+    return n;
+}
+
+static void dump_places(GString *text, const PciBus *bus)
+{
+    for (unsigned devfn = 0; devfn < bus->n_functions; devfn++) {
+        if (bus->reserved[devfn])
+            g_string_append_printf(text, "  %02x: %s %s\n", devfn,
+                                   device_name(&bus->reserved[devfn]->dev),
+                                   bus->functions[devfn] ? "" : "(hidden)");
+    }
+}
+
+char *kit_dump(KitBoard *kit)
+{
+    GString *text = g_string_new(NULL);
+    g_autofree char *memory = address_space_describe(kit->memory);
+    g_autofree char *io = address_space_describe(kit->io);
+
+    LIST_FOREACH(node, &kit->tree.devices) {
+        Device *dev = CONTAINER_OF(node, Device, tree_node);
+
+        g_string_append_printf(text, "device %s %s on %s\n", dev->path, dev->class->name,
+                               dev->bus ? dev->bus->name : "-");
+    }
+    LIST_FOREACH(node, &kit->tree.buses) {
+        Bus *bus = CONTAINER_OF(node, Bus, tree_node);
+
+        g_string_append_printf(text, "bus %s\n", bus->name);
+        if (bus->kind == BUS_PCI)
+            dump_places(text, pci_bus(bus));
+    }
+    LIST_FOREACH(node, object_set_list(kit->objects)) {
+        Object *object = CONTAINER_OF(node, Object, node);
+
+        g_string_append_printf(text, "object %s: %u users\n", object->id,
+                               object->n_users);
+    }
+    g_string_append_printf(text, "ids %u, anonymous %u, doorbells %u, descriptors %u\n",
+                           g_hash_table_size(kit->tree.by_id), kit->tree.n_anon,
+                           vm_fake_doorbell_count(kit->vm), count_fds());
+    g_string_append_printf(text, "memory:\n%sports:\n%s", memory, io);
+    return g_string_free(text, FALSE);
+}
+
+GByteArray *kit_save(KitBoard *kit)
+{
+    GByteArray *out = g_byte_array_new();
+
+    device_tree_save(&kit->tree, out);
+    return out;
+}

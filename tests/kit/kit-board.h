@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A board for device tests: the fake hypervisor, 16 MiB of RAM at 0 and 1 MiB at 4 GiB,
+ * the PCI host, no vCPUs.  The test is the guest: kit_read() and kit_write() are its
+ * accesses.  Everything runs on the test's thread; kit_run() lets the queues work.
+ */
+#pragma once
+
+#include "berth/device.h"
+#include "berth/loop.h"
+#include "berth/object.h"
+#include "berth/pci.h"
+#include "berth/region.h"
+#include "berth/vm.h"
+
+#define KIT_RAM_SIZE (16 * MIB)
+#define KIT_HIGH_RAM_BASE (4 * GIB)
+#define KIT_HIGH_RAM_SIZE (1 * MIB)
+#define KIT_ECAM_BASE 0xb0000000u
+
+typedef struct KitBoard {
+    Vm *vm;
+    Region memory_root;
+    Region io_root;
+    AddressSpace *memory;
+    AddressSpace *io;
+    RamBlock *ram;
+    RamBlock *high_ram;
+    Region ram_region;
+    Region high_ram_region;
+    Loop *loop;
+    Loop *queue_loop;
+    ObjectSet *objects;
+    IrqLine irqs[BOARD_PCI_IRQS];
+    bool irq_levels[BOARD_PCI_IRQS];
+    Board board;
+    DeviceTree tree;
+    PciBus *root;
+    unsigned n_resets;
+} KitBoard;
+
+/* A board with the host and the memory controller, resources not assigned. */
+KitBoard *kit_board_new(void);
+/* The same whose queues run on the tree's own thread. */
+KitBoard *kit_board_new_threaded(void);
+void kit_board_free(KitBoard *kit);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(KitBoard, kit_board_free)
+
+/* The device that @json ("{'driver': ...}") describes. */
+Device *kit_try_add(KitBoard *kit, const char *json, GError **error);
+Device *kit_add(KitBoard *kit, const char *json);
+/* That fails, with @words in the message, and leaves the board equal to before. */
+void kit_assert_refused(KitBoard *kit, const char *json, const char *words);
+
+/* Assigns PCI resources as the machine does, and resumes the devices. */
+void kit_start(KitBoard *kit);
+/* Lets the queues' loop do all that it can do now. */
+void kit_run(KitBoard *kit);
+
+/* The guest's accesses to memory and ports. */
+uint64_t kit_read(KitBoard *kit, uint64_t gpa, unsigned size);
+void kit_write(KitBoard *kit, uint64_t gpa, unsigned size, uint64_t value);
+uint64_t kit_in(KitBoard *kit, uint16_t port, unsigned size);
+void kit_out(KitBoard *kit, uint16_t port, unsigned size, uint64_t value);
+/* Its memory, which a driver fills directly. */
+void *kit_ram(KitBoard *kit, uint64_t gpa, uint64_t size);
+
+/* Devices, buses, address spaces and descriptors as text, to compare. */
+char *kit_dump(KitBoard *kit);
+/* Saves all devices. */
+GByteArray *kit_save(KitBoard *kit);

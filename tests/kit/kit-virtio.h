@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A virtio driver (virtio 1.3, sections 3.1 and 4.1): finds the structures of a PCI
+ * function, negotiates, makes a ring in guest memory, and offers buffers.
+ */
+#pragma once
+
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+
+#include "kit-pci.h"
+
+#define KIT_VIRTIO_RING 0x100000u       /* gpa of the ring of queue 0 */
+#define KIT_VIRTIO_DATA 0x200000u       /* gpa of memory for buffers */
+#define KIT_VIRTIO_VECTOR_DATA 0x40u    /* message of queue 0; + 1 is configuration */
+
+typedef struct KitVirtio {
+    KitPci pci;
+    uint64_t registers;         /* gpa of the structures */
+    uint64_t isr;
+    uint64_t config;
+    uint64_t notify;
+    uint32_t notify_multiplier;
+    uint64_t features;
+    unsigned size;              /* of queue 0 */
+    struct vring_desc *desc;
+    uint16_t *avail;
+    uint16_t *used;
+    uint16_t next_avail;
+    uint16_t next_used;
+} KitVirtio;
+
+/* Finds the structures of @dev and enables memory and bus mastering. */
+KitVirtio *kit_virtio_new(KitBoard *kit, Device *dev);
+
+/* Registers of the common structure. */
+uint32_t kit_virtio_get(KitVirtio *v, unsigned reg, unsigned size);
+void kit_virtio_set(KitVirtio *v, unsigned reg, unsigned size, uint32_t value);
+uint8_t kit_virtio_status(KitVirtio *v);
+void kit_virtio_set_status(KitVirtio *v, uint8_t status);
+
+/* Reset, ACKNOWLEDGE, DRIVER, features (of those offered), FEATURES_OK. */
+void kit_virtio_negotiate(KitVirtio *v, uint64_t wanted);
+/* Queue 0 of @size entries at KIT_VIRTIO_RING, vectors 0 and 1 when MSI-X is there. */
+void kit_virtio_setup_queue(KitVirtio *v, unsigned size);
+/* All of it, up to DRIVER_OK. */
+void kit_virtio_start(KitVirtio *v, uint64_t wanted, unsigned size);
+
+void kit_virtio_desc(KitVirtio *v, unsigned index, uint64_t gpa, uint32_t len,
+                     uint16_t flags, uint16_t next);
+/* Makes the chain that begins at @head available; no doorbell. */
+void kit_virtio_offer(KitVirtio *v, uint16_t head);
+/* The doorbell of queue 0, and what the device does about it. */
+void kit_virtio_kick(KitVirtio *v);
+/* The next used entry; false when there is none. */
+bool kit_virtio_take(KitVirtio *v, uint32_t *ret_head, uint32_t *ret_len);
