@@ -85,7 +85,7 @@ GUEST_SRCS := $(wildcard tests/e2e/guests/*.S)
 GUESTS := $(patsubst tests/e2e/guests/%.S,build/guests/%.elf,$(GUEST_SRCS))
 
 .PHONY: all check check-quick lint demo bench fuzz fuzz-targets install deps clean
-.PHONY: tests guests FORCE
+.PHONY: reference tests guests FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -162,6 +162,11 @@ fuzz:
 	    clang -fsanitize=fuzzer -x c -o /dev/null - 2>/dev/null && variant=fuzz; \
 	$(MAKE) --no-print-directory VARIANT=$$variant fuzz-targets && \
 	tests/fuzz/run.sh build/$$variant $(FUZZ_SECONDS) $(notdir $(FUZZ_TARGETS))
+
+# What a change of the interface is read from: the manual and the golden introspection.
+reference: $(GEN_STAMP) $(BUILD)/tests/unit/test-qmp-introspect
+	cp $(GEN)/qmp-reference.md docs/qmp-reference.md
+	BERTH_UPDATE_GOLDEN=1 $(BUILD)/tests/unit/test-qmp-introspect > /dev/null
 
 lint: all
 	$(Q)tests/lint/selftest/run-selftest.sh

@@ -156,6 +156,8 @@ class Run:
 def stage_quick(run):
     for program in run.programs(run.build):
         run.run_program([str(program), "--tap"], program.name, PROGRAM_TIMEOUT)
+    for script in sorted((TESTS / "unit").glob("test_*.py")):
+        run.run_program([sys.executable, "-B", str(script)], script.stem, PROGRAM_TIMEOUT)
 
 
 def stage_lint(run):

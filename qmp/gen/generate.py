@@ -8,6 +8,7 @@ import sys
 
 import qapi_ctables
 import qapi_ctypes
+import qapi_reference
 from qapi_model import Schema
 from qapi_reader import SchemaError
 
@@ -32,7 +33,8 @@ def main():
             "qapi-tables.c": qapi_ctables.tables_source(schema),
             "qmp-commands.h": qapi_ctypes.commands_header(schema),
             "qmp-commands.c": qapi_ctypes.commands_source(schema),
-            "qapi-events.h": qapi_ctypes.events_header(schema)}.items():
+            "qapi-events.h": qapi_ctypes.events_header(schema),
+            "qmp-reference.md": qapi_reference.reference(schema)}.items():
         write_if_changed(arguments.out / name, text)
     return 0
 

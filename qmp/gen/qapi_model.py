@@ -423,7 +423,8 @@ class Schema:
         type_ = self.type_of(entity.place, value["data"]) if "data" in value else None
         implied = value.get("implied")
         if implied and (not type_ or implied not in [m.name for m in type_.members]):
-            raise SchemaError(entity.place, f"'{implied}' is no member of '{type_.name}'")
+            raise SchemaError(entity.place,
+                              f"'{implied}' is no member of what the option takes")
         arg = value.get("arg") or ("data" if type_ else None)
         self.options[name] = Option(name, value.get("short"), arg, type_, implied,
                                     value.get("repeat", False),

@@ -177,8 +177,11 @@ static JsonValue *list_from_indices(JsonValue *object, GError **error)
     return g_steal_pointer(&list);
 }
 
-/* @value with its objects of indices made lists, at every depth; NULL with @error. */
-static JsonValue *with_lists(JsonValue *value, GError **error)
+/*
+ * A copy of @value in which objects of indices are lists, at every depth below @depth 0.
+ * NULL with @error.
+ */
+static JsonValue *with_lists(JsonValue *value, unsigned depth, GError **error)
 {
     g_autoptr(JsonValue) result = json_new_object();
     JsonIter iter = { 0 };
@@ -189,7 +192,7 @@ static JsonValue *with_lists(JsonValue *value, GError **error)
     if (json_kind(value) != JSON_OBJECT)
         return json_ref(value);
     while (json_next(value, &iter, &key, &member)) {
-        JsonValue *inner = with_lists(member, error);
+        JsonValue *inner = with_lists(member, depth + 1, error);
 
         if (!inner) {
             g_prefix_error(error, "in '%s': ", key);
@@ -197,6 +200,8 @@ static JsonValue *with_lists(JsonValue *value, GError **error)
         }
         json_set(result, key, inner);
     }
+    if (depth == 0)
+        return g_steal_pointer(&result);
     if (!has_indices(result, &is_list, error))
         return NULL;
     return is_list ? list_from_indices(result, error) : g_steal_pointer(&result);
@@ -217,7 +222,7 @@ JsonValue *keyval_parse(const char *text, const char *implied, bool *ret_help,
         if (!take_pair(object, &text, n == 0 ? implied : NULL, ret_help, error))
             return NULL;
     }
-    return with_lists(object, error);
+    return with_lists(object, 0, error);
 }
 
 void keyval_merge(JsonValue *object, JsonValue *more)

@@ -33,6 +33,10 @@ rule -v list="$list" -f "$here/docs.awk" /dev/null $(grep '\.md$' "$list")
 rule -f "$here/includes.awk" $(c_files)
 rule -f "$here/c-code.awk" -f "$here/functions.awk" $(c_files)
 "$here/headers.sh" "$root" "$build" >> "$found" 2>&1 || true
+manual=$root/build/gen/qmp-reference.md
+if [ -e "$manual" ] && ! cmp -s "$manual" docs/qmp-reference.md; then
+    echo "docs/qmp-reference.md:1: not what the schema says: make reference" >> "$found"
+fi
 if [ -d "$build/obj" ]; then
     find "$build/obj" -name '*.o' ! -path '*/tests/*' | sort |
         while read -r object; do
