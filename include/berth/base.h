@@ -57,7 +57,7 @@ typedef struct Iothread Iothread;               /* iothread.h */
 typedef struct IrqLine IrqLine;                 /* irq.h */
 typedef struct Loop Loop;                       /* loop.h */
 typedef struct Machine Machine;                 /* machine.h */
-typedef struct Monitor Monitor;                 /* qmp.h */
+typedef struct Monitor Monitor;                 /* monitor.h */
 typedef struct Object Object;                   /* object.h */
 typedef struct ObjectSet ObjectSet;             /* object.h */
 typedef struct PciBus PciBus;                   /* pci.h */

@@ -113,16 +113,21 @@ void char_accept_input(Chardev *chr);
 void char_set_frontend_open(Chardev *chr, bool open);
 bool char_is_open(const Chardev *chr);
 const char *char_id(const Chardev *chr);
+/* The main loop, to which the callbacks belong. */
+Loop *char_loop(const Chardev *chr);
+/* The main loop, to which the callbacks belong. */
+Loop *char_loop(const Chardev *chr);
 
 /*
- * For users that serve many clients: when @chr is a listening socket, each connection
- * becomes a Chardev of its own that is given to @accept, which attaches to it and owns
- * it until char_close().  A client that is there already is given at once.  False when
- * @chr does not listen, or is taken (then with @error).
+ * For users that serve many clients, on a chardev that char_can_listen(), a listening
+ * socket: each connection becomes a Chardev of its own that is given to @accept, which
+ * attaches to it and owns it until char_close().  A client that is there already is
+ * given at once.  False with @error when @chr is taken.
  */
 typedef void CharAcceptFn(void *opaque, Chardev *client);
+bool char_can_listen(const Chardev *chr);
 bool char_listen(Chardev *chr, CharAcceptFn *accept, void *opaque, GError **error);
-/* Whether char_listen() is for this chardev. */
+/* Whether char_listen() is under way. */
 bool char_is_listener(const Chardev *chr);
 /* Ends char_listen(); its clients are closed before. */
 void char_unlisten(Chardev *chr);
@@ -132,10 +137,15 @@ void char_close(Chardev *client);
 /* The oldest descriptor that came by SCM_RIGHTS, or -1; the caller owns it. */
 int char_take_fd(Chardev *chr);
 
+/* How many bytes wait in the chardev for the far end. */
+size_t char_pending(Chardev *chr);
+/*
+ * Sends what waits in the chardev, for which it blocks until @deadline_ns of
+ * loop_clock_ns(): for the end of the process.  Returns whether nothing is left.
+ */
+bool char_flush(Chardev *chr, int64_t deadline_ns);
+
 /* Any thread. */
 
 /* Returns how many bytes were taken, 0 to @size; see above. */
 size_t char_write(Chardev *chr, const void *data, size_t size);
-
-/* Main only: how many bytes wait in the chardev for the far end. */
-size_t char_pending(Chardev *chr);

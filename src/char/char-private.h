@@ -29,8 +29,9 @@ typedef struct CharClass {
     /* In place of read(2), and of write(2) (any thread, under the lock). */
     ssize_t (*receive)(Chardev *chr, void *data, size_t size);
     ssize_t (*send)(Chardev *chr, int fd, const void *data, size_t size);
-    /* See char_listen(); NULL accept ends it. */
-    bool (*listen)(Chardev *chr, CharAcceptFn *accept, void *opaque);
+    /* See char_listen(); NULL accept ends it.  NULL: no such thing. */
+    bool (*can_listen)(const Chardev *chr);
+    void (*listen)(Chardev *chr, CharAcceptFn *accept, void *opaque);
     bool (*is_listener)(const Chardev *chr);
 } CharClass;
 

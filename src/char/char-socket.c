@@ -524,14 +524,17 @@ static void socket_close(Chardev *chr)
     g_clear_pointer(&sock->options, qapi_free_ChardevSocket);
 }
 
+static bool socket_can_listen(const Chardev *chr)
+{
+    return to_socket(chr)->listen_fd >= 0;
+}
+
 /* A client that came before, with wait=on, becomes the first of many. */
-static bool socket_listen(Chardev *chr, CharAcceptFn *accept, void *opaque)
+static void socket_listen(Chardev *chr, CharAcceptFn *accept, void *opaque)
 {
     CharSocket *sock = to_socket(chr);
     int fd = sock->fd;
 
-    if (sock->listen_fd < 0)
-        return false;
     g_assert(sock->n_clients == 0);
     sock->accept = accept;
     sock->accept_opaque = opaque;
@@ -541,7 +544,6 @@ static bool socket_listen(Chardev *chr, CharAcceptFn *accept, void *opaque)
         add_client(sock, fd);
     }
     update_listening(sock);
-    return true;
 }
 
 static bool socket_is_listener(const Chardev *chr)
@@ -583,6 +585,7 @@ const CharClass char_socket_class = {
     .hangup = socket_hangup,
     .receive = socket_receive,
     .send = socket_send,
+    .can_listen = socket_can_listen,
     .listen = socket_listen,
     .is_listener = socket_is_listener,
 };

@@ -17,6 +17,7 @@
  *     otherwise                       -> class->hangup()
  */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 
 #include "char-private.h"
@@ -148,6 +149,24 @@ static bool flush_locked(Chardev *chr)
     return false;
 }
 
+bool char_flush(Chardev *chr, int64_t deadline_ns)
+{
+    struct pollfd poll_fd = { .events = POLLOUT };
+
+    for (;;) {
+        int64_t left_ns = deadline_ns - loop_clock_ns();
+        bool left;
+
+        lock_take(&chr->lock);
+        left = flush_locked(chr);
+        poll_fd.fd = chr->out_fd;
+        lock_drop(&chr->lock);
+        if (!left || left_ns <= 0)
+            return !left;
+        poll(&poll_fd, 1, left_ns / NS_PER_MS + 1);
+    }
+}
+
 static void tell_writer(Chardev *chr)
 {
     if (chr->user && chr->user->writable)
@@ -167,7 +186,7 @@ static void flush(Chardev *chr)
 
     if (tell)
         tell_writer(chr);
-    if (!left && chr->ended)
+    if (!left && chr->ended && char_pending(chr) == 0)
         chr->class->hangup(chr);
 }
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "berth/error.h"
+#include "berth/id.h"
 
 #include "char-private.h"
 
@@ -144,29 +145,14 @@ void char_send_event(Chardev *chr, CharEvent event)
         chr->user->event(chr->opaque, event);
 }
 
-/* An id as QEMU allows it: a letter, then letters, digits, '-', '.', '_'. */
-static bool id_is_valid(const char *id)
-{
-    if (!g_ascii_isalpha(id[0]))
-        return false;
-    for (; *id; id++) {
-        if (!g_ascii_isalnum(*id) && !strchr("-._", *id))
-            return false;
-    }
-    return true;
-}
-
 Chardev *char_add(CharSet *set, const char *id, const ChardevBackend *backend,
                   GError **error)
 {
     Chardev *chr;
 
     assert_loop(set->loop);
-    if (!id_is_valid(id)) {
-        error_set(error, "parameter 'id' expects a letter and then letters, digits, '-', "
-                  "'.' and '_', not '%s'", id);
+    if (!id_check(id, "id", error))
         return NULL;
-    }
     if (char_find(set, id)) {
         error_set(error, "there is a character device '%s' already", id);
         return NULL;
@@ -278,12 +264,22 @@ const char *char_id(const Chardev *chr)
     return chr->id;
 }
 
+Loop *char_loop(const Chardev *chr)
+{
+    return chr->loop;
+}
+
+bool char_can_listen(const Chardev *chr)
+{
+    return chr->class->can_listen && chr->class->can_listen(chr);
+}
+
 bool char_listen(Chardev *chr, CharAcceptFn *accept, void *opaque, GError **error)
 {
-    if (!chr->class->listen || !take(chr, error))
+    g_assert(char_can_listen(chr));
+    if (!take(chr, error))
         return false;
-    if (!chr->class->listen(chr, accept, opaque))
-        return false;
+    chr->class->listen(chr, accept, opaque);
     chr->frontend_open = true;
     return true;
 }

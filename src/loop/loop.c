@@ -312,7 +312,6 @@ static int sleep_until_ready(Loop *loop, struct epoll_event *events, bool may_wa
 
 static void dispatch(Loop *loop, LoopBatch *batch)
 {
-    loop->batch = batch;
     while (batch->next < batch->n_events) {
         struct epoll_event *event = &batch->events[batch->next++];
         LoopFd *source = event->data.ptr;
@@ -324,7 +323,6 @@ static void dispatch(Loop *loop, LoopBatch *batch)
         if (source->events != 0 && events != 0)
             source->fn(source->opaque, events);
     }
-    loop->batch = batch->outer;
 }
 
 static void turn(Loop *loop, bool may_wait)
@@ -337,10 +335,12 @@ static void turn(Loop *loop, bool may_wait)
         if (!events[i].data.ptr)
             clear_wake(loop);
     }
-    dispatch(loop, &batch);
+    loop->batch = &batch;
     if (loop->timer_heap.n_timers > 0)
         timer_heap_run(&loop->timer_heap, loop_clock_ns());
     mailbox_run(&loop->mailbox);
+    dispatch(loop, &batch);
+    loop->batch = batch.outer;
     run_hooks(loop);
 }
 

@@ -27,7 +27,7 @@ BEGIN {
     group("net", "net")
     group("net-driver", "net-driver")
     group("char", "char")
-    group("qmp", "qapi-events qapi-option qapi-tables qmp qmp-commands " \
+    group("qmp", "monitor qapi-events qapi-option qapi-tables qmp qmp-commands " \
           "qmp-introspect")
     group("migrate", "migrate")
     group("machine", "acpi aml boot cmdline machine runstate smp")

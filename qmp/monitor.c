@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * QMP over character devices.
+ *
+ *     read() -> input -> qmp_session_feed() -> output -> char_write()
+ *                 ^            |                  ^
+ *                 |            +-- event ---------+
+ *                 +-- writable(), `more` message
+ *
+ * Invariants:
+ * 1. While there is input that was not fed, can_read() is 0: nothing more is read.
+ * 2. Input waits either for the message `more` (the turn's requests are used up) or for
+ *    writable() (too much output waits); never for nothing.
+ * 3. `busy` is set around qmp_session_feed().  A handler may turn the loop, in which the
+ *    client may go away; but its end is told only after its input was read, and while
+ *    `busy` can_read() is 0.  So no session ends inside its own handler.
+ * 4. An event that a handler causes is in the output before the handler's reply, which
+ *    is collected beside it.
+ */
+#include "berth/log.h"
+#include "berth/monitor.h"
+#include "berth/thread.h"
+#include "berth/trace.h"
+
+#define FLUSH_NS NS_PER_SEC
+
+typedef struct MonitorClient {
+    Monitor *monitor;
+    Chardev *chr;
+    ListNode node;
+    bool open;                  /* there is a session */
+    bool busy;
+    QmpSession session;
+    GString *input;             /* NULL while empty */
+    size_t fed;                 /* of the input */
+    GString *output;            /* NULL while empty */
+    size_t sent;                /* of the output */
+    unsigned n_dropped;         /* events, since the client was last quick enough */
+    LoopMessage more;
+} MonitorClient;
+
+struct Monitor {
+    Chardev *chr;
+    QmpContext *ctx;
+    Loop *loop;
+    bool pretty;
+    ListNode clients;
+    LogLimit log_limit;
+};
+
+static size_t output_size(const MonitorClient *client)
+{
+    return client->output ? client->output->len - client->sent : 0;
+}
+
+/* Hands the chardev what it takes. */
+static void flush_output(MonitorClient *client)
+{
+    GString *output = client->output;
+
+    while (output && client->sent < output->len) {
+        size_t n = char_write(client->chr, output->str + client->sent,
+                              output->len - client->sent);
+
+        client->sent += n;
+        if (n == 0)
+            return;
+    }
+    if (output)
+        g_string_free(output, true);
+    client->output = NULL;
+    client->sent = 0;
+}
+
+/* What was sent of a long output is cut off from time to time. */
+static void add_output(MonitorClient *client, const char *text, size_t size)
+{
+    if (!client->output)
+        client->output = g_string_new(NULL);
+    if (client->sent > client->output->len / 2) {
+        g_string_erase(client->output, 0, client->sent);
+        client->sent = 0;
+    }
+    g_string_append_len(client->output, text, size);
+    flush_output(client);
+}
+
+static void on_event_line(void *opaque, const char *text, size_t size)
+{
+    MonitorClient *client = opaque;
+    Monitor *monitor = client->monitor;
+
+    if (output_size(client) < MONITOR_OUTPUT_MAX) {
+        add_output(client, text, size);
+        return;
+    }
+    if (client->n_dropped++ == 0 && log_limit_pass(&monitor->log_limit, NULL))
+        log_warn("monitor '%s': a client does not read: events to it are dropped",
+                 char_id(monitor->chr));
+}
+
+static int take_client_fd(void *opaque)
+{
+    return char_take_fd(((MonitorClient *)opaque)->chr);
+}
+
+static const QmpSessionOps session_ops = {
+    .send = on_event_line,
+    .take_fd = take_client_fd,
+};
+
+static void begin_session(MonitorClient *client)
+{
+    GString *greeting = g_string_new(NULL);
+
+    TRACE(monitor_open, "%s", char_id(client->chr));
+    client->open = true;
+    client->n_dropped = 0;
+    qmp_session_init(&client->session, client->monitor->ctx, &session_ops, client);
+    client->session.pretty = client->monitor->pretty;
+    qmp_session_greet(&client->session, greeting);
+    add_output(client, greeting->str, greeting->len);
+    g_string_free(greeting, true);
+}
+
+static void drop_input(MonitorClient *client)
+{
+    if (client->input)
+        g_string_free(client->input, true);
+    client->input = NULL;
+    client->fed = 0;
+}
+
+static void end_session(MonitorClient *client)
+{
+    if (!client->open)
+        return;
+    TRACE(monitor_close, "%s", char_id(client->chr));
+    client->open = false;
+    qmp_session_done(&client->session);
+    loop_message_cancel(client->monitor->loop, &client->more);
+    drop_input(client);
+    if (client->output)
+        g_string_free(client->output, true);
+    client->output = NULL;
+    client->sent = 0;
+}
+
+static void free_client(MonitorClient *client)
+{
+    list_remove(&client->node);
+    end_session(client);
+    g_free(client);
+}
+
+/* One of char_listen(), or the only one of the chardev itself. */
+static bool is_accepted(const MonitorClient *client)
+{
+    return client->chr != client->monitor->chr;
+}
+
+/* The far end has gone: the last thing that is done with an accepted client. */
+static void client_gone(MonitorClient *client)
+{
+    Chardev *chr = client->chr;
+
+    g_assert(!client->busy);
+    if (is_accepted(client)) {
+        free_client(client);
+        char_close(chr);
+    } else {
+        end_session(client);
+    }
+}
+
+/* Feeds the session up to its first reply; returns whether there was one. */
+static bool feed_request(MonitorClient *client, GString *reply)
+{
+    const char *data = client->input->str + client->fed;
+    size_t size = client->input->len - client->fed;
+
+    g_string_truncate(reply, 0);
+    client->busy = true;
+    client->fed += qmp_session_feed(&client->session, data, size, reply);
+    client->busy = false;
+    if (reply->len > 0)
+        add_output(client, reply->str, reply->len);
+    return reply->len > 0;
+}
+
+/* Executes what came, as far as this turn and the output allow. */
+static void feed_input(MonitorClient *client)
+{
+    GString *reply = g_string_new(NULL);
+    unsigned n_requests = 0;
+
+    while (client->fed < client->input->len &&
+           n_requests < MONITOR_TURN_REQUESTS &&
+           output_size(client) < MONITOR_OUTPUT_HIGH)
+        n_requests += feed_request(client, reply);
+    g_string_free(reply, true);
+
+    if (client->fed == client->input->len) {
+        drop_input(client);
+        char_accept_input(client->chr);
+    } else if (output_size(client) < MONITOR_OUTPUT_HIGH) {
+        loop_post(client->monitor->loop, &client->more);
+    }
+}
+
+static void on_more(void *opaque)
+{
+    MonitorClient *client = opaque;
+
+    if (client->input && !client->busy)
+        feed_input(client);
+}
+
+static size_t client_can_read(void *opaque)
+{
+    const MonitorClient *client = opaque;
+    bool may_read = client->open && !client->busy && !client->input &&
+                    output_size(client) < MONITOR_OUTPUT_HIGH;
+
+    return may_read ? MONITOR_INPUT_SIZE : 0;
+}
+
+static void client_read(void *opaque, const uint8_t *data, size_t size)
+{
+    MonitorClient *client = opaque;
+
+    client->input = g_string_new_len((const char *)data, size);
+    feed_input(client);
+}
+
+static void client_writable(void *opaque)
+{
+    MonitorClient *client = opaque;
+
+    flush_output(client);
+    if (output_size(client) >= MONITOR_OUTPUT_HIGH || client->busy)
+        return;
+    if (client->n_dropped > 0 && log_limit_pass(&client->monitor->log_limit, NULL))
+        log_warn("monitor '%s': a client reads again: %u events to it were dropped",
+                 char_id(client->monitor->chr), client->n_dropped);
+    client->n_dropped = 0;
+    if (client->input)
+        loop_post(client->monitor->loop, &client->more);
+    else
+        char_accept_input(client->chr);
+}
+
+static void client_event(void *opaque, CharEvent event)
+{
+    MonitorClient *client = opaque;
+
+    switch (event) {
+    case CHAR_EVENT_OPENED:
+        begin_session(client);
+        break;
+    case CHAR_EVENT_CLOSED:
+        client_gone(client);
+        break;
+    case CHAR_EVENT_BREAK:
+        break;
+    }
+}
+
+static const CharUser client_user = {
+    .can_read = client_can_read,
+    .read = client_read,
+    .writable = client_writable,
+    .event = client_event,
+    .reads_to_end = true,
+};
+
+static MonitorClient *add_client(Monitor *monitor, Chardev *chr, GError **error)
+{
+    MonitorClient *client = g_new0(MonitorClient, 1);
+
+    client->monitor = monitor;
+    client->chr = chr;
+    loop_message_init(&client->more, on_more, client);
+    if (!char_attach(chr, &client_user, client, error)) {
+        g_free(client);
+        return NULL;
+    }
+    list_append(&monitor->clients, &client->node);
+    if (char_is_open(chr))
+        begin_session(client);
+    return client;
+}
+
+static void on_accept(void *opaque, Chardev *chr)
+{
+    add_client(opaque, chr, NULL);
+}
+
+Monitor *monitor_new(Chardev *chr, QmpContext *ctx, bool pretty, GError **error)
+{
+    g_autofree Monitor *monitor = g_new0(Monitor, 1);
+    bool added;
+
+    assert_main();
+    monitor->chr = chr;
+    monitor->ctx = ctx;
+    monitor->loop = char_loop(chr);
+    monitor->pretty = pretty;
+    list_init(&monitor->clients);
+    if (char_can_listen(chr))
+        added = char_listen(chr, on_accept, monitor, error);
+    else
+        added = add_client(monitor, chr, error) != NULL;
+    return added ? g_steal_pointer(&monitor) : NULL;
+}
+
+void monitor_free(Monitor *monitor)
+{
+    if (!monitor)
+        return;
+    assert_main();
+    LIST_FOREACH(node, &monitor->clients) {
+        MonitorClient *client = CONTAINER_OF(node, MonitorClient, node);
+        Chardev *chr = client->chr;
+        bool accepted = is_accepted(client);
+
+        g_assert(!client->busy);
+        free_client(client);
+        if (accepted)
+            char_close(chr);
+        else
+            char_detach(chr);
+    }
+    if (char_is_listener(monitor->chr))
+        char_unlisten(monitor->chr);
+    g_free(monitor);
+}
+
+static void flush_client(MonitorClient *client, int64_t deadline_ns)
+{
+    do
+        flush_output(client);
+    while (char_flush(client->chr, deadline_ns) && output_size(client) > 0);
+}
+
+void monitor_flush_all(const GPtrArray *monitors)
+{
+    int64_t deadline_ns = loop_clock_ns() + FLUSH_NS;
+
+    assert_main();
+    for (guint i = 0; i < monitors->len; i++) {
+        const Monitor *monitor = g_ptr_array_index(monitors, i);
+
+        LIST_FOREACH(node, &monitor->clients)
+            flush_client(CONTAINER_OF(node, MonitorClient, node), deadline_ns);
+    }
+}
