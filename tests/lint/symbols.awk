@@ -20,7 +20,7 @@ BEGIN {
     prefix("src/base/error", "berth_error_")
     prefix("src/base/thread", "assert_|lock_")
     prefix("src/main", "main$")
-    prefix("src/char/char-stream", "char_(write|pending|accept_input)$")
+    prefix("src/char/char-stream", "char_(write|pending|flush|accept_input)$")
     prefix("src/char/char-text", "char_add_from_text$")
     prefix(".*-qmp", "qmp_")
 }
