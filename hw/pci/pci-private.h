@@ -68,5 +68,18 @@ void msix_update(PciDevice *pci);
 void *msix_vmstate_via(void *opaque, const VMStateDesc **ret_desc);
 bool msix_control_touched(const PciDevice *pci, unsigned offset, unsigned size);
 
+/* pcie-port.c */
+
+typedef enum PortWindow {
+    PORT_WINDOW_IO,
+    PORT_WINDOW_MEMORY,
+    PORT_WINDOW_PREFETCHABLE,
+    PORT_WINDOW__MAX,
+} PortWindow;
+
+/* What the registers of a window say; *@ret_last < *@ret_base when it is empty. */
+void pcie_port_window(const PciDevice *pci, PortWindow window, uint64_t *ret_base,
+                      uint64_t *ret_last);
+
 /* ecam.c: the window of memory, for the host. */
 void ecam_init(Region *region, PciBus *root);

@@ -28,13 +28,6 @@
 #define RESERVE_PREFETCHABLE_MAX (1024 * GIB)
 #define SLOT_EVENTS (PCI_EXP_SLTSTA_PDC | PCI_EXP_SLTSTA_DLLSC)
 
-typedef enum PortWindow {
-    PORT_WINDOW_IO,
-    PORT_WINDOW_MEMORY,
-    PORT_WINDOW_PREFETCHABLE,
-    PORT_WINDOW__MAX,
-} PortWindow;
-
 typedef struct PciePort {
     PciDevice pci;
     PciBus secondary;
@@ -49,9 +42,8 @@ static PciePort *to_port(PciDevice *pci)
     return CONTAINER_OF(pci, PciePort, pci);
 }
 
-/* What the registers of a window say; *@ret_last < *@ret_base when it is empty. */
-static void window_range(const PciDevice *pci, PortWindow window, uint64_t *ret_base,
-                         uint64_t *ret_last)
+void pcie_port_window(const PciDevice *pci, PortWindow window, uint64_t *ret_base,
+                      uint64_t *ret_last)
 {
     uint64_t base, limit;
 
@@ -86,7 +78,7 @@ static void update_window_locked(PciePort *port, PortWindow window)
     uint64_t base, last, size;
     bool forwards;
 
-    window_range(pci, window, &base, &last);
+    pcie_port_window(pci, window, &base, &last);
     size = last - base == UINT64_MAX ? UINT64_MAX : last - base + 1;
     forwards = base <= last && pci_config_get(pci, PCI_COMMAND, 2) & enable;
     if (port->forwards[window] &&
