@@ -56,34 +56,41 @@ class Report:
 
 
 class Run:
-    """Reads a runner's output; knows which scenarios ended, and how."""
+    """Reads a runner's output; holds a stalled scenario's lines back when asked to."""
 
-    def __init__(self, report):
+    def __init__(self, report, hold_stalled):
         self.report = report
-        self.states = {}
+        self.hold_stalled = hold_stalled
+        self.ended = []
+        self.stalled = None
         self.current = None
         self.lines = []
         self.done = False
         self.stray = []
 
-    def feed(self, line, hold_stalled):
+    def feed(self, line):
         word = line.split()
         if line == "# alive":
             return
         if word[:2] == ["#", "begin"]:
             self.current, self.lines = word[2], []
         elif word[:2] == ["#", "end"]:
-            self.states[word[2]] = word[3]
-            self.current = None
-            if not (word[3] == "stalled" and hold_stalled):
-                self.report.replay(self.lines)
-            self.report.say(f"{word[2]}: {word[3]} ({word[4]} s)")
+            self.end(*word[2:5])
         elif line == "# done":
             self.done = True
         elif self.current:
             self.lines.append(line)
         else:
             self.stray.append(line)
+
+    def end(self, name, state, seconds):
+        self.current = None
+        if state == "stalled" and self.hold_stalled:
+            self.stalled = name
+            return
+        self.ended.append(name)
+        self.report.replay(self.lines)
+        self.report.say(f"{name}: {state} ({seconds} s)")
 
 
 def runner_argv(vmm, kernel, vmlinux, initrd, names):
@@ -95,67 +102,75 @@ def runner_argv(vmm, kernel, vmlinux, initrd, names):
 def run_here(report, options, kernel, initrd):
     argv = runner_argv(options.vmm, kernel.vmlinuz, kernel.vmlinux, initrd,
                        options.scenarios)
-    run = Run(report)
+    run = Run(report, hold_stalled=False)
     with subprocess.Popen(argv, cwd=HERE.parent.parent, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, text=True, errors="replace") as process:
         for line in process.stdout:
-            run.feed(line.rstrip("\n"), hold_stalled=False)
+            run.feed(line.rstrip("\n"))
     if not run.done:
         report.result(False, f"the runner ended early: {' / '.join(run.stray[-5:])}")
 
 
-def run_emulated(report, options, kernel, initrd, folder):
-    host = EmulatedHost(kernel, options.vmm, folder,
-                        {"vmlinuz": kernel.vmlinuz, "vmlinux": kernel.vmlinux,
-                         "guest.cpio": initrd})
-    left = list(options.scenarios)
-    tried = set()
-    while left:
-        run = Run(report)
-        job = runner_argv(f"/usr/bin/{options.vmm.name}", "vmlinuz", "vmlinux",
-                          "guest.cpio", left)
+class EmulatedRun:
+    """Runs scenarios in emulated hosts, a new one after each trouble."""
+
+    def __init__(self, report, host, vmm, scenarios):
+        self.report = report
+        self.host = host
+        self.vmm = f"/usr/bin/{vmm.name}"
+        self.left = list(scenarios)
+        self.tried = set()
+
+    def run(self):
+        while self.left:
+            run, trouble = self.boot()
+            self.left = [name for name in self.left if name not in run.ended]
+            if trouble:
+                self.settle(run, trouble)
+
+    def boot(self):
+        """Boots the host for what is left; returns the run and what went wrong, if so."""
+        run = Run(self.report, hold_stalled=True)
         began = time.monotonic()
-        host.start(job)
+        self.host.start(runner_argv(self.vmm, "vmlinuz", "vmlinux", "guest.cpio",
+                                    self.left))
         trouble = None
         try:
-            for line in host.lines():
+            for line in self.host.lines():
                 if line == "# host up":
-                    report.say(f"emulated host up ({time.monotonic() - began:.1f} s)")
+                    seconds = time.monotonic() - began
+                    self.report.say(f"emulated host up ({seconds:.1f} s)")
                 else:
-                    run.feed(line, hold_stalled=True)
-                if line.startswith("# begin") and run.current in tried:
-                    report.say(f"{run.current}: second and last try")
-                if run.states.get(next(reversed(run.states), None)) == "stalled":
+                    run.feed(line)
+                if run.stalled:
+                    trouble = "a guest stalled"
                     break
         except HostHang as hang:
-            trouble = str(hang)
-        host.stop(0 if trouble or not run.done else 10)
-        left = after(report, run, left, tried, trouble, host)
+            trouble = f"the emulated host hung ({hang})"
+        if not trouble and not run.done:
+            trouble = "the emulated host ended early"
+        self.host.stop(0 if trouble else 10)
+        return run, trouble
 
-
-def after(report, run, left, tried, trouble, host):
-    """Decides what is still to be run when a host is gone."""
-    stalled = [name for name, state in run.states.items() if state == "stalled"]
-    rest = [name for name in left if name not in run.states]
-    if run.done and not stalled:
-        return []
-    suspect = stalled[0] if stalled else run.current
-    if suspect is None and not run.states:
-        suspect = "the emulated host's start"
-    if suspect is None:
-        return rest
-    why = f"the emulated host hung ({trouble or 'it ended'})"
-    if stalled:
-        why = "a guest stalled"
-    if suspect in tried:
-        report.replay(run.lines)
-        report.result(False, f"{suspect}: {why}, twice")
-        for line in run.stray[-10:] + host.log():
-            print(f"#   {line}")
-        return [] if suspect not in left else [name for name in rest if name != suspect]
-    report.say(f"{suspect}: {why}; it runs once more in a new host")
-    tried.add(suspect)
-    return ([suspect] if suspect in left else []) + [n for n in rest if n != suspect]
+    def settle(self, run, trouble):
+        """The first trouble of a scenario is forgiven, and told; the second counts."""
+        suspect = run.stalled or run.current or "between scenarios"
+        if suspect not in self.tried:
+            self.tried.add(suspect)
+            for line in run.lines:
+                self.report.say(f"  first try: {line}")
+            self.report.say(f"{suspect}: {trouble}; once more in a new host")
+            return
+        self.report.replay(run.lines)
+        self.report.result(False, f"{suspect}: {trouble}, twice")
+        for line in run.stray[-10:] + self.host.log():
+            print(f"#   {line}", flush=True)
+        if suspect in self.left:
+            self.left.remove(suspect)
+            return
+        for name in self.left:
+            self.report.result(False, f"{name}: not run")
+        self.left = []
 
 
 def main():
@@ -190,7 +205,10 @@ def main():
         else:
             report.say(f"stock kernel {kernel.release} inside an emulated AMD host: this "
                        "machine has no KVM with VMX or SVM")
-            run_emulated(report, options, kernel, initrd, folder)
+            host = EmulatedHost(kernel, options.vmm, folder,
+                                {"vmlinuz": kernel.vmlinuz, "vmlinux": kernel.vmlinux,
+                                 "guest.cpio": initrd})
+            EmulatedRun(report, host, options.vmm, options.scenarios).run()
     report.say(f"{time.monotonic() - began:.0f} s")
     report.close()
     return 1 if report.failed else 0
