@@ -14,6 +14,7 @@
 #include "berth/qapi-option.h"
 #include "berth/qmp-introspect.h"
 
+#define HELP_WIDTH 79
 #define HELP_INDENT 16
 #define PROPERTY_WIDTH 22
 
@@ -66,20 +67,39 @@ static void append_value(const QapiType *type, GString *out)
                                qapi_text(qapi_type_members(type)[i].name));
 }
 
-static void append_key(const CmdlineOption *option, const QapiMember *member,
-                       GString *out)
+/* "[,key=value]", ",key=value" or "key=value"; the kinds of a union are not listed. */
+static char *describe_key(const CmdlineOption *option, const QapiMember *member,
+                          bool first)
 {
+    const QapiType *type = &qapi_types[option->type];
     const char *name = qapi_text(member->name);
     bool implied = option->implied && strcmp(name, qapi_text(option->implied)) == 0;
+    bool bracket = !first && (member->flags & QAPI_MEMBER_OPTIONAL);
+    GString *key = g_string_new(bracket ? "[," : first ? "" : ",");
 
-    g_string_append_printf(out, implied ? "[%s=]" : "%s=", name);
-    append_value(&qapi_types[member->type], out);
+    g_string_append_printf(key, implied ? "[%s=]" : "%s=", name);
+    if (type->n_branches && member == &qapi_type_members(type)[type->tag])
+        g_string_append(key, name);
+    else
+        append_value(&qapi_types[member->type], key);
+    if (bracket)
+        g_string_append_c(key, ']');
+    return g_string_free(key, FALSE);
 }
 
-/*
- * The keys of an option, the implied one first; those that may be left out in brackets.
- */
-static void append_keys(const CmdlineOption *option, GString *out)
+/* Appends @text, on a new line when the one that began at @line has no room. */
+static void append_wrapped(GString *out, size_t *line, const char *text)
+{
+    if (out->len - *line + strlen(text) > HELP_WIDTH) {
+        g_string_append_c(out, '\n');
+        *line = out->len;
+        g_string_append_printf(out, "%*s", HELP_INDENT, "");
+    }
+    g_string_append(out, text);
+}
+
+/* The keys of an option, the implied one first. */
+static void append_keys(const CmdlineOption *option, size_t *line, GString *out)
 {
     const QapiType *type = &qapi_types[option->type];
     const QapiMember *members = qapi_type_members(type);
@@ -88,24 +108,23 @@ static void append_keys(const CmdlineOption *option, GString *out)
 
     for (unsigned pass = 0; pass < 2; pass++) {
         for (unsigned i = 0; i < type->n_members; i++) {
-            bool is_implied = strcmp(qapi_text(members[i].name), implied) == 0;
-            bool bracket = !first && (members[i].flags & QAPI_MEMBER_OPTIONAL);
+            g_autofree char *key = NULL;
 
-            if (is_implied != (pass == 0))
+            if ((strcmp(qapi_text(members[i].name), implied) == 0) != (pass == 0))
                 continue;
-            g_string_append(out, bracket ? "[," : first ? "" : ",");
-            append_key(option, &members[i], out);
-            g_string_append(out, bracket ? "]" : "");
+            key = describe_key(option, &members[i], first);
+            append_wrapped(out, line, key);
             first = false;
         }
     }
     if (type->n_branches)
-        g_string_append(out, "[,key=value...]");
+        append_wrapped(out, line, "[,key=value...]");
 }
 
 static void append_option(const CmdlineOption *option, GString *out)
 {
     const char *short_name = qapi_text(option->short_name);
+    size_t line = out->len;
 
     if (*short_name)
         g_string_append_printf(out, "-%s or ", short_name);
@@ -114,9 +133,13 @@ static void append_option(const CmdlineOption *option, GString *out)
         g_string_append(out, " text");
     if (option->arg == CMDLINE_ARG_DATA) {
         g_string_append_c(out, ' ');
-        append_keys(option, out);
+        append_keys(option, &line, out);
     }
-    g_string_append_printf(out, "\n%*s%s\n", HELP_INDENT, "", qapi_text(option->help));
+    if (out->len - line < HELP_INDENT)
+        g_string_append_printf(out, "%*s", (int)(HELP_INDENT - (out->len - line)), "");
+    else
+        g_string_append_printf(out, "\n%*s", HELP_INDENT, "");
+    g_string_append_printf(out, "%s\n", qapi_text(option->help));
 }
 
 void qapi_option_help(GString *out)

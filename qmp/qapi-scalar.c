@@ -123,7 +123,7 @@ static bool set_enum(const QapiReader *reader, const QapiPlace *place,
 static bool set_bool(const QapiReader *reader, const QapiPlace *place, const char *text,
                      void *slot)
 {
-    static const char *const words[][2] = {
+    static const char words[][2][6] = {
         { "off", "on" }, { "no", "yes" }, { "false", "true" }, { "n", "y" },
     };
 

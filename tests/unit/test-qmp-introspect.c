@@ -154,6 +154,8 @@ static void test_help_names_every_option(void)
     qapi_option_help(out);
 
     g_assert_nonnull(strstr(out->str, "\n-smp [cpus=]int[,maxcpus=int]"));
+    g_assert_nonnull(strstr(out->str, "\n-device [driver=]driver[,id=str]"));
+    g_assert_nonnull(strstr(out->str, "\n-S              do not start the vCPUs\n"));
     for (unsigned i = 0; i < cmdline_n_options; i++) {
         g_autofree char *name = g_strdup_printf("-%s",
                                                 qapi_text(cmdline_options[i].name));
