@@ -287,8 +287,10 @@ static void test_idle_clock_wakes_nobody(void)
     fake_board_turn(fake);
     timer_init(&timer, fake->loop, on_end, &ended);
     timer_set(&timer, loop_clock_ns() + 1200 * NS_PER_MS);
-    for (; !ended; turns++)
+    while (!ended) {
         loop_turn(fake->loop, true);
+        turns++;
+    }
 
     g_assert_cmpuint(turns, <=, 2);
 }
