@@ -14,6 +14,7 @@
  */
 #include "acpi-table.h"
 #include "berth/aml.h"
+#include "berth/device.h"
 #include "berth/x86-layout.h"
 
 #define DSDT_REVISION 2                 /* integers of 64 bits */
@@ -28,6 +29,8 @@
 #define PCI_SLOTS 32
 #define PCI_PINS 4
 #define LPC_ADR 0x001f0000
+/* The wiring of X86_PCI_GSI() is that of the PCI host. */
+G_STATIC_ASSERT(X86_GSI_PCI_COUNT == BOARD_PCI_IRQS);
 
 #define STA_HIDDEN 0x0b                 /* present, enabled, working; not for people */
 

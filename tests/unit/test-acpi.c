@@ -206,6 +206,46 @@ static void test_iasl_finds_no_fault(gconstpointer data)
                          list[i].size);
 }
 
+/* What _OSC answers to three numbers, as acpiexec prints bytes. */
+static void check_osc(const char *dsdt, const char *uuid, unsigned revision,
+                      const char *capabilities, const char *answer)
+{
+    g_autofree char *command = g_strdup_printf("execute \\_SB.PCI0._OSC (%s) %u 3 (%s)",
+                                               uuid, revision, capabilities);
+    const char *argv[] = { "acpiexec", "-b", command, dsdt, NULL };
+    g_autofree char *out = NULL, *err = NULL;
+    g_autoptr(GError) error = NULL;
+
+    g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, &out, &err,
+                 NULL, &error);
+
+    g_assert_no_error(error);
+    if (!strstr(out, answer))
+        g_test_message("%s: %s%s", command, out, err);
+    g_assert_nonnull(strstr(out, answer));
+}
+
+static void test_osc_grants_native_hot_plug(void)
+{
+    static const char uuid[] = "5B4DDB33F71F1C4096577441C03DD766";
+    static const char dsdt[] = GOLDEN "/plain/DSDT.aml";
+    g_autofree char *acpiexec = g_find_program_in_path("acpiexec");
+
+    if (!acpiexec) {
+        g_test_skip("acpiexec is not installed");
+        return;
+    }
+
+    check_osc(dsdt, uuid, 1, "01000000000000001D000000",
+              "01 00 00 00 00 00 00 00 1D 00 00 00");
+    check_osc(dsdt, uuid, 1, "01000000000000003F000000",
+              "11 00 00 00 00 00 00 00 1D 00 00 00");
+    check_osc(dsdt, uuid, 2, "010000000000000001000000",
+              "09 00 00 00 00 00 00 00 01 00 00 00");
+    check_osc(dsdt, "FF4DDB33F71F1C4096577441C03DD766", 1, "01000000000000001D000000",
+              "05 00 00 00 00 00 00 00 1D 00 00 00");
+}
+
 static uint8_t sum_of(const uint8_t *data, size_t size)
 {
     uint8_t sum = 0;
@@ -300,6 +340,7 @@ int main(int argc, char **argv)
                              test_tables_are_the_golden_ones);
         g_test_add_data_func(iasl, GUINT_TO_POINTER(i), test_iasl_finds_no_fault);
     }
+    g_test_add_func("/acpi/osc-grants-native-hot-plug", test_osc_grants_native_hot_plug);
     g_test_add_func("/acpi/rsdp-leads-to-every-table", test_rsdp_leads_to_every_table);
     g_test_add_func("/acpi/4096-cpus-have-tables", test_4096_cpus_have_tables);
     return g_test_run();

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The LPC bridge and the ACPI power management block in it.
+ */
+#include "berth/lpc.h"
+#include "berth/pci.h"
+#include "berth/x86-layout.h"
+
+#include "fake-board.h"
+
+#define LPC_CONFIG (0x80000000u | PCI_DEVFN(0x1f, 0) << 8)
+#define PM X86_PM_BASE
+#define STS (PM + X86_PM1_EVT)
+#define EN (STS + 2)
+#define CNT (PM + X86_PM1_CNT)
+#define TMR (PM + X86_PM_TMR)
+#define GPE_STS (PM + X86_PM_GPE0)
+#define GPE_EN (GPE_STS + 8)
+#define SMI_CMD X86_PORT_SMI_CMD
+#define SCI X86_GSI_SCI
+#define STS_TMR 0x0001u
+#define STS_PWRBTN 0x0100u
+#define STS_WAK 0x8000u
+#define SCI_EN 0x0001u
+#define SLP_EN 0x2000u
+
+typedef struct Fixture {
+    FakeBoard *board;
+    Device *lpc;
+} Fixture;
+
+static void fixture_init(Fixture *f, bool preset)
+{
+    f->board = fake_board_new();
+    g_assert_nonnull(device_add_onboard(&f->board->tree, &pci_host_class, "pcihost", NULL,
+                                        NULL));
+    f->lpc = lpc_add(&f->board->tree, preset, NULL);
+    g_assert_nonnull(f->lpc);
+    device_tree_reset(&f->board->tree);
+    device_tree_resume(&f->board->tree);
+}
+
+static void fixture_done(Fixture *f)
+{
+    fake_board_free(f->board);
+}
+
+static uint32_t in(Fixture *f, uint16_t port, unsigned size)
+{
+    return fake_board_in(f->board, port, size);
+}
+
+static void out(Fixture *f, uint16_t port, unsigned size, uint32_t value)
+{
+    fake_board_out(f->board, port, size, value);
+}
+
+static uint32_t config_read(Fixture *f, unsigned reg, unsigned size)
+{
+    out(f, X86_PORT_PCI_ADDRESS, 4, LPC_CONFIG | (reg & ~3u));
+    return in(f, X86_PORT_PCI_DATA + (reg & 3), size);
+}
+
+static void config_write(Fixture *f, unsigned reg, unsigned size, uint32_t value)
+{
+    out(f, X86_PORT_PCI_ADDRESS, 4, LPC_CONFIG | (reg & ~3u));
+    out(f, X86_PORT_PCI_DATA + (reg & 3), size, value);
+}
+
+static uint32_t memory_read(Fixture *f, uint64_t gpa, unsigned size)
+{
+    return vm_fake_read(f->board->vm, f->board->board.memory, gpa, size);
+}
+
+static bool sci(Fixture *f)
+{
+    return vm_fake_gsi_level(f->board->vm, SCI);
+}
+
+static void test_bridge_is_an_ich9(void)
+{
+    Fixture f;
+
+    fixture_init(&f, true);
+    g_assert_cmphex(config_read(&f, 0x00, 4), ==, 0x29188086);
+    g_assert_cmphex(config_read(&f, 0x08, 4) >> 8, ==, 0x060100);
+    g_assert_cmphex(config_read(&f, 0x40, 4), ==, 0x601);
+    g_assert_cmphex(config_read(&f, 0x44, 1), ==, 0x80);
+    config_write(&f, 0x60, 4, 0x0b0a0b0a);
+    g_assert_cmphex(config_read(&f, 0x60, 4), ==, 0x0b0a0b0a);
+    fixture_done(&f);
+}
+
+static void test_without_preset_firmware_places_the_block(void)
+{
+    Fixture f;
+
+    fixture_init(&f, false);
+    g_assert_cmphex(in(&f, CNT, 2), ==, 0xffff);
+    config_write(&f, 0x40, 4, 0xb001);
+    g_assert_cmphex(in(&f, 0xb004, 2), ==, 0xffff);
+    config_write(&f, 0x44, 1, 0x80);
+    g_assert_cmphex(in(&f, 0xb004, 2), ==, 0);
+    g_assert_cmphex(in(&f, CNT, 2), ==, 0xffff);
+    config_write(&f, 0x44, 1, 0x00);
+    g_assert_cmphex(in(&f, 0xb004, 2), ==, 0xffff);
+    fixture_done(&f);
+}
+
+static void test_acpi_is_switched_on_by_smi_cmd(void)
+{
+    Fixture f;
+
+    fixture_init(&f, true);
+    g_assert_cmphex(in(&f, CNT, 2), ==, 0);
+    out(&f, SMI_CMD, 1, X86_ACPI_ENABLE);
+    g_assert_cmphex(in(&f, CNT, 2), ==, SCI_EN);
+    out(&f, SMI_CMD, 1, X86_ACPI_DISABLE);
+    g_assert_cmphex(in(&f, CNT, 2), ==, 0);
+    out(&f, SMI_CMD + 1, 1, 0x5a);
+    g_assert_cmphex(in(&f, SMI_CMD, 2), ==, 0x5a00 | X86_ACPI_DISABLE);
+    fixture_done(&f);
+}
+
+static void test_power_button_interrupts_until_it_is_cleared(void)
+{
+    Fixture f;
+
+    fixture_init(&f, true);
+    out(&f, SMI_CMD, 1, X86_ACPI_ENABLE);
+    lpc_power_button(f.lpc);
+    g_assert_false(sci(&f));
+    g_assert_cmphex(in(&f, STS, 2), ==, STS_PWRBTN);
+    out(&f, EN, 2, STS_PWRBTN);
+    g_assert_true(sci(&f));
+    out(&f, STS, 2, STS_PWRBTN);
+    g_assert_false(sci(&f));
+    g_assert_cmphex(in(&f, STS, 2), ==, 0);
+    lpc_power_button(f.lpc);
+    g_assert_true(sci(&f));
+    out(&f, SMI_CMD, 1, X86_ACPI_DISABLE);
+    g_assert_false(sci(&f));
+    fixture_done(&f);
+}
+
+static void test_wake_status(void)
+{
+    Fixture f;
+
+    fixture_init(&f, true);
+    lpc_wake(f.lpc);
+    g_assert_cmphex(in(&f, STS, 2), ==, STS_WAK);
+    out(&f, STS + 1, 1, 0x80);
+    g_assert_cmphex(in(&f, STS, 2), ==, 0);
+    fixture_done(&f);
+}
+
+static void test_sleep_states(void)
+{
+    Fixture f;
+
+    fixture_init(&f, true);
+    out(&f, CNT, 2, X86_SLP_TYP_S3 << 10);
+    g_assert_cmpuint(f.board->n_suspends, ==, 0);
+    out(&f, CNT, 2, X86_SLP_TYP_S3 << 10 | SLP_EN);
+    g_assert_cmpuint(f.board->n_suspends, ==, 1);
+    g_assert_cmphex(in(&f, CNT, 2), ==, X86_SLP_TYP_S3 << 10);
+    out(&f, CNT, 2, 7 << 10 | SLP_EN);
+    g_assert_cmpuint(f.board->n_shutdowns, ==, 0);
+    out(&f, CNT + 1, 1, (X86_SLP_TYP_S5 << 10 | SLP_EN) >> 8);
+    g_assert_cmpuint(f.board->n_shutdowns, ==, 1);
+    g_assert_cmpuint(f.board->n_suspends, ==, 1);
+    fixture_done(&f);
+}
+
+static void test_reset_port_and_the_bridge_are_neighbours(void)
+{
+    Fixture f;
+
+    fixture_init(&f, true);
+    out(&f, X86_PORT_RESET, 1, X86_RESET_VALUE);
+    g_assert_cmpuint(f.board->n_resets, ==, 1);
+    fixture_done(&f);
+}
+
+static void test_timer_runs_at_its_rate(void)
+{
+    gint64 start, ns;
+    uint32_t ticks;
+    Fixture f;
+
+    fixture_init(&f, true);
+    start = loop_clock_ns();
+    ticks = in(&f, TMR, 4);
+    g_usleep(50000);
+    ticks = (in(&f, TMR, 4) - ticks) & 0xffffff;
+    ns = loop_clock_ns() - start;
+    g_assert_cmpuint(ticks, >=, 3579545 / 20);
+    g_assert_cmpuint(ticks, <=, ns * 3579545 / NS_PER_SEC + 1);
+    g_assert_cmphex(in(&f, TMR, 4) & 0xff000000, ==, 0);
+    fixture_done(&f);
+}
+
+static void test_timer_stands_still_while_paused(void)
+{
+    uint32_t before, after;
+    Fixture f;
+
+    fixture_init(&f, true);
+    device_tree_pause(&f.board->tree);
+    before = in(&f, TMR, 4);
+    g_usleep(20000);
+    g_assert_cmphex(in(&f, TMR, 4), ==, before);
+    device_tree_resume(&f.board->tree);
+    after = in(&f, TMR, 4);
+    g_assert_cmpuint((after - before) & 0xffffff, <, 3579545 / 100);
+    fixture_done(&f);
+}
+
+static void test_timer_overflow_interrupts(void)
+{
+    gint64 end = g_get_monotonic_time() + 3000000;
+    Fixture f;
+
+    fixture_init(&f, true);
+    out(&f, SMI_CMD, 1, X86_ACPI_ENABLE);
+    out(&f, EN, 2, STS_TMR);
+    g_assert_false(sci(&f));
+    while (!sci(&f) && g_get_monotonic_time() < end) {
+        g_usleep(5000);
+        fake_board_turn(f.board);
+    }
+    g_assert_true(sci(&f));
+    g_assert_cmphex(in(&f, STS, 2) & STS_TMR, ==, STS_TMR);
+    out(&f, STS, 2, STS_TMR);
+    g_assert_false(sci(&f));
+    fixture_done(&f);
+}
+
+static void test_gpe_enable_is_kept(void)
+{
+    Fixture f;
+
+    fixture_init(&f, true);
+    out(&f, GPE_EN, 4, 0x12345678);
+    out(&f, GPE_EN + 7, 1, 0x9a);
+    g_assert_cmphex(in(&f, GPE_EN, 4), ==, 0x12345678);
+    g_assert_cmphex(in(&f, GPE_EN + 4, 4), ==, 0x9a000000);
+    g_assert_cmphex(in(&f, GPE_STS, 4), ==, 0);
+    fixture_done(&f);
+}
+
+static void test_rcba_window_moves(void)
+{
+    Fixture f;
+
+    fixture_init(&f, true);
+    g_assert_cmphex(memory_read(&f, X86_RCBA_BASE, 4), ==, 0xffffffff);
+    config_write(&f, 0xf0, 4, 0xfe000001);
+    vm_fake_write(f.board->vm, f.board->board.memory, 0xfe003140, 2, 0x3210);
+    g_assert_cmphex(memory_read(&f, 0xfe003140, 4), ==, 0x3210);
+    g_assert_cmphex(memory_read(&f, 0xfe003410, 4), ==, 0x20);
+    fixture_done(&f);
+}
+
+static void test_windows_hide_nothing(void)
+{
+    Fixture f;
+
+    fixture_init(&f, true);
+    f.board->ram->host[0x4000] = 0x77;
+    config_write(&f, 0xf0, 4, 0x00000001);
+    g_assert_cmphex(memory_read(&f, 0x4000, 1), ==, 0x77);
+    config_write(&f, 0x40, 4, 0x0c81);
+    out(&f, X86_PORT_PCI_ADDRESS, 4, 0x80000000);
+    g_assert_cmphex(in(&f, X86_PORT_PCI_ADDRESS, 4), ==, 0x80000000);
+    fixture_done(&f);
+}
+
+static void test_reset_brings_the_preset_back(void)
+{
+    Fixture f;
+
+    fixture_init(&f, true);
+    config_write(&f, 0x40, 4, 0xb001);
+    out(&f, SMI_CMD, 1, X86_ACPI_ENABLE);
+    lpc_power_button(f.lpc);
+    device_tree_pause(&f.board->tree);
+    device_tree_reset(&f.board->tree);
+    device_tree_resume(&f.board->tree);
+    g_assert_cmphex(config_read(&f, 0x40, 4), ==, 0x601);
+    g_assert_cmphex(in(&f, STS, 4), ==, 0);
+    g_assert_cmphex(in(&f, CNT, 2), ==, 0);
+    fixture_done(&f);
+}
+
+static void test_state_is_copied(void)
+{
+    Fixture from, to;
+
+    fixture_init(&from, true);
+    fixture_init(&to, true);
+    config_write(&from, 0x40, 4, 0xb001);
+    config_write(&from, 0xf0, 4, X86_RCBA_BASE | 1);
+    out(&from, SMI_CMD, 1, X86_ACPI_ENABLE);
+    out(&from, 0xb002, 2, STS_PWRBTN);
+    out(&from, 0xb028, 4, 0xff);
+    lpc_power_button(from.lpc);
+    fake_board_check_copy(from.board, to.board);
+    g_assert_true(sci(&to));
+    g_assert_cmphex(in(&to, 0xb000, 4), ==, STS_PWRBTN << 16 | STS_PWRBTN);
+    g_assert_cmphex(in(&to, 0xb028, 4), ==, 0xff);
+    g_assert_cmphex(in(&to, STS, 4), ==, 0xffffffff);
+    g_assert_cmphex(memory_read(&to, X86_RCBA_BASE, 4), ==, 0);
+    fixture_done(&from);
+    fixture_done(&to);
+}
+
+static void test_any_access_is_answered(void)
+{
+    Fixture f;
+
+    fixture_init(&f, true);
+    for (unsigned i = 0; i < 200; i++) {
+        fake_board_poke_ports(f.board, PM, X86_PM_SIZE, 200);
+        fake_board_poke_ports(f.board, SMI_CMD, 2, 10);
+        config_write(&f, g_test_rand_int() & 0xff, 1 << g_test_rand_int_range(0, 3),
+                     g_test_rand_int());
+        vm_fake_write(f.board->vm, f.board->board.memory,
+                      X86_RCBA_BASE + (g_test_rand_int() & 0x3fff), 4, g_test_rand_int());
+        if (g_test_rand_bit())
+            lpc_power_button(f.lpc);
+    }
+    device_tree_pause(&f.board->tree);
+    device_tree_reset(&f.board->tree);
+    device_tree_resume(&f.board->tree);
+    g_assert_cmphex(in(&f, STS, 4), ==, 0);
+    fixture_done(&f);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/lpc/bridge-is-an-ich9", test_bridge_is_an_ich9);
+    g_test_add_func("/lpc/without-preset-firmware-places-the-block",
+                    test_without_preset_firmware_places_the_block);
+    g_test_add_func("/pm/acpi-is-switched-on-by-smi-cmd",
+                    test_acpi_is_switched_on_by_smi_cmd);
+    g_test_add_func("/pm/power-button-interrupts-until-it-is-cleared",
+                    test_power_button_interrupts_until_it_is_cleared);
+    g_test_add_func("/pm/wake-status", test_wake_status);
+    g_test_add_func("/pm/sleep-states", test_sleep_states);
+    g_test_add_func("/lpc/reset-port-and-the-bridge-are-neighbours",
+                    test_reset_port_and_the_bridge_are_neighbours);
+    g_test_add_func("/pm/timer-runs-at-its-rate", test_timer_runs_at_its_rate);
+    g_test_add_func("/pm/timer-stands-still-while-paused",
+                    test_timer_stands_still_while_paused);
+    g_test_add_func("/pm/timer-overflow-interrupts", test_timer_overflow_interrupts);
+    g_test_add_func("/pm/gpe-enable-is-kept", test_gpe_enable_is_kept);
+    g_test_add_func("/lpc/rcba-window-moves", test_rcba_window_moves);
+    g_test_add_func("/lpc/windows-hide-nothing", test_windows_hide_nothing);
+    g_test_add_func("/lpc/reset-brings-the-preset-back",
+                    test_reset_brings_the_preset_back);
+    g_test_add_func("/pm/state-is-copied", test_state_is_copied);
+    g_test_add_func("/pm/any-access-is-answered", test_any_access_is_answered);
+    return g_test_run();
+}
