@@ -210,6 +210,7 @@ static bool execute(QmpSession *session, const Request *request, GString *out,
 {
     QmpContext *ctx = session->ctx;
     const QmpCommand *command = find_command(session, request, error);
+    QmpSession *outer = ctx->session;       /* of a handler that turns the loop */
     void *args, *value;
     bool done;
 
@@ -217,7 +218,7 @@ static bool execute(QmpSession *session, const Request *request, GString *out,
         return false;
     ctx->session = session;
     done = ctx->call((unsigned)(command - qmp_commands), ctx, args, &value, error);
-    ctx->session = NULL;
+    ctx->session = outer;
     if (command->args)
         qapi_free(command->args, args);
     if (!done)

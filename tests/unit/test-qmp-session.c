@@ -263,6 +263,39 @@ static void test_events_come_after_negotiation_and_before_the_reply(void)
     client_done(&client);
 }
 
+/* A handler that turns the loop: meanwhile another client is served. */
+static bool call_nested(unsigned command, QmpContext *ctx, const void *args,
+                        void **ret_value, GError **error)
+{
+    Client *client = ctx->session->opaque;
+    QmpSession other, *mine = ctx->session;
+
+    if (command != QMP_COMMAND_CONT)
+        return call(command, ctx, args, ret_value, error);
+    qmp_session_init(&other, ctx, &ops, client);
+    qmp_session_feed(&other, "{'execute': 'qmp_capabilities'}", 31, client->in);
+    g_assert_true(other.negotiated);
+    qmp_session_done(&other);
+    g_assert_true(ctx->session == mine);
+    *ret_value = NULL;
+    return true;
+}
+
+static void test_a_handler_knows_its_session_after_another_was_served(void)
+{
+    Client client;
+
+    client_init(&client);
+    client.ctx.call = call_nested;
+    negotiate(&client);
+
+    g_assert_cmpstr(say(&client, "{'execute': 'cont'}"), ==,
+                    "{\"return\": {}}\r\n{\"return\": {}}\r\n");
+
+    g_assert_null(client.ctx.session);
+    client_done(&client);
+}
+
 static void test_one_call_executes_one_request(void)
 {
     static const char text[] = "{'execute':'query-fdsets'}{'execute':'query-fdsets'}";
@@ -384,6 +417,8 @@ int main(int argc, char **argv)
     g_test_add_func("/qmp-session/ready", test_commands_wait_for_the_machine);
     g_test_add_func("/qmp-session/events",
                     test_events_come_after_negotiation_and_before_the_reply);
+    g_test_add_func("/qmp-session/nested",
+                    test_a_handler_knows_its_session_after_another_was_served);
     g_test_add_func("/qmp-session/one-request", test_one_call_executes_one_request);
     g_test_add_func("/qmp-session/pretty", test_pretty_replies_end_in_one_line_end);
     g_test_add_func("/qmp-session/getfd",
