@@ -104,8 +104,8 @@ static void pty_hangup(Chardev *chr)
 }
 
 /*
- * Through our own descriptor: the name may belong to another file in our mount
- * namespace.
+ * By our own descriptor; by the name, which may be another pty's in our mount namespace,
+ * only where there is no /proc.
  */
 static void watch_slave(CharPty *pty, int slave_fd)
 {
@@ -115,7 +115,8 @@ static void watch_slave(CharPty *pty, int slave_fd)
     loop_fd_init(&pty->watch, pty->watch_fd, on_watch, pty);
     if (pty->watch_fd < 0)
         return;
-    if (inotify_add_watch(pty->watch_fd, path, IN_OPEN) < 0 ||
+    if ((inotify_add_watch(pty->watch_fd, path, IN_OPEN) < 0 &&
+         inotify_add_watch(pty->watch_fd, pty->name, IN_OPEN) < 0) ||
         !loop_fd_add(pty->chr.loop, &pty->watch, EPOLLIN, NULL))
         base_close_fd(&pty->watch_fd);
 }
