@@ -4,10 +4,10 @@
 # explicit lists (hw/devices.c and its kin).
 #
 #   make            build/berth            make check        every test
-#   make demo       the main job           make check-quick  unit, device and QMP tests,
-#   lint make bench      numbers beside QEMU    make fuzz         fuzz targets,
-#   FUZZ_SECONDS each make lint       structure of the code  make install      PREFIX=
-#   DESTDIR= make deps       what a bare Debian lacks
+#   make demo       the main job           make check-quick  unit tests and lint
+#   make bench      numbers beside QEMU    make fuzz         FUZZ_SECONDS each target
+#   make lint       structure of the code  make install      PREFIX= DESTDIR=
+#   make deps       what a bare Debian lacks
 #
 # Variants build beside each other: make VARIANT=asan, tsan, clang, fuzz.
 
