@@ -149,7 +149,10 @@ void json_writer_double(JsonWriter *writer, double value)
 
     separate(writer);
     g_assert(isfinite(value));
-    g_string_append(writer->out, g_ascii_dtostr(text, sizeof(text), value));
+    /* "-0" would be read back as an integer, which has one zero. */
+    g_string_append(writer->out, value == 0 && signbit(value)
+                                     ? "-0.0"
+                                     : g_ascii_dtostr(text, sizeof(text), value));
 }
 
 void json_writer_string(JsonWriter *writer, const char *text)
