@@ -51,6 +51,11 @@ void assert_may_wait(ThreadRole role);
 
 void lock_take(GMutex *lock);
 void lock_drop(GMutex *lock);
+/*
+ * Waits for @cond, which goes with @lock, the one lock that the caller holds; it may wake
+ * without a reason.  The caller holds no published pointer (qsbr.h).
+ */
+void lock_wait(GCond *cond, GMutex *lock);
 
 /* How many locks of lock_take() the calling thread holds. */
 unsigned lock_held_count(void);

@@ -5,13 +5,13 @@
  *     new -> paused <-> running -> (exit) -> joined
  *
  * The thread runs KVM_RUN, dispatches exits through a table to the address spaces, and
- * tells the owner of the rest through VcpuEvents.  Pausing kicks the thread (signal and
+ * tells the owner of the rest.  Pausing kicks the thread (signal and
  * immediate_exit) and waits for it; it never waits for another thread of the VM but an
  * iothread.
  */
 #pragma once
 
-#include "berth/base.h"
+#include "berth/cpuid.h"
 
 /* Where a vCPU begins after reset when it is the boot processor. */
 typedef enum VcpuEntry {
@@ -34,75 +34,56 @@ typedef enum VcpuStopReason {
     VCPU_STOP_SYSTEM_EVENT,     /* KVM_EXIT_SYSTEM_EVENT and like requests: a reset */
 } VcpuStopReason;
 
-/* Called on the vCPU's thread; must not wait.  The vCPU parks itself afterwards until
- * resumed. */
-typedef struct VcpuEvents {
+/*
+ * What a vCPU is given.  stopped() is called on its thread and must not wait; the vCPU is
+ * paused from then on until it is resumed, and the registers are logged when that is due.
+ */
+typedef struct VcpuOwner {
+    AddressSpace *memory;       /* both lent */
+    AddressSpace *io;
     void (*stopped)(void *opaque, Vcpu *vcpu, VcpuStopReason reason, const char *detail);
     void *opaque;
-} VcpuEvents;
+} VcpuOwner;
 
-/* The topology of the VM: the products of all levels are max_cpus. */
-typedef struct CpuTopology {
-    unsigned cpus;              /* present at start */
-    unsigned max_cpus;
-    unsigned sockets;
-    unsigned dies;              /* in a socket */
-    unsigned cores;             /* in a die */
-    unsigned threads;           /* in a core */
-} CpuTopology;
-
-/* The place of one vCPU. */
-typedef struct CpuPlace {
-    unsigned socket;
-    unsigned die;
-    unsigned core;
-    unsigned thread;
-    uint32_t apic_id;
-} CpuPlace;
-
-/* What the operator asked of the CPU; made once, used for each vCPU (cpuid.h). */
-typedef struct CpuModel CpuModel;
-
-/* Any thread. */
-
-/* The place of vCPU @index, APIC ids with each level's field rounded up to whole bits. */
-CpuPlace cpu_topology_place(const CpuTopology *topology, unsigned index);
+/* All registers of a vCPU at one moment. */
+typedef struct VcpuState VcpuState;
 
 /* Main only. */
 
 /*
- * Parses "-cpu" text: "host", "max", then ",+feat", ",-feat", ",feat=on|off".  False
- * names of models and features are errors that name them.  The model is built from what
- * @vm supports.
+ * Makes vCPU @index with its thread, "CPU N/KVM", paused.  0 is made first; guest memory
+ * that is added before is added faster.
  */
-CpuModel *cpu_model_new(Vm *vm, const char *text, const CpuTopology *topology,
-                        GError **error);
-void cpu_model_free(CpuModel *model);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(CpuModel, cpu_model_free)
-
-/*
- * Makes vCPU @index with its thread, paused.  @memory and @io are lent.  The thread is
- * named "CPU N/KVM".
- */
-Vcpu *vcpu_new(Vm *vm, unsigned index, const CpuModel *model, AddressSpace *memory,
-               AddressSpace *io, const VcpuEvents *events, GError **error);
+Vcpu *vcpu_new(Vm *vm, unsigned index, const CpuModel *model, const VcpuOwner *owner,
+               GError **error);
 /* Stops and joins the thread.  Accepts NULL. */
 void vcpu_free(Vcpu *vcpu);
 
 unsigned vcpu_index(const Vcpu *vcpu);
 CpuPlace vcpu_place(const Vcpu *vcpu);
 /* The kernel's thread id. */
-int vcpu_thread_id(const Vcpu *vcpu);
+int vcpu_thread_id(Vcpu *vcpu);
 /* True when the vCPU is in HLT as KVM reports it; asks the vCPU's thread. */
 bool vcpu_is_halted(Vcpu *vcpu);
 
-/* All registers as at power-on; vCPU 0 as @boot says, the others wait for INIT-SIPI.
- * Paused. */
+/*
+ * All registers as at power-on; vCPU 0 as @boot says, the others wait for INIT-SIPI.  For
+ * an entry without firmware, what firmware sets up on every processor is set (MTRRs).
+ * Every vCPU is paused, and each is reset before one is resumed.
+ */
 bool vcpu_reset(Vcpu *vcpu, const VcpuBoot *boot, GError **error);
+
+/* All registers, for a save.  Paused. */
+VcpuState *vcpu_get_state(Vcpu *vcpu, GError **error);
+bool vcpu_set_state(Vcpu *vcpu, const VcpuState *state, GError **error);
+void vcpu_state_free(VcpuState *state);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VcpuState, vcpu_state_free)
+/* NULL when every register but the running clocks is the same, else what differs. */
+const char *vcpu_state_difference(const VcpuState *a, const VcpuState *b);
 
 /* Lets the thread run the guest. */
 void vcpu_resume(Vcpu *vcpu);
-/* Asks the thread to leave the guest; returns at once. */
+/* Asks the thread to leave the guest; returns at once.  Any thread, its own too. */
 void vcpu_request_pause(Vcpu *vcpu);
 /* Returns when the thread is out of the guest and touches nothing of the machine. */
 void vcpu_wait_paused(Vcpu *vcpu);

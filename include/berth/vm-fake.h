@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include "berth/vcpu.h"
 #include "berth/vm.h"
 
 typedef struct VmFakeSlot {
@@ -75,3 +76,23 @@ bool vm_fake_gsi_level(Vm *vm, unsigned gsi);
 /* How often @gsi went from low to high. */
 unsigned vm_fake_gsi_edges(Vm *vm, unsigned gsi);
 unsigned vm_fake_nmi_count(Vm *vm);
+/* How often the clock was stopped and started. */
+unsigned vm_fake_clock_stops(Vm *vm);
+unsigned vm_fake_clock_starts(Vm *vm);
+unsigned vm_fake_resets(Vm *vm);
+
+/*
+ * vCPUs are real threads with a guest that sleeps.  One that runs stops with @reason,
+ * as if the guest did it; one that is paused does so when it is resumed.
+ */
+void vm_fake_vcpu_stop(Vcpu *vcpu, VcpuStopReason reason, const char *detail);
+
+/*
+ * Has @fn called on the vCPU's thread, as by an exit; the earlier one was called
+ * before.
+ */
+typedef void VmFakeExitFn(void *opaque);
+void vm_fake_vcpu_exit(Vcpu *vcpu, VmFakeExitFn *fn, void *opaque);
+
+/* How often it was reset, and how the last time. */
+unsigned vm_fake_vcpu_resets(Vcpu *vcpu, VcpuBoot *ret_boot);

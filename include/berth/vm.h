@@ -50,6 +50,13 @@ void vm_set_irq(Vm *vm, unsigned gsi, bool level);
 /* A line that drives @gsi; the Vm's own, there for 0 to 23. */
 IrqLine *vm_gsi_line(Vm *vm, unsigned gsi);
 
+/*
+ * The guest's KVM clock stands still from stop to start; for a pause that the guest
+ * should not see.  vCPUs paused.  Calls need not be paired.
+ */
+void vm_stop_clock(Vm *vm);
+void vm_start_clock(Vm *vm);
+
 /* The interrupt controllers and the PIT back to their state at power-on; vCPUs paused. */
 void vm_reset(Vm *vm);
 

@@ -7,8 +7,8 @@
  * synchronous signals stay open: blocked, they would kill the process without a word of
  * where.
  *
- * ThreadSanitizer does not see into GLib, so under it lock_take() and lock_drop() say
- * what g_mutex_lock() and g_mutex_unlock() mean.
+ * ThreadSanitizer does not see into GLib, so under it lock_take(), lock_drop() and
+ * lock_wait() say what GLib's functions mean.
  */
 #include <signal.h>
 #ifdef __SANITIZE_THREAD__
@@ -70,6 +70,16 @@ void lock_drop(GMutex *lock)
     held_locks--;
     __tsan_release(lock);
     g_mutex_unlock(lock);
+}
+
+void lock_wait(GCond *cond, GMutex *lock)
+{
+    g_assert(held_locks == 1);
+    qsbr_offline();
+    __tsan_release(lock);
+    g_cond_wait(cond, lock);
+    __tsan_acquire(lock);
+    qsbr_online();
 }
 
 unsigned lock_held_count(void)

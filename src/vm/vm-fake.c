@@ -9,11 +9,12 @@
 #include <string.h>
 
 #include "berth/region.h"
+#include "berth/thread.h"
 #include "berth/vm-fake.h"
 
+#include "vm-fake-vcpu.h"
 #include "vm-ops.h"
 
-#define FAKE_MAX_VCPUS 255
 #define FAKE_GSIS 4096
 #define FAKE_SLOTS 509
 #define PAGE_MASK 4095ull
@@ -41,6 +42,9 @@ typedef struct FakeVm {
     bool levels[VM_GSI_LINES];
     unsigned edges[VM_GSI_LINES];
     unsigned n_nmi;
+    unsigned n_clock_stops;
+    unsigned n_clock_starts;
+    unsigned n_resets;
     VmFakeCalls calls;
     unsigned fail_in;           /* calls until one fails, 0 for never */
     int fail_with;
@@ -89,9 +93,9 @@ static int fake_map(Vm *vm, const VmSlot *slot)
     FakeVm *fake = to_fake(vm);
     int err;
 
-    g_mutex_lock(&fake->lock);
+    lock_take(&fake->lock);
     err = map_locked(fake, slot);
-    g_mutex_unlock(&fake->lock);
+    lock_drop(&fake->lock);
     return err;
 }
 
@@ -100,7 +104,7 @@ static int fake_unmap(Vm *vm, const VmSlot *slot)
     FakeVm *fake = to_fake(vm);
     int err = -ENOENT;
 
-    g_mutex_lock(&fake->lock);
+    lock_take(&fake->lock);
     fake->calls.unmap++;
     for (unsigned i = 0; i < fake->slots->len; i++) {
         if (g_array_index(fake->slots, VmSlot, i).id == slot->id) {
@@ -109,7 +113,7 @@ static int fake_unmap(Vm *vm, const VmSlot *slot)
             break;
         }
     }
-    g_mutex_unlock(&fake->lock);
+    lock_drop(&fake->lock);
     return err;
 }
 
@@ -154,9 +158,9 @@ static int fake_doorbell(Vm *vm, const VmDoorbell *doorbell, bool add)
     FakeVm *fake = to_fake(vm);
     int err;
 
-    g_mutex_lock(&fake->lock);
+    lock_take(&fake->lock);
     err = add ? add_doorbell_locked(fake, doorbell) : del_doorbell_locked(fake, doorbell);
-    g_mutex_unlock(&fake->lock);
+    lock_drop(&fake->lock);
     return err;
 }
 
@@ -233,9 +237,9 @@ static int fake_irqfd(Vm *vm, int fd, unsigned gsi, bool add)
     FakeVm *fake = to_fake(vm);
     int err;
 
-    g_mutex_lock(&fake->lock);
+    lock_take(&fake->lock);
     err = change_irqfd_locked(fake, fd, gsi, add);
-    g_mutex_unlock(&fake->lock);
+    lock_drop(&fake->lock);
     return err;
 }
 
@@ -244,7 +248,7 @@ static int fake_set_routes(Vm *vm, const IrqRoute *routes, unsigned n)
     FakeVm *fake = to_fake(vm);
     int err;
 
-    g_mutex_lock(&fake->lock);
+    lock_take(&fake->lock);
     fake->calls.set_routes++;
     err = next_failure_locked(fake);
     if (!err) {
@@ -252,7 +256,7 @@ static int fake_set_routes(Vm *vm, const IrqRoute *routes, unsigned n)
         g_array_set_size(fake->routes, 0);
         g_array_append_vals(fake->routes, routes, n);
     }
-    g_mutex_unlock(&fake->lock);
+    lock_drop(&fake->lock);
     return err;
 }
 
@@ -261,29 +265,48 @@ static void fake_set_irq(Vm *vm, unsigned gsi, bool level)
     FakeVm *fake = to_fake(vm);
 
     g_assert(gsi < VM_GSI_LINES);
-    g_mutex_lock(&fake->lock);
+    lock_take(&fake->lock);
     if (level && !fake->levels[gsi])
         fake->edges[gsi]++;
     fake->levels[gsi] = level;
-    g_mutex_unlock(&fake->lock);
+    lock_drop(&fake->lock);
 }
 
 static void fake_inject_nmi(Vm *vm)
 {
     FakeVm *fake = to_fake(vm);
 
-    g_mutex_lock(&fake->lock);
+    lock_take(&fake->lock);
     fake->n_nmi++;
-    g_mutex_unlock(&fake->lock);
+    lock_drop(&fake->lock);
 }
 
 static void fake_reset(Vm *vm)
 {
     FakeVm *fake = to_fake(vm);
 
-    g_mutex_lock(&fake->lock);
+    lock_take(&fake->lock);
+    fake->n_resets++;
     memset(fake->levels, 0, sizeof(fake->levels));
-    g_mutex_unlock(&fake->lock);
+    lock_drop(&fake->lock);
+}
+
+static void fake_stop_clock(Vm *vm)
+{
+    FakeVm *fake = to_fake(vm);
+
+    lock_take(&fake->lock);
+    fake->n_clock_stops++;
+    lock_drop(&fake->lock);
+}
+
+static void fake_start_clock(Vm *vm)
+{
+    FakeVm *fake = to_fake(vm);
+
+    lock_take(&fake->lock);
+    fake->n_clock_starts++;
+    lock_drop(&fake->lock);
 }
 
 static void fake_free(Vm *vm)
@@ -302,6 +325,7 @@ static void fake_free(Vm *vm)
 
 static const VmOps fake_ops = {
     .name = "fake",
+    .vcpu = &vm_fake_vcpu_ops,
     .free = fake_free,
     .map = fake_map,
     .unmap = fake_unmap,
@@ -311,6 +335,9 @@ static const VmOps fake_ops = {
     .set_irq = fake_set_irq,
     .inject_nmi = fake_inject_nmi,
     .reset = fake_reset,
+    .stop_clock = fake_stop_clock,
+    .start_clock = fake_start_clock,
+    .get_cpuid = vm_fake_vcpu_cpuid,
 };
 
 Vm *vm_fake_new(void)
@@ -318,7 +345,7 @@ Vm *vm_fake_new(void)
     FakeVm *fake = g_new0(FakeVm, 1);
 
     vm_init(&fake->vm, &fake_ops, FAKE_GSIS);
-    fake->vm.max_vcpus = FAKE_MAX_VCPUS;
+    fake->vm.max_vcpus = VM_MAX_VCPUS;
     g_mutex_init(&fake->lock);
     fake->slots = g_array_new(FALSE, FALSE, sizeof(VmSlot));
     fake->doorbells = g_array_new(FALSE, FALSE, sizeof(VmDoorbell));
@@ -333,9 +360,9 @@ VmFakeCalls vm_fake_calls(Vm *vm)
     FakeVm *fake = to_fake(vm);
     VmFakeCalls calls;
 
-    g_mutex_lock(&fake->lock);
+    lock_take(&fake->lock);
     calls = fake->calls;
-    g_mutex_unlock(&fake->lock);
+    lock_drop(&fake->lock);
     return calls;
 }
 
@@ -343,10 +370,10 @@ void vm_fake_fail_nth(Vm *vm, unsigned n, int err)
 {
     FakeVm *fake = to_fake(vm);
 
-    g_mutex_lock(&fake->lock);
+    lock_take(&fake->lock);
     fake->fail_in = n;
     fake->fail_with = err;
-    g_mutex_unlock(&fake->lock);
+    lock_drop(&fake->lock);
 }
 
 unsigned vm_fake_slot_count(Vm *vm)
@@ -354,9 +381,9 @@ unsigned vm_fake_slot_count(Vm *vm)
     FakeVm *fake = to_fake(vm);
     unsigned n;
 
-    g_mutex_lock(&fake->lock);
+    lock_take(&fake->lock);
     n = fake->slots->len;
-    g_mutex_unlock(&fake->lock);
+    lock_drop(&fake->lock);
     return n;
 }
 
@@ -365,10 +392,10 @@ VmFakeSlot vm_fake_slot(Vm *vm, unsigned index)
     FakeVm *fake = to_fake(vm);
     VmSlot slot;
 
-    g_mutex_lock(&fake->lock);
+    lock_take(&fake->lock);
     g_assert(index < fake->slots->len);
     slot = g_array_index(fake->slots, VmSlot, index);
-    g_mutex_unlock(&fake->lock);
+    lock_drop(&fake->lock);
     return (VmFakeSlot){ slot.gpa, slot.size, slot.host, slot.readonly };
 }
 
@@ -377,7 +404,7 @@ static uint8_t *slot_memory(FakeVm *fake, uint64_t addr, unsigned size, bool for
 {
     uint8_t *host = NULL;
 
-    g_mutex_lock(&fake->lock);
+    lock_take(&fake->lock);
     for (unsigned i = 0; i < fake->slots->len && !host; i++) {
         const VmSlot *slot = &g_array_index(fake->slots, VmSlot, i);
 
@@ -385,7 +412,7 @@ static uint8_t *slot_memory(FakeVm *fake, uint64_t addr, unsigned size, bool for
             !(for_write && slot->readonly))
             host = (uint8_t *)slot->host + (addr - slot->gpa);
     }
-    g_mutex_unlock(&fake->lock);
+    lock_drop(&fake->lock);
     return host;
 }
 
@@ -396,14 +423,14 @@ int vm_fake_doorbell_fd(Vm *vm, bool is_io, uint64_t addr, unsigned size, uint64
                          .value = value };
     int fd = -1;
 
-    g_mutex_lock(&fake->lock);
+    lock_take(&fake->lock);
     for (unsigned i = 0; i < fake->doorbells->len && fd < 0; i++) {
         const VmDoorbell *bell = &g_array_index(fake->doorbells, VmDoorbell, i);
 
         if (same_place(bell, &store))
             fd = bell->fd;
     }
-    g_mutex_unlock(&fake->lock);
+    lock_drop(&fake->lock);
     return fd;
 }
 
@@ -441,9 +468,9 @@ unsigned vm_fake_doorbell_count(Vm *vm)
     FakeVm *fake = to_fake(vm);
     unsigned n;
 
-    g_mutex_lock(&fake->lock);
+    lock_take(&fake->lock);
     n = fake->doorbells->len;
-    g_mutex_unlock(&fake->lock);
+    lock_drop(&fake->lock);
     return n;
 }
 
@@ -452,14 +479,14 @@ bool vm_fake_msi(Vm *vm, unsigned index, MsiMessage *ret_message, unsigned *ret_
     FakeVm *fake = to_fake(vm);
     bool found;
 
-    g_mutex_lock(&fake->lock);
+    lock_take(&fake->lock);
     drain_locked(fake);
     found = index < fake->messages->len;
     if (found) {
         *ret_message = g_array_index(fake->messages, FakeMessage, index).msi;
         *ret_count = g_array_index(fake->messages, FakeMessage, index).count;
     }
-    g_mutex_unlock(&fake->lock);
+    lock_drop(&fake->lock);
     return found;
 }
 
@@ -490,11 +517,11 @@ void vm_fake_clear(Vm *vm)
 {
     FakeVm *fake = to_fake(vm);
 
-    g_mutex_lock(&fake->lock);
+    lock_take(&fake->lock);
     drain_locked(fake);
     g_array_set_size(fake->messages, 0);
     memset(fake->edges, 0, sizeof(fake->edges));
-    g_mutex_unlock(&fake->lock);
+    lock_drop(&fake->lock);
 }
 
 bool vm_fake_gsi_level(Vm *vm, unsigned gsi)
@@ -503,9 +530,9 @@ bool vm_fake_gsi_level(Vm *vm, unsigned gsi)
     bool level;
 
     g_assert(gsi < VM_GSI_LINES);
-    g_mutex_lock(&fake->lock);
+    lock_take(&fake->lock);
     level = fake->levels[gsi];
-    g_mutex_unlock(&fake->lock);
+    lock_drop(&fake->lock);
     return level;
 }
 
@@ -515,19 +542,40 @@ unsigned vm_fake_gsi_edges(Vm *vm, unsigned gsi)
     unsigned edges;
 
     g_assert(gsi < VM_GSI_LINES);
-    g_mutex_lock(&fake->lock);
+    lock_take(&fake->lock);
     edges = fake->edges[gsi];
-    g_mutex_unlock(&fake->lock);
+    lock_drop(&fake->lock);
     return edges;
 }
 
-unsigned vm_fake_nmi_count(Vm *vm)
+/* One counter, read under the lock. */
+static unsigned read_counter(Vm *vm, const unsigned *counter)
 {
     FakeVm *fake = to_fake(vm);
     unsigned n;
 
-    g_mutex_lock(&fake->lock);
-    n = fake->n_nmi;
-    g_mutex_unlock(&fake->lock);
+    lock_take(&fake->lock);
+    n = *counter;
+    lock_drop(&fake->lock);
     return n;
+}
+
+unsigned vm_fake_nmi_count(Vm *vm)
+{
+    return read_counter(vm, &to_fake(vm)->n_nmi);
+}
+
+unsigned vm_fake_clock_stops(Vm *vm)
+{
+    return read_counter(vm, &to_fake(vm)->n_clock_stops);
+}
+
+unsigned vm_fake_clock_starts(Vm *vm)
+{
+    return read_counter(vm, &to_fake(vm)->n_clock_starts);
+}
+
+unsigned vm_fake_resets(Vm *vm)
+{
+    return read_counter(vm, &to_fake(vm)->n_resets);
 }

@@ -30,6 +30,7 @@ typedef struct VmDoorbell {
 
 typedef struct VmOps {
     const char *name;
+    const struct VcpuOps *vcpu;
     void (*free)(Vm *vm);
 
     int (*map)(Vm *vm, const VmSlot *slot);
@@ -42,10 +43,20 @@ typedef struct VmOps {
     /* Any thread, at the same time too. */
     void (*set_irq)(Vm *vm, unsigned gsi, bool level);
     void (*inject_nmi)(Vm *vm);
+
+    /* Main, vCPUs paused. */
     void (*reset)(Vm *vm);
+    void (*stop_clock)(Vm *vm);
+    void (*start_clock)(Vm *vm);
+
+    /* Main: the CPUID that a guest can have, an array of CpuidEntry (cpu-model.h). */
+    GArray *(*get_cpuid)(Vm *vm, GError **error);
 } VmOps;
 
 #define VM_GSI_LINES 24
+
+/* The in-kernel interrupt controllers reach 8 bits of APIC id, of which 255 means all. */
+#define VM_MAX_VCPUS 255
 
 /* Embedded first in what a hypervisor needs. */
 struct Vm {

@@ -51,6 +51,16 @@ void vm_reset(Vm *vm)
     vm->ops->reset(vm);
 }
 
+void vm_stop_clock(Vm *vm)
+{
+    vm->ops->stop_clock(vm);
+}
+
+void vm_start_clock(Vm *vm)
+{
+    vm->ops->start_clock(vm);
+}
+
 void vm_inject_nmi(Vm *vm)
 {
     vm->ops->inject_nmi(vm);

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A vCPU of KVM: made, run, kicked.
+ *
+ * The kick is a store to kvm_run's immediate_exit and a signal.  The store makes a
+ * KVM_RUN that has not begun return at once; the signal calls back one that has.
+ * vcpu.c says when they are set and taken back.
+ */
+#include <errno.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "berth/error.h"
+#include "berth/qsbr.h"
+#include "berth/thread.h"
+
+#include "vcpu-kvm.h"
+
+static int set_cpuid(KvmVcpu *kv)
+{
+    int tsc_khz = vm_kvm_ioctl(kv->fd, KVM_GET_TSC_KHZ, NULL);
+    g_autoptr(GArray) entries =
+        cpu_model_cpuid(kv->vcpu.model, kv->vcpu.index, (uint32_t)MAX(tsc_khz, 0));
+    g_autofree struct kvm_cpuid2 *cpuid =
+        g_malloc0(sizeof(*cpuid) + entries->len * sizeof(cpuid->entries[0]));
+
+    cpuid->nent = entries->len;
+    for (unsigned i = 0; i < entries->len; i++) {
+        const CpuidEntry *from = &g_array_index(entries, CpuidEntry, i);
+
+        cpuid->entries[i] = (struct kvm_cpuid_entry2){
+            .function = from->function,
+            .index = from->index,
+            .flags = from->indexed ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
+            .eax = from->regs[CPUID_EAX],
+            .ebx = from->regs[CPUID_EBX],
+            .ecx = from->regs[CPUID_ECX],
+            .edx = from->regs[CPUID_EDX],
+        };
+    }
+    return vm_kvm_ioctl(kv->fd, KVM_SET_CPUID2, cpuid);
+}
+
+static bool fail(GError **error, int err, const char *what)
+{
+    error_set_errno(error, -err, "KVM cannot %s", what);
+    return false;
+}
+
+static void announce_apic_id(KvmVcpu *kv)
+{
+    KvmVm *kvm = vcpu_kvm_vm(kv);
+
+    lock_take(&kvm->lock);
+    g_array_append_val(kvm->apic_ids, kv->vcpu.place.apic_id);
+    lock_drop(&kvm->lock);
+}
+
+static bool kvm_open(Vcpu *vcpu, GError **error)
+{
+    KvmVcpu *kv = vcpu_kvm_of(vcpu);
+    KvmVm *kvm = vcpu_kvm_vm(kv);
+    int err = vm_kvm_need_irqchip(kvm);
+    void *run;
+
+    kv->fd = -1;
+    if (err)
+        return fail(error, err, "make the interrupt controllers");
+    kv->fd = vm_kvm_ioctl(kvm->vm_fd, KVM_CREATE_VCPU,
+                          (void *)(uintptr_t)vcpu->place.apic_id);
+    if (kv->fd < 0)
+        return fail(error, kv->fd, "make a vCPU");
+    run = mmap(NULL, kvm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, kv->fd, 0);
+    if (run == MAP_FAILED)
+        return fail(error, -errno, "share a vCPU's memory");
+    kv->run = run;
+    err = set_cpuid(kv);
+    if (err)
+        return fail(error, err, "set the vCPU's CPUID");
+    announce_apic_id(kv);
+    return vcpu->index != 0 || vcpu_reset_learn(kv, error);
+}
+
+static void withdraw_apic_id(KvmVcpu *kv)
+{
+    KvmVm *kvm = vcpu_kvm_vm(kv);
+
+    lock_take(&kvm->lock);
+    for (unsigned i = kvm->apic_ids->len; i-- > 0;) {
+        if (g_array_index(kvm->apic_ids, uint32_t, i) == kv->vcpu.place.apic_id)
+            g_array_remove_index(kvm->apic_ids, i);
+    }
+    lock_drop(&kvm->lock);
+}
+
+static void kvm_close(Vcpu *vcpu)
+{
+    KvmVcpu *kv = vcpu_kvm_of(vcpu);
+
+    withdraw_apic_id(kv);
+    if (kv->run)
+        munmap(kv->run, vcpu_kvm_vm(kv)->run_size);
+    base_close_fd(&kv->fd);
+}
+
+static VcpuRun kvm_run(Vcpu *vcpu, VcpuStop *ret_stop)
+{
+    KvmVcpu *kv = vcpu_kvm_of(vcpu);
+    int ret;
+
+    qsbr_offline();
+    ret = ioctl(kv->fd, KVM_RUN, NULL);
+    qsbr_online();
+    if (ret == 0)
+        return vcpu_exit_dispatch(kv, ret_stop);
+    if (errno == EINTR)
+        return VCPU_RUN_INTERRUPTED;
+    /* A vCPU that waited for its SIPI got it. */
+    if (errno == EAGAIN)
+        return VCPU_RUN_AGAIN;
+    return vcpu_exit_failed(kv, errno, ret_stop);
+}
+
+static void kvm_kick(Vcpu *vcpu)
+{
+    KvmVcpu *kv = vcpu_kvm_of(vcpu);
+
+    __atomic_store_n(&kv->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+    if (!pthread_equal(vcpu->thread, pthread_self()))
+        pthread_kill(vcpu->thread, VCPU_KICK_SIGNAL);
+}
+
+static void kvm_unkick(Vcpu *vcpu)
+{
+    __atomic_store_n(&vcpu_kvm_of(vcpu)->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+}
+
+/* Tells a guest with KVM's clock that it was stopped, so that no watchdog of it barks. */
+static void kvm_resumed(Vcpu *vcpu)
+{
+    vm_kvm_ioctl(vcpu_kvm_of(vcpu)->fd, KVM_KVMCLOCK_CTRL, NULL);
+}
+
+static bool kvm_is_halted(Vcpu *vcpu)
+{
+    struct kvm_mp_state state = { 0 };
+
+    return vm_kvm_ioctl(vcpu_kvm_of(vcpu)->fd, KVM_GET_MP_STATE, &state) == 0 &&
+           state.mp_state == KVM_MP_STATE_HALTED;
+}
+
+static bool kvm_reset_vcpu(Vcpu *vcpu, const VcpuBoot *boot, GError **error)
+{
+    return vcpu_reset_to(vcpu_kvm_of(vcpu), boot, error);
+}
+
+static VcpuState *kvm_get_state(Vcpu *vcpu, GError **error)
+{
+    return vcpu_state_get(vcpu_kvm_of(vcpu), error);
+}
+
+static bool kvm_set_state(Vcpu *vcpu, const VcpuState *state, GError **error)
+{
+    vcpu_kvm_of(vcpu)->used = true;
+    return vcpu_state_set(vcpu_kvm_of(vcpu), state, error);
+}
+
+static char *kvm_describe(Vcpu *vcpu)
+{
+    return vcpu_registers_describe(vcpu_kvm_of(vcpu)->fd);
+}
+
+const VcpuOps vcpu_kvm_ops = {
+    .instance_size = sizeof(KvmVcpu),
+    .open = kvm_open,
+    .close = kvm_close,
+    .reset = kvm_reset_vcpu,
+    .get_state = kvm_get_state,
+    .set_state = kvm_set_state,
+    .describe = kvm_describe,
+    .is_halted = kvm_is_halted,
+    .run = kvm_run,
+    .resumed = kvm_resumed,
+    .kick = kvm_kick,
+    .unkick = kvm_unkick,
+};

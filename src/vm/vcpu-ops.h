@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a hypervisor does for a vCPU: the table behind vcpu.h, and the part of a vCPU
+ * that is the same for all.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <signal.h>
+
+#include "berth/log.h"
+#include "berth/region.h"
+#include "berth/vcpu.h"
+
+/* Calls a vCPU's thread out of the guest. */
+#define VCPU_KICK_SIGNAL SIGUSR1
+
+#define VCPU_DETAIL_SIZE 160
+
+typedef enum VcpuRun {
+    VCPU_RUN_AGAIN,             /* an exit was answered */
+    VCPU_RUN_INTERRUPTED,       /* kicked; no access is half done */
+    VCPU_RUN_STOPPED,           /* *ret_stop says why */
+} VcpuRun;
+
+typedef struct VcpuStop {
+    VcpuStopReason reason;
+    char detail[VCPU_DETAIL_SIZE];
+} VcpuStop;
+
+typedef struct VcpuOps {
+    size_t instance_size;
+
+    /* Main, the thread not running. */
+    bool (*open)(Vcpu *vcpu, GError **error);
+    /* Accepts one whose open failed. */
+    void (*close)(Vcpu *vcpu);
+    bool (*reset)(Vcpu *vcpu, const VcpuBoot *boot, GError **error);
+    VcpuState *(*get_state)(Vcpu *vcpu, GError **error);
+    bool (*set_state)(Vcpu *vcpu, const VcpuState *state, GError **error);
+
+    /* Main while paused, or the vCPU's thread. */
+    char *(*describe)(Vcpu *vcpu);
+    bool (*is_halted)(Vcpu *vcpu);
+
+    /* The vCPU's thread. */
+    VcpuRun (*run)(Vcpu *vcpu, VcpuStop *ret_stop);
+    void (*resumed)(Vcpu *vcpu);
+
+    /*
+     * Under the vCPU's lock.  After kick() run() returns soon, and at once when called.
+     */
+    void (*kick)(Vcpu *vcpu);
+    void (*unkick)(Vcpu *vcpu);
+} VcpuOps;
+
+typedef enum VcpuWanted {
+    VCPU_WANTED_PAUSED,
+    VCPU_WANTED_RUNNING,
+    VCPU_WANTED_GONE,
+} VcpuWanted;
+
+/* Embedded first in what a hypervisor needs. */
+struct Vcpu {
+    /* Immutable. */
+    const VcpuOps *ops;
+    Vm *vm;
+    unsigned index;
+    CpuPlace place;
+    const CpuModel *model;
+    VcpuOwner owner;
+    pthread_t thread;
+    bool has_thread;
+
+    GMutex lock;
+    GCond changed;              /* of what is under the lock */
+
+    /* Under the lock. */
+    VcpuWanted wanted;
+    bool parked;                /* out of the guest, and touches nothing */
+    bool ask_halted;            /* somebody waits for is_halted */
+    bool is_halted;
+    int thread_id;
+
+    LogLimit log_limit;
+};

@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A virtual machine of KVM: slots, doorbells, interrupts, clock.  Linux,
+ * Documentation/virt/kvm/api.rst.
+ *
+ * Order of the start.  Once the kernel's interrupt controllers are on its I/O bus, the
+ * next change of a memory slot waits milliseconds for a grace period (seen: 5.5 ms;
+ * before: 0.1 ms).  So the controllers are made when the first vCPU, route or irqfd
+ * needs them, and a board that adds its memory first starts that much faster.  A level
+ * that a device sets before is remembered.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "berth/error.h"
+#include "berth/log.h"
+#include "berth/thread.h"
+#include "berth/x86-layout.h"
+
+#include "vcpu-kvm.h"
+
+/* Of an MSI's data: delivery mode NMI, edge. */
+#define MSI_DATA_NMI 0x400u
+#define MSI_ADDRESS 0xfee00000u
+
+#define CPUID_ENTRIES_MAX 4096
+
+int vm_kvm_ioctl(int fd, unsigned long request, void *arg)
+{
+    int ret;
+
+    do {
+        ret = ioctl(fd, request, arg);
+    } while (ret < 0 && errno == EINTR);
+    return ret < 0 ? -errno : ret;
+}
+
+static int check_extension(int fd, unsigned long cap)
+{
+    return vm_kvm_ioctl(fd, KVM_CHECK_EXTENSION, (void *)cap);
+}
+
+static int kvm_map(Vm *vm, const VmSlot *slot)
+{
+    struct kvm_userspace_memory_region region = {
+        .slot = slot->id,
+        .flags = slot->readonly ? KVM_MEM_READONLY : 0,
+        .guest_phys_addr = slot->gpa,
+        .memory_size = slot->size,
+        .userspace_addr = (uintptr_t)slot->host,
+    };
+
+    return vm_kvm_ioctl(vm_kvm_of(vm)->vm_fd, KVM_SET_USER_MEMORY_REGION, &region);
+}
+
+static int kvm_unmap(Vm *vm, const VmSlot *slot)
+{
+    struct kvm_userspace_memory_region region = {
+        .slot = slot->id,
+        .guest_phys_addr = slot->gpa,
+    };
+
+    return vm_kvm_ioctl(vm_kvm_of(vm)->vm_fd, KVM_SET_USER_MEMORY_REGION, &region);
+}
+
+static int kvm_doorbell(Vm *vm, const VmDoorbell *doorbell, bool add)
+{
+    KvmVm *kvm = vm_kvm_of(vm);
+    struct kvm_ioeventfd bell = {
+        .addr = doorbell->addr,
+        .len = doorbell->size,
+        .fd = doorbell->fd,
+        .datamatch = doorbell->value,
+    };
+
+    if (doorbell->size == 0 && !kvm->any_length)
+        return -ENOTSUP;
+    if (doorbell->match)
+        bell.flags |= KVM_IOEVENTFD_FLAG_DATAMATCH;
+    if (doorbell->is_io)
+        bell.flags |= KVM_IOEVENTFD_FLAG_PIO;
+    if (!add)
+        bell.flags |= KVM_IOEVENTFD_FLAG_DEASSIGN;
+    return vm_kvm_ioctl(kvm->vm_fd, KVM_IOEVENTFD, &bell);
+}
+
+static int set_line(KvmVm *kvm, unsigned gsi, bool level)
+{
+    struct kvm_irq_level line = { .irq = gsi, .level = level };
+
+    return vm_kvm_ioctl(kvm->vm_fd, KVM_IRQ_LINE, &line);
+}
+
+static int save_chips_locked(KvmVm *kvm)
+{
+    g_autofree VmKvmChips *chips = g_new0(VmKvmChips, 1);
+    int err = 0;
+
+    for (unsigned i = 0; !err && i < G_N_ELEMENTS(chips->chips); i++) {
+        chips->chips[i].chip_id = i;
+        err = vm_kvm_ioctl(kvm->vm_fd, KVM_GET_IRQCHIP, &chips->chips[i]);
+    }
+    if (!err && kvm->pit)
+        err = vm_kvm_ioctl(kvm->vm_fd, KVM_GET_PIT2, &chips->pit);
+    if (!err)
+        kvm->chips = g_steal_pointer(&chips);
+    return err;
+}
+
+static int make_irqchip_locked(KvmVm *kvm)
+{
+    struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
+    int err = vm_kvm_ioctl(kvm->vm_fd, KVM_CREATE_IRQCHIP, NULL);
+
+    if (!err && kvm->pit)
+        err = vm_kvm_ioctl(kvm->vm_fd, KVM_CREATE_PIT2, &pit);
+    if (!err)
+        err = save_chips_locked(kvm);
+    if (err)
+        return err;
+    for (unsigned gsi = 0; gsi < VM_GSI_LINES; gsi++) {
+        if (kvm->early_levels & (1u << gsi))
+            set_line(kvm, gsi, true);
+    }
+    __atomic_store_n(&kvm->has_irqchip, true, __ATOMIC_RELEASE);
+    return 0;
+}
+
+static int make_irqchip(KvmVm *kvm, bool *ret_made)
+{
+    int err = 0;
+
+    *ret_made = false;
+    if (__atomic_load_n(&kvm->has_irqchip, __ATOMIC_ACQUIRE))
+        return 0;
+    lock_take(&kvm->lock);
+    if (!kvm->has_irqchip) {
+        err = make_irqchip_locked(kvm);
+        *ret_made = !err;
+    }
+    lock_drop(&kvm->lock);
+    return err;
+}
+
+int vm_kvm_need_irqchip(KvmVm *kvm)
+{
+    bool made;
+    int err = make_irqchip(kvm, &made);
+
+    return made ? irq_route_commit(&kvm->vm) : err;
+}
+
+static int kvm_irqfd(Vm *vm, int fd, unsigned gsi, bool add)
+{
+    KvmVm *kvm = vm_kvm_of(vm);
+    struct kvm_irqfd irqfd = {
+        .fd = (uint32_t)fd,
+        .gsi = gsi,
+        .flags = add ? 0 : KVM_IRQFD_FLAG_DEASSIGN,
+    };
+    int err = vm_kvm_need_irqchip(kvm);
+
+    return err ? err : vm_kvm_ioctl(kvm->vm_fd, KVM_IRQFD, &irqfd);
+}
+
+static struct kvm_irq_routing_entry routing_entry(const IrqRoute *route)
+{
+    struct kvm_irq_routing_entry entry = { .gsi = route->gsi };
+
+    switch (route->kind) {
+    case IRQ_ROUTE_PIC:
+        entry.type = KVM_IRQ_ROUTING_IRQCHIP;
+        entry.u.irqchip.irqchip =
+            route->pin < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE;
+        entry.u.irqchip.pin = route->pin % 8;
+        break;
+    case IRQ_ROUTE_IOAPIC:
+        entry.type = KVM_IRQ_ROUTING_IRQCHIP;
+        entry.u.irqchip.irqchip = KVM_IRQCHIP_IOAPIC;
+        entry.u.irqchip.pin = route->pin;
+        break;
+    case IRQ_ROUTE_MSI:
+        entry.type = KVM_IRQ_ROUTING_MSI;
+        entry.u.msi.address_lo = (uint32_t)route->msi.addr;
+        entry.u.msi.address_hi = (uint32_t)(route->msi.addr >> 32);
+        entry.u.msi.data = route->msi.data;
+        break;
+    }
+    return entry;
+}
+
+static int kvm_set_routes(Vm *vm, const IrqRoute *routes, unsigned n)
+{
+    KvmVm *kvm = vm_kvm_of(vm);
+    g_autofree struct kvm_irq_routing *routing =
+        g_malloc0(sizeof(*routing) + n * sizeof(routing->entries[0]));
+    bool made;
+    int err = make_irqchip(kvm, &made);
+
+    if (err)
+        return err;
+    routing->nr = n;
+    for (unsigned i = 0; i < n; i++)
+        routing->entries[i] = routing_entry(&routes[i]);
+    return vm_kvm_ioctl(kvm->vm_fd, KVM_SET_GSI_ROUTING, routing);
+}
+
+/* True when there is no irqchip yet, and the level will be set when there is. */
+static bool remember_level(KvmVm *kvm, unsigned gsi, bool level)
+{
+    bool early;
+
+    lock_take(&kvm->lock);
+    early = !kvm->has_irqchip;
+    if (level)
+        kvm->early_levels |= 1u << gsi;
+    else
+        kvm->early_levels &= ~(1u << gsi);
+    lock_drop(&kvm->lock);
+    return early;
+}
+
+static void kvm_set_irq(Vm *vm, unsigned gsi, bool level)
+{
+    KvmVm *kvm = vm_kvm_of(vm);
+
+    g_assert(gsi < VM_GSI_LINES);
+    if (!__atomic_load_n(&kvm->has_irqchip, __ATOMIC_ACQUIRE) &&
+        remember_level(kvm, gsi, level))
+        return;
+    set_line(kvm, gsi, level);
+}
+
+/*
+ * One message for each APIC id: right in xAPIC and in x2APIC mode, and it waits for
+ * none.
+ */
+static void kvm_inject_nmi(Vm *vm)
+{
+    KvmVm *kvm = vm_kvm_of(vm);
+
+    lock_take(&kvm->lock);
+    for (unsigned i = 0; i < kvm->apic_ids->len; i++) {
+        uint32_t id = g_array_index(kvm->apic_ids, uint32_t, i);
+        struct kvm_msi msi = {
+            .address_lo = MSI_ADDRESS | (id & 0xff) << 12,
+            .address_hi = id & ~0xffu,
+            .data = MSI_DATA_NMI,
+        };
+
+        vm_kvm_ioctl(kvm->vm_fd, KVM_SIGNAL_MSI, &msi);
+    }
+    lock_drop(&kvm->lock);
+}
+
+static void kvm_reset(Vm *vm)
+{
+    KvmVm *kvm = vm_kvm_of(vm);
+    int err = 0;
+
+    lock_take(&kvm->lock);
+    for (unsigned i = 0; kvm->chips && !err && i < G_N_ELEMENTS(kvm->chips->chips); i++)
+        err = vm_kvm_ioctl(kvm->vm_fd, KVM_SET_IRQCHIP, &kvm->chips->chips[i]);
+    if (kvm->chips && !err && kvm->pit)
+        err = vm_kvm_ioctl(kvm->vm_fd, KVM_SET_PIT2, &kvm->chips->pit);
+    lock_drop(&kvm->lock);
+    if (err)
+        log_error("cannot reset the interrupt controllers: %s", g_strerror(-err));
+}
+
+static void kvm_stop_clock(Vm *vm)
+{
+    KvmVm *kvm = vm_kvm_of(vm);
+    struct kvm_clock_data clock = { 0 };
+
+    assert_main();
+    if (kvm->clock_stopped || vm_kvm_ioctl(kvm->vm_fd, KVM_GET_CLOCK, &clock) < 0)
+        return;
+    kvm->clock_ns = clock.clock;
+    kvm->clock_stopped = true;
+}
+
+static void kvm_start_clock(Vm *vm)
+{
+    KvmVm *kvm = vm_kvm_of(vm);
+    struct kvm_clock_data clock = { .clock = kvm->clock_ns };
+    int err;
+
+    assert_main();
+    if (!kvm->clock_stopped)
+        return;
+    kvm->clock_stopped = false;
+    err = vm_kvm_ioctl(kvm->vm_fd, KVM_SET_CLOCK, &clock);
+    if (err)
+        log_warn("the guest's clock jumps over the pause: %s", g_strerror(-err));
+}
+
+static struct kvm_cpuid2 *supported_cpuid(int kvm_fd, int *ret_err)
+{
+    g_autofree struct kvm_cpuid2 *cpuid = NULL;
+
+    *ret_err = -E2BIG;
+    for (unsigned n = 128; *ret_err == -E2BIG && n <= CPUID_ENTRIES_MAX; n *= 2) {
+        g_free(cpuid);
+        cpuid = g_malloc0(sizeof(*cpuid) + n * sizeof(cpuid->entries[0]));
+        cpuid->nent = n;
+        *ret_err = vm_kvm_ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid);
+    }
+    return g_steal_pointer(&cpuid);
+}
+
+static GArray *kvm_get_cpuid(Vm *vm, GError **error)
+{
+    KvmVm *kvm = vm_kvm_of(vm);
+    int err;
+    g_autofree struct kvm_cpuid2 *cpuid = supported_cpuid(kvm->kvm_fd, &err);
+    GArray *entries;
+
+    if (err < 0) {
+        error_set_errno(error, -err, "KVM does not tell which CPUID it supports");
+        return NULL;
+    }
+    entries = g_array_new(FALSE, FALSE, sizeof(CpuidEntry));
+    for (unsigned i = 0; i < cpuid->nent; i++) {
+        const struct kvm_cpuid_entry2 *from = &cpuid->entries[i];
+        CpuidEntry to = {
+            .function = from->function,
+            .index = from->index,
+            .indexed = from->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX,
+            .regs = { from->eax, from->ebx, from->ecx, from->edx },
+        };
+
+        g_array_append_val(entries, to);
+    }
+    return entries;
+}
+
+static void kvm_free(Vm *vm)
+{
+    KvmVm *kvm = vm_kvm_of(vm);
+
+    g_clear_pointer(&kvm->power_on, vcpu_state_free);
+    g_clear_pointer(&kvm->msrs, g_array_unref);
+    g_clear_pointer(&kvm->apic_ids, g_array_unref);
+    g_clear_pointer(&kvm->chips, g_free);
+    base_close_fd(&kvm->vm_fd);
+    base_close_fd(&kvm->kvm_fd);
+    g_mutex_clear(&kvm->lock);
+    vm_done(vm);
+    g_free(kvm);
+}
+
+static const VmOps kvm_ops = {
+    .name = "kvm",
+    .vcpu = &vcpu_kvm_ops,
+    .free = kvm_free,
+    .map = kvm_map,
+    .unmap = kvm_unmap,
+    .doorbell = kvm_doorbell,
+    .irqfd = kvm_irqfd,
+    .set_routes = kvm_set_routes,
+    .set_irq = kvm_set_irq,
+    .inject_nmi = kvm_inject_nmi,
+    .reset = kvm_reset,
+    .stop_clock = kvm_stop_clock,
+    .start_clock = kvm_start_clock,
+    .get_cpuid = kvm_get_cpuid,
+};
+
+static int open_device(const char *path, GError **error)
+{
+    g_autofd int fd = open(path, O_RDWR | O_CLOEXEC);
+    int version;
+
+    if (fd < 0) {
+        error_set_errno(error, errno, "cannot open '%s' (see --check-host)", path);
+        return -1;
+    }
+    version = vm_kvm_ioctl(fd, KVM_GET_API_VERSION, NULL);
+    if (version != KVM_API_VERSION) {
+        error_set(error, "'%s' is not KVM of API version %d", path, KVM_API_VERSION);
+        return -1;
+    }
+    if (!vm_kvm_caps_check(fd, error))
+        return -1;
+    return autofd_steal(&fd);
+}
+
+bool vm_kvm_available(GError **error)
+{
+    g_autofd int fd = open_device("/dev/kvm", error);
+
+    return fd >= 0;
+}
+
+static bool check_options(const VmOptions *options, GError **error)
+{
+    switch (options->irqchip) {
+    case VM_IRQCHIP_KERNEL:
+        return true;
+    case VM_IRQCHIP_SPLIT:
+        error_set(error, "'kernel-irqchip=split' is not supported: berth has no IOAPIC "
+                  "of its own; use 'on'");
+        return false;
+    case VM_IRQCHIP_OFF:
+        error_set(error, "'kernel-irqchip=off' is not supported: berth has no interrupt "
+                  "controllers of its own; use 'on'");
+        return false;
+    }
+    return false;
+}
+
+/* Addresses that KVM needs for itself on Intel, and APIC ids of 32 bits. */
+static bool prepare(KvmVm *kvm, GError **error)
+{
+    uint64_t identity_map = X86_KVM_IDENTITY_MAP;
+    int flags = check_extension(kvm->kvm_fd, KVM_CAP_X2APIC_API);
+    struct kvm_enable_cap x2apic = {
+        .cap = KVM_CAP_X2APIC_API,
+        .args = { (unsigned)flags & (KVM_X2APIC_API_USE_32BIT_IDS |
+                                     KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK) },
+    };
+    int err = vm_kvm_ioctl(kvm->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map);
+
+    if (!err)
+        err = vm_kvm_ioctl(kvm->vm_fd, KVM_SET_TSS_ADDR, (void *)(uintptr_t)X86_KVM_TSS);
+    if (err) {
+        error_set_errno(error, -err, "KVM refuses the addresses of its own pages");
+        return false;
+    }
+    if (flags > 0)
+        vm_kvm_ioctl(kvm->vm_fd, KVM_ENABLE_CAP, &x2apic);
+    return true;
+}
+
+/* False when the VM's own limits do not let in what was asked for. */
+static bool check_limits(const KvmVm *kvm, const VmOptions *options, GError **error)
+{
+    if (options->max_vcpus <= kvm->vm.max_vcpus)
+        return true;
+    error_set(error, "%u vCPUs were asked for, but this host allows %u",
+              options->max_vcpus, kvm->vm.max_vcpus);
+    return false;
+}
+
+static void read_limits(KvmVm *kvm)
+{
+    int max_vcpus = check_extension(kvm->kvm_fd, KVM_CAP_MAX_VCPUS);
+    int run_size = vm_kvm_ioctl(kvm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, NULL);
+    int xsave_size = check_extension(kvm->vm_fd, KVM_CAP_XSAVE2);
+    int nested_size = check_extension(kvm->vm_fd, KVM_CAP_NESTED_STATE);
+
+    kvm->vm.max_vcpus = (unsigned)CLAMP(max_vcpus, 1, VM_MAX_VCPUS);
+    kvm->run_size = (uint32_t)MAX(run_size, (int)sizeof(struct kvm_run));
+    kvm->xsave_size = (uint32_t)MAX(xsave_size, (int)sizeof(struct kvm_xsave));
+    kvm->nested_size = (uint32_t)MAX(nested_size, 0);
+    kvm->any_length = check_extension(kvm->kvm_fd, KVM_CAP_IOEVENTFD_ANY_LENGTH) > 0;
+}
+
+/*
+ * A vCPU's thread is called out of KVM_RUN by this signal; there is nothing else to do.
+ */
+static void on_kick(int signal_number)
+{
+}
+
+Vm *vm_kvm_new(const VmOptions *options, GError **error)
+{
+    struct sigaction kick = { .sa_handler = on_kick, .sa_flags = SA_RESTART };
+    g_autofd int kvm_fd = -1;
+    g_autoptr(Vm) vm = NULL;
+    KvmVm *kvm;
+
+    assert_main();
+    if (!check_options(options, error))
+        return NULL;
+    kvm_fd = open_device(options->device ? options->device : "/dev/kvm", error);
+    if (kvm_fd < 0)
+        return NULL;
+
+    kvm = g_new0(KvmVm, 1);
+    vm = &kvm->vm;
+    vm_init(vm, &kvm_ops, (unsigned)check_extension(kvm_fd, KVM_CAP_IRQ_ROUTING));
+    g_mutex_init(&kvm->lock);
+    kvm->apic_ids = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+    kvm->pit = options->pit;
+    kvm->kvm_fd = autofd_steal(&kvm_fd);
+    kvm->vm_fd = vm_kvm_ioctl(kvm->kvm_fd, KVM_CREATE_VM, NULL);
+    if (kvm->vm_fd < 0) {
+        error_set_errno(error, -kvm->vm_fd, "KVM cannot make a virtual machine");
+        return NULL;
+    }
+    if (!prepare(kvm, error))
+        return NULL;
+    read_limits(kvm);
+    if (!check_limits(kvm, options, error))
+        return NULL;
+    sigaction(VCPU_KICK_SIGNAL, &kick, NULL);
+    return g_steal_pointer(&vm);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of the KVM side share.
+ */
+#pragma once
+
+#include <linux/kvm.h>
+
+#include "vcpu-state.h"
+#include "vm-ops.h"
+
+/* The interrupt controllers and the PIT as KVM makes them. */
+typedef struct VmKvmChips {
+    struct kvm_irqchip chips[3];
+    struct kvm_pit_state2 pit;
+} VmKvmChips;
+
+typedef struct KvmVm {
+    Vm vm;
+
+    /* Immutable. */
+    int kvm_fd;
+    int vm_fd;
+    bool pit;
+    bool any_length;            /* an ioeventfd may match writes of any width */
+    uint32_t run_size;          /* bytes of a vCPU's kvm_run */
+    uint32_t xsave_size;        /* bytes of a vCPU's XSAVE area */
+    uint32_t nested_size;       /* bytes of its nested state, 0 when it cannot nest */
+
+    /* Main only. */
+    VcpuState *power_on;        /* of vCPU 0, for every reset */
+    GArray *msrs;               /* of uint32_t: what is worth saving; NULL until asked */
+    uint64_t clock_ns;          /* the guest's clock while it is stopped */
+    bool clock_stopped;
+
+    GMutex lock;
+
+    /* Stored under the lock, loaded by any thread. */
+    bool has_irqchip;
+
+    /* Under the lock. */
+    uint32_t early_levels;      /* of GSIs that were raised before there is an irqchip */
+    VmKvmChips *chips;          /* at power-on */
+    GArray *apic_ids;           /* of uint32_t: of the vCPUs */
+} KvmVm;
+
+static inline KvmVm *vm_kvm_of(Vm *vm)
+{
+    return CONTAINER_OF(vm, KvmVm, vm);
+}
+
+/* An ioctl that is repeated when a signal came; the result or a negative errno. */
+int vm_kvm_ioctl(int fd, unsigned long request, void *arg);
+
+/* Makes the interrupt controllers, the PIT and their routes unless they are there. */
+int vm_kvm_need_irqchip(KvmVm *kvm);
+
+/* What berth needs of KVM, and what it uses when it is there. */
+typedef struct VmKvmCap {
+    int cap;
+    int least;                  /* the smallest result that will do */
+    bool required;
+    const char *name;
+    const char *use;            /* "memory of the guest" */
+} VmKvmCap;
+
+/* Returns the @index-th, NULL after the last. */
+const VmKvmCap *vm_kvm_caps_get(unsigned index);
+/* False with an error of class KVM_MISSING_CAP that names the first that is missing. */
+bool vm_kvm_caps_check(int kvm_fd, GError **error);
