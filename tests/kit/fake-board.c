@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include "berth/qapi.h"
+#include "berth/qsbr.h"
 #include "berth/timer.h"
 
 #include "fake-board.h"
@@ -49,6 +50,7 @@ FakeBoard *fake_board_new(void)
     RamOptions ram_options = { 0 };
     Board *board = &fake->board;
 
+    qsbr_register();            /* the test's thread is the vCPU */
     fake->vm = vm_fake_new();
     fake->loop = loop_new("main", THREAD_MAIN, NULL);
     fake->ram = ram_block_new("ram", FAKE_BOARD_RAM, &ram_options, NULL);
@@ -91,6 +93,7 @@ void fake_board_free(FakeBoard *fake)
     loop_free(fake->loop);
     vm_free(fake->vm);
     g_free(fake);
+    qsbr_quiescent();
 }
 
 Device *fake_board_add(FakeBoard *fake, const char *text, GError **error)
@@ -120,12 +123,16 @@ int fake_board_add_chardev(FakeBoard *fake, const char *id)
 
 uint32_t fake_board_in(FakeBoard *fake, uint16_t port, unsigned size)
 {
-    return vm_fake_read(fake->vm, fake->board.io, port, size);
+    uint32_t value = vm_fake_read(fake->vm, fake->board.io, port, size);
+
+    qsbr_quiescent();
+    return value;
 }
 
 void fake_board_out(FakeBoard *fake, uint16_t port, unsigned size, uint32_t value)
 {
     vm_fake_write(fake->vm, fake->board.io, port, size, value);
+    qsbr_quiescent();
 }
 
 void fake_board_turn(FakeBoard *fake)
