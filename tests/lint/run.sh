@@ -32,6 +32,10 @@ rule -f "$here/text.awk" $(all)
 rule -v list="$list" -f "$here/docs.awk" /dev/null $(grep '\.md$' "$list")
 rule -f "$here/includes.awk" $(c_files)
 rule -f "$here/c-code.awk" -f "$here/functions.awk" $(c_files)
+if [ -e "$build/gen/qmp-reference.md" ] &&
+    ! cmp -s "$build/gen/qmp-reference.md" docs/qmp-reference.md; then
+    echo "docs/qmp-reference.md:1: not what the schema says: make reference" >> "$found"
+fi
 "$here/headers.sh" "$root" "$build" >> "$found" 2>&1 || true
 manual=$root/build/gen/qmp-reference.md
 if [ -e "$manual" ] && ! cmp -s "$manual" docs/qmp-reference.md; then
