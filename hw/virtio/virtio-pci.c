@@ -87,6 +87,11 @@ static VirtioPci *to_virtio_pci(PciDevice *pci)
     return CONTAINER_OF(pci, VirtioPci, pci);
 }
 
+VirtioDevice *virtio_pci_device(Device *dev)
+{
+    return to_virtio_pci(pci_device(dev))->vdev;
+}
+
 static VirtioPci *of_vdev(const VirtioDevice *vdev)
 {
     return to_virtio_pci(pci_device(vdev->dev));
@@ -656,7 +661,7 @@ static void virtio_pci_reset(Device *dev)
 
 static void virtio_pci_settle(Device *dev)
 {
-    virtio_settle(to_virtio_pci(pci_device(dev))->vdev);
+    virtio_settle(virtio_pci_device(dev));
 }
 
 static void *vdev_via(void *opaque, const VMStateDesc **ret_desc)

@@ -82,6 +82,9 @@ extern const VMStateDesc virtio_vmstate;
 extern const DeviceClass virtio_pci_class;
 extern const VirtioClass virtio_rng_class;
 
+/* What a device of virtio_pci_class carries.  Main. */
+VirtioDevice *virtio_pci_device(Device *dev);
+
 /* Main, for the transport. */
 
 /*

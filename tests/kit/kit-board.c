@@ -5,6 +5,7 @@
  */
 #include <dirent.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "berth/error.h"
 #include "berth/msix.h"
@@ -202,6 +203,23 @@ void *kit_ram(KitBoard *kit, uint64_t gpa, uint64_t size)
 
     g_assert_nonnull(host);
     return host;
+}
+
+void kit_exhaust_fds(bool on)
+{
+    static struct rlimit before;
+    struct rlimit limit;
+    int lowest_free;
+
+    if (!on) {
+        setrlimit(RLIMIT_NOFILE, &before);
+        return;
+    }
+    getrlimit(RLIMIT_NOFILE, &before);
+    lowest_free = dup(0);
+    close(lowest_free);
+    limit = (struct rlimit) { .rlim_cur = lowest_free, .rlim_max = before.rlim_max };
+    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static unsigned count_fds(void)

@@ -79,6 +79,18 @@ void kit_virtio_negotiate(KitVirtio *v, uint64_t wanted)
     kit_virtio_set_status(v, driver | VIRTIO_CONFIG_S_FEATURES_OK);
 }
 
+void kit_virtio_set_rings(KitVirtio *v, uint64_t desc, uint64_t avail, uint64_t used)
+{
+    kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_SELECT, 2, 0);
+    kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_DESCLO, 4, desc);
+    kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_DESCHI, 4, desc >> 32);
+    kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_AVAILLO, 4, avail);
+    kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_AVAILHI, 4, avail >> 32);
+    kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_USEDLO, 4, used);
+    kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_USEDHI, 4, used >> 32);
+    kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
+}
+
 void kit_virtio_setup_queue(KitVirtio *v, unsigned size)
 {
     KitBoard *kit = v->pci.kit;
@@ -94,10 +106,6 @@ void kit_virtio_setup_queue(KitVirtio *v, unsigned size)
     v->next_avail = v->next_used = 0;
     kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_SELECT, 2, 0);
     kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_SIZE, 2, size);
-    kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_DESCLO, 4, KIT_VIRTIO_RING);
-    kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_DESCHI, 4, 0);
-    kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_AVAILLO, 4, avail);
-    kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_USEDLO, 4, used);
     if (kit_pci_find_cap(&v->pci, PCI_CAP_ID_MSIX, 0)) {
         kit_msix_enable(&v->pci, true);
         kit_msix_program(&v->pci, 0, KIT_VIRTIO_VECTOR_DATA);
@@ -105,7 +113,7 @@ void kit_virtio_setup_queue(KitVirtio *v, unsigned size)
         kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_MSIX, 2, 0);
         kit_virtio_set(v, VIRTIO_PCI_COMMON_MSIX, 2, 1);
     }
-    kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
+    kit_virtio_set_rings(v, KIT_VIRTIO_RING, avail, used);
 }
 
 void kit_virtio_start(KitVirtio *v, uint64_t wanted, unsigned size)
@@ -146,5 +154,6 @@ bool kit_virtio_take(KitVirtio *v, uint32_t *ret_head, uint32_t *ret_len)
     *ret_head = entry[0] | (uint32_t)entry[1] << 16;
     *ret_len = entry[2] | (uint32_t)entry[3] << 16;
     v->next_used++;
+    v->avail[2 + v->size] = v->next_used;
     return true;
 }

@@ -43,6 +43,8 @@ void kit_virtio_set_status(KitVirtio *v, uint8_t status);
 void kit_virtio_negotiate(KitVirtio *v, uint64_t wanted);
 /* Queue 0 of @size entries at KIT_VIRTIO_RING, vectors 0 and 1 when MSI-X is there. */
 void kit_virtio_setup_queue(KitVirtio *v, unsigned size);
+/* Queue 0 with rings at these addresses, enabled. */
+void kit_virtio_set_rings(KitVirtio *v, uint64_t desc, uint64_t avail, uint64_t used);
 /* All of it, up to DRIVER_OK. */
 void kit_virtio_start(KitVirtio *v, uint64_t wanted, unsigned size);
 
@@ -52,5 +54,5 @@ void kit_virtio_desc(KitVirtio *v, unsigned index, uint64_t gpa, uint32_t len,
 void kit_virtio_offer(KitVirtio *v, uint16_t head);
 /* The doorbell of queue 0, and what the device does about it. */
 void kit_virtio_kick(KitVirtio *v);
-/* The next used entry; false when there is none. */
+/* The next used entry; asks to be told of the one after it.  False when there is none. */
 bool kit_virtio_take(KitVirtio *v, uint32_t *ret_head, uint32_t *ret_len);
