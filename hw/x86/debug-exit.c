@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * isa-debug-exit, for guests that are tests: a write of V asks the machine to end with
- * exit status (V << 1) | 1, which is never 0. Reads give 0.
+ * exit status (V << 1) | 1, which is never 0.  Reads give 0.
  */
 #include "berth/error.h"
 #include "berth/region.h"

@@ -6,7 +6,7 @@
  * Nothing is plugged into it: the controller answers for itself; a byte for the keyboard
  * is answered as by a controller whose device stays silent (0xfe with the time-out bit),
  * and there is no auxiliary interface (a byte that is looped back comes as the
- * keyboard's). So a driver's probe ends at once.
+ * keyboard's).  So a driver's probe ends at once.
  *
  * A20 is a bit that can be read back: the machine has no address wrap.
  */

@@ -3,9 +3,9 @@
  * MC146818A real-time clock with 242 bytes of memory (Motorola data sheet; century and
  * upper bank as in the ICH9 data sheet, 13.6).
  *
- * Time is counted in ticks of the clock's 32768 Hz. It is the host's CLOCK_REALTIME plus
+ * Time is counted in ticks of the clock's 32768 Hz.  It is the host's CLOCK_REALTIME plus
  * an offset, so nothing runs while nobody looks: registers are computed when read, and
- * the flags of register C by catch_up(), for all that went by since the last time. While
+ * the flags of register C by catch_up(), for all that went by since the last time.  While
  * SET or the divider's reset stops the clock, the time registers are what the guest
  * wrote.
  *
@@ -13,11 +13,10 @@
  *     stopped --- both released: registers become the offset --> running
  *
  * A timer is set only while an interrupt is enabled whose flag is not set yet; a guest
- * that does not read register C gets no further ones. Timers belong to main, so a
- * register write posts the message that sets it. A step of the host's clock makes an
+ * that does not read register C gets no further ones.  Timers belong to main, so a
+ * register write posts the message that sets it.  A step of the host's clock makes an
  * alarm late at most by that step.
  */
-#include <string.h>
 #include <time.h>
 
 #include "berth/error.h"
@@ -26,43 +25,18 @@
 #include "berth/thread.h"
 #include "berth/timer.h"
 #include "berth/vmstate.h"
-#include "berth/x86-layout.h"
 
 #include "berth/rtc.h"
+
+#include "rtc-calendar.h"
 
 #define RTC_SIZE 4u
 #define TICKS_PER_SEC 32768ll
 #define UPDATE_TICKS 8                  /* UIP precedes an update by 244 us */
-#define NEVER INT64_MAX
 #define STALE INT64_MIN                 /* what the timer is set to is not known */
-#define MINUTES_PER_DAY (24 * 60)
 #define TIMER_TICKS_MAX (2 * 86400 * TICKS_PER_SEC)
 /* More than any time that registers can express, and far from overflow. */
 #define TICKS_LIMIT (1ll << 56)
-
-enum {
-    REG_SECONDS = 0,
-    REG_SECONDS_ALARM = 1,
-    REG_MINUTES = 2,
-    REG_MINUTES_ALARM = 3,
-    REG_HOURS = 4,
-    REG_HOURS_ALARM = 5,
-    REG_DAY_OF_WEEK = 6,
-    REG_DAY = 7,
-    REG_MONTH = 8,
-    REG_YEAR = 9,
-    REG_A = 10,
-    REG_B = 11,
-    REG_C = 12,
-    REG_D = 13,
-    REG_EQUIPMENT = 0x14,
-    REG_BASE_MEMORY = 0x15,             /* KiB, two bytes */
-    REG_EXT_MEMORY = 0x17,              /* KiB above 1 MiB */
-    REG_EXT_MEMORY_POST = 0x30,
-    REG_CENTURY = X86_CMOS_CENTURY,
-    REG_MEMORY_16M = 0x34,              /* 64 KiB above 16 MiB */
-    REG_MEMORY_4G = 0x5b,               /* 64 KiB above 4 GiB, three bytes */
-};
 
 #define A_UIP 0x80
 #define A_DIVIDER 0x70
@@ -73,16 +47,11 @@ enum {
 #define B_INTERRUPTS 0x70               /* PIE, AIE, UIE: as the flags of C */
 #define B_UIE 0x10
 #define B_SQWE 0x08
-#define B_BINARY 0x04
-#define B_24H 0x02
 #define C_IRQF 0x80
 #define C_PF 0x40
 #define C_AF 0x20
 #define C_UF 0x10
 #define D_VALID 0x80
-#define HOUR_PM 0x80
-#define NO_HOUR 24
-#define ALARM_ANY 0xc0
 #define EQUIPMENT_FPU 0x02
 
 typedef struct Rtc {
@@ -106,17 +75,6 @@ typedef struct Rtc {
 static Rtc *to_rtc(Device *dev)
 {
     return CONTAINER_OF(dev, Rtc, dev);
-}
-
-/* @b is positive; rounds towards minus infinity. */
-static int64_t div_floor(int64_t a, int64_t b)
-{
-    return a / b - (a % b < 0);
-}
-
-static int64_t mod_floor(int64_t a, int64_t b)
-{
-    return a - div_floor(a, b) * b;
 }
 
 static int64_t host_ticks(void)
@@ -152,121 +110,32 @@ static int64_t period(const Rtc *rtc)
     return 1ll << (rate <= 2 ? rate + 6 : rate - 1);
 }
 
-static uint8_t encode(const Rtc *rtc, int value)
-{
-    unsigned digits = value % 100;
-
-    if (rtc->cmos[REG_B] & B_BINARY)
-        return value;
-    return digits / 10 << 4 | digits % 10;
-}
-
-static int decode(const Rtc *rtc, uint8_t value)
-{
-    return rtc->cmos[REG_B] & B_BINARY ? value : (value >> 4) * 10 + (value & 15);
-}
-
-static uint8_t encode_hour(const Rtc *rtc, int hour)
-{
-    int half = hour % 12 ? hour % 12 : 12;
-
-    if (rtc->cmos[REG_B] & B_24H)
-        return encode(rtc, hour);
-    return encode(rtc, half) | (hour >= 12 ? HOUR_PM : 0);
-}
-
-static int decode_hour(const Rtc *rtc, uint8_t value)
-{
-    int half;
-
-    if (rtc->cmos[REG_B] & B_24H)
-        return decode(rtc, value);
-    half = decode(rtc, value & ~HOUR_PM);
-    if (half < 1 || half > 12)
-        return NO_HOUR;
-    return half % 12 + (value & HOUR_PM ? 12 : 0);
-}
-
 /* Fills the time registers in. */
-static void registers_from_time(Rtc *rtc, int64_t ticks)
+static void store_time(Rtc *rtc, int64_t ticks)
 {
-    time_t seconds = div_floor(ticks, TICKS_PER_SEC);
-    struct tm tm;
-    int year;
-
-    if (!gmtime_r(&seconds, &tm))
-        memset(&tm, 0, sizeof(tm));
-    year = MAX(tm.tm_year + 1900, 0);
-    rtc->cmos[REG_SECONDS] = encode(rtc, tm.tm_sec);
-    rtc->cmos[REG_MINUTES] = encode(rtc, tm.tm_min);
-    rtc->cmos[REG_HOURS] = encode_hour(rtc, tm.tm_hour);
-    rtc->cmos[REG_DAY_OF_WEEK] = encode(rtc, tm.tm_wday + 1);
-    rtc->cmos[REG_DAY] = encode(rtc, tm.tm_mday);
-    rtc->cmos[REG_MONTH] = encode(rtc, tm.tm_mon + 1);
-    rtc->cmos[REG_YEAR] = encode(rtc, year % 100);
-    rtc->cmos[REG_CENTURY] = encode(rtc, year / 100 % 100);
+    rtc_calendar_store(rtc->cmos, rtc_div_floor(ticks, TICKS_PER_SEC));
 }
 
-/* What no calendar has, as February 30, is carried on. */
-static int64_t time_from_registers(const Rtc *rtc)
+static int64_t load_time(const Rtc *rtc)
 {
-    struct tm tm = {
-        .tm_sec = decode(rtc, rtc->cmos[REG_SECONDS]),
-        .tm_min = decode(rtc, rtc->cmos[REG_MINUTES]),
-        .tm_hour = decode_hour(rtc, rtc->cmos[REG_HOURS]),
-        .tm_mday = decode(rtc, rtc->cmos[REG_DAY]),
-        .tm_mon = decode(rtc, rtc->cmos[REG_MONTH]) - 1,
-        .tm_year = decode(rtc, rtc->cmos[REG_CENTURY]) * 100 +
-                   decode(rtc, rtc->cmos[REG_YEAR]) - 1900,
-    };
-
-    return timegm(&tm) * TICKS_PER_SEC;
-}
-
-static bool alarm_matches(const Rtc *rtc, unsigned reg, int value)
-{
-    uint8_t alarm = rtc->cmos[reg];
-
-    if ((alarm & ALARM_ANY) == ALARM_ANY)
-        return true;
-    return value == (reg == REG_HOURS_ALARM ? decode_hour(rtc, alarm)
-                                            : decode(rtc, alarm));
-}
-
-/* The first second after @after at which the alarm rings, or NEVER. */
-static int64_t alarm_after(const Rtc *rtc, int64_t after)
-{
-    int64_t minute = div_floor(after + 1, 60);
-    int second = after + 1 - minute * 60;
-
-    for (int i = 0; i <= MINUTES_PER_DAY; i++, minute++, second = 0) {
-        int of_day = mod_floor(minute, MINUTES_PER_DAY);
-
-        if (!alarm_matches(rtc, REG_HOURS_ALARM, of_day / 60) ||
-            !alarm_matches(rtc, REG_MINUTES_ALARM, of_day % 60))
-            continue;
-        for (; second < 60; second++) {
-            if (alarm_matches(rtc, REG_SECONDS_ALARM, second))
-                return minute * 60 + second;
-        }
-    }
-    return NEVER;
+    return rtc_calendar_load(rtc->cmos) * TICKS_PER_SEC;
 }
 
 /* Sets the flags of what happened since the last time; returns the guest's time. */
 static int64_t catch_up(Rtc *rtc)
 {
     int64_t now = guest_ticks(rtc), from = rtc->seen, step = period(rtc);
-    int64_t second = div_floor(now, TICKS_PER_SEC), old = div_floor(from, TICKS_PER_SEC);
+    int64_t second = rtc_div_floor(now, TICKS_PER_SEC);
+    int64_t old = rtc_div_floor(from, TICKS_PER_SEC);
 
     rtc->seen = now;
     if (now <= from)
         return now;             /* the host's clock was set back */
-    if (step && div_floor(now, step) != div_floor(from, step))
+    if (step && rtc_div_floor(now, step) != rtc_div_floor(from, step))
         rtc->cmos[REG_C] |= C_PF;
     if (clock_runs(rtc) && second != old) {
         rtc->cmos[REG_C] |= C_UF;
-        if (alarm_after(rtc, old) <= second)
+        if (rtc_calendar_next_alarm(rtc->cmos, old) <= second)
             rtc->cmos[REG_C] |= C_AF;
     }
     return now;
@@ -290,20 +159,20 @@ static void update_irq(Rtc *rtc)
 static int64_t next_target(const Rtc *rtc)
 {
     uint8_t wanted = rtc->cmos[REG_B] & ~rtc->cmos[REG_C];
-    int64_t second = div_floor(rtc->seen, TICKS_PER_SEC);
-    int64_t target = NEVER, step = period(rtc), alarm;
+    int64_t second = rtc_div_floor(rtc->seen, TICKS_PER_SEC);
+    int64_t target = RTC_NEVER, step = period(rtc), alarm;
 
     if (rtc->paused)
-        return NEVER;
+        return RTC_NEVER;
     if ((wanted & C_PF) && step)
-        target = (div_floor(rtc->seen, step) + 1) * step;
+        target = (rtc_div_floor(rtc->seen, step) + 1) * step;
     if (!clock_runs(rtc))
         return target;
     if (wanted & C_UF)
         target = MIN(target, (second + 1) * TICKS_PER_SEC);
     if (wanted & C_AF) {
-        alarm = alarm_after(rtc, second);
-        if (alarm != NEVER)
+        alarm = rtc_calendar_next_alarm(rtc->cmos, second);
+        if (alarm != RTC_NEVER)
             target = MIN(target, alarm * TICKS_PER_SEC);
     }
     return target;
@@ -314,7 +183,7 @@ static void set_timer(Rtc *rtc)
 {
     int64_t wait;
 
-    if (rtc->target == NEVER) {
+    if (rtc->target == RTC_NEVER) {
         timer_cancel(&rtc->timer);
         return;
     }
@@ -373,9 +242,9 @@ static void write_time(Rtc *rtc, unsigned reg, uint8_t value)
         return;
     }
     now = catch_up(rtc);
-    registers_from_time(rtc, now);
+    store_time(rtc, now);
     rtc->cmos[reg] = value;
-    set_time(rtc, time_from_registers(rtc) + mod_floor(now, TICKS_PER_SEC));
+    set_time(rtc, load_time(rtc) + rtc_mod_floor(now, TICKS_PER_SEC));
 }
 
 static void write_control(Rtc *rtc, unsigned reg, uint8_t value)
@@ -384,13 +253,13 @@ static void write_control(Rtc *rtc, unsigned reg, uint8_t value)
     bool ran = clock_runs(rtc), divided = divider_runs(rtc);
 
     if (ran)
-        registers_from_time(rtc, now);
+        store_time(rtc, now);
     if (reg == REG_B && (value & B_SET))
         value &= ~B_UIE;
     rtc->cmos[reg] = reg == REG_A ? value & ~A_UIP : value;
     /* The first update comes half a second after the divider starts. */
     if (!ran && clock_runs(rtc))
-        set_time(rtc, time_from_registers(rtc) + (divided ? 0 : TICKS_PER_SEC / 2));
+        set_time(rtc, load_time(rtc) + (divided ? 0 : TICKS_PER_SEC / 2));
 }
 
 static void write_cmos(Rtc *rtc, unsigned reg, uint8_t value)
@@ -429,7 +298,7 @@ static void write_cmos(Rtc *rtc, unsigned reg, uint8_t value)
 static uint8_t read_a(const Rtc *rtc)
 {
     int64_t later = guest_ticks(rtc) + UPDATE_TICKS;
-    bool soon = mod_floor(later, TICKS_PER_SEC) < UPDATE_TICKS;
+    bool soon = rtc_mod_floor(later, TICKS_PER_SEC) < UPDATE_TICKS;
 
     return rtc->cmos[REG_A] | (clock_runs(rtc) && soon ? A_UIP : 0);
 }
@@ -459,7 +328,7 @@ static uint8_t read_cmos(Rtc *rtc, unsigned reg)
     case REG_YEAR:
     case REG_CENTURY:
         if (clock_runs(rtc))
-            registers_from_time(rtc, guest_ticks(rtc));
+            store_time(rtc, guest_ticks(rtc));
         break;
     case REG_A:
         return read_a(rtc);
@@ -529,7 +398,7 @@ static bool rtc_realize(Device *dev, const DeviceAddArgs *args, GError **error)
 
     rtc->irq = dev->board->isa_irqs[X86_GSI_RTC];
     rtc->paused = true;
-    rtc->target = NEVER;
+    rtc->target = RTC_NEVER;
     rtc->cmos[REG_A] = A_DIVIDER_32KHZ | A_RATE_1024HZ;
     rtc->cmos[REG_B] = B_24H;
     rtc->cmos[REG_EQUIPMENT] = EQUIPMENT_FPU;
@@ -557,7 +426,7 @@ static void rtc_pause(Device *dev)
 
     lock_take(&dev->lock);
     rtc->paused = true;
-    rtc->target = NEVER;
+    rtc->target = RTC_NEVER;
     set_timer(rtc);
     lock_drop(&dev->lock);
 }

@@ -72,7 +72,7 @@ size_t acpi_tables_size(const AcpiTables *tables);
 void acpi_tables_write(const AcpiTables *tables, uint64_t gpa, void *dest);
 
 /*
- * Writes the RSDP (ACPI_RSDP_SIZE bytes) to @dest, for tables at @tables_gpa. The guest
+ * Writes the RSDP (ACPI_RSDP_SIZE bytes) to @dest, for tables at @tables_gpa.  The guest
  * looks for it at multiples of 16 in X86_BIOS_AREA.
  */
 void acpi_rsdp_write(const AcpiTables *tables, uint64_t tables_gpa, void *dest);

@@ -2,7 +2,7 @@
 /*
  * Writes AML, the byte code of ACPI tables (ACPI 6.3, chapter 20), front to back.
  *
- * The calls stand in the order of the ASL text. An operator is written by one call and
+ * The calls stand in the order of the ASL text.  An operator is written by one call and
  * its operands by the calls that follow it; what ASL writes in braces ends with
  * aml_end():
  *
@@ -16,7 +16,7 @@
  *
  * Names are ASL's: segments of up to four characters joined by dots, after an optional
  * '\' or '^'. All input is berth's own: a wrong name or an unbalanced end is an
- * assertion. Thread: any one.
+ * assertion.  Thread: any one.
  */
 #pragma once
 

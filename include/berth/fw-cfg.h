@@ -23,7 +23,7 @@ typedef enum FwCfgKey {
 } FwCfgKey;
 
 /*
- * The guest wrote to the file (by DMA, wholly or in parts). Called on the vCPU's thread
+ * The guest wrote to the file (by DMA, wholly or in parts).  Called on the vCPU's thread
  * under the device's lock: it may read the file's bytes, and posts whatever else it
  * wants.
  */

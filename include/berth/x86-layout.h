@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Where things are in the guest physical memory, the ports and the interrupts of the q35
- * machine. Constants only: the board, the loaders of kernels and the ACPI tables share
+ * machine.  Constants only: the board, the loaders of kernels and the ACPI tables share
  * them.
  *
  *     0               RAM (640 KiB; its last KiB is the extended BIOS data area)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The DSDT: the devices that a guest cannot find by probing, and what the PCI host bridge
- * hands down. Generated for one machine, so that it holds no code where a constant does.
+ * hands down.  Generated for one machine, so that it holds no code where a constant does.
  *
  *     \_SB.PCI0        host bridge: windows, interrupt routing, _OSC
  *     \_SB.PCI0.ISA    LPC bridge at 1f.0: RTC, COMx, keyboard controller

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Inside the blob of ACPI tables: what acpi.c offers to the files that write single
- * tables. Numbers are little-endian, as the host's are.
+ * tables.  Numbers are little-endian, as the host's are.
  */
 #pragma once
 

@@ -3,7 +3,7 @@
  * The blob of ACPI tables.
  *
  * A table that points to another one has a link: offset of the field, offset of the
- * target. Addresses and then checksums are filled in when the blob is written for an
+ * target.  Addresses and then checksums are filled in when the blob is written for an
  * address, never in the blob itself.
  */
 #include <string.h>

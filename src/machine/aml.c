@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * AML is a prefix code, so it can be written front to back without a tree. The one thing
+ * AML is a prefix code, so it can be written front to back without a tree.  The one thing
  * that is known late is the length of a block, whose own size depends on it: a block is
  * written without its length, and aml_end() makes room for that.
  *
  * Encodings are the shortest ones, which are those of the iasl compiler too: the tests
- * compare. ACPI 6.3: 20.2 (grammar), 19.3.4 (EISA ids), 6.4 (resource descriptors).
+ * compare.  ACPI 6.3: 20.2 (grammar), 19.3.4 (EISA ids), 6.4 (resource descriptors).
  */
 #include <string.h>
 
