@@ -61,3 +61,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(CpuModel, cpu_model_free)
 /* Any thread. */
 
 CpuPlace cpu_model_place(const CpuModel *model, unsigned index);
+
+/*
+ * Appends the names of all features that "-cpu" understands, a line for each CPUID
+ * word.
+ */
+void cpu_features_help(GString *out);

@@ -12,11 +12,11 @@
  */
 #pragma once
 
-#include "berth/device.h"
-#include "berth/virtqueue.h"
-
 #include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
+
+#include "berth/device.h"
+#include "berth/virtqueue.h"
 
 struct VirtioClass {
     const char *name;           /* "virtio-rng": in logs and in the saved state */

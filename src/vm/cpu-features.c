@@ -155,3 +155,22 @@ const char *cpu_features_canonical(const char *name)
     }
     return find_name(dashed);
 }
+
+void cpu_features_help(GString *out)
+{
+    const char *gap = "  ";
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(words); i++) {
+        for (unsigned bit = 0; bit < 32; bit++) {
+            const char *name = words[i].names[bit];
+
+            if (!name)
+                continue;
+            g_string_append_printf(out, "%s%s", gap, name);
+            gap = " ";
+        }
+        if (strcmp(gap, " ") == 0)
+            g_string_append_c(out, '\n');
+        gap = "  ";
+    }
+}

@@ -48,9 +48,9 @@ typedef struct StatePart {
 /* In order of writing, but for what has functions of its own. */
 static const StatePart part_sregs = PART(SREGS, sregs);
 static const StatePart part_lapic = PART(LAPIC, lapic);
+static const StatePart part_xcrs = PART(XCRS, xcrs);
 static const StatePart parts_before_msrs[] = {
     PART(REGS, regs),
-    PART(XCRS, xcrs),
     PART(DEBUGREGS, debugregs),
 };
 static const StatePart parts_last[] = {
@@ -87,6 +87,12 @@ static bool set_part(KvmVcpu *kv, const VcpuState *state, const StatePart *part,
     int err = vm_kvm_ioctl(kv->fd, part->set, (char *)state + part->offset);
 
     return err < 0 ? set_error(error, err, "write", part->name) : true;
+}
+
+/* Without XSAVE there are none to read, and KVM refuses to write none. */
+static bool set_xcrs(KvmVcpu *kv, const VcpuState *state, GError **error)
+{
+    return state->xcrs.nr_xcrs == 0 || set_part(kv, state, &part_xcrs, error);
 }
 
 static bool get_xsave(KvmVcpu *kv, VcpuState *state, GError **error)
@@ -184,6 +190,7 @@ VcpuState *vcpu_state_get(KvmVcpu *kv, GError **error)
     ok = ok && get_part(kv, state, &part_sregs, error) && get_nested(kv, state, error);
     for (unsigned i = 0; ok && i < G_N_ELEMENTS(parts_before_msrs); i++)
         ok = get_part(kv, state, &parts_before_msrs[i], error);
+    ok = ok && get_part(kv, state, &part_xcrs, error);
     ok = ok && get_xsave(kv, state, error) && get_msrs(kv, state, error) &&
          get_part(kv, state, &part_lapic, error);
     return ok ? g_steal_pointer(&state) : NULL;
@@ -308,6 +315,7 @@ bool vcpu_state_set(KvmVcpu *kv, const VcpuState *state, GError **error)
     ok = set_part(kv, state, &part_sregs, error) && set_nested(kv, state, error);
     for (unsigned i = 0; ok && i < G_N_ELEMENTS(parts_before_msrs); i++)
         ok = set_part(kv, state, &parts_before_msrs[i], error);
+    ok = ok && set_xcrs(kv, state, error);
     ok = ok && set_xsave(kv, state, error) && set_msrs(kv, state, error) &&
          set_part(kv, state, &part_lapic, error) && set_deadline(kv, state, error);
     for (unsigned i = 0; ok && i < G_N_ELEMENTS(parts_last); i++)

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command line, parsed and typed.  What QEMU understands and berth cannot honour is
+ * refused with an error that names it; nothing is ignored in silence.  Main only.
+ */
+#pragma once
+
+#include "qapi-types.h"
+
+/* What berth is asked to do in place of running a machine. */
+typedef enum CmdlineAction {
+    CMDLINE_ACTION_RUN,
+    CMDLINE_ACTION_PRINT, /* help or version: write @text to stdout, end with success */
+    CMDLINE_ACTION_CHECK_HOST,
+} CmdlineAction;
+
+typedef struct Cmdline {
+    CmdlineAction action;
+    char *text;                 /* CMDLINE_ACTION_PRINT */
+
+    /* Options that are given once or merged; NULL when not given. */
+    MachineOptions *machine;
+    SmpOptions *smp;
+    MemoryOptions *memory;
+    NameOptions *name;
+    MsgOptions *msg;
+    BootOptions *boot;
+    RtcOptions *rtc;
+    OvercommitOptions *overcommit;
+    ActionOptions *action_options;
+    char *cpu;
+    char *uuid;
+    char *kernel;
+    char *initrd;
+    char *append;
+    char *pidfile;
+    char *log_file;
+    char *display;
+    char *vga;
+    char *parallel;
+    char *debugcon;
+
+    /* Options that may be repeated, in order. */
+    GPtrArray *accels;          /* of AccelOptions */
+    GPtrArray *devices;         /* of DeviceAddArgs */
+    GPtrArray *objects;         /* of ObjectOptions */
+    GPtrArray *chardevs;        /* of ChardevOptions */
+    GPtrArray *monitors;        /* of MonitorOptions */
+    GPtrArray *add_fds;         /* of AddFdOptions */
+    GPtrArray *serials;         /* of text, as are the rest */
+    GPtrArray *qmps;
+    GPtrArray *pretty_qmps;
+    GPtrArray *human_monitors;
+    GPtrArray *log_items;
+    GPtrArray *traces;
+
+    bool enable_kvm;
+    bool nographic;
+    bool nodefaults;
+    bool no_user_config;
+    bool paused;                /* -S */
+    bool no_reboot;
+    bool no_shutdown;
+    bool daemonize;
+} Cmdline;
+
+/*
+ * Parses @argv, of which the first is the program.  NULL with @error that names the
+ * option.
+ */
+Cmdline *cmdline_parse(int argc, char **argv, GError **error);
+void cmdline_free(Cmdline *cmdline);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Cmdline, cmdline_free)

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The whole of one virtual machine: memory, vCPUs, devices, run control.  Made and freed,
+ * never global; a test makes two.
+ *
+ * machine_new() makes the parts that others name (character devices, objects, memory,
+ * board); machine_start() ends the making and lets the vCPUs run.  Everything here: main
+ * only.
+ */
+#pragma once
+
+#include "berth/boot.h"
+#include "berth/cmdline.h"
+#include "berth/device.h"
+#include "berth/region.h"
+#include "berth/runstate.h"
+#include "berth/vcpu.h"
+#include "berth/vm.h"
+
+typedef enum MachineKind {
+    MACHINE_KIND_NONE, /* for clients that probe: no memory, no vCPUs, no devices */
+    MACHINE_KIND_Q35,
+} MachineKind;
+
+/* What distinguishes the kinds; the list is in machine-types.c. */
+typedef struct MachineType {
+    const char *name;           /* "pc-q35-berth-1.0" */
+    const char *alias;          /* "q35", or NULL */
+    const char *description;
+    MachineKind kind;
+    bool is_default;
+    const char *default_ram_id; /* NULL when it has no memory */
+} MachineType;
+
+/* The most vCPUs of a q35; a host may allow fewer. */
+#define MACHINE_MAX_VCPUS 255
+
+typedef struct Q35Board Q35Board;
+
+struct Machine {
+    const MachineType *type;
+    const Cmdline *cmdline;     /* lent */
+    Loop *loop;                 /* lent */
+    char *name;                 /* "-name guest=", or NULL */
+    char uuid[37];              /* lower case */
+
+    RunControl run;
+    QmpEvents *events;          /* lent */
+
+    CharSet *chars;             /* lent */
+    ObjectSet *objects;
+    Vm *vm;                     /* NULL for MACHINE_KIND_NONE */
+    bool kvm;                   /* vm is KVM */
+
+    Region memory_root;
+    Region io_root;
+    AddressSpace *memory;
+    AddressSpace *io;
+    uint64_t ram_size;
+    Object *ram_object;         /* held */
+    RamBlock *ram;
+    Region ram_low;
+    Region ram_high;
+
+    CpuTopology topology;
+    CpuModel *cpu_model;
+    Vcpu **vcpus;               /* topology.cpus of them */
+    BootImage *boot_image;      /* NULL without -kernel */
+
+    Board board;
+    DeviceTree tree;
+    Q35Board *q35;              /* machine-q35.c */
+};
+
+/*
+ * Makes the machine that @cmdline describes, stopped, on @loop.  Everything given is lent
+ * and must outlive the machine.  @vm (taken, also on failure) replaces the hypervisor,
+ * for tests.
+ */
+Machine *machine_new(const Cmdline *cmdline, Loop *loop, CharSet *chars,
+                     QmpEvents *events, Vm *vm, GError **error);
+/* Stops the vCPUs and frees everything.  Accepts NULL. */
+void machine_free(Machine *machine);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Machine, machine_free)
+
+/* Loads the kernel, resets every part to power-on, and runs unless "-S" was given. */
+bool machine_start(Machine *machine, GError **error);
+/* Lets the vCPUs run; an error when there is nothing that they could run. */
+bool machine_cont(Machine *machine, GError **error);
+
+/* The kinds of machine, ended by one without a name. */
+const MachineType *machine_types(void);
+/* By name or alias; NULL when there is none. */
+const MachineType *machine_types_find(const char *name);
+
+/* The path of vCPU @index, as clients know it; the caller frees. */
+char *machine_vcpu_path(const Machine *machine, unsigned index);

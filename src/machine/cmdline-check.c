@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Refusals.  QEMU's spellings that mean "do without it" are accepted where berth does
+ * without; those that ask for it are errors that name the option.
+ */
+#include <string.h>
+
+#include "berth/error.h"
+
+#include "cmdline-check.h"
+
+static bool refuse(GError **error, const char *option, const char *value,
+                   const char *reason)
+{
+    error_set(error, "-%s %s: %s", option, value, reason);
+    return false;
+}
+
+static bool check_none(const char *option, const char *value, const char *reason,
+                       GError **error)
+{
+    if (!value || strcmp(value, "none") == 0)
+        return true;
+    return refuse(error, option, value, reason);
+}
+
+/* "kvm:tcg" means the first that there is. */
+static bool check_accel_list(const char *text, GError **error)
+{
+    g_auto(GStrv) names = g_strsplit(text, ":", -1);
+
+    if (g_strv_contains((const char *const *)names, "kvm"))
+        return true;
+    return refuse(error, "machine accel", text, "only 'kvm' is there");
+}
+
+static bool check_machine(const MachineOptions *machine, GError **error)
+{
+    if (!machine)
+        return true;
+    if (machine->accel && !check_accel_list(machine->accel, error))
+        return false;
+    if (machine->has_usb && machine->usb)
+        return refuse(error, "machine", "usb=on",
+                      "there is no USB; only 'off' is accepted");
+    if (machine->has_vmport && machine->vmport == ON_OFF_AUTO_ON)
+        return refuse(error, "machine", "vmport=on",
+                      "there is no VMware port; only 'off' and 'auto' are accepted");
+    if (machine->has_smm && machine->smm == ON_OFF_AUTO_ON)
+        return refuse(
+            error, "machine", "smm=on",
+            "there is no system management mode; only 'off' and 'auto' are accepted");
+    if (machine->has_hpet && machine->hpet)
+        return refuse(error, "machine", "hpet=on",
+                      "there is no HPET; only 'off' is accepted");
+    if (machine->has_acpi && machine->acpi == ON_OFF_AUTO_OFF)
+        return refuse(
+            error, "machine", "acpi=off",
+            "the machine is described by ACPI; only 'on' and 'auto' are accepted");
+    if (machine->has_kernel_irqchip && machine->kernel_irqchip != ON_OFF_SPLIT_ON)
+        return refuse(error, "machine", "kernel-irqchip",
+                      "the interrupt controllers are KVM's; only 'on' is accepted");
+    return true;
+}
+
+static bool check_accels(const Cmdline *cmdline, GError **error)
+{
+    for (guint i = 0; i < cmdline->accels->len; i++) {
+        const AccelOptions *accel = g_ptr_array_index(cmdline->accels, i);
+
+        if (strcmp(accel->accel, "kvm") != 0)
+            return refuse(error, "accel", accel->accel, "only 'kvm' is there");
+        if (accel->has_kernel_irqchip && accel->kernel_irqchip != ON_OFF_SPLIT_ON)
+            return refuse(error, "accel", "kernel-irqchip",
+                          "the interrupt controllers are KVM's; only 'on' is accepted");
+    }
+    return true;
+}
+
+static bool check_overcommit(const OvercommitOptions *overcommit, GError **error)
+{
+    if (!overcommit)
+        return true;
+    if (overcommit->has_mem_lock && overcommit->mem_lock)
+        return refuse(error, "overcommit", "mem-lock=on", "only 'off' is accepted");
+    if (overcommit->has_cpu_pm && overcommit->cpu_pm)
+        return refuse(error, "overcommit", "cpu-pm=on", "only 'off' is accepted");
+    return true;
+}
+
+static bool check_monitors(const Cmdline *cmdline, GError **error)
+{
+    static const char reason[] =
+        "there is no monitor for people; only 'none' is accepted, "
+        "use -qmp for QMP";
+
+    for (guint i = 0; i < cmdline->human_monitors->len; i++) {
+        if (!check_none("monitor", g_ptr_array_index(cmdline->human_monitors, i), reason,
+                        error))
+            return false;
+    }
+    for (guint i = 0; i < cmdline->monitors->len; i++) {
+        const MonitorOptions *monitor = g_ptr_array_index(cmdline->monitors, i);
+
+        if (monitor->has_mode && monitor->mode == MONITOR_MODE_CONTROL)
+            continue;
+        return refuse(error, "mon", monitor->chardev,
+                      "there is no monitor for people; give mode=control");
+    }
+    return true;
+}
+
+static bool check_boot(const Cmdline *cmdline, GError **error)
+{
+    if (!cmdline->kernel && (cmdline->initrd || cmdline->append))
+        return refuse(error, cmdline->initrd ? "initrd" : "append",
+                      cmdline->initrd ? cmdline->initrd : cmdline->append,
+                      "only allowed with -kernel");
+    if (cmdline->daemonize && cmdline->nographic && !cmdline->nodefaults &&
+        cmdline->serials->len == 0)
+        return refuse(error, "daemonize", "",
+                      "cannot be used with -nographic, whose serial "
+                      "port is the terminal; give -serial or -nodefaults");
+    return true;
+}
+
+bool cmdline_check(const Cmdline *cmdline, GError **error)
+{
+    return check_machine(cmdline->machine, error) && check_accels(cmdline, error) &&
+           check_overcommit(cmdline->overcommit, error) &&
+           check_monitors(cmdline, error) && check_boot(cmdline, error) &&
+           check_none("display", cmdline->display,
+                      "there is no display; only 'none' is "
+                      "accepted",
+                      error) &&
+           check_none("vga", cmdline->vga, "there is no screen; only 'none' is accepted",
+                      error) &&
+           check_none("parallel", cmdline->parallel,
+                      "there is no parallel port; only 'none' "
+                      "is accepted",
+                      error);
+}

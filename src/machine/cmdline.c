@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * argv to typed options.
+ *
+ * The schema says what options there are and what type their values have (CmdlineOption);
+ * the table here says where each goes in Cmdline.  The pairs of a merged option are
+ * collected and parsed when all are known, so that a later pair wins, as with QEMU.
+ *
+ * What was asked for and cannot be had is refused after parsing (cmdline-check.c).
+ */
+#include <string.h>
+
+#include "berth/error.h"
+#include "berth/keyval.h"
+#include "berth/qapi-option.h"
+
+#include "cmdline-check.h"
+#include "cmdline-help.h"
+
+#include "berth/cmdline.h"
+
+typedef enum SlotKind {
+    SLOT_FLAG,                  /* bool */
+    SLOT_TEXT,                  /* char *, the last wins */
+    SLOT_TEXTS,                 /* GPtrArray of char * */
+    SLOT_MERGED,                /* a pointer to a value of the schema's type */
+    SLOT_LIST,                  /* GPtrArray of such pointers */
+    SLOT_HELP,
+    SLOT_VERSION,
+    SLOT_CHECK_HOST,
+} SlotKind;
+
+typedef struct Slot {
+    const char *name;           /* as in the schema */
+    SlotKind kind;
+    size_t offset;              /* in Cmdline */
+} Slot;
+
+#define SLOT(name_, kind_, field_) { name_, kind_, offsetof(Cmdline, field_) }
+
+static const Slot slots[] = {
+    { "help", SLOT_HELP, 0 },
+    { "version", SLOT_VERSION, 0 },
+    { "check-host", SLOT_CHECK_HOST, 0 },
+    SLOT("machine", SLOT_MERGED, machine),
+    SLOT("accel", SLOT_LIST, accels),
+    SLOT("enable-kvm", SLOT_FLAG, enable_kvm),
+    SLOT("cpu", SLOT_TEXT, cpu),
+    SLOT("smp", SLOT_MERGED, smp),
+    SLOT("m", SLOT_MERGED, memory),
+    SLOT("name", SLOT_MERGED, name),
+    SLOT("uuid", SLOT_TEXT, uuid),
+    SLOT("kernel", SLOT_TEXT, kernel),
+    SLOT("initrd", SLOT_TEXT, initrd),
+    SLOT("append", SLOT_TEXT, append),
+    SLOT("device", SLOT_LIST, devices),
+    SLOT("object", SLOT_LIST, objects),
+    SLOT("chardev", SLOT_LIST, chardevs),
+    SLOT("mon", SLOT_LIST, monitors),
+    SLOT("qmp", SLOT_TEXTS, qmps),
+    SLOT("qmp-pretty", SLOT_TEXTS, pretty_qmps),
+    SLOT("monitor", SLOT_TEXTS, human_monitors),
+    SLOT("serial", SLOT_TEXTS, serials),
+    SLOT("parallel", SLOT_TEXT, parallel),
+    SLOT("debugcon", SLOT_TEXT, debugcon),
+    SLOT("display", SLOT_TEXT, display),
+    SLOT("vga", SLOT_TEXT, vga),
+    SLOT("nographic", SLOT_FLAG, nographic),
+    SLOT("nodefaults", SLOT_FLAG, nodefaults),
+    SLOT("no-user-config", SLOT_FLAG, no_user_config),
+    SLOT("boot", SLOT_MERGED, boot),
+    SLOT("rtc", SLOT_MERGED, rtc),
+    SLOT("overcommit", SLOT_MERGED, overcommit),
+    SLOT("add-fd", SLOT_LIST, add_fds),
+    SLOT("action", SLOT_MERGED, action_options),
+    SLOT("S", SLOT_FLAG, paused),
+    SLOT("no-reboot", SLOT_FLAG, no_reboot),
+    SLOT("no-shutdown", SLOT_FLAG, no_shutdown),
+    SLOT("pidfile", SLOT_TEXT, pidfile),
+    SLOT("daemonize", SLOT_FLAG, daemonize),
+    SLOT("msg", SLOT_MERGED, msg),
+    SLOT("d", SLOT_TEXTS, log_items),
+    SLOT("D", SLOT_TEXT, log_file),
+    SLOT("trace", SLOT_TEXTS, traces),
+};
+
+typedef struct Parser {
+    Cmdline *cmdline;
+    JsonValue *merged[G_N_ELEMENTS(slots)];
+} Parser;
+
+static const Slot *find_slot(const char *name)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(slots); i++) {
+        if (strcmp(slots[i].name, name) == 0)
+            return &slots[i];
+    }
+    return NULL;
+}
+
+static void *slot_field(Cmdline *cmdline, const Slot *slot)
+{
+    return (char *)cmdline + slot->offset;
+}
+
+static bool parse_into(const CmdlineOption *option, const Slot *slot, Cmdline *cmdline,
+                       const JsonValue *json, GError **error)
+{
+    void *field = slot_field(cmdline, slot);
+    void *value = qapi_parse(option->type, json, QAPI_INPUT_TEXT, error);
+
+    if (!value)
+        return false;
+    if (slot->kind == SLOT_LIST) {
+        g_ptr_array_add(*(GPtrArray **)field, value);
+    } else {
+        qapi_free(option->type, *(void **)field);
+        *(void **)field = value;
+    }
+    return true;
+}
+
+/* Takes a typed value; of a merged option the pairs are kept for parse_merged(). */
+static bool take_data(Parser *parser, const CmdlineOption *option, const Slot *slot,
+                      const char *text, GError **error)
+{
+    bool help = false;
+    g_autoptr(JsonValue) json = qapi_option_read(option, text, &help, error);
+
+    if (!json)
+        return false;
+    if (help) {
+        parser->cmdline->text = cmdline_help_for(qapi_text(option->name), text);
+        parser->cmdline->action = CMDLINE_ACTION_PRINT;
+        return true;
+    }
+    if (slot->kind == SLOT_LIST)
+        return parse_into(option, slot, parser->cmdline, json, error);
+    if (parser->merged[slot - slots])
+        keyval_merge(parser->merged[slot - slots], g_steal_pointer(&json));
+    else
+        parser->merged[slot - slots] = g_steal_pointer(&json);
+    return true;
+}
+
+static bool is_help_wanted(const char *text)
+{
+    return strcmp(text, "help") == 0 || strcmp(text, "?") == 0;
+}
+
+static void take_text(Parser *parser, const Slot *slot, const char *text)
+{
+    void *field = slot_field(parser->cmdline, slot);
+
+    if (is_help_wanted(text) && cmdline_help_exists(slot->name)) {
+        parser->cmdline->text = cmdline_help_for(slot->name, text);
+        parser->cmdline->action = CMDLINE_ACTION_PRINT;
+    } else if (slot->kind == SLOT_TEXT) {
+        g_free(*(char **)field);
+        *(char **)field = g_strdup(text);
+    } else {
+        g_ptr_array_add(*(GPtrArray **)field, g_strdup(text));
+    }
+}
+
+static void act(Cmdline *cmdline, const Slot *slot)
+{
+    switch (slot->kind) {
+    case SLOT_HELP:
+        cmdline->text = cmdline_help_text();
+        cmdline->action = CMDLINE_ACTION_PRINT;
+        break;
+    case SLOT_VERSION:
+        cmdline->text = g_strdup(CMDLINE_VERSION_LINE);
+        cmdline->action = CMDLINE_ACTION_PRINT;
+        break;
+    case SLOT_CHECK_HOST:
+        cmdline->action = CMDLINE_ACTION_CHECK_HOST;
+        break;
+    default:
+        *(bool *)slot_field(cmdline, slot) = true;
+        break;
+    }
+}
+
+/* Takes the option at argv[*@at] and moves @at to its last word. */
+static bool take_option(Parser *parser, int argc, char **argv, int *at, GError **error)
+{
+    const char *arg = argv[*at];
+    const CmdlineOption *option = qapi_option_find(arg);
+    const Slot *slot = option ? find_slot(qapi_text(option->name)) : NULL;
+
+    if (!option) {
+        error_set(error, "%s: invalid option", arg);
+        return false;
+    }
+    if (option->arg == CMDLINE_ARG_NONE) {
+        act(parser->cmdline, slot);
+        return true;
+    }
+    if (*at + 1 >= argc) {
+        error_set(error, "%s: requires an argument", arg);
+        return false;
+    }
+    ++*at;
+    if (option->arg == CMDLINE_ARG_STR) {
+        take_text(parser, slot, argv[*at]);
+        return true;
+    }
+    if (!take_data(parser, option, slot, argv[*at], error)) {
+        g_prefix_error(error, "%s %s: ", arg, argv[*at]);
+        return false;
+    }
+    return true;
+}
+
+static bool parse_merged(Parser *parser, GError **error)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(slots); i++) {
+        g_autofree char *arg = g_strconcat("-", slots[i].name, NULL);
+
+        if (parser->merged[i] && !parse_into(qapi_option_find(arg), &slots[i],
+                                             parser->cmdline, parser->merged[i], error)) {
+            g_prefix_error(error, "%s: ", arg);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void parser_done(Parser *parser)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(slots); i++) {
+        json_unref(parser->merged[i]);
+    }
+    cmdline_free(parser->cmdline);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Parser, parser_done)
+
+static Cmdline *cmdline_new(void)
+{
+    Cmdline *cmdline = g_new0(Cmdline, 1);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(slots); i++) {
+        if (slots[i].kind == SLOT_LIST)
+            *(GPtrArray **)slot_field(cmdline, &slots[i]) = g_ptr_array_new();
+        else if (slots[i].kind == SLOT_TEXTS)
+            *(GPtrArray **)slot_field(cmdline, &slots[i]) =
+                g_ptr_array_new_with_free_func(g_free);
+    }
+    return cmdline;
+}
+
+Cmdline *cmdline_parse(int argc, char **argv, GError **error)
+{
+    g_auto(Parser) parser = { .cmdline = cmdline_new() };
+
+    for (int at = 1; at < argc; at++) {
+        if (!take_option(&parser, argc, argv, &at, error))
+            return NULL;
+        if (parser.cmdline->action != CMDLINE_ACTION_RUN)
+            return g_steal_pointer(&parser.cmdline);
+    }
+    if (!parse_merged(&parser, error) || !cmdline_check(parser.cmdline, error))
+        return NULL;
+    return g_steal_pointer(&parser.cmdline);
+}
+
+void cmdline_free(Cmdline *cmdline)
+{
+    if (!cmdline)
+        return;
+    for (size_t i = 0; i < G_N_ELEMENTS(slots); i++) {
+        g_autofree char *arg = g_strconcat("-", slots[i].name, NULL);
+        const CmdlineOption *option = qapi_option_find(arg);
+        void *field = slot_field(cmdline, &slots[i]);
+
+        switch (slots[i].kind) {
+        case SLOT_TEXT:
+            g_free(*(char **)field);
+            break;
+        case SLOT_MERGED:
+            qapi_free(option->type, *(void **)field);
+            break;
+        case SLOT_LIST:
+            for (guint n = 0; n < (*(GPtrArray **)field)->len; n++)
+                qapi_free(option->type, g_ptr_array_index(*(GPtrArray **)field, n));
+            g_ptr_array_unref(*(GPtrArray **)field);
+            break;
+        case SLOT_TEXTS:
+            g_ptr_array_unref(*(GPtrArray **)field);
+            break;
+        case SLOT_FLAG:
+        case SLOT_HELP:
+        case SLOT_VERSION:
+        case SLOT_CHECK_HOST:
+            break;
+        }
+    }
+    g_free(cmdline->text);
+    g_free(cmdline);
+}

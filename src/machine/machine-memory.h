@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Guest RAM and the address spaces.  Main only.
+ */
+#pragma once
+
+#include "berth/machine.h"
+
+/* Makes the roots and the address spaces; machine->vm is there (or NULL in tests). */
+void machine_memory_init(Machine *machine);
+/* Finds or makes the object that "-m" and "memory-backend" name, and maps it. */
+bool machine_memory_plug(Machine *machine, GError **error);
+void machine_memory_done(Machine *machine);

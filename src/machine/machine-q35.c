@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The q35 board: host bridge and memory controller, LPC bridge with ACPI power
+ * management, RTC, keyboard controller, fw_cfg, serial ports.  Addresses are those of
+ * x86-layout.h.
+ *
+ * A kernel is started without firmware, so the board does at each reset what firmware
+ * would: PCI resources, ACPI tables with the RSDP where operating systems look for it,
+ * memory map.
+ */
+#include <string.h>
+
+#include "berth/acpi.h"
+#include "berth/char.h"
+#include "berth/error.h"
+#include "berth/fw-cfg.h"
+#include "berth/i8042.h"
+#include "berth/lpc.h"
+#include "berth/pc-ports.h"
+#include "berth/pci.h"
+#include "berth/rtc.h"
+#include "berth/serial.h"
+#include "berth/x86-layout.h"
+
+#include "machine-q35.h"
+
+#define N_SERIALS 4
+#define ACPI_RSDP_GPA X86_BIOS_AREA_BASE
+#define ACPI_TABLES_GPA (X86_BIOS_AREA_BASE + ACPI_TABLES_ALIGN)
+
+struct Q35Board {
+    PciBus *pci;
+    Device *lpc;
+    AcpiTables *acpi;
+    AcpiWindow pci64;
+    bool ram_is_zero;           /* nothing ran yet */
+};
+
+static void wire_irqs(Machine *machine)
+{
+    Board *board = &machine->board;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(board->isa_irqs); i++)
+        board->isa_irqs[i] = vm_gsi_line(machine->vm, i);
+    for (unsigned i = 0; i < BOARD_PCI_IRQS; i++)
+        board->pci_irqs[i] = vm_gsi_line(machine->vm, X86_GSI_PCI_BASE + i);
+    board->ecam_base = X86_ECAM_BASE;
+}
+
+static uint64_t high_ram(const Machine *machine)
+{
+    return machine->ram_size > X86_LOW_RAM_MAX ? machine->ram_size - X86_LOW_RAM_MAX : 0;
+}
+
+static bool add_fw_cfg(Machine *machine, GError **error)
+{
+    FwCfg *fw_cfg = fw_cfg_add(&machine->tree, error);
+    uint8_t uuid[16];
+
+    if (!fw_cfg)
+        return false;
+    for (unsigned i = 0, at = 0; i < sizeof(uuid); i++) {
+        at += machine->uuid[at] == '-';
+        uuid[i] = (uint8_t)(g_ascii_xdigit_value(machine->uuid[at]) << 4 |
+                            g_ascii_xdigit_value(machine->uuid[at + 1]));
+        at += 2;
+    }
+    fw_cfg_add_bytes(fw_cfg, FW_CFG_UUID, g_bytes_new(uuid, sizeof(uuid)));
+    fw_cfg_add_number(fw_cfg, FW_CFG_RAM_SIZE, machine->ram_size, 8);
+    fw_cfg_add_number(fw_cfg, FW_CFG_N_CPUS, machine->topology.cpus, 2);
+    fw_cfg_add_number(fw_cfg, FW_CFG_MAX_CPUS, machine->topology.max_cpus, 2);
+    return true;
+}
+
+static bool add_onboard(Machine *machine, GError **error)
+{
+    const RtcOptions *rtc = machine->cmdline->rtc;
+    const RtcConfig rtc_config = {
+        .local_time = rtc && rtc->has_base && rtc->base == RTC_BASE_LOCALTIME,
+        .low_ram = MIN(machine->ram_size, X86_LOW_RAM_MAX),
+        .high_ram = high_ram(machine),
+    };
+    DeviceTree *tree = &machine->tree;
+
+    if (!device_add_onboard(tree, &pci_host_class, "pci-host", NULL, error) ||
+        !device_add_onboard(tree, &mch_class, "mch", NULL, error))
+        return false;
+    machine->q35->pci = pci_bus(device_tree_find_bus(tree, "pcie.0"));
+    machine->q35->lpc = lpc_add(tree, machine->boot_image != NULL, error);
+    return machine->q35->lpc && rtc_add(tree, &rtc_config, error) &&
+           i8042_add(tree, error) && pc_ports_add(tree, error) &&
+           add_fw_cfg(machine, error);
+}
+
+static bool add_serial(Machine *machine, unsigned index, const char *text, GError **error)
+{
+    g_autofree char *id = g_strdup_printf("serial%u", index);
+    g_autoptr(DeviceAddArgs) args = g_new0(DeviceAddArgs, 1);
+    Chardev *chr;
+
+    if (strcmp(text, "none") == 0)
+        return true;
+    chr = char_add_from_text(machine->chars, id, text, error);
+    if (!chr)
+        return false;
+    args->driver = DEVICE_DRIVER_ISA_SERIAL;
+    args->u.isa_serial.chardev = g_strdup(char_id(chr));
+    args->u.isa_serial.has_index = true;
+    args->u.isa_serial.index = index;
+    return device_add_onboard(&machine->tree, &serial_class, id, args, error) != NULL;
+}
+
+static bool names_a_serial(const Cmdline *cmdline)
+{
+    for (guint i = 0; i < cmdline->devices->len; i++) {
+        const DeviceAddArgs *args = g_ptr_array_index(cmdline->devices, i);
+
+        if (args->driver == DEVICE_DRIVER_ISA_SERIAL)
+            return true;
+    }
+    return cmdline->serials->len > 0;
+}
+
+static bool add_serials(Machine *machine, GError **error)
+{
+    const Cmdline *cmdline = machine->cmdline;
+
+    if (cmdline->serials->len > N_SERIALS) {
+        error_set(error, "-serial: there are %u serial ports at most", N_SERIALS);
+        return false;
+    }
+    for (guint i = 0; i < cmdline->serials->len; i++) {
+        const char *text = g_ptr_array_index(cmdline->serials, i);
+
+        if (!add_serial(machine, i, text, error)) {
+            g_prefix_error(error, "-serial %s: ", text);
+            return false;
+        }
+    }
+    if (cmdline->nodefaults || names_a_serial(cmdline))
+        return true;
+    return add_serial(machine, 0, cmdline->nographic ? "stdio" : "null", error);
+}
+
+static bool add_debugcon(Machine *machine, GError **error)
+{
+    const char *text = machine->cmdline->debugcon;
+    g_autoptr(DeviceAddArgs) args = NULL;
+    Chardev *chr;
+
+    if (!text || strcmp(text, "none") == 0)
+        return true;
+    chr = char_add_from_text(machine->chars, "debugcon", text, error);
+    if (!chr) {
+        g_prefix_error(error, "-debugcon %s: ", text);
+        return false;
+    }
+    args = g_new0(DeviceAddArgs, 1);
+    args->driver = DEVICE_DRIVER_ISA_DEBUGCON;
+    args->u.isa_debugcon = (IsaDebugconProps) {
+        .chardev = g_strdup(char_id(chr)),
+        .has_iobase = true,
+        .iobase = X86_PORT_DEBUGCON,
+        .has_readback = true,
+        .readback = X86_PORT_DEBUGCON,
+    };
+    return device_add(&machine->tree, args, error) != NULL;
+}
+
+bool machine_q35_init(Machine *machine, GError **error)
+{
+    machine->q35 = g_new0(Q35Board, 1);
+    machine->q35->ram_is_zero = true;
+    machine->q35->pci64 = (AcpiWindow) {
+        .base = ALIGN_UP(X86_HIGH_RAM_BASE + high_ram(machine), X86_PCI64_ALIGN),
+        .size = X86_PCI64_SIZE,
+    };
+    wire_irqs(machine);
+    return add_onboard(machine, error) && add_serials(machine, error) &&
+           add_debugcon(machine, error);
+}
+
+void machine_q35_free(Q35Board *board)
+{
+    if (!board)
+        return;
+    acpi_tables_free(board->acpi);
+    g_free(board);
+}
+
+static size_t list_serials(Machine *machine, AcpiSerial *serials)
+{
+    size_t n = 0;
+
+    LIST_FOREACH(node, &machine->tree.devices) {
+        const Device *dev = CONTAINER_OF(node, Device, tree_node);
+        SerialPort port;
+
+        if (dev->class != &serial_class || n == N_SERIALS)
+            continue;
+        port = serial_port(dev);
+        serials[n++] = (AcpiSerial) {
+            .index = (uint8_t)port.index,
+            .irq = (uint8_t)port.irq,
+            .iobase = port.iobase,
+        };
+    }
+    return n;
+}
+
+static AcpiTables *describe(Machine *machine)
+{
+    unsigned n_cpus = machine->topology.max_cpus;
+    g_autofree AcpiCpu *cpus = g_new0(AcpiCpu, n_cpus);
+    AcpiSerial serials[N_SERIALS];
+    AcpiMachine acpi = {
+        .cpus = cpus,
+        .n_cpus = n_cpus,
+        .ecam = { X86_ECAM_BASE, X86_ECAM_SIZE },
+        .pci32 = { X86_PCI32_BASE, X86_PCI32_END - X86_PCI32_BASE },
+        .pci64 = machine->q35->pci64,
+        .serials = serials,
+        .n_serials = list_serials(machine, serials),
+        .pit = true,
+        .i8042 = true,
+        .fw_cfg = true,
+    };
+
+    for (unsigned i = 0; i < n_cpus; i++) {
+        cpus[i].apic_id = cpu_topology_place(&machine->topology, i).apic_id;
+        cpus[i].present = i < machine->topology.cpus;
+    }
+    return acpi_tables_new(&acpi);
+}
+
+static bool write_acpi(Machine *machine, GError **error)
+{
+    size_t size = acpi_tables_size(machine->q35->acpi);
+    uint8_t *tables = address_space_map(machine->memory, ACPI_TABLES_GPA, size, true);
+    void *rsdp = address_space_map(machine->memory, ACPI_RSDP_GPA, ACPI_RSDP_SIZE, true);
+
+    if (!tables || !rsdp ||
+        size > X86_BIOS_AREA_BASE + X86_BIOS_AREA_SIZE - ACPI_TABLES_GPA) {
+        error_set(error,
+                  "-m: there is no room for the ACPI tables below 1 MiB; give more "
+                  "memory or fewer vCPUs");
+        return false;
+    }
+    acpi_tables_write(machine->q35->acpi, ACPI_TABLES_GPA, tables);
+    acpi_rsdp_write(machine->q35->acpi, ACPI_TABLES_GPA, rsdp);
+    return true;
+}
+
+static void map_add(BootMemory *map, uint64_t base, uint64_t end, BootMemoryType type)
+{
+    if (base < end)
+        map->entries[map->n++] = (BootMemoryEntry) { base, end - base, type };
+}
+
+static void make_map(const Machine *machine, BootMemory *map)
+{
+    uint64_t low = MIN(machine->ram_size, X86_LOW_RAM_MAX);
+
+    map->n = 0;
+    map_add(map, 0, MIN(low, X86_EBDA_BASE), BOOT_MEMORY_RAM);
+    map_add(map, X86_EBDA_BASE, X86_BASE_RAM_END, BOOT_MEMORY_RESERVED);
+    map_add(map, X86_SHADOW_BASE, X86_EXT_RAM_BASE, BOOT_MEMORY_RESERVED);
+    map_add(map, X86_EXT_RAM_BASE, low, BOOT_MEMORY_RAM);
+    map_add(map, X86_ECAM_BASE, X86_ECAM_BASE + X86_ECAM_SIZE, BOOT_MEMORY_RESERVED);
+    map_add(map, X86_RCBA_BASE, X86_RCBA_BASE + X86_RCBA_SIZE, BOOT_MEMORY_RESERVED);
+    map_add(map, X86_KVM_IDENTITY_MAP, X86_KVM_IDENTITY_MAP + 4 * 4 * KIB,
+            BOOT_MEMORY_RESERVED);
+    map_add(map, X86_HIGH_RAM_BASE, X86_HIGH_RAM_BASE + machine->ram_size - low,
+            BOOT_MEMORY_RAM);
+}
+
+static bool load_kernel(Machine *machine, VcpuBoot *boot, GError **error)
+{
+    BootMemory map;
+    BootTarget target = { .map = &map, .rsdp = ACPI_RSDP_GPA };
+    g_autofree RamRange *ram = address_space_ram(machine->memory, &target.n_ram);
+
+    target.ram = ram;
+    target.ram_is_zero = machine->q35->ram_is_zero;
+    machine->q35->ram_is_zero = false;
+    make_map(machine, &map);
+    return boot_image_load(machine->boot_image, &target, boot, error);
+}
+
+bool machine_q35_load(Machine *machine, VcpuBoot *boot, GError **error)
+{
+    const PciWindows windows = {
+        .io_base = X86_PCI_IO_BASE,
+        .io_size = X86_PCI_IO_END - X86_PCI_IO_BASE,
+        .mem32_base = X86_PCI32_BASE,
+        .mem32_size = X86_PCI32_END - X86_PCI32_BASE,
+        .mem64_base = machine->q35->pci64.base,
+        .mem64_size = machine->q35->pci64.size,
+        .irq_base = X86_GSI_PCI_BASE,
+    };
+
+    if (!machine->boot_image)
+        return true;
+    if (!machine->q35->acpi)
+        machine->q35->acpi = describe(machine);
+    return pci_assign_resources(machine->q35->pci, &windows, error) &&
+           write_acpi(machine, error) && load_kernel(machine, boot, error);
+}
+
+void machine_q35_power_button(Q35Board *board)
+{
+    lpc_power_button(board->lpc);
+}

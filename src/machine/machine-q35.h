@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The board of the q35 machine: what is soldered on, and what firmware would do.  Main
+ * only.
+ */
+#pragma once
+
+#include "berth/machine.h"
+
+/* Adds the board's own devices; machine->board, memory and topology are there. */
+bool machine_q35_init(Machine *machine, GError **error);
+/* After the device tree is gone.  Accepts NULL. */
+void machine_q35_free(Q35Board *board);
+
+/*
+ * What firmware does at power-on: gives PCI functions their resources, writes the ACPI
+ * tables, loads the kernel.  The devices are reset, the vCPUs paused.  Without a kernel
+ * *@boot stays.
+ */
+bool machine_q35_load(Machine *machine, VcpuBoot *boot, GError **error);
+
+/* Presses the power button. */
+void machine_q35_power_button(Q35Board *board);

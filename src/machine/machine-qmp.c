@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * QMP handlers that describe the machine.
+ */
+#include "berth/error.h"
+#include "berth/machine.h"
+#include "berth/memory-backend.h"
+#include "berth/qmp.h"
+
+#include "qmp-commands.h"
+
+TargetInfo *qmp_query_target(QmpContext *ctx, GError **error)
+{
+    TargetInfo *info = g_new0(TargetInfo, 1);
+
+    info->arch = SYS_EMU_TARGET_X86_64;
+    return info;
+}
+
+NameInfo *qmp_query_name(QmpContext *ctx, GError **error)
+{
+    NameInfo *info = g_new0(NameInfo, 1);
+
+    info->name = g_strdup(ctx->machine->name);
+    return info;
+}
+
+UuidInfo *qmp_query_uuid(QmpContext *ctx, GError **error)
+{
+    UuidInfo *info = g_new0(UuidInfo, 1);
+
+    info->UUID = g_strdup(ctx->machine->uuid);
+    return info;
+}
+
+KvmInfo *qmp_query_kvm(QmpContext *ctx, GError **error)
+{
+    KvmInfo *info = g_new0(KvmInfo, 1);
+
+    info->present = vm_kvm_available(NULL);
+    info->enabled = ctx->machine->kvm;
+    return info;
+}
+
+CpuInfoFastList *qmp_query_cpus_fast(QmpContext *ctx, GError **error)
+{
+    Machine *machine = ctx->machine;
+    CpuInfoFastList *list = CpuInfoFastList_new();
+
+    for (unsigned i = 0; machine->vcpus && i < machine->topology.cpus; i++) {
+        CpuPlace place = vcpu_place(machine->vcpus[i]);
+        CpuInstanceProperties *props = g_new0(CpuInstanceProperties, 1);
+        CpuInfoFast *info = g_new0(CpuInfoFast, 1);
+
+        *props = (CpuInstanceProperties) {
+            .has_socket_id = true,
+            .socket_id = place.socket,
+            .has_die_id = true,
+            .die_id = place.die,
+            .has_core_id = true,
+            .core_id = place.core,
+            .has_thread_id = true,
+            .thread_id = place.thread,
+        };
+        info->cpu_index = i;
+        info->qom_path = machine_vcpu_path(machine, i);
+        info->thread_id = vcpu_thread_id(machine->vcpus[i]);
+        info->props = props;
+        info->target = SYS_EMU_TARGET_X86_64;
+        CpuInfoFastList_append(list, info);
+    }
+    return list;
+}
+
+MachineInfoList *qmp_query_machines(QmpContext *ctx, GError **error)
+{
+    MachineInfoList *list = MachineInfoList_new();
+
+    for (const MachineType *type = machine_types(); type->name; type++) {
+        MachineInfo *info = g_new0(MachineInfo, 1);
+        bool is_none = type->kind == MACHINE_KIND_NONE;
+
+        info->name = g_strdup(type->name);
+        info->alias = g_strdup(type->alias);
+        info->has_is_default = type->is_default;
+        info->is_default = type->is_default;
+        info->cpu_max = is_none ? 1 : MACHINE_MAX_VCPUS;
+        info->default_cpu_type = is_none ? NULL : g_strdup("host-x86_64-cpu");
+        info->default_ram_id = g_strdup(type->default_ram_id);
+        info->acpi = !is_none;
+        MachineInfoList_append(list, info);
+    }
+    return list;
+}
+
+CurrentMachineParams *qmp_query_current_machine(QmpContext *ctx, GError **error)
+{
+    return g_new0(CurrentMachineParams, 1);
+}
+
+MemoryInfo *qmp_query_memory_size_summary(QmpContext *ctx, GError **error)
+{
+    MemoryInfo *info = g_new0(MemoryInfo, 1);
+
+    info->base_memory = ctx->machine->ram_size;
+    info->has_plugged_memory = true;
+    return info;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The machine's vCPUs together: made, paused, resumed, reset.
+ */
+#include "berth/error.h"
+#include "berth/log.h"
+
+#include "machine-vcpus.h"
+
+static void on_vcpu_stopped(void *opaque, Vcpu *vcpu, VcpuStopReason reason,
+                            const char *detail)
+{
+    Machine *machine = opaque;
+
+    switch (reason) {
+    case VCPU_STOP_INTERNAL_ERROR:
+        log_error("vCPU %u cannot go on: %s", vcpu_index(vcpu), detail);
+        runstate_request_internal_error(&machine->run);
+        break;
+    case VCPU_STOP_SHUTDOWN:
+        log_info("vCPU %u: triple fault: %s", vcpu_index(vcpu), detail);
+        runstate_request_reset(&machine->run, SHUTDOWN_CAUSE_GUEST_RESET);
+        break;
+    case VCPU_STOP_SYSTEM_EVENT:
+        log_info("vCPU %u: the guest asked for a reset: %s", vcpu_index(vcpu), detail);
+        runstate_request_reset(&machine->run, SHUTDOWN_CAUSE_GUEST_RESET);
+        break;
+    }
+}
+
+bool machine_vcpus_init(Machine *machine, GError **error)
+{
+    const VcpuOwner owner = {
+        .memory = machine->memory,
+        .io = machine->io,
+        .stopped = on_vcpu_stopped,
+        .opaque = machine,
+    };
+    const char *model = machine->cmdline->cpu ? machine->cmdline->cpu : "host";
+
+    if (machine->topology.max_cpus > vm_max_vcpus(machine->vm)) {
+        error_set(error, "option '-smp': %u vCPUs, but this host allows %u",
+                  machine->topology.max_cpus, vm_max_vcpus(machine->vm));
+        return false;
+    }
+    machine->cpu_model = cpu_model_new(machine->vm, model, &machine->topology, error);
+    if (!machine->cpu_model) {
+        g_prefix_error(error, "option '-cpu': ");
+        return false;
+    }
+    machine->vcpus = g_new0(Vcpu *, machine->topology.cpus);
+    for (unsigned i = 0; i < machine->topology.cpus; i++) {
+        machine->vcpus[i] = vcpu_new(machine->vm, i, machine->cpu_model, &owner, error);
+        if (!machine->vcpus[i]) {
+            g_prefix_error(error, "vCPU %u: ", i);
+            return false;
+        }
+    }
+    return true;
+}
+
+void machine_vcpus_done(Machine *machine)
+{
+    for (unsigned i = 0; machine->vcpus && i < machine->topology.cpus; i++)
+        vcpu_free(machine->vcpus[i]);
+    g_clear_pointer(&machine->vcpus, g_free);
+    g_clear_pointer(&machine->cpu_model, cpu_model_free);
+}
+
+void machine_vcpus_request_pause(Machine *machine)
+{
+    for (unsigned i = 0; machine->vcpus && i < machine->topology.cpus; i++)
+        vcpu_request_pause(machine->vcpus[i]);
+}
+
+void machine_vcpus_pause(Machine *machine)
+{
+    machine_vcpus_request_pause(machine);
+    for (unsigned i = 0; machine->vcpus && i < machine->topology.cpus; i++)
+        vcpu_wait_paused(machine->vcpus[i]);
+}
+
+void machine_vcpus_resume(Machine *machine)
+{
+    for (unsigned i = 0; machine->vcpus && i < machine->topology.cpus; i++)
+        vcpu_resume(machine->vcpus[i]);
+}
+
+bool machine_vcpus_reset(Machine *machine, const VcpuBoot *boot, GError **error)
+{
+    for (unsigned i = 0; machine->vcpus && i < machine->topology.cpus; i++) {
+        if (!vcpu_reset(machine->vcpus[i], boot, error)) {
+            g_prefix_error(error, "vCPU %u: ", i);
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Background as clients that start QEMU expect it: the parent of -daemonize may end with
+ * success only when every socket listens and the pid file is written.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "berth/error.h"
+
+#include "berth/process.h"
+
+/* The status for the parent to end with, when its daemon is ready or gone. */
+static int wait_for_daemon(pid_t child, int fd)
+{
+    char ready = 0;
+    ssize_t n;
+    int status;
+
+    do {
+        n = read(fd, &ready, 1);
+    } while (n < 0 && errno == EINTR);
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        continue;
+    return n == 1 && ready == 1 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static pid_t fork_part(GError **error)
+{
+    pid_t pid = fork();
+
+    if (pid < 0)
+        error_set_errno(error, errno, "-daemonize: cannot fork");
+    return pid;
+}
+
+ProcessPart process_daemonize(int *ret_ready_fd, int *ret_status, GError **error)
+{
+    g_autofd int reader = -1;
+    g_autofd int writer = -1;
+    int fds[2];
+    pid_t pid;
+
+    if (pipe2(fds, O_CLOEXEC) < 0) {
+        error_set_errno(error, errno, "-daemonize: cannot make a pipe");
+        return PROCESS_FAILED;
+    }
+    reader = fds[0];
+    writer = fds[1];
+    pid = fork_part(error);
+    if (pid < 0)
+        return PROCESS_FAILED;
+    if (pid > 0) {
+        base_close_fd(&writer);
+        *ret_status = wait_for_daemon(pid, reader);
+        return PROCESS_PARENT;
+    }
+    setsid();
+    /* The leader of the session ends, so that no terminal can become the daemon's. */
+    pid = fork_part(error);
+    if (pid < 0)
+        return PROCESS_FAILED;
+    if (pid > 0) {
+        *ret_status = EXIT_SUCCESS;
+        return PROCESS_PARENT;
+    }
+    umask(027);
+    *ret_ready_fd = autofd_steal(&writer);
+    return PROCESS_DAEMON;
+}
+
+bool process_ready(int ready_fd, GError **error)
+{
+    g_autofd int fd = ready_fd;
+    g_autofd int null_fd = -1;
+    char ready = 1;
+    ssize_t n;
+
+    if (chdir("/") < 0) {
+        error_set_errno(error, errno, "cannot change to '/' for '-daemonize'");
+        return false;
+    }
+    null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null_fd < 0) {
+        error_set_errno(error, errno, "cannot open '/dev/null' for '-daemonize'");
+        return false;
+    }
+    dup2(null_fd, STDIN_FILENO);
+    dup2(null_fd, STDOUT_FILENO);
+    dup2(null_fd, STDERR_FILENO);
+    do {
+        n = write(fd, &ready, 1);
+    } while (n < 0 && errno == EINTR);
+    return true;
+}

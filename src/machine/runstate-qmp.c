@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * QMP handlers of run control.
+ */
+#include "berth/error.h"
+#include "berth/machine.h"
+#include "berth/qmp.h"
+
+#include "qmp-commands.h"
+
+StatusInfo *qmp_query_status(QmpContext *ctx, GError **error)
+{
+    StatusInfo *info = g_new0(StatusInfo, 1);
+
+    info->running = runstate_is_running(&ctx->machine->run);
+    info->status = ctx->machine->run.state;
+    return info;
+}
+
+bool qmp_set_action(QmpContext *ctx, const ActionOptions *args, GError **error)
+{
+    runstate_set_action(&ctx->machine->run, args);
+    return true;
+}
+
+static bool has_vcpus(QmpContext *ctx, const char *command, GError **error)
+{
+    if (ctx->machine->vcpus)
+        return true;
+    error_set(error, "command '%s' needs a machine with vCPUs; this one is '%s'", command,
+              ctx->machine->type->name);
+    return false;
+}
+
+bool qmp_stop(QmpContext *ctx, GError **error)
+{
+    runstate_stop(&ctx->machine->run, RUN_STATE_PAUSED);
+    return true;
+}
+
+bool qmp_cont(QmpContext *ctx, GError **error)
+{
+    return machine_cont(ctx->machine, error);
+}
+
+bool qmp_system_reset(QmpContext *ctx, GError **error)
+{
+    runstate_request_reset(&ctx->machine->run, SHUTDOWN_CAUSE_HOST_QMP_SYSTEM_RESET);
+    return true;
+}
+
+bool qmp_system_powerdown(QmpContext *ctx, GError **error)
+{
+    if (!has_vcpus(ctx, "system_powerdown", error))
+        return false;
+    runstate_request_powerdown(&ctx->machine->run);
+    return true;
+}
+
+bool qmp_system_wakeup(QmpContext *ctx, GError **error)
+{
+    error_set(error, "wake-up from suspend is not supported by this guest");
+    return false;
+}
+
+bool qmp_quit(QmpContext *ctx, GError **error)
+{
+    runstate_request_quit(&ctx->machine->run, SHUTDOWN_CAUSE_HOST_QMP_QUIT);
+    return true;
+}

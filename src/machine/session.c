@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One process: descriptor sets, character devices, monitors, the machine, made in the
+ * order in which they name each other and freed in the reverse order.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "berth/char.h"
+#include "berth/error.h"
+#include "berth/fdset.h"
+#include "berth/log.h"
+#include "berth/machine.h"
+#include "berth/monitor.h"
+#include "berth/qmp.h"
+
+#include "qmp-commands.h"
+
+#include "berth/session.h"
+
+struct Session {
+    const Cmdline *cmdline;
+    Loop *loop;
+    FdSets *fdsets;
+    CharSet *chars;
+    QmpEvents *events;
+    QmpContext context;
+    GPtrArray *monitors;        /* of Monitor */
+    Machine *machine;
+    unsigned n_compat;          /* monitors by -qmp, for their names */
+};
+
+static void free_monitor(gpointer monitor)
+{
+    monitor_free(monitor);
+}
+
+/* A duplicate of a descriptor that the parent left open for berth. */
+static bool add_fd(Session *session, const AddFdOptions *option, GError **error)
+{
+    g_autoptr(AddfdInfo) info = NULL;
+    int flags = fcntl((int)option->fd, F_GETFD);
+    int fd;
+
+    if (option->fd <= STDERR_FILENO || flags < 0 || (flags & FD_CLOEXEC)) {
+        error_set(error, "parameter 'fd' expects a descriptor that the parent left open, "
+                  "above %d", STDERR_FILENO);
+        return false;
+    }
+    if (option->set < 0) {
+        error_set(error, "parameter 'set' expects a number from 0");
+        return false;
+    }
+    fd = fcntl((int)option->fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0) {
+        error_set_errno(error, errno, "cannot duplicate descriptor %" PRId64, option->fd);
+        return false;
+    }
+    info = fdset_add(session->fdsets, &option->set, fd, option->opaque, error);
+    return info != NULL;
+}
+
+static bool add_fds(Session *session, GError **error)
+{
+    const GPtrArray *options = session->cmdline->add_fds;
+
+    for (guint i = 0; i < options->len; i++) {
+        const AddFdOptions *option = g_ptr_array_index(options, i);
+
+        if (!add_fd(session, option, error)) {
+            g_prefix_error(error, "-add-fd: ");
+            return false;
+        }
+    }
+    return true;
+}
+
+/* "-chardev": the same kinds as ChardevBackend, with an id. */
+static bool add_chardevs(Session *session, GError **error)
+{
+    const GPtrArray *options = session->cmdline->chardevs;
+
+    for (guint i = 0; i < options->len; i++) {
+        const ChardevOptions *option = g_ptr_array_index(options, i);
+        ChardevBackend backend = { .backend = option->backend };
+
+        G_STATIC_ASSERT(sizeof(backend.u) == sizeof(option->u));
+        memcpy(&backend.u, &option->u, sizeof(backend.u));
+        if (!char_add(session->chars, option->id, &backend, error)) {
+            g_prefix_error(error, "-chardev %s: ", option->id);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool add_monitor(Session *session, const char *chardev, bool pretty,
+                        GError **error)
+{
+    Chardev *chr = char_find(session->chars, chardev);
+    Monitor *monitor;
+
+    if (!chr) {
+        error_set(error, "there is no character device '%s'", chardev);
+        return false;
+    }
+    monitor = monitor_new(chr, &session->context, pretty, error);
+    if (!monitor)
+        return false;
+    g_ptr_array_add(session->monitors, monitor);
+    return true;
+}
+
+static bool add_compat_monitors(Session *session, const GPtrArray *texts, bool pretty,
+                                GError **error)
+{
+    for (guint i = 0; i < texts->len; i++) {
+        g_autofree char *id = g_strdup_printf("compat_monitor%u", session->n_compat++);
+        const char *text = g_ptr_array_index(texts, i);
+
+        if (strcmp(text, "none") == 0)
+            continue;
+        if (!char_add_from_text(session->chars, id, text, error) ||
+            !add_monitor(session, id, pretty, error)) {
+            g_prefix_error(error, "-qmp %s: ", text);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool add_monitors(Session *session, GError **error)
+{
+    const Cmdline *cmdline = session->cmdline;
+
+    for (guint i = 0; i < cmdline->monitors->len; i++) {
+        const MonitorOptions *option = g_ptr_array_index(cmdline->monitors, i);
+
+        if (!add_monitor(session, option->chardev, option->pretty, error)) {
+            g_prefix_error(error, "-mon %s: ", option->chardev);
+            return false;
+        }
+    }
+    return add_compat_monitors(session, cmdline->qmps, false, error) &&
+           add_compat_monitors(session, cmdline->pretty_qmps, true, error);
+}
+
+static int open_fdset(void *opaque, const char *path, int flags, GError **error)
+{
+    return fdset_open(opaque, path, flags, error);
+}
+
+Session *session_new(const Cmdline *cmdline, Loop *loop, GError **error)
+{
+    g_autoptr(Session) session = g_new0(Session, 1);
+
+    assert_main();
+
+    session->cmdline = cmdline;
+    session->loop = loop;
+    session->fdsets = fdset_new();
+    session->chars = char_set_new(loop);
+    session->events = qmp_events_new();
+    session->monitors = g_ptr_array_new_with_free_func(free_monitor);
+    char_set_open_hook(session->chars, open_fdset, session->fdsets);
+    session->context = (QmpContext) {
+        .chars = session->chars,
+        .fdsets = session->fdsets,
+        .events = session->events,
+        .call = qmp_commands_call,
+    };
+    if (!add_fds(session, error) || !add_chardevs(session, error) ||
+        !add_monitors(session, error))
+        return NULL;
+    session->machine = machine_new(cmdline, loop, session->chars, session->events, NULL,
+                                   error);
+    if (!session->machine)
+        return NULL;
+    session->context.machine = session->machine;
+    session->context.tree = &session->machine->tree;
+    session->context.objects = session->machine->objects;
+    session->context.ready = true;
+    return g_steal_pointer(&session);
+}
+
+void session_free(Session *session)
+{
+    if (!session)
+        return;
+    assert_main();
+
+    machine_free(session->machine);
+    monitor_flush_all(session->monitors);
+    g_ptr_array_unref(session->monitors);
+    char_set_free(session->chars);
+    qmp_events_free(session->events);
+    fdset_free(session->fdsets);
+    g_free(session);
+}
+
+bool session_start(Session *session, GError **error)
+{
+    return machine_start(session->machine, error);
+}
+
+void session_terminate(Session *session)
+{
+    runstate_request_quit(&session->machine->run, SHUTDOWN_CAUSE_HOST_SIGNAL);
+}
+
+int session_exit_status(const Session *session)
+{
+    return session->machine->run.exit_status;
+}

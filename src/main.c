@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The berth command: parse, build, run the loop, tear down.
+ *
+ * The parent of -daemonize ends with success only when sockets listen, the pid file is
+ * written and the machine is started, so that every error at start is its caller's to
+ * read.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "berth/cmdline.h"
+#include "berth/error.h"
+#include "berth/log-options.h"
+#include "berth/log.h"
+#include "berth/pidfile.h"
+#include "berth/process.h"
+#include "berth/session.h"
+#include "berth/signal-watch.h"
+#include "berth/vm.h"
+
+typedef struct Process {
+    Cmdline *cmdline;
+    Loop *loop;
+    Session *session;
+    SignalWatch signals;
+    PidFile pidfile;
+    int ready_fd;
+} Process;
+
+static void on_signal(void *opaque, int signal_number, int sender_pid)
+{
+    Process *process = opaque;
+
+    log_warn("terminating on signal %d from pid %d", signal_number, sender_pid);
+    session_terminate(process->session);
+}
+
+static bool start(Process *process, GError **error)
+{
+    const Cmdline *cmdline = process->cmdline;
+
+    if (cmdline->pidfile && !pidfile_write(&process->pidfile, cmdline->pidfile, error))
+        return false;
+    process->loop = loop_new("main", THREAD_MAIN, error);
+    if (!process->loop ||
+        !signal_watch_init(&process->signals, process->loop, on_signal, process, error))
+        return false;
+    process->session = session_new(cmdline, process->loop, error);
+    if (!process->session || !session_start(process->session, error))
+        return false;
+    return !cmdline->daemonize || process_ready(process->ready_fd, error);
+}
+
+static int run(Process *process)
+{
+    g_autoptr(GError) error = NULL;
+    ProcessPart part = PROCESS_DAEMON;
+    int status = EXIT_FAILURE;
+
+    thread_set_role(THREAD_MAIN);
+    if (!log_options_apply(process->cmdline, &error))
+        part = PROCESS_FAILED;
+    else if (process->cmdline->daemonize)
+        part = process_daemonize(&process->ready_fd, &status, &error);
+    if (part == PROCESS_PARENT)
+        return status;
+    if (part == PROCESS_FAILED || !start(process, &error)) {
+        log_error("%s", error->message);
+        return EXIT_FAILURE;
+    }
+    loop_run(process->loop);
+    return session_exit_status(process->session);
+}
+
+int main(int argc, char **argv)
+{
+    g_autoptr(GError) error = NULL;
+    Process process = { .ready_fd = -1 };
+    int status = EXIT_SUCCESS;
+
+    process.cmdline = cmdline_parse(argc, argv, &error);
+    if (!process.cmdline) {
+        log_error("%s", error->message);
+        return EXIT_FAILURE;
+    }
+    switch (process.cmdline->action) {
+    case CMDLINE_ACTION_PRINT:
+        fputs(process.cmdline->text, stdout);
+        break;
+    case CMDLINE_ACTION_CHECK_HOST:
+        status = vm_kvm_check_host(stdout) ? EXIT_SUCCESS : EXIT_FAILURE;
+        break;
+    case CMDLINE_ACTION_RUN:
+        status = run(&process);
+        break;
+    }
+    session_free(process.session);
+    signal_watch_done(&process.signals);
+    loop_free(process.loop);
+    pidfile_done(&process.pidfile);
+    cmdline_free(process.cmdline);
+    return status;
+}

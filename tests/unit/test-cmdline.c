@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "berth/cmdline.h"
+#include "berth/error.h"
+#include "berth/qapi-tables.h"
+
+/* @text is split at blanks; no shell rules. */
+static Cmdline *parse(const char *text, GError **error)
+{
+    g_autofree char *line = g_strconcat("berth ", text, NULL);
+    g_auto(GStrv) argv = g_strsplit(line, " ", -1);
+
+    return cmdline_parse((int)g_strv_length(argv), argv, error);
+}
+
+static void test_values_are_typed(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Cmdline) cmdline =
+        parse("-m 512 -smp 2,maxcpus=4 -S -kernel vmlinuz "
+              "-machine q35,usb=off -name guest=a,debug-threads=on",
+              &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpuint(cmdline->memory->size, ==, 512 * 1024 * 1024);
+    g_assert_cmpint(cmdline->smp->cpus, ==, 2);
+    g_assert_cmpint(cmdline->smp->maxcpus, ==, 4);
+    g_assert_true(cmdline->paused);
+    g_assert_cmpstr(cmdline->kernel, ==, "vmlinuz");
+    g_assert_cmpstr(cmdline->machine->type, ==, "q35");
+    g_assert_cmpstr(cmdline->name->guest, ==, "a");
+    g_assert_null(cmdline->rtc);
+}
+
+static void test_merged_option_keeps_both_and_last_wins(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Cmdline) cmdline =
+        parse("-machine q35 -machine mem-merge=off -smp 2 -smp 3", &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpstr(cmdline->machine->type, ==, "q35");
+    g_assert_false(cmdline->machine->mem_merge);
+    g_assert_cmpint(cmdline->smp->cpus, ==, 3);
+}
+
+static void test_repeated_options_keep_their_order(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Cmdline) cmdline =
+        parse("-device virtio-rng-pci,id=a "
+              "-device {\"driver\":\"pcie-root-port\",\"id\":\"b\"}",
+              &error);
+    const DeviceAddArgs *first, *second;
+
+    g_assert_no_error(error);
+    g_assert_cmpuint(cmdline->devices->len, ==, 2);
+    first = g_ptr_array_index(cmdline->devices, 0);
+    second = g_ptr_array_index(cmdline->devices, 1);
+    g_assert_cmpstr(first->id, ==, "a");
+    g_assert_cmpint(second->driver, ==, DEVICE_DRIVER_PCIE_ROOT_PORT);
+}
+
+static void test_refusals_name_the_option(void)
+{
+    static const struct {
+        const char *line;
+        const char *needle;
+    } cases[] = {
+        { "-frobnicate", "-frobnicate" },
+        { "vmlinuz", "vmlinuz" },
+        { "-m", "-m" },
+        { "-m 1Q", "size" },
+        { "-smp cpus=x", "cpus" },
+        { "-smp 2,wheels=4", "wheels" },
+        { "-machine usb=on", "usb=on" },
+        { "-machine hpet=on", "hpet=on" },
+        { "-machine smm=on", "smm=on" },
+        { "-machine acpi=off", "acpi=off" },
+        { "-machine accel=tcg", "tcg" },
+        { "-machine kernel-irqchip=split", "kernel-irqchip" },
+        { "-accel tcg", "tcg" },
+        { "-device floppy", "floppy" },
+        { "-device virtio-rng-pci,wheels=4", "wheels" },
+        { "-device {\"driver\":3}", "driver" },
+        { "-device {", "JSON" },
+        { "-object widget,id=a", "widget" },
+        { "-chardev socket", "id" },
+        { "-display gtk", "gtk" },
+        { "-vga std", "std" },
+        { "-monitor stdio", "monitor" },
+        { "-parallel pty", "parallel" },
+        { "-mon chardev=a", "mode=control" },
+        { "-overcommit mem-lock=on", "mem-lock" },
+        { "-initrd x", "-kernel" },
+        { "-append x", "-kernel" },
+        { "-daemonize -nographic", "daemonize" },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(Cmdline) cmdline = parse(cases[i].line, &error);
+
+        g_assert_null(cmdline);
+        g_assert_nonnull(error);
+        if (!strstr(error->message, cases[i].needle))
+            g_error("'%s' is not in '%s'", cases[i].needle, error->message);
+        g_assert_null(strchr(error->message, '\n'));
+    }
+}
+
+static void test_probe_of_libvirt_is_accepted(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Cmdline) cmdline = parse("-S -no-user-config -nodefaults -nographic "
+                                       "-machine none,accel=kvm:tcg "
+                                       "-qmp unix:/x/qmp.monitor,server=on,wait=off "
+                                       "-pidfile /x/qmp.pid -daemonize", &error);
+
+    g_assert_no_error(error);
+    g_assert_true(cmdline->daemonize);
+    g_assert_cmpuint(cmdline->qmps->len, ==, 1);
+}
+
+static void test_every_option_of_the_schema_has_a_place(void)
+{
+    for (unsigned i = 0; i < cmdline_n_options; i++) {
+        const CmdlineOption *option = &cmdline_options[i];
+        g_autofree char *arg = g_strconcat("-", qapi_text(option->name), NULL);
+        char *argv[] = { (char *)"berth", arg, (char *)"help" };
+        g_autoptr(GError) error = NULL;
+        g_autoptr(Cmdline) cmdline =
+            cmdline_parse(option->arg == CMDLINE_ARG_NONE ? 2 : 3, argv, &error);
+
+        g_assert_true(cmdline || error);
+        if (cmdline && cmdline->action == CMDLINE_ACTION_PRINT)
+            g_assert_cmpuint(strlen(cmdline->text), >, 0);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/cmdline/values-are-typed", test_values_are_typed);
+    g_test_add_func("/cmdline/merged-option-keeps-both-and-last-wins",
+                    test_merged_option_keeps_both_and_last_wins);
+    g_test_add_func("/cmdline/repeated-options-keep-their-order",
+                    test_repeated_options_keep_their_order);
+    g_test_add_func("/cmdline/refusals-name-the-option", test_refusals_name_the_option);
+    g_test_add_func("/cmdline/probe-of-libvirt-is-accepted",
+                    test_probe_of_libvirt_is_accepted);
+    g_test_add_func("/cmdline/every-option-of-the-schema-has-a-place",
+                    test_every_option_of_the_schema_has_a_place);
+    return g_test_run();
+}
