@@ -20,9 +20,11 @@ import time
 PROGRAM_TIMEOUT = 120
 SANITIZED_TIMEOUT = 400
 # The tests in which threads meet.
-THREADED = re.compile(r"test-(loop|qsbr|region|monitor|vcpu|iothread|mailbox).*")
+THREADED = re.compile(
+    r"test-(loop|mailbox|iothread|qsbr|region|vcpu|monitor|char-socket).*")
 FUZZ_LINE = re.compile(r"^(ok|FAILED)\s+(fuzz-\S+)(.*)")
 TESTS = pathlib.Path("tests")
+FOLDERS = ("unit", "device", "qmp")
 
 
 class Tally:
@@ -81,13 +83,14 @@ class Run:
         self.fuzz_seconds = os.environ.get("FUZZ_SECONDS") or (
             "60" if os.environ.get("CI") else "15")
 
+    def scripts(self):
+        return [script for folder in FOLDERS
+                for script in sorted((TESTS / folder).glob("test_*.py"))]
+
     def programs(self, build):
         """The built test programs that still have a source."""
-        found = []
-        for folder in ("unit", "device", "qmp"):
-            for source in sorted((TESTS / folder).glob("test-*.c")):
-                found.append(build / "tests" / folder / source.stem)
-        return found
+        return [build / "tests" / folder / source.stem for folder in FOLDERS
+                for source in sorted((TESTS / folder).glob("test-*.c"))]
 
     def run_program(self, argv, label, timeout):
         """Runs one program and counts its TAP; tells its output if it failed."""
@@ -153,7 +156,16 @@ class Run:
                              f"{program.name} ({variant})", SANITIZED_TIMEOUT)
 
 
+def stage_kernel(run):
+    """Tests of the loader and the lab want the stock kernel; the first run fetches it."""
+    run.tally.add("the stock kernel can be had",
+                  subprocess.run(["python3", "-B", "tests/e2e/stock.py"],
+                                 stdin=subprocess.DEVNULL).returncode == 0)
+
+
 def stage_quick(run):
+    for script in run.scripts():
+        run.run_program(["python3", "-B", str(script)], script.name, PROGRAM_TIMEOUT)
     for program in run.programs(run.build):
         run.run_program([str(program), "--tap"], program.name, PROGRAM_TIMEOUT)
     for script in sorted((TESTS / "unit").glob("test_*.py")):
@@ -245,6 +257,7 @@ def always(run):
 
 # Name, what it does, why it cannot run here (or None).
 STAGES = [
+    ("kernel", stage_kernel, why_no_lab),
     ("quick", stage_quick, always),
     ("lint", stage_lint, always),
     ("asan", stage_asan, always),

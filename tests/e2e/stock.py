@@ -201,6 +201,4 @@ def write_guest_initramfs(kernel, target):
 
 
 if __name__ == "__main__":
-    FETCHED = fetch_kernel()
-    write_guest_initramfs(FETCHED, sys.argv[1])
-    print(FETCHED.vmlinuz, FETCHED.vmlinux, sys.argv[1])
+    print(fetch_kernel().vmlinuz)
