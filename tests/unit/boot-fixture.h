@@ -78,7 +78,7 @@ static inline BootImage *open_bytes(const void *data, size_t size, const char *i
                                     const char *cmdline, GError **error)
 {
     g_autofree char *path = NULL;
-    g_autofd int fd = make_file(data, size, &path);
+    g_autofd G_GNUC_UNUSED int fd = make_file(data, size, &path);
 
     return boot_image_open(path, initrd, cmdline, error);
 }

@@ -143,7 +143,7 @@ static void test_initrd_keeps_clear_of_kernel(Fixture *f, const void *data)
     uint8_t image[BZ_SIZE];
     g_autofree uint8_t *initrd = g_malloc0(8 * MIB);
     g_autofree char *path = NULL;
-    g_autofd int fd = make_file(initrd, 8 * MIB, &path);
+    g_autofd G_GNUC_UNUSED int fd = make_file(initrd, 8 * MIB, &path);
     g_autoptr(BootImage) boot = NULL;
     VcpuBoot start;
 

@@ -123,7 +123,7 @@ static void test_start_info_is_complete(Fixture *f, const void *data)
 {
     uint8_t image[IMAGE_SIZE];
     g_autofree char *path = NULL;
-    g_autofd int fd = make_file("initrd", 6, &path);
+    g_autofd G_GNUC_UNUSED int fd = make_file("initrd", 6, &path);
     g_autoptr(BootImage) boot = NULL;
     const uint8_t *info = f->ram + BOOT_INFO;
     const uint8_t *list;
@@ -176,7 +176,7 @@ static void test_initrd_goes_between_segments(Fixture *f, const void *data)
     uint8_t image[IMAGE_SIZE];
     g_autofree uint8_t *bytes = g_malloc0(LOW_SIZE);
     g_autofree char *path = NULL;
-    g_autofd int fd = make_file(bytes, 30 * MIB, &path);
+    g_autofd G_GNUC_UNUSED int fd = make_file(bytes, 30 * MIB, &path);
     g_autoptr(BootImage) boot = NULL;
     VcpuBoot start;
 

@@ -122,7 +122,7 @@ static void test_long_command_line_is_refused(Fixture *f, const void *data)
 static void test_initrd_too_large(Fixture *f, const void *data)
 {
     g_autofree char *path = NULL;
-    g_autofd int fd = make_file("x", 1, &path);
+    g_autofd G_GNUC_UNUSED int fd = make_file("x", 1, &path);
     g_autoptr(BootImage) boot = NULL;
     g_autoptr(GError) error = NULL;
     VcpuBoot start;
@@ -139,7 +139,7 @@ static void test_initrd_too_large(Fixture *f, const void *data)
 static void test_file_cut_after_open(Fixture *f, const void *data)
 {
     g_autofree char *path = NULL;
-    g_autofd int fd = make_file("initrd", 6, &path);
+    g_autofd G_GNUC_UNUSED int fd = make_file("initrd", 6, &path);
     g_autoptr(BootImage) boot = open_tiny(path, NULL, NULL);
     g_autoptr(GError) error = NULL;
     VcpuBoot start;
@@ -155,7 +155,7 @@ static void test_file_cut_after_open(Fixture *f, const void *data)
 static void test_reset_loads_again(Fixture *f, const void *data)
 {
     g_autofree char *path = NULL;
-    g_autofd int fd = make_file("initrd", 6, &path);
+    g_autofd G_GNUC_UNUSED int fd = make_file("initrd", 6, &path);
     g_autoptr(BootImage) boot = open_tiny(path, "quiet", NULL);
     g_autofree uint8_t *low = NULL;
     VcpuBoot first;

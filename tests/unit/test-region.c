@@ -578,7 +578,7 @@ static void random_init(RandomRegion *all, unsigned i, RamBlock *ram, uint64_t u
             region_init_alias(region, "alias", target, random_below(SPACE, unit), size);
             break;
         }
-        /* fallthrough */
+        G_GNUC_FALLTHROUGH;
     case 2:
         region_init_ram(region, "ram", ram, random_below(SPACE, unit), size);
         break;
