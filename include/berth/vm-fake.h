@@ -81,6 +81,9 @@ unsigned vm_fake_clock_stops(Vm *vm);
 unsigned vm_fake_clock_starts(Vm *vm);
 unsigned vm_fake_resets(Vm *vm);
 
+/* From now on the host's processor is one of AMD's; before it is one of Intel's. */
+void vm_fake_be_amd(Vm *vm);
+
 /*
  * vCPUs are real threads with a guest that sleeps.  One that runs stops with @reason,
  * as if the guest did it; one that is paused does so when it is resumed.
@@ -93,6 +96,10 @@ void vm_fake_vcpu_stop(Vcpu *vcpu, VcpuStopReason reason, const char *detail);
  */
 typedef void VmFakeExitFn(void *opaque);
 void vm_fake_vcpu_exit(Vcpu *vcpu, VmFakeExitFn *fn, void *opaque);
+
+/* What CPUID tells it, by EAX, EBX, ECX, EDX; false when there is no such leaf. */
+bool vm_fake_vcpu_cpuid(Vcpu *vcpu, uint32_t function, uint32_t index,
+                        uint32_t ret_regs[4]);
 
 /* How often it was reset, and how the last time. */
 unsigned vm_fake_vcpu_resets(Vcpu *vcpu, VcpuBoot *ret_boot);

@@ -35,6 +35,15 @@
 /* So many MSRs fit in one call. */
 #define MSRS_MAX 255
 
+/* As struct kvm_msrs, with room. */
+typedef struct MsrBatch {
+    uint32_t n;
+    uint32_t pad;
+    struct kvm_msr_entry entries[MSRS_MAX];
+} MsrBatch;
+
+G_STATIC_ASSERT(offsetof(MsrBatch, entries) == offsetof(struct kvm_msrs, entries));
+
 typedef struct StatePart {
     unsigned long get;
     unsigned long set;
@@ -140,13 +149,10 @@ static GArray *list_msrs(int kvm_fd)
 /* Reads the MSRs @from and on into @state; returns how many, or a negative errno. */
 static int read_msrs(KvmVcpu *kv, VcpuState *state, const GArray *indices, unsigned from)
 {
-    struct {
-        struct kvm_msrs head;
-        struct kvm_msr_entry entries[MSRS_MAX];
-    } some = { .head.nmsrs = MIN(indices->len - from, MSRS_MAX) };
+    MsrBatch some = { .n = MIN(indices->len - from, MSRS_MAX) };
     int n;
 
-    for (unsigned i = 0; i < some.head.nmsrs; i++)
+    for (unsigned i = 0; i < some.n; i++)
         some.entries[i].index = g_array_index(indices, uint32_t, from + i);
     n = vm_kvm_ioctl(kv->fd, KVM_GET_MSRS, &some);
     for (int i = 0; i < n; i++)
@@ -210,18 +216,15 @@ int vcpu_state_write_msrs(KvmVcpu *kv, const struct kvm_msr_entry *entries, unsi
     unsigned done = 0;
 
     while (done < n) {
-        struct {
-            struct kvm_msrs head;
-            struct kvm_msr_entry entries[MSRS_MAX];
-        } some = { .head.nmsrs = MIN(n - done, MSRS_MAX) };
+        MsrBatch some = { .n = MIN(n - done, MSRS_MAX) };
         int written;
 
-        memcpy(some.entries, entries + done, some.head.nmsrs * sizeof(entries[0]));
+        memcpy(some.entries, entries + done, some.n * sizeof(entries[0]));
         written = vm_kvm_ioctl(kv->fd, KVM_SET_MSRS, &some);
         if (written < 0)
             return written;
         done += (unsigned)written;
-        if ((unsigned)written < some.head.nmsrs) {
+        if ((unsigned)written < some.n) {
             log_debug("MSR 0x%x: KVM refuses the value 0x%llx", entries[done].index,
                       entries[done].data);
             done++;

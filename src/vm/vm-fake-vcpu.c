@@ -12,6 +12,8 @@
 #include "cpu-model.h"
 #include "vm-fake-vcpu.h"
 
+#define FAKE_TSC_KHZ 2000000u
+
 typedef struct FakeVcpu {
     Vcpu vcpu;
 
@@ -27,6 +29,52 @@ typedef struct FakeVcpu {
     unsigned n_resets;
     VcpuBoot boot;
 } FakeVcpu;
+
+#define KVM_LEAVES \
+    { 0x40000000, 0, false, { 0x40000001, 0x4b4d564b, 0x564b4d56, 0x4d } }, \
+    { 0x40000001, 0, false, { 0x01007efb, 0, 0, 1 } }
+
+/* An invented processor of Intel's kind: AVX2, no AVX-512, 46 physical bits. */
+static const CpuidEntry intel_cpuid[] = {
+    { 0, 0, false, { 0x16, 0x756e6547, 0x6c65746e, 0x49656e69 } },
+    { 1, 0, false, { 0x506e3, 0x00000800, 0xfffa3223, 0x178bfbff } },
+    { 4, 0, true, { 0x1c000121, 0x01c0003f, 0x3f, 0 } },
+    { 4, 1, true, { 0x1c000122, 0x01c0003f, 0x3f, 0 } },
+    { 4, 2, true, { 0x1c004143, 0x03c0003f, 0x3ff, 0 } },
+    { 4, 3, true, { 0x1c03c163, 0x03c0003f, 0x1fff, 0x6 } },
+    { 6, 0, false, { 0x4, 0, 0, 0 } },
+    { 7, 0, true, { 1, 0x009c27ab, 0x00000004, 0xac000400 } },
+    { 7, 1, true, { 0, 0, 0, 0 } },
+    { 0xa, 0, false, { 0x07300804, 0, 0, 0x603 } },
+    { 0xd, 0, true, { 0x7, 832, 832, 0 } },
+    { 0xd, 1, true, { 0xf, 832, 0, 0 } },
+    { 0xd, 2, true, { 256, 576, 0, 0 } },
+    { 0x14, 0, true, { 0, 0, 0, 0 } },
+    KVM_LEAVES,
+    { 0x80000000, 0, false, { 0x80000008, 0, 0, 0 } },
+    { 0x80000001, 0, false, { 0, 0, 0x121, 0x2c100800 } },
+    { 0x80000007, 0, false, { 0, 0, 0, 0x100 } },
+    { 0x80000008, 0, false, { 0x302e, 0, 0, 0 } },
+};
+
+/* One of AMD's kind: nested paging, 48 physical bits. */
+static const CpuidEntry amd_cpuid[] = {
+    { 0, 0, false, { 0xd, 0x68747541, 0x444d4163, 0x69746e65 } },
+    { 1, 0, false, { 0x00a00f11, 0x00000800, 0xfefa3203, 0x178bfbff } },
+    { 7, 0, true, { 0, 0x219c03ab, 0x00400604, 0x00000010 } },
+    { 0xd, 0, true, { 0x7, 832, 832, 0 } },
+    { 0xd, 1, true, { 0xf, 832, 0, 0 } },
+    { 0xd, 2, true, { 256, 576, 0, 0 } },
+    KVM_LEAVES,
+    { 0x80000000, 0, false, { 0x8000001e, 0x68747541, 0x444d4163, 0x69746e65 } },
+    { 0x80000001, 0, false, { 0x00a00f11, 0, 0x004001f7, 0x2fd3fbff } },
+    { 0x80000007, 0, false, { 0, 0, 0, 0x100 } },
+    { 0x80000008, 0, false, { 0x3030, 0x0100d205, 0, 0 } },
+    { 0x8000000a, 0, false, { 1, 8, 0, 0x119b9cff } },
+    { 0x8000001d, 0, true, { 0x121, 0x01c0003f, 0x3f, 0 } },
+    { 0x8000001d, 3, true, { 0x163, 0x03c0003f, 0x7fff, 1 } },
+    { 0x8000001e, 0, false, { 0, 0, 0, 0 } },
+};
 
 static FakeVcpu *to_fake(Vcpu *vcpu)
 {
@@ -163,35 +211,24 @@ unsigned vm_fake_vcpu_resets(Vcpu *vcpu, VcpuBoot *ret_boot)
     return n;
 }
 
-/* An invented processor of Intel's kind: AVX2, no AVX-512, 46 physical bits. */
-static const CpuidEntry fake_cpuid[] = {
-    { 0, 0, false, { 0x16, 0x756e6547, 0x6c65746e, 0x49656e69 } },
-    { 1, 0, false, { 0x506e3, 0x00000800, 0xfffa3223, 0x178bfbff } },
-    { 4, 0, true, { 0x1c000121, 0x01c0003f, 0x3f, 0 } },
-    { 4, 1, true, { 0x1c000122, 0x01c0003f, 0x3f, 0 } },
-    { 4, 2, true, { 0x1c004143, 0x03c0003f, 0x3ff, 0 } },
-    { 4, 3, true, { 0x1c03c163, 0x03c0003f, 0x1fff, 0x6 } },
-    { 6, 0, false, { 0x4, 0, 0, 0 } },
-    { 7, 0, true, { 1, 0x009c27ab, 0x00000004, 0xac000400 } },
-    { 7, 1, true, { 0, 0, 0, 0 } },
-    { 0xa, 0, false, { 0x07300804, 0, 0, 0x603 } },
-    { 0xd, 0, true, { 0x7, 832, 832, 0 } },
-    { 0xd, 1, true, { 0xf, 832, 0, 0 } },
-    { 0xd, 2, true, { 256, 576, 0, 0 } },
-    { 0x14, 0, true, { 0, 0, 0, 0 } },
-    { 0x40000000, 0, false, { 0x40000001, 0x4b4d564b, 0x564b4d56, 0x4d } },
-    { 0x40000001, 0, false, { 0x01007efb, 0, 0, 1 } },
-    { 0x80000000, 0, false, { 0x80000008, 0, 0, 0 } },
-    { 0x80000001, 0, false, { 0, 0, 0x121, 0x2c100800 } },
-    { 0x80000007, 0, false, { 0, 0, 0, 0x100 } },
-    { 0x80000008, 0, false, { 0x302e, 0, 0, 0 } },
-};
+bool vm_fake_vcpu_cpuid(Vcpu *vcpu, uint32_t function, uint32_t index,
+                        uint32_t ret_regs[4])
+{
+    g_autoptr(GArray) cpuid = cpu_model_cpuid(vcpu->model, vcpu->index, FAKE_TSC_KHZ);
+    const CpuidEntry *entry = cpu_model_find(cpuid, function, index);
 
-GArray *vm_fake_vcpu_cpuid(Vm *vm, GError **error)
+    if (entry)
+        memcpy(ret_regs, entry->regs, sizeof(entry->regs));
+    return entry != NULL;
+}
+
+GArray *vm_fake_vcpu_host(bool is_amd)
 {
     GArray *cpuid = g_array_new(FALSE, FALSE, sizeof(CpuidEntry));
 
-    return g_array_append_vals(cpuid, fake_cpuid, G_N_ELEMENTS(fake_cpuid));
+    if (is_amd)
+        return g_array_append_vals(cpuid, amd_cpuid, G_N_ELEMENTS(amd_cpuid));
+    return g_array_append_vals(cpuid, intel_cpuid, G_N_ELEMENTS(intel_cpuid));
 }
 
 const VcpuOps vm_fake_vcpu_ops = {

@@ -8,5 +8,5 @@
 
 extern const VcpuOps vm_fake_vcpu_ops;
 
-/* A processor with most of what the CPU model knows, as VmOps.get_cpuid. */
-GArray *vm_fake_vcpu_cpuid(Vm *vm, GError **error);
+/* The CPUID of the host's invented processor, an array of CpuidEntry. */
+GArray *vm_fake_vcpu_host(bool is_amd);

@@ -32,6 +32,7 @@ typedef struct FakeMessage {
 typedef struct FakeVm {
     Vm vm;
     GMutex lock;
+    bool is_amd;                /* main only */
 
     /* Under the lock. */
     GArray *slots;              /* of VmSlot, by address */
@@ -309,6 +310,11 @@ static void fake_start_clock(Vm *vm)
     lock_drop(&fake->lock);
 }
 
+static GArray *fake_get_cpuid(Vm *vm, GError **error)
+{
+    return vm_fake_vcpu_host(to_fake(vm)->is_amd);
+}
+
 static void fake_free(Vm *vm)
 {
     FakeVm *fake = to_fake(vm);
@@ -337,7 +343,7 @@ static const VmOps fake_ops = {
     .reset = fake_reset,
     .stop_clock = fake_stop_clock,
     .start_clock = fake_start_clock,
-    .get_cpuid = vm_fake_vcpu_cpuid,
+    .get_cpuid = fake_get_cpuid,
 };
 
 Vm *vm_fake_new(void)
@@ -353,6 +359,11 @@ Vm *vm_fake_new(void)
     fake->routes = g_array_new(FALSE, FALSE, sizeof(IrqRoute));
     fake->messages = g_array_new(FALSE, FALSE, sizeof(FakeMessage));
     return &fake->vm;
+}
+
+void vm_fake_be_amd(Vm *vm)
+{
+    to_fake(vm)->is_amd = true;
 }
 
 VmFakeCalls vm_fake_calls(Vm *vm)
