@@ -3,8 +3,7 @@
  * Guests of a few instructions on the host's /dev/kvm.
  */
 #include <string.h>
-
-#include "berth/thread.h"
+#include <time.h>
 
 #include "kvm-guest.h"
 
@@ -19,7 +18,7 @@ static void port_write(void *opaque, uint64_t offset, uint64_t value, unsigned s
 {
     KvmGuest *f = opaque;
 
-    lock_take(&f->lock);
+    pthread_mutex_lock(&f->lock);
     if (offset == GUEST_PORT_SAY)
         g_string_append_c(f->said, (char)value);
     else if (offset == GUEST_PORT_DONE)
@@ -27,8 +26,8 @@ static void port_write(void *opaque, uint64_t offset, uint64_t value, unsigned s
     else
         g_string_append_printf(f->said, "[w%u %" PRIx64 "=%" PRIx64 "]", size, offset,
                                value);
-    g_cond_broadcast(&f->changed);
-    lock_drop(&f->lock);
+    pthread_cond_broadcast(&f->changed);
+    pthread_mutex_unlock(&f->lock);
 }
 
 static const RegionOps port_ops = { .read = port_read, .write = port_write };
@@ -42,9 +41,9 @@ static void mmio_write(void *opaque, uint64_t offset, uint64_t value, unsigned s
 {
     KvmGuest *f = opaque;
 
-    lock_take(&f->lock);
+    pthread_mutex_lock(&f->lock);
     g_string_append_printf(f->said, "[m%u %" PRIx64 "=%" PRIx64 "]", size, offset, value);
-    lock_drop(&f->lock);
+    pthread_mutex_unlock(&f->lock);
 }
 
 static const RegionOps mmio_ops = { .read = mmio_read, .write = mmio_write };
@@ -54,33 +53,36 @@ static void on_stopped(void *opaque, Vcpu *vcpu, VcpuStopReason reason,
 {
     KvmGuest *f = opaque;
 
-    lock_take(&f->lock);
+    pthread_mutex_lock(&f->lock);
     f->n_stopped++;
     f->reason = reason;
     g_strlcpy(f->detail, detail, sizeof(f->detail));
-    g_cond_broadcast(&f->changed);
-    lock_drop(&f->lock);
+    pthread_cond_broadcast(&f->changed);
+    pthread_mutex_unlock(&f->lock);
 }
 
 void kvm_guest_wait_for(KvmGuest *f, const unsigned *counter, unsigned wanted)
 {
-    gint64 end = g_get_monotonic_time() + WAIT_SECONDS * G_TIME_SPAN_SECOND;
+    struct timespec end;
 
-    g_mutex_lock(&f->lock);
-    while (*counter < wanted && g_cond_wait_until(&f->changed, &f->lock, end))
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += WAIT_SECONDS;
+    pthread_mutex_lock(&f->lock);
+    while (*counter < wanted &&
+           pthread_cond_timedwait(&f->changed, &f->lock, &end) == 0)
         ;
     if (*counter < wanted)
         g_error("the guest did not do it; it said \"%s\", stopped: %s", f->said->str,
                 f->detail);
-    g_mutex_unlock(&f->lock);
+    pthread_mutex_unlock(&f->lock);
 }
 
 void kvm_guest_assert_said(KvmGuest *f, const char *expected)
 {
-    g_mutex_lock(&f->lock);
+    pthread_mutex_lock(&f->lock);
     g_assert_cmpstr(f->said->str, ==, expected);
     g_string_truncate(f->said, 0);
-    g_mutex_unlock(&f->lock);
+    pthread_mutex_unlock(&f->lock);
 }
 
 void kvm_guest_write_gdt(KvmGuest *f, bool is_long)
@@ -166,8 +168,8 @@ static void set_up(KvmGuest *f, gconstpointer data)
     VmOptions options = { .pit = true, .max_vcpus = KVM_GUEST_VCPUS };
     GError *error = NULL;
 
-    g_mutex_init(&f->lock);
-    g_cond_init(&f->changed);
+    pthread_mutex_init(&f->lock, NULL);
+    pthread_cond_init(&f->changed, NULL);
     f->said = g_string_new(NULL);
     if (!vm_kvm_available(NULL))
         return;
@@ -197,8 +199,8 @@ static void tear_down(KvmGuest *f, gconstpointer data)
         vm_free(f->vm);
     }
     g_string_free(f->said, TRUE);
-    g_cond_clear(&f->changed);
-    g_mutex_clear(&f->lock);
+    pthread_cond_destroy(&f->changed);
+    pthread_mutex_destroy(&f->lock);
 }
 
 bool kvm_guest_skipped(KvmGuest *f)

@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include <pthread.h>
+
 #include "berth/region.h"
 #include "berth/vcpu.h"
 #include "berth/vm.h"
@@ -65,8 +67,8 @@ typedef struct KvmGuest {
     Vcpu *vcpus[KVM_GUEST_VCPUS];
     unsigned n_vcpus;
 
-    GMutex lock;
-    GCond changed;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
     GString *said;              /* under the lock */
     unsigned n_done;            /* under the lock */
     unsigned n_stopped;         /* under the lock */
