@@ -88,7 +88,7 @@ JsonValue *json_parse_text(const char *text, size_t size, GError **error);
 /*
  * Text arriving in pieces: values one after the other, with or without space between.
  *
- * After a fault the text is skipped to the end of the value that it is in: to the
+ * A fault is told at once; then the text is skipped to the end of the value: to the
  * closing bracket, or outside of brackets to the end of the line or an opening one.  So
  * one bad value gives one error.  A byte that JSON never has (0xFF, a control character
  * other than tab, CR and LF; in a text also these) ends the value at once: by it a

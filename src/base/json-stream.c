@@ -11,8 +11,8 @@
  *
  *     BETWEEN <-> WORD,  BETWEEN <-> STRING <-> ESCAPE,  ESCAPE -> UNICODE -> STRING
  *
- * After a fault the states go on, to find the end of the value, but nothing is
- * collected; the end then gives the error.
+ * A fault is told at once.  The states go on, to find the end of the value, but nothing
+ * is collected, and nothing more is told.
  */
 #include <errno.h>
 #include <math.h>
@@ -41,6 +41,7 @@ struct JsonStream {
     unsigned hex_digits;
     unsigned hex_value;
     const char *fault;      /* of the current value, NULL for none */
+    bool told;              /* the fault was returned; the rest is skipped in silence */
     GString *text;          /* of the current value, NULL before its first byte */
 };
 
@@ -373,16 +374,31 @@ static JsonStreamResult finish(JsonStream *stream, JsonValue **ret_value, GError
     return result;
 }
 
+static JsonStreamResult tell_fault(JsonStream *stream, GError **error)
+{
+    error_set(error, "JSON parse error, %s", stream->fault);
+    stream->told = true;
+    return JSON_STREAM_ERROR;
+}
+
 JsonStreamResult json_stream_feed(JsonStream *stream, const char *data, size_t size,
                                   size_t *ret_used, JsonValue **ret_value, GError **error)
 {
-    for (size_t i = 0; i < size; i++) {
-        Step step = scan(stream, data[i]);
+    size_t i = 0;
 
-        if (step != STEP_ON) {
-            *ret_used = i + (step == STEP_DONE);
-            return finish(stream, ret_value, error);
+    while (i < size) {
+        Step step = scan(stream, data[i]);
+        bool ended = step != STEP_ON;
+
+        i += step != STEP_DONE_BEFORE;
+        if (!ended && (!stream->fault || stream->told))
+            continue;
+        if (stream->told) {
+            reset(stream);
+            continue;
         }
+        *ret_used = i;
+        return ended ? finish(stream, ret_value, error) : tell_fault(stream, error);
     }
     *ret_used = size;
     return JSON_STREAM_MORE;

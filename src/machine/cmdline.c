@@ -120,7 +120,24 @@ static bool parse_into(const CmdlineOption *option, const Slot *slot, Cmdline *c
     return true;
 }
 
-/* Takes a typed value; of a merged option the pairs are kept for parse_merged(). */
+/* Checks the pairs of one occurrence, and keeps them for parse_merged(). */
+static bool merge(Parser *parser, const CmdlineOption *option, const Slot *slot,
+                  JsonValue *json, GError **error)
+{
+    JsonValue **merged = &parser->merged[slot - slots];
+    void *value = qapi_parse(option->type, json, QAPI_INPUT_TEXT, error);
+
+    if (!value)
+        return false;
+    qapi_free(option->type, value);
+    if (*merged)
+        keyval_merge(*merged, json_ref(json));
+    else
+        *merged = json_ref(json);
+    return true;
+}
+
+/* Takes a typed value. */
 static bool take_data(Parser *parser, const CmdlineOption *option, const Slot *slot,
                       const char *text, GError **error)
 {
@@ -136,11 +153,7 @@ static bool take_data(Parser *parser, const CmdlineOption *option, const Slot *s
     }
     if (slot->kind == SLOT_LIST)
         return parse_into(option, slot, parser->cmdline, json, error);
-    if (parser->merged[slot - slots])
-        keyval_merge(parser->merged[slot - slots], g_steal_pointer(&json));
-    else
-        parser->merged[slot - slots] = g_steal_pointer(&json);
-    return true;
+    return merge(parser, option, slot, json, error);
 }
 
 static bool is_help_wanted(const char *text)

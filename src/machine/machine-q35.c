@@ -222,7 +222,7 @@ static AcpiTables *describe(Machine *machine)
         .serials = serials,
         .n_serials = list_serials(machine, serials),
         .pit = true,
-        .i8042 = true,
+        .i8042 = false,
         .fw_cfg = true,
     };
 

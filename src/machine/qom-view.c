@@ -110,6 +110,11 @@ static void add_child(ObjectPropertyInfoList *list, const char *name, const char
     add_property(list, name, child);
 }
 
+static const char *device_type(const Device *dev)
+{
+    return dev->args ? DeviceDriver_str(dev->args->driver) : dev->class->name;
+}
+
 /* The device's children of the container at @path. */
 static void list_devices(Machine *machine, const char *path, ObjectPropertyInfoList *list)
 {
@@ -120,7 +125,7 @@ static void list_devices(Machine *machine, const char *path, ObjectPropertyInfoL
         const char *name = dev->path + strlen(prefix);
 
         if (g_str_has_prefix(dev->path, prefix) && !strchr(name, '/'))
-            add_child(list, name, dev->class->name);
+            add_child(list, name, device_type(dev));
     }
 }
 
@@ -244,7 +249,7 @@ static const char *place_type(Machine *machine, const QomPlace *place)
     case QOM_PLACE_MACHINE:
         return machine->type->name;
     case QOM_PLACE_DEVICE:
-        return place->device->class->name;
+        return device_type(place->device);
     case QOM_PLACE_VCPU:
         return "host-x86_64-cpu";
     case QOM_PLACE_OBJECT:

@@ -44,8 +44,8 @@ static bool add_fd(Session *session, const AddFdOptions *option, GError **error)
     int fd;
 
     if (option->fd <= STDERR_FILENO || flags < 0 || (flags & FD_CLOEXEC)) {
-        error_set(error, "parameter 'fd' expects a descriptor that the parent left open, "
-                  "above %d", STDERR_FILENO);
+        error_set(error, "parameter 'fd': %" PRId64 " is no descriptor that the parent "
+                  "left open, above %d", option->fd, STDERR_FILENO);
         return false;
     }
     if (option->set < 0) {

@@ -199,15 +199,36 @@ static void test_size_is_limited(void)
 
     memset(block, 'a', MIB);
     json_stream_feed(stream, "{'a': '", 7, &used, &value, &error);
-    for (unsigned i = 0; i < 64; i++)
+    for (unsigned i = 0; i < 63; i++)
         g_assert_cmpint(json_stream_feed(stream, block, MIB, &used, &value, &error), ==,
                         JSON_STREAM_MORE);
 
-    g_assert_cmpint(json_stream_feed(stream, "'}", 2, &used, &value, &error), ==,
+    g_assert_cmpint(json_stream_feed(stream, block, MIB, &used, &value, &error), ==,
                     JSON_STREAM_ERROR);
     g_assert_cmpstr(error->message, ==, "JSON parse error, value is too large");
+    g_assert_cmpint(json_stream_feed(stream, block, MIB, &used, &value, NULL), ==,
+                    JSON_STREAM_MORE);
+    g_assert_cmpint(json_stream_feed(stream, "'}", 2, &used, &value, NULL), ==,
+                    JSON_STREAM_MORE);
     g_assert_cmpint(json_stream_feed(stream, "{}", 2, &used, &value, NULL), ==,
                     JSON_STREAM_VALUE);
+}
+
+/* Found by a client that sent opening brackets only, and waited for an answer. */
+static void test_nesting_fault_is_told_before_the_value_ends(void)
+{
+    g_autoptr(JsonStream) stream = json_stream_new();
+    g_autofree char *brackets = g_strnfill(JSON_MAX_DEPTH + 1, '[');
+    g_autoptr(JsonValue) value = NULL;
+    g_autoptr(GError) error = NULL;
+    size_t used;
+
+    g_assert_cmpint(json_stream_feed(stream, brackets, JSON_MAX_DEPTH + 1, &used, &value,
+                                     &error), ==, JSON_STREAM_ERROR);
+
+    g_assert_cmpstr(error->message, ==, "JSON parse error, nested too deep");
+    g_assert_cmpint(json_stream_feed(stream, "]]\n", 3, &used, &value, NULL), ==,
+                    JSON_STREAM_MORE);
 }
 
 static void test_numbers_keep_their_range(void)
@@ -289,6 +310,8 @@ int main(int argc, char **argv)
     g_test_add_func("/json/nesting-limit", test_nesting_is_limited);
     g_test_add_func("/json/values-limit", test_number_of_values_is_limited);
     g_test_add_func("/json/size-limit", test_size_is_limited);
+    g_test_add_func("/json/nesting-fault-is-told-before-the-value-ends",
+                    test_nesting_fault_is_told_before_the_value_ends);
     g_test_add_func("/json/number-range", test_numbers_keep_their_range);
     g_test_add_func("/json/null", test_null_is_a_value);
     g_test_add_func("/json/order", test_members_are_walked_in_order);
