@@ -106,7 +106,10 @@ void region_add(Region *parent, uint64_t addr, Region *region, int priority);
 void region_remove(Region *region);
 void region_set_enabled(Region *region, bool enabled);
 void region_set_addr(Region *region, uint64_t addr);
-/* Several changes, one new flat view; holds the address space's lock; may nest. */
+/*
+ * Several changes, which are seen at the end of the outermost batch: one new flat view,
+ * and until then the old one.  Holds the address space's lock; may nest.
+ */
 void region_batch_begin(AddressSpace *as);
 void region_batch_end(AddressSpace *as);
 

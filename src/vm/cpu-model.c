@@ -27,6 +27,8 @@
 #define LEAF_SIZES 0x80000008u
 
 #define INVTSC (1u << 8)
+#define PDCM (1u << 15)
+#define PERFCTR_CORE (1u << 23)
 
 /* The local APIC timer of KVM counts nanoseconds. */
 #define APIC_BUS_KHZ 1000000u
@@ -143,6 +145,8 @@ static void drop_unasked(GArray *cpuid, const CpuOptions *options)
     CpuidEntry *power = cpu_model_find(cpuid, LEAF_POWER, 0);
     CpuidEntry *kvm = cpu_model_find(cpuid, LEAF_KVM + 1, 0);
     CpuidEntry *pmu = cpu_model_find(cpuid, LEAF_PMU, 0);
+    CpuidEntry *basic = cpu_model_find(cpuid, 1, 0);
+    CpuidEntry *extended = cpu_model_find(cpuid, LEAF_EXTENDED_FEATURES, 0);
 
     if (power && options->migratable)
         power->regs[CPUID_EDX] &= ~INVTSC;
@@ -150,6 +154,10 @@ static void drop_unasked(GArray *cpuid, const CpuOptions *options)
         kvm->regs[CPUID_EDX] = 0;
     if (pmu && !options->pmu)
         memset(pmu->regs, 0, sizeof(pmu->regs));
+    if (basic && !options->pmu)
+        basic->regs[CPUID_ECX] &= ~PDCM;
+    if (extended && !options->pmu)
+        extended->regs[CPUID_ECX] &= ~PERFCTR_CORE;
 }
 
 static void drop_leaves(GArray *cpuid, uint32_t first, uint32_t last)

@@ -19,6 +19,9 @@
 /* Where the flags of memfd_create and mmap have the logarithm of the page size. */
 #define HUGE_SHIFT 26
 
+/* KVM maps so much at once, when guest and host address agree in the bits below. */
+#define LARGE_PAGE (2 * MIB)
+
 static uint64_t default_huge_size(void)
 {
     g_autofree char *text = NULL;
@@ -135,13 +138,37 @@ static int map_flags(const RamBlock *block, const RamOptions *options)
     return flags;
 }
 
+/* Addresses for @size bytes, aligned to LARGE_PAGE; nothing is there yet.  NULL: none. */
+static uint8_t *reserve_aligned(uint64_t size)
+{
+    uint8_t *start = mmap(NULL, size + LARGE_PAGE, PROT_NONE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    uint8_t *aligned;
+
+    if (start == MAP_FAILED)
+        return NULL;
+    aligned = (uint8_t *)ALIGN_UP((uintptr_t)start, LARGE_PAGE);
+    if (aligned > start)
+        munmap(start, (size_t)(aligned - start));
+    munmap(aligned + size, (size_t)(start + LARGE_PAGE - aligned));
+    return aligned;
+}
+
 static bool map(RamBlock *block, const RamOptions *options, GError **error)
 {
     int flags = map_flags(block, options);
-    void *host = mmap(NULL, block->size, PROT_READ | PROT_WRITE, flags, block->fd, 0);
+    uint8_t *at = NULL;
+    void *host;
 
+    if (!options->hugetlb && block->size >= LARGE_PAGE)
+        at = reserve_aligned(block->size);
+    if (at)
+        flags |= MAP_FIXED;
+    host = mmap(at, block->size, PROT_READ | PROT_WRITE, flags, block->fd, 0);
     if (host == MAP_FAILED) {
         set_memory_error(error, errno, block, options);
+        if (at)
+            munmap(at, block->size);
         return false;
     }
     block->host = host;

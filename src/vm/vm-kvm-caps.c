@@ -33,7 +33,7 @@ static const VmKvmCap caps[] = {
     CAP(KVM_CAP_XCRS, 1, false, "extended registers, of a processor that has XSAVE"),
     CAP(KVM_CAP_IOEVENTFD_ANY_LENGTH, 1, false, "doorbells of any width"),
     CAP(KVM_CAP_TSC_DEADLINE_TIMER, 1, false, "the guest's cheapest timer"),
-    CAP(KVM_CAP_X2APIC_API, 1, false, "APIC ids above 254"),
+    CAP(KVM_CAP_X2APIC_API, 1, false, "APIC ids of 32 bits in a saved vCPU"),
     CAP(KVM_CAP_XSAVE2, 1, false, "AMX state"),
     CAP(KVM_CAP_KVMCLOCK_CTRL, 1, false, "no false alarms of the guest after a pause"),
     CAP(KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1, false, "saving a vCPU in a triple fault"),

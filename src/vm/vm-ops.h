@@ -62,7 +62,6 @@ typedef struct VmOps {
 struct Vm {
     const VmOps *ops;
     unsigned max_vcpus;
-    unsigned max_slots;
     IrqRouteTable routes;
     IrqLine gsi_lines[VM_GSI_LINES];
 };

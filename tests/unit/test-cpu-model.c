@@ -132,6 +132,16 @@ static void test_what_cannot_be_migrated_is_off(void)
     g_assert_true(has("host,kvm-hint-dedicated=on", 0x40000001, EDX, 0));
 }
 
+static void test_performance_counters(void)
+{
+    g_auto(Guest) with = guest_new("host", &one, 0, false);
+    g_auto(Guest) without = guest_new("host,pmu=off", &one, 0, false);
+
+    g_assert_cmphex(get(&with, 0xa, 0, EAX), ==, 0x07300804);
+    g_assert_cmphex(get(&without, 0xa, 0, EAX), ==, 0);
+    g_assert_cmphex(get(&without, 0xa, 0, EDX), ==, 0);
+}
+
 static void test_kvm_leaves(void)
 {
     g_auto(Guest) shown = guest_new("host", &one, 0, false);
@@ -343,6 +353,7 @@ int main(int argc, char **argv)
     g_test_add_func("/cpu-model/aliases", test_aliases);
     g_test_add_func("/cpu-model/what-cannot-be-migrated-is-off",
                     test_what_cannot_be_migrated_is_off);
+    g_test_add_func("/cpu-model/performance-counters", test_performance_counters);
     g_test_add_func("/cpu-model/kvm-leaves", test_kvm_leaves);
     g_test_add_func("/cpu-model/xsave-follows-features", test_xsave_follows_features);
     g_test_add_func("/cpu-model/physical-bits", test_physical_bits);

@@ -41,6 +41,20 @@ static void test_nothing_is_touched(void)
     g_assert_cmpuint(resident_pages(block), ==, 0);
 }
 
+static void test_large_memory_is_aligned(void)
+{
+    static const uint64_t sizes[] = { 2 * MIB, 3 * MIB + PAGE, 64 * MIB };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(sizes); i++) {
+        RamOptions options = { .memfd = i % 2, .share = i % 2, .no_reserve = true };
+        g_autoptr(RamBlock) block = ram_block_new("ram", sizes[i], &options, NULL);
+
+        g_assert_cmphex((uintptr_t)block->host % (2 * MIB), ==, 0);
+        block->host[0] = 1;
+        block->host[block->size - 1] = 1;
+    }
+}
+
 static void test_prealloc_touches_all(void)
 {
     RamOptions options = { .memfd = true, .share = true, .prealloc = true };
@@ -130,6 +144,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/ram/anonymous-is-rounded-to-pages", test_anonymous);
     g_test_add_func("/ram/nothing-is-touched", test_nothing_is_touched);
+    g_test_add_func("/ram/large-memory-is-aligned", test_large_memory_is_aligned);
     g_test_add_func("/ram/prealloc-touches-all", test_prealloc_touches_all);
     g_test_add_func("/ram/memfd-is-shared-and-sealed", test_memfd_is_shared_and_sealed);
     g_test_add_func("/ram/private-memfd-keeps-writes", test_private_memfd_keeps_writes);

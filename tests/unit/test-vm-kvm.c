@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 
 #include "berth/thread.h"
 
@@ -190,6 +191,49 @@ static void test_doorbells_are_ioeventfds(KvmGuest *f, gconstpointer data)
     region_remove_doorbell(&f->port_region, &port);
 }
 
+/* A machine of one vCPU; false with an error. */
+static bool make_machine(GError **error)
+{
+    VmOptions options = { .pit = true, .max_vcpus = 1 };
+    CpuTopology topology = { 1, 1, 1, 1, 1, 1 };
+    VcpuOwner owner = { 0 };
+    g_autoptr(Vm) vm = vm_kvm_new(&options, error);
+    g_autoptr(CpuModel) model = vm ? cpu_model_new(vm, "host", &topology, error) : NULL;
+    Vcpu *vcpu = model ? vcpu_new(vm, 0, model, &owner, error) : NULL;
+    bool ok = vcpu != NULL;
+
+    vcpu_free(vcpu);
+    return ok;
+}
+
+static void test_each_missing_descriptor_is_an_error(void)
+{
+    struct rlimit saved;
+    unsigned n_failed = 0;
+    int next = dup(0);
+
+    close(next);
+    if (!vm_kvm_available(NULL)) {
+        g_test_skip("no KVM");
+        return;
+    }
+    getrlimit(RLIMIT_NOFILE, &saved);
+    for (bool ok = false; !ok; n_failed += !ok) {
+        struct rlimit few = { (rlim_t)next + n_failed, saved.rlim_max };
+        GError *error = NULL;
+
+        setrlimit(RLIMIT_NOFILE, &few);
+        ok = make_machine(&error);
+        setrlimit(RLIMIT_NOFILE, &saved);
+        g_assert_true(ok == !error);
+        g_clear_error(&error);
+    }
+
+    g_assert_cmpuint(n_failed, ==, 3);
+    g_assert_cmpint(dup(0), ==, next);
+    close(next);
+}
+
 static void test_missing_device_is_named(void)
 {
     VmOptions options = { .device = "/nowhere/kvm" };
@@ -246,6 +290,8 @@ int main(int argc, char **argv)
                        test_init_sipi_starts_the_others);
     kvm_guest_add_test("/vm-kvm/doorbells-are-ioeventfds", 1,
                        test_doorbells_are_ioeventfds);
+    g_test_add_func("/vm-kvm/each-missing-descriptor-is-an-error",
+                    test_each_missing_descriptor_is_an_error);
     g_test_add_func("/vm-kvm/missing-device-is-named", test_missing_device_is_named);
     g_test_add_func("/vm-kvm/not-a-kvm-device", test_not_a_kvm_device);
     g_test_add_func("/vm-kvm/split-irqchip-is-refused", test_split_irqchip_is_refused);
