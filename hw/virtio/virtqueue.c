@@ -59,6 +59,17 @@ static void store16(uint16_t *at, uint16_t value)
     __atomic_store_n(at, GUINT16_TO_LE(value), __ATOMIC_RELAXED);
 }
 
+/* Sequentially consistent: a store is seen before a later load is done. */
+static uint16_t load16_ordered(const uint16_t *at)
+{
+    return GUINT16_FROM_LE(__atomic_load_n(at, __ATOMIC_SEQ_CST));
+}
+
+static void store16_ordered(uint16_t *at, uint16_t value)
+{
+    __atomic_store_n(at, GUINT16_TO_LE(value), __ATOMIC_SEQ_CST);
+}
+
 static VirtqueueReq *slot_of(const Virtqueue *vq, uint16_t head)
 {
     return (VirtqueueReq *)(vq->slots + vq->slot_size * head);
@@ -189,9 +200,9 @@ static void set_kicks(Virtqueue *vq, bool on)
 
     vq->kicks_on = on;
     if (!vq->event_idx)
-        store16(&used[RING_FLAGS], on ? 0 : VRING_USED_F_NO_NOTIFY);
+        store16_ordered(&used[RING_FLAGS], on ? 0 : VRING_USED_F_NO_NOTIFY);
     else if (on)
-        store16(&used[RING_ENTRIES + 4 * vq->size], vq->last_avail);
+        store16_ordered(&used[RING_ENTRIES + 4 * vq->size], vq->last_avail);
 }
 
 /* Whether there is an entry to pop; doorbells are on when there is none. */
@@ -201,12 +212,12 @@ static bool find_avail(Virtqueue *vq)
 
     if (vq->avail_idx != vq->last_avail)
         return true;
-    vq->avail_idx = load16(&avail[RING_IDX]);
+    /* The driver: stores the entry and its descriptors, write barrier, stores idx. */
+    vq->avail_idx = load16_ordered(&avail[RING_IDX]);
     if (vq->avail_idx == vq->last_avail && !vq->kicks_on) {
-        set_kicks(vq, true);
         /* The driver: stores idx, full barrier, reads whether to ring. */
-        __atomic_thread_fence(__ATOMIC_SEQ_CST);
-        vq->avail_idx = load16(&avail[RING_IDX]);
+        set_kicks(vq, true);
+        vq->avail_idx = load16_ordered(&avail[RING_IDX]);
         if (vq->avail_idx != vq->last_avail)
             set_kicks(vq, false);
     }
@@ -217,8 +228,6 @@ static bool find_avail(Virtqueue *vq)
                         (uint16_t)(vq->avail_idx - vq->last_avail));
         return false;
     }
-    /* The driver: stores the entry and its descriptors, write barrier, stores idx. */
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
     return true;
 }
 
@@ -280,8 +289,8 @@ static bool wants_interrupt(const Virtqueue *vq, uint16_t before)
     uint16_t event;
 
     if (!vq->event_idx)
-        return !(load16(&avail[RING_FLAGS]) & VRING_AVAIL_F_NO_INTERRUPT);
-    event = load16(&avail[RING_ENTRIES + vq->size]);
+        return !(load16_ordered(&avail[RING_FLAGS]) & VRING_AVAIL_F_NO_INTERRUPT);
+    event = load16_ordered(&avail[RING_ENTRIES + vq->size]);
     return (uint16_t)(vq->published_idx - event - 1) <
         (uint16_t)(vq->published_idx - before);
 }
@@ -294,11 +303,11 @@ static void virtqueue_flush(void *opaque)
     if (before == vq->used_idx)
         return;
     vq->published_idx = vq->used_idx;
-    /* The driver: reads idx, read barrier, reads the entries and the buffers. */
-    __atomic_store_n(&vq->rings.used[RING_IDX], GUINT16_TO_LE(vq->published_idx),
-                     __ATOMIC_RELEASE);
-    /* The driver: stores the event, full barrier, reads idx. */
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    /*
+     * The driver: reads idx, read barrier, reads the entries and the buffers; and it
+     * stores flags or event, full barrier, reads idx.
+     */
+    store16_ordered(&vq->rings.used[RING_IDX], vq->published_idx);
     if (wants_interrupt(vq, before))
         vq->vdev->transport->notify_queue(vq->vdev, vq);
 }

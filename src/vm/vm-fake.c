@@ -427,35 +427,55 @@ static uint8_t *slot_memory(FakeVm *fake, uint64_t addr, unsigned size, bool for
     return host;
 }
 
+static int doorbell_fd_locked(FakeVm *fake, const VmDoorbell *store)
+{
+    for (unsigned i = 0; i < fake->doorbells->len; i++) {
+        const VmDoorbell *bell = &g_array_index(fake->doorbells, VmDoorbell, i);
+
+        if (same_place(bell, store))
+            return bell->fd;
+    }
+    return -1;
+}
+
 int vm_fake_doorbell_fd(Vm *vm, bool is_io, uint64_t addr, unsigned size, uint64_t value)
 {
     FakeVm *fake = to_fake(vm);
     VmDoorbell store = { .addr = addr, .size = size, .is_io = is_io, .match = true,
                          .value = value };
-    int fd = -1;
+    int fd;
 
     lock_take(&fake->lock);
-    for (unsigned i = 0; i < fake->doorbells->len && fd < 0; i++) {
-        const VmDoorbell *bell = &g_array_index(fake->doorbells, VmDoorbell, i);
-
-        if (same_place(bell, &store))
-            fd = bell->fd;
-    }
+    fd = doorbell_fd_locked(fake, &store);
     lock_drop(&fake->lock);
     return fd;
+}
+
+/* Signals under the lock, as the kernel holds its own reference to the eventfd. */
+static bool ring_doorbell(FakeVm *fake, const VmDoorbell *store)
+{
+    uint64_t one = 1;
+    int fd;
+
+    lock_take(&fake->lock);
+    fd = doorbell_fd_locked(fake, store);
+    if (fd >= 0)
+        g_assert(write(fd, &one, sizeof(one)) == sizeof(one));
+    lock_drop(&fake->lock);
+    return fd >= 0;
 }
 
 void vm_fake_write(Vm *vm, AddressSpace *as, uint64_t addr, unsigned size, uint64_t value)
 {
     bool is_io = address_space_is_io(as);
-    int fd = vm_fake_doorbell_fd(vm, is_io, addr, size, value);
+    VmDoorbell store = { .addr = addr, .size = size, .is_io = is_io, .match = true,
+                         .value = value };
     uint8_t *host = is_io ? NULL : slot_memory(to_fake(vm), addr, size, true);
-    uint64_t one = 1;
     uint64_t bytes = GUINT64_TO_LE(value);
 
-    if (fd >= 0)
-        g_assert(write(fd, &one, sizeof(one)) == sizeof(one));
-    else if (host)
+    if (ring_doorbell(to_fake(vm), &store))
+        return;
+    if (host)
         memcpy(host, &bytes, size);
     else
         address_space_write(as, addr, &bytes, size);

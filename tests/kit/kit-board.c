@@ -140,6 +140,18 @@ Device *kit_add(KitBoard *kit, const char *json)
     return dev;
 }
 
+Object *kit_add_object(KitBoard *kit, const char *json)
+{
+    g_autoptr(ObjectOptions) options = NULL;
+    g_autoptr(GError) error = NULL;
+
+    options = qapi_parse_json(QAPI_TYPE_OBJECT_OPTIONS, json, &error);
+    g_assert_no_error(error);
+    object_add(kit->objects, options, &error);
+    g_assert_no_error(error);
+    return object_find(kit->objects, options->id);
+}
+
 void kit_assert_refused(KitBoard *kit, const char *json, const char *words)
 {
     g_autofree char *before = kit_dump(kit);

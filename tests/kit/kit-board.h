@@ -49,7 +49,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(KitBoard, kit_board_free)
 /* The device that @json ("{'driver': ...}") describes. */
 Device *kit_try_add(KitBoard *kit, const char *json, GError **error);
 Device *kit_add(KitBoard *kit, const char *json);
-/* That fails, with @words in the message, and leaves the board equal to before. */
+/* The object that @json ("{'qom-type': ...}") describes. */
+Object *kit_add_object(KitBoard *kit, const char *json);
+/*
+ * Adding the device fails, with @words in the message, and leaves the board equal to
+ * before.
+ */
 void kit_assert_refused(KitBoard *kit, const char *json, const char *words);
 
 /* Assigns PCI resources as the machine does, and resumes the devices. */

@@ -154,6 +154,6 @@ bool kit_virtio_take(KitVirtio *v, uint32_t *ret_head, uint32_t *ret_len)
     *ret_head = entry[0] | (uint32_t)entry[1] << 16;
     *ret_len = entry[2] | (uint32_t)entry[3] << 16;
     v->next_used++;
-    v->avail[2 + v->size] = v->next_used;
+    __atomic_store_n(&v->avail[2 + v->size], v->next_used, __ATOMIC_SEQ_CST);
     return true;
 }
