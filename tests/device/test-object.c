@@ -45,7 +45,8 @@ static void test_faulty_objects_are_refused(void)
     assert_refused(set, "{'qom-type': 'rng-builtin', 'id': ''}", "'id' expects");
     assert_refused(set, "{'qom-type': 'rng-builtin', 'id': 'a/b'}", "'id' expects");
     assert_refused(set, "{'qom-type': 'rng-random', 'id': 'x',"
-                   " 'filename': 'absent/file'}", "'filename': cannot open 'absent/file'");
+                   " 'filename': 'absent/file'}",
+                   "'filename': cannot open 'absent/file'");
     assert_refused(set, "{'qom-type': 'memory-backend-memfd', 'id': 'x', 'size': 4096,"
                    " 'hugetlbsize': 2097152}", "'hugetlbsize'");
     g_assert_true(list_first(object_set_list(set)) ==

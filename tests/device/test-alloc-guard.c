@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The path of a request allocates nothing: this program's malloc counts, and 100,000
+ * requests of a warm device must leave the count as it was.
+ */
+#include <stdlib.h>
+
+#include "berth/virtio.h"
+
+#include "kit-virtio.h"
+
+#define WARM_UP 1000
+#define REQUESTS 100000
+#define BATCH 8
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define OWN_MALLOC 0            /* a sanitizer has its own */
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define OWN_MALLOC 0
+#endif
+#endif
+#ifndef OWN_MALLOC
+#define OWN_MALLOC 1
+#endif
+
+static unsigned n_allocations;
+
+#if OWN_MALLOC
+/* Exported by the C library beside its malloc. */
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t n, size_t size);
+extern void *__libc_realloc(void *memory, size_t size);
+
+void *malloc(size_t size)
+{
+    __atomic_fetch_add(&n_allocations, 1, __ATOMIC_RELAXED);
+    return __libc_malloc(size);
+}
+
+void *calloc(size_t n, size_t size)
+{
+    __atomic_fetch_add(&n_allocations, 1, __ATOMIC_RELAXED);
+    return __libc_calloc(n, size);
+}
+
+void *realloc(void *memory, size_t size)
+{
+    __atomic_fetch_add(&n_allocations, 1, __ATOMIC_RELAXED);
+    return __libc_realloc(memory, size);
+}
+#endif
+
+static unsigned allocations(void)
+{
+    return __atomic_load_n(&n_allocations, __ATOMIC_RELAXED);
+}
+
+/* A batch of requests, by the doorbell's descriptor as the kernel would signal it. */
+static void serve_batch(KitVirtio *v, int doorbell)
+{
+    uint64_t one = 1;
+    uint32_t head, len;
+
+    for (unsigned i = 0; i < BATCH; i++) {
+        kit_virtio_desc(v, i, KIT_VIRTIO_DATA + 64 * i, 64, VRING_DESC_F_WRITE, 0);
+        kit_virtio_offer(v, i);
+    }
+    g_assert_cmpint(write(doorbell, &one, sizeof(one)), ==, sizeof(one));
+    loop_turn(v->pci.kit->queue_loop, false);
+    for (unsigned i = 0; i < BATCH; i++) {
+        g_assert_true(kit_virtio_take(v, &head, &len));
+        g_assert_cmpuint(len, ==, 64);
+    }
+}
+
+static void test_requests_allocate_nothing(void)
+{
+    g_autoptr(KitBoard) kit = kit_board_new();
+    Device *dev = kit_add(kit, "{'driver': 'virtio-rng-pci'}");
+    g_autofree KitVirtio *v = NULL;
+    int64_t begin, end;
+    unsigned before;
+    int doorbell;
+
+    if (!OWN_MALLOC) {
+        g_test_skip("a sanitizer counts allocations otherwise");
+        return;
+    }
+    kit_start(kit);
+    v = kit_virtio_new(kit, dev);
+    kit_virtio_start(v, UINT64_MAX, BATCH);
+    doorbell = virtio_pci_device(dev)->queues[0].kick_fd;
+    for (unsigned i = 0; i < WARM_UP; i += BATCH)
+        serve_batch(v, doorbell);
+    g_assert_cmpuint(allocations(), >, 0);
+    before = allocations();
+    begin = g_get_monotonic_time();
+
+    for (unsigned i = 0; i < REQUESTS; i += BATCH)
+        serve_batch(v, doorbell);
+
+    end = g_get_monotonic_time();
+    g_assert_cmpuint(allocations(), ==, before);
+    g_test_message("%.0f ns a request", (end - begin) * 1000.0 / REQUESTS);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/alloc-guard/virtqueue", test_requests_allocate_nothing);
+    return g_test_run();
+}
