@@ -296,7 +296,9 @@ bool machine_start(Machine *machine, GError **error)
 {
     assert_main();
 
-    if (machine->type->kind != MACHINE_KIND_NONE && !on_reset(machine, error))
+    if (machine->type->kind != MACHINE_KIND_NONE &&
+        (!address_space_check(machine->memory, error) ||
+         !address_space_check(machine->io, error) || !on_reset(machine, error)))
         return false;
     if (machine->cmdline->paused || machine->type->kind == MACHINE_KIND_NONE)
         return true;

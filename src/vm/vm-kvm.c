@@ -26,6 +26,9 @@
 #define MSI_DATA_NMI 0x400u
 #define MSI_ADDRESS 0xfee00000u
 
+#define CPUID_1_ECX_TSC_DEADLINE (1u << 24)
+#define CPUID_1_ECX_HYPERVISOR (1u << 31)
+
 #define CPUID_ENTRIES_MAX 4096
 
 int vm_kvm_ioctl(int fd, unsigned long request, void *arg)
@@ -312,6 +315,16 @@ static struct kvm_cpuid2 *supported_cpuid(int kvm_fd, int *ret_err)
     return g_steal_pointer(&cpuid);
 }
 
+/* Bits of leaf 1 ECX that KVM's list leaves to the one who makes the VM. */
+static uint32_t unlisted_ecx(KvmVm *kvm)
+{
+    uint32_t bits = CPUID_1_ECX_HYPERVISOR;
+
+    if (check_extension(kvm->kvm_fd, KVM_CAP_TSC_DEADLINE_TIMER) > 0)
+        bits |= CPUID_1_ECX_TSC_DEADLINE;
+    return bits;
+}
+
 static GArray *kvm_get_cpuid(Vm *vm, GError **error)
 {
     KvmVm *kvm = vm_kvm_of(vm);
@@ -333,6 +346,8 @@ static GArray *kvm_get_cpuid(Vm *vm, GError **error)
             .regs = { from->eax, from->ebx, from->ecx, from->edx },
         };
 
+        if (to.function == 1)
+            to.regs[CPUID_ECX] |= unlisted_ecx(kvm);
         g_array_append_val(entries, to);
     }
     return entries;
