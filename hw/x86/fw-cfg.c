@@ -236,7 +236,7 @@ static uint64_t fw_cfg_read(void *opaque, uint64_t offset, unsigned size)
     if (offset == DATA && size == 1)
         return read_byte(fw_cfg);
     if (offset >= DMA_HIGH)
-        memcpy(&value, dma_signature + offset - DMA_HIGH, size);
+        memcpy(&value, &dma_signature[offset - DMA_HIGH], size);
     return GUINT64_FROM_LE(value);
 }
 
