@@ -15,6 +15,7 @@
 #include "berth/error.h"
 #include "berth/id.h"
 #include "berth/thread.h"
+#include "berth/virtio.h"
 
 const char *device_name(const Device *dev)
 {
@@ -43,16 +44,25 @@ static Bus *first_bus_of(DeviceTree *tree, BusKind kind)
     return NULL;
 }
 
-/* The bus that @class is plugged into as @name (may be NULL) asks, in *@ret_bus. */
-static bool choose_bus(DeviceTree *tree, const DeviceClass *class, const char *name,
-                       Bus **ret_bus, GError **error)
+const char *device_description(DeviceDriver driver)
 {
+    const DeviceKind *kind = &device_kinds[driver];
+
+    return kind->virtio ? kind->virtio->description : kind->class->description;
+}
+
+/* The bus that @args (may be NULL) ask for, or the first that fits, in *@ret_bus. */
+static bool choose_bus(DeviceTree *tree, const DeviceClass *class,
+                       const DeviceAddArgs *args, Bus **ret_bus, GError **error)
+{
+    const char *what = args ? DeviceDriver_str(args->driver) : class->name;
+    const char *name = args ? args->bus : NULL;
     Bus *bus = NULL;
 
     if (class->bus == BUS_NONE) {
         if (name) {
             error_set(error, "parameter 'bus': a '%s' is not plugged into a bus",
-                      class->name);
+                      what);
             return false;
         }
     } else if (name) {
@@ -63,14 +73,14 @@ static bool choose_bus(DeviceTree *tree, const DeviceClass *class, const char *n
         }
         if (bus->kind != class->bus) {
             error_set(error, "parameter 'bus': '%s' is of kind %s, a '%s' needs %s", name,
-                      bus_kind_str(bus->kind), class->name, bus_kind_str(class->bus));
+                      bus_kind_str(bus->kind), what, bus_kind_str(class->bus));
             return false;
         }
     } else {
         bus = first_bus_of(tree, class->bus);
         if (!bus) {
             error_set(error, "the machine has no %s bus for a '%s'",
-                      bus_kind_str(class->bus), class->name);
+                      bus_kind_str(class->bus), what);
             return false;
         }
     }
@@ -78,8 +88,7 @@ static bool choose_bus(DeviceTree *tree, const DeviceClass *class, const char *n
     return true;
 }
 
-static bool refuse_pci_args(const DeviceClass *class, const DeviceAddArgs *args,
-                            GError **error)
+static bool refuse_pci_args(const DeviceAddArgs *args, GError **error)
 {
     const char *name = NULL;
 
@@ -94,7 +103,8 @@ static bool refuse_pci_args(const DeviceClass *class, const DeviceAddArgs *args,
     else if (args->has_rombar)
         name = "rombar";
     if (name)
-        error_set(error, "parameter '%s': a '%s' is not a PCI device", name, class->name);
+        error_set(error, "parameter '%s': a '%s' is not a PCI device", name,
+                  DeviceDriver_str(args->driver));
     return !name;
 }
 
@@ -109,7 +119,7 @@ static bool check_args(DeviceTree *tree, const DeviceClass *class,
             return false;
         }
     }
-    return class->bus == BUS_PCI || refuse_pci_args(class, args, error);
+    return class->bus == BUS_PCI || refuse_pci_args(args, error);
 }
 
 static void device_free(Device *dev)
@@ -165,7 +175,7 @@ static Device *device_build(DeviceTree *tree, const DeviceClass *class, char *pa
     Bus *bus;
 
     assert_main();
-    if (!choose_bus(tree, class, args ? args->bus : NULL, &bus, error)) {
+    if (!choose_bus(tree, class, args, &bus, error)) {
         g_free(path);
         return NULL;
     }

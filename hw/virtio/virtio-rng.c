@@ -156,6 +156,7 @@ static const VMStateDesc rng_vmstate = {
 
 const VirtioClass virtio_rng_class = {
     .name = "virtio-rng",
+    .description = "source of entropy",
     .id = VIRTIO_ID_RNG,
     .n_queues = 1,
     .queue_size = QUEUE_SIZE,

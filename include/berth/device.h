@@ -108,6 +108,9 @@ typedef struct DeviceKind {
 
 extern const DeviceKind device_kinds[DEVICE_DRIVER__MAX];
 
+/* What @driver is, in a few words, or NULL. */
+const char *device_description(DeviceDriver driver);
+
 struct DeviceTree {
     Board *board;
     ListNode devices;           /* in order of realization */

@@ -20,6 +20,7 @@
 
 struct VirtioClass {
     const char *name;           /* "virtio-rng": in logs and in the saved state */
+    const char *description;    /* for -device help */
     uint16_t id;                /* VIRTIO_ID_* */
     uint16_t n_queues;          /* the most there can be */
     uint16_t queue_size;        /* the most entries of a ring, a power of two */

@@ -39,6 +39,7 @@ static void write_device(GString *out, const char *name)
     }
     for (int i = 0; i < DEVICE_DRIVER__MAX; i++) {
         const DeviceClass *class = device_kinds[i].class;
+        const char *description = device_description(i);
         static const char *const buses[] = { [BUS_PCI] = "PCI", [BUS_ISA] = "ISA" };
         const char *bus =
             class->bus < (int)G_N_ELEMENTS(buses) ? buses[class->bus] : NULL;
@@ -46,8 +47,8 @@ static void write_device(GString *out, const char *name)
         g_string_append_printf(out, "name \"%s\"", DeviceDriver_str(i));
         if (bus)
             g_string_append_printf(out, ", bus %s", bus);
-        if (class->description)
-            g_string_append_printf(out, ", desc \"%s\"", class->description);
+        if (description)
+            g_string_append_printf(out, ", desc \"%s\"", description);
         g_string_append_c(out, '\n');
     }
 }
