@@ -7,6 +7,8 @@
  */
 #include "pvh.inc"
 
+    .equ COM1_LINE, 0x3fb
+    .equ COM1_MODEM, 0x3fc
     .equ ROUNDS, 5
     .equ ACCESSES, 1000
 
@@ -28,11 +30,24 @@ memory:
 done:
     decl %esi
     jnz access
-    put $'.'
+    movb $'.', %cl
+    call say
     decl %ebp
     jnz round
-    put $'D'
+    movb $'D', %cl
+    call say
     halt
+
+/* Writes %cl to the serial port, whatever was done to its line and modem control. */
+say:
+    movw $COM1_LINE, %dx
+    movb $3, %al
+    outb %al, %dx
+    movw $COM1_MODEM, %dx
+    movb $0, %al
+    outb %al, %dx
+    put %cl
+    ret
 
 /* xorshift32; the state and the result are in %ebx and %eax. */
 random:
