@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the guest finds: virtio-rng with MSI-X, a root port, a serial port, a clock."""
 
+KVM = "dmesg | grep Hypervisor"
+FLAGS = "grep -m1 ^flags /proc/cpuinfo"
 CLOCK = "cat /sys/devices/system/clocksource/*/current_clocksource"
 RNG = "cat /sys/class/misc/hw_random/rng_available"
 PCI = "for d in /sys/bus/pci/devices/*; do echo ${d##*/} $(cat $d/class); done"
@@ -25,6 +27,9 @@ def scenario(lab):
     lab.match("a serial port 16550A", guest.run("dmesg | grep ttyS0.*16550A"), "irq = 4")
     year = int(guest.run("hwclock -r -u | grep -oE '20[0-9][0-9]'"))
     lab.check("the clock has the year", year >= 2024, year)
-    lab.match("kvm-clock", guest.run(CLOCK), "kvm-clock|tsc")
+    lab.match("KVM's clock, or the TSC", guest.run(CLOCK), "^(kvm-clock|tsc)$")
+    lab.match("the kernel finds KVM", guest.run(KVM), "Hypervisor detected: KVM")
+    lab.match("the APIC timer has deadlines", guest.run(FLAGS), "tsc_deadline_timer")
+    lab.match("and the APIC is in x2APIC mode", guest.run(FLAGS), "x2apic")
     guest.qmp.command("quit")
     lab.equal("quit ends the VMM", guest.wait_exit(), 0)
