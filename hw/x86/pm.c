@@ -134,18 +134,16 @@ static void pm_on_timer(void *opaque)
     lock_drop(&pm->dev->lock);
 }
 
+/* The ACPI tables offer S5 alone. */
 static void enter_sleep(Pm *pm)
 {
     Board *board = pm->dev->board;
+    unsigned type = pm->pm1_cnt >> CNT_SLP_TYP_SHIFT & 7;
 
-    switch (pm->pm1_cnt >> CNT_SLP_TYP_SHIFT & 7) {
-    case X86_SLP_TYP_S5:
+    if (type == X86_SLP_TYP_S5)
         board->ops->request_shutdown(board->opaque);
-        break;
-    case X86_SLP_TYP_S3:
-        board->ops->request_suspend(board->opaque);
-        break;
-    }
+    else
+        device_guest_error(pm->dev, "sleep type %u is not offered", type);
 }
 
 static void write_control(Pm *pm, uint16_t value)

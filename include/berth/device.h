@@ -79,7 +79,6 @@ typedef struct BoardOps {
     void (*request_reset)(void *opaque, BoardResetReason reason);
     void (*request_shutdown)(void *opaque);         /* the guest powered off */
     void (*request_exit)(void *opaque, int status); /* isa-debug-exit */
-    void (*request_suspend)(void *opaque);
 } BoardOps;
 
 #define BOARD_PCI_IRQS 8

@@ -30,18 +30,10 @@ static void on_request_exit(void *opaque, int status)
     fake->exit_status = status;
 }
 
-static void on_request_suspend(void *opaque)
-{
-    FakeBoard *fake = opaque;
-
-    fake->n_suspends++;
-}
-
 static const BoardOps fake_board_ops = {
     .request_reset = on_request_reset,
     .request_shutdown = on_request_shutdown,
     .request_exit = on_request_exit,
-    .request_suspend = on_request_suspend,
 };
 
 FakeBoard *fake_board_new(void)

@@ -26,7 +26,6 @@ typedef struct FakeBoard {
     DeviceTree tree;
     unsigned n_resets;
     unsigned n_shutdowns;
-    unsigned n_suspends;
     unsigned n_exits;
     int exit_status;
 } FakeBoard;
