@@ -338,20 +338,22 @@ static void free_parts(VirtioDevice *vdev)
     g_free(vdev);
 }
 
+static void unrealize(VirtioDevice *vdev)
+{
+    if (vdev->class->unrealize)
+        vdev->class->unrealize(vdev);
+    free_parts(vdev);
+}
+
 VirtioDevice *virtio_device_new(const VirtioClass *class,
                                 const VirtioTransport *transport, Device *dev,
                                 uint64_t features, GError **error)
 {
-    Loop *loop = device_tree_queue_loop(dev->tree, error);
-    VirtioDevice *vdev;
+    VirtioDevice *vdev = g_malloc0(class->instance_size);
 
-    if (!loop)
-        return NULL;
-    vdev = g_malloc0(class->instance_size);
     vdev->class = class;
     vdev->transport = transport;
     vdev->dev = dev;
-    vdev->loop = loop;
     vdev->offered = features | class->features | 1ull << VIRTIO_F_VERSION_1;
     vdev->n_queues = class->n_queues;
     vdev->queues = g_new0(Virtqueue, vdev->n_queues);
@@ -359,6 +361,12 @@ VirtioDevice *virtio_device_new(const VirtioClass *class,
         virtqueue_init(&vdev->queues[i], vdev, i, class->queue_size);
     if (!class->realize(vdev, dev->args, error)) {
         free_parts(vdev);
+        return NULL;
+    }
+    /* The last step, as the tree keeps the loop that it may make for it. */
+    vdev->loop = device_tree_queue_loop(dev->tree, error);
+    if (!vdev->loop) {
+        unrealize(vdev);
         return NULL;
     }
     return vdev;
@@ -369,9 +377,7 @@ void virtio_device_free(VirtioDevice *vdev)
     if (!vdev)
         return;
     virtio_reset(vdev);
-    if (vdev->class->unrealize)
-        vdev->class->unrealize(vdev);
-    free_parts(vdev);
+    unrealize(vdev);
 }
 
 static void *class_via(void *opaque, const VMStateDesc **ret_desc)

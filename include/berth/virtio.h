@@ -32,6 +32,7 @@ struct VirtioClass {
     uint32_t pci_class;         /* class code of a PCI function that carries it */
     const VMStateDesc *vmstate; /* NULL when it has no state of its own */
 
+    /* vdev->loop is not there yet. */
     bool (*realize)(VirtioDevice *vdev, const DeviceAddArgs *args, GError **error);
     void (*unrealize)(VirtioDevice *vdev);
     /* NULL: nothing to do.  False with @error for a reason of the host. */

@@ -502,9 +502,9 @@ static void test_start_without_descriptors(void)
     kit_virtio_negotiate(f.v, UINT64_MAX);
     kit_virtio_setup_queue(f.v, 8);
     before = kit_dump(f.kit);
-    kit_exhaust_fds(true);
+    kit_limit_fds(0);
     add_status(&f, VIRTIO_CONFIG_S_DRIVER_OK);
-    kit_exhaust_fds(false);
+    kit_limit_fds(-1);
 
     g_assert_cmphex(kit_virtio_status(f.v) & VIRTIO_CONFIG_S_NEEDS_RESET, !=, 0);
     after = kit_dump(f.kit);

@@ -529,6 +529,50 @@ static void test_random_rings(void)
     fixture_done(&f);
 }
 
+#if !defined(__SANITIZE_THREAD__)
+typedef struct Racer {
+    KitVirtio *v;
+    int ends;                   /* atomic */
+} Racer;
+
+static void *rewrite_descriptors(void *opaque)
+{
+    static const struct vring_desc kinds[] = {
+        { DATA, 16, VRING_DESC_F_NEXT, 1 }, { DATA, 0, 0, 0 },
+        { DATA, 16, VRING_DESC_F_WRITE, 0 }, { UINT64_MAX - 7, 16, 0, 0 },
+        { TABLE, 32, VRING_DESC_F_INDIRECT, 0 }, { DATA, UINT32_MAX, 0, 0 },
+        { DATA, 16, VRING_DESC_F_NEXT, 0xffff }, { DATA, 4096, 0, 0 },
+    };
+    Racer *racer = opaque;
+
+    for (unsigned i = 0; !__atomic_load_n(&racer->ends, __ATOMIC_RELAXED); i++)
+        racer->v->desc[i % 2] = kinds[i / 3 % G_N_ELEMENTS(kinds)];
+    return NULL;
+}
+
+/* A11: another CPU rewrites the chain while it is read.  Only checked copies are used. */
+static void test_racing_guest(void)
+{
+    Racer racer = { 0 };
+    GThread *thread;
+    Fixture f;
+
+    fixture_init(&f, INDIRECT, SIZE);
+    racer.v = f.v;
+    thread = g_thread_new("racer", rewrite_descriptors, &racer);
+    for (int i = 0; i < 20000; i++) {
+        kit_virtio_offer(f.v, 0);
+        kit_virtio_kick(f.v);
+        g_assert_cmpuint(sink.n_out + sink.n_in, <=, SIZE);
+        if (f.vdev->broken)
+            kit_virtio_start(f.v, INDIRECT | VERSION_1, SIZE);
+    }
+    __atomic_store_n(&racer.ends, 1, __ATOMIC_RELAXED);
+    g_thread_join(thread);
+    fixture_done(&f);
+}
+#endif
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -551,5 +595,8 @@ int main(int argc, char **argv)
     g_test_add_func("/virtqueue/faulty-rings", test_faulty_rings_do_not_start);
     g_test_add_func("/virtqueue/overlap", test_rings_over_each_other);
     g_test_add_func("/virtqueue/random", test_random_rings);
+#if !defined(__SANITIZE_THREAD__)
+    g_test_add_func("/virtqueue/racing-guest", test_racing_guest);
+#endif
     return g_test_run();
 }

@@ -4,6 +4,7 @@
  * so what would wait for it is a plain call.
  */
 #include <dirent.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -217,20 +218,21 @@ void *kit_ram(KitBoard *kit, uint64_t gpa, uint64_t size)
     return host;
 }
 
-void kit_exhaust_fds(bool on)
+void kit_limit_fds(int n)
 {
     static struct rlimit before;
     struct rlimit limit;
-    int lowest_free;
 
-    if (!on) {
+    if (before.rlim_max)
         setrlimit(RLIMIT_NOFILE, &before);
+    if (n < 0)
         return;
-    }
     getrlimit(RLIMIT_NOFILE, &before);
-    lowest_free = dup(0);
-    close(lowest_free);
-    limit = (struct rlimit) { .rlim_cur = lowest_free, .rlim_max = before.rlim_max };
+    limit = before;
+    /* The limit is on numbers: count the free ones from below. */
+    for (limit.rlim_cur = 0; n >= 0; limit.rlim_cur++)
+        n -= fcntl(limit.rlim_cur, F_GETFD) < 0;
+    limit.rlim_cur--;
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 

@@ -70,8 +70,8 @@ void kit_out(KitBoard *kit, uint16_t port, unsigned size, uint64_t value);
 /* Its memory, which a driver fills directly. */
 void *kit_ram(KitBoard *kit, uint64_t gpa, uint64_t size);
 
-/* Makes every further open(2) of this process fail with EMFILE, or lets it succeed. */
-void kit_exhaust_fds(bool on);
+/* Lets this process open @n more descriptors; -1: as many as before. */
+void kit_limit_fds(int n);
 
 /* Devices, buses, address spaces and descriptors as text, to compare. */
 char *kit_dump(KitBoard *kit);
