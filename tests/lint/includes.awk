@@ -15,13 +15,12 @@
 
 BEGIN {
     # The contracts in include/berth (and what the generator writes), by subject.
-    group("base", "base error fdset id iov json keyval list log qapi qsbr thread " \
+    group("base", "base error fdset id json keyval list log qapi qsbr thread " \
           "trace vmstate")
     group("types", "qapi-types")
-    group("loop", "aio iothread loop mailbox timer worker")
+    group("loop", "iothread loop timer")
     group("vm", "cpuid irq ram region vcpu vm vm-fake")
-    group("device", "bus device msix object pci virtio virtio-pci virtqueue")
-    group("device", "memory-backend rng")
+    group("device", "bus device memory-backend msix object pci rng virtio virtqueue")
     group("block", "block")
     group("block-driver", "block-driver")
     group("net", "net")
@@ -46,14 +45,14 @@ BEGIN {
     may("^src/base/", "base types")
     may("^src/loop/", "base types loop")
     may("^src/vm/", low " vm board")
-    may("^src/char/", low " char char.h")
+    may("^src/char/", low " char")
     may("^src/migrate/", low " vm.h region.h ram.h device.h migrate")
     may("^block/", low " block block-driver")
     may("^net/", low " net net-driver ram.h")
     may("^qmp/monitor", low " qmp char")
     may("^qmp/", low " qmp")
     may("^hw/[^/]*\\.c$", "*")
-    may("^hw/(core|pci)/", hw)
+    may("^hw/(core|pci)/|^hw/virtio/(virtio|virtio-pci|virtqueue)\\.[ch]$", hw)
     may("^hw/", hw " block net char part")
     may("^tests/", "*")
 
