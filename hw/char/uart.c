@@ -477,8 +477,8 @@ void uart_reset(Uart *uart)
 {
     lock_take(uart->lock);
     tx_flush(uart);
-    fifo_drop(&uart->tx, uart->tx.count);
-    fifo_drop(&uart->rx, uart->rx.count);
+    uart->tx = (UartFifo){ 0 };
+    uart->rx = (UartFifo){ 0 };
     uart->rx_breaks = 0;
     uart->ier = 0;
     uart->fcr = 0;
