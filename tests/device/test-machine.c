@@ -84,7 +84,7 @@ static GByteArray *save_but_rtc(Rig *rig)
     LIST_FOREACH(node, &rig->machine->tree.devices) {
         Device *dev = CONTAINER_OF(node, Device, tree_node);
 
-        if (dev->class->vmstate && strcmp(dev->class->name, "rtc") != 0)
+        if (dev->class->vmstate && strcmp(dev->class->name, "mc146818rtc") != 0)
             vmstate_save(state, dev->class->vmstate, dev);
     }
     return state;
