@@ -156,7 +156,7 @@ check: all tests guests
 	$(Q)python3 -B tests/run.py --build $(BUILD) check
 
 check-quick: all tests
-	$(if $(filter release,$(VARIANT)),$(Q)tests/lint/run.sh)
+	$(if $(filter release,$(VARIANT)),$(Q)$(MAKE) --no-print-directory lint)
 	$(Q)python3 -B tests/run.py --build $(BUILD) quick
 
 fuzz:

@@ -1,3 +1,3 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "berth/aio.h"
+#include "berth/loop.h"
 #include <libaio.h>
