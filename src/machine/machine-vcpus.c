@@ -7,6 +7,16 @@
 
 #include "machine-vcpus.h"
 
+/* The vCPUs that were made: all but when making one failed. */
+static unsigned n_made(const Machine *machine)
+{
+    unsigned n = 0;
+
+    while (machine->vcpus && n < machine->topology.cpus && machine->vcpus[n])
+        n++;
+    return n;
+}
+
 static void on_vcpu_stopped(void *opaque, Vcpu *vcpu, VcpuStopReason reason,
                             const char *detail)
 {
@@ -61,7 +71,7 @@ bool machine_vcpus_init(Machine *machine, GError **error)
 
 void machine_vcpus_done(Machine *machine)
 {
-    for (unsigned i = 0; machine->vcpus && i < machine->topology.cpus; i++)
+    for (unsigned i = 0, n = n_made(machine); i < n; i++)
         vcpu_free(machine->vcpus[i]);
     g_clear_pointer(&machine->vcpus, g_free);
     g_clear_pointer(&machine->cpu_model, cpu_model_free);
@@ -69,26 +79,26 @@ void machine_vcpus_done(Machine *machine)
 
 void machine_vcpus_request_pause(Machine *machine)
 {
-    for (unsigned i = 0; machine->vcpus && i < machine->topology.cpus; i++)
+    for (unsigned i = 0, n = n_made(machine); i < n; i++)
         vcpu_request_pause(machine->vcpus[i]);
 }
 
 void machine_vcpus_pause(Machine *machine)
 {
     machine_vcpus_request_pause(machine);
-    for (unsigned i = 0; machine->vcpus && i < machine->topology.cpus; i++)
+    for (unsigned i = 0, n = n_made(machine); i < n; i++)
         vcpu_wait_paused(machine->vcpus[i]);
 }
 
 void machine_vcpus_resume(Machine *machine)
 {
-    for (unsigned i = 0; machine->vcpus && i < machine->topology.cpus; i++)
+    for (unsigned i = 0, n = n_made(machine); i < n; i++)
         vcpu_resume(machine->vcpus[i]);
 }
 
 bool machine_vcpus_reset(Machine *machine, const VcpuBoot *boot, GError **error)
 {
-    for (unsigned i = 0; machine->vcpus && i < machine->topology.cpus; i++) {
+    for (unsigned i = 0, n = n_made(machine); i < n; i++) {
         if (!vcpu_reset(machine->vcpus[i], boot, error)) {
             g_prefix_error(error, "vCPU %u: ", i);
             return false;

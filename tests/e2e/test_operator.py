@@ -5,6 +5,7 @@
 import os
 import pathlib
 import re
+import resource
 import sys
 import time
 
@@ -124,6 +125,19 @@ def test_bad_options(t):
         refused(t, " ".join(args), PLAIN + args, *words)
 
 
+def test_few_descriptors(t):
+    """Every part of the machine in turn is the one that cannot be made."""
+    image = ["-smp", "4", "-device", "virtio-rng-pci", "-device",
+             "isa-debug-exit,iobase=0xf4,iosize=4", "-kernel", GUESTS / "first-byte.elf"]
+    ends = set()
+    for limit in range(5, 24):
+        done = t.run(*PLAIN, *image, preexec_fn=lambda: resource.setrlimit(
+            resource.RLIMIT_NOFILE, (limit, limit)))
+        ends.add((done.returncode, "Too many open files" in done.stderr))
+    t.equal("each end is an error that says so, or the guest's", ends,
+            {(1, True), (1, False)})
+
+
 def test_daemonize(t):
     path, pidfile = t.folder / "qmp", t.folder / "pid"
     done = t.run("-S", "-no-user-config", "-nodefaults", "-nographic", "-machine",
@@ -170,7 +184,8 @@ def test_check_host(t):
 
 
 TESTS = [
-    test_bad_images, test_bad_options, test_daemonize, test_help, test_check_host,
+    test_bad_images, test_bad_options, test_few_descriptors, test_daemonize, test_help,
+    test_check_host,
 ]
 
 
