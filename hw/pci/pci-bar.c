@@ -79,6 +79,10 @@ void pci_bar_update(PciDevice *pci)
 
 void pci_bar_unmap(PciDevice *pci)
 {
+    Board *board = pci->dev.board;
+
+    region_batch_begin(board->memory);
+    region_batch_begin(board->io);
     for (unsigned n = 0; n < PCI_N_BARS; n++) {
         PciBar *bar = &pci->bars[n];
 
@@ -86,6 +90,8 @@ void pci_bar_unmap(PciDevice *pci)
             region_remove(bar->region);
         bar->mapped = false;
     }
+    region_batch_end(board->io);
+    region_batch_end(board->memory);
 }
 
 void pci_bar_add(PciDevice *pci, unsigned n, Region *region, uint32_t flags)

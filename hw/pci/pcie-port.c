@@ -329,11 +329,16 @@ static void port_unrealize(Device *dev)
 {
     PciDevice *pci = pci_device(dev);
     PciePort *port = to_port(pci);
+    Board *board = dev->board;
 
+    region_batch_begin(board->memory);
+    region_batch_begin(board->io);
     for (int i = 0; i < PORT_WINDOW__MAX; i++) {
         if (port->forwards[i])
             region_done(&port->windows[i]);
     }
+    region_batch_end(board->io);
+    region_batch_end(board->memory);
     pci_bus_done(&port->secondary);
     pci_device_done(pci);
 }

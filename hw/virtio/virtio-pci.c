@@ -478,22 +478,31 @@ static RegionDoorbell doorbell_of(const Virtqueue *vq)
     };
 }
 
+/* In a batch, since another vCPU may map or unmap the BAR meanwhile. */
 static void virtio_pci_add_doorbell(VirtioDevice *vdev, Virtqueue *vq)
 {
     VirtioPci *vp = of_vdev(vdev);
+    AddressSpace *memory = vdev->dev->board->memory;
     RegionDoorbell doorbell = doorbell_of(vq);
 
-    if (vp->ioeventfd)
-        region_add_doorbell(&vp->structures[N_STRUCTURES - 1], &doorbell);
+    if (!vp->ioeventfd)
+        return;
+    region_batch_begin(memory);
+    region_add_doorbell(&vp->structures[N_STRUCTURES - 1], &doorbell);
+    region_batch_end(memory);
 }
 
 static void virtio_pci_remove_doorbell(VirtioDevice *vdev, Virtqueue *vq)
 {
     VirtioPci *vp = of_vdev(vdev);
+    AddressSpace *memory = vdev->dev->board->memory;
     RegionDoorbell doorbell = doorbell_of(vq);
 
-    if (vp->ioeventfd)
-        region_remove_doorbell(&vp->structures[N_STRUCTURES - 1], &doorbell);
+    if (!vp->ioeventfd)
+        return;
+    region_batch_begin(memory);
+    region_remove_doorbell(&vp->structures[N_STRUCTURES - 1], &doorbell);
+    region_batch_end(memory);
 }
 
 static const VirtioTransport virtio_pci_transport = {

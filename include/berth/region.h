@@ -109,6 +109,9 @@ void region_set_addr(Region *region, uint64_t addr);
 /*
  * Several changes, which are seen at the end of the outermost batch: one new flat view,
  * and until then the old one.  Holds the address space's lock; may nest.
+ *
+ * A change finds its address space upwards from the region without a lock.  So where
+ * another thread may add, remove or alias a region above it, both are in a batch.
  */
 void region_batch_begin(AddressSpace *as);
 void region_batch_end(AddressSpace *as);

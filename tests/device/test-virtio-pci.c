@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "berth/log.h"
+#include "berth/qsbr.h"
+#include "berth/thread.h"
 #include "berth/virtio.h"
 #include "berth/vm-fake.h"
 
@@ -11,6 +13,8 @@
 
 #define VERSION_1 (1ull << VIRTIO_F_VERSION_1)
 #define DRIVER (VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER)
+#define COMMAND_TOGGLES 3000
+#define N_TOGGLERS 3
 #define RNG "{'driver': 'virtio-rng-pci', 'id': 'rng'}"
 
 typedef struct Fixture {
@@ -543,6 +547,47 @@ static void test_random_register_accesses(void)
     fixture_done(&f);
 }
 
+/* Decoding and bus mastering on and off at random: BARs and doorbells come and go. */
+static void *toggle_command(void *opaque)
+{
+    Fixture *f = opaque;
+    g_autoptr(GRand) rand = g_rand_new();
+
+    for (int i = 0; i < COMMAND_TOGGLES; i++) {
+        uint16_t command = g_rand_int_range(rand, 0, 4) << 1;
+
+        kit_pci_write(&f->v->pci, PCI_COMMAND, 2, command);
+        qsbr_quiescent();
+    }
+    return NULL;
+}
+
+static void test_doorbells_outlive_vcpus_that_toggle_the_command(void)
+{
+    Fixture f = { .kit = kit_board_new_threaded() };
+    pthread_t vcpus[N_TOGGLERS];
+
+    f.dev = kit_add(f.kit, RNG);
+    kit_start(f.kit);
+    f.v = kit_virtio_new(f.kit, f.dev);
+    kit_virtio_start(f.v, UINT64_MAX, 8);
+    for (int i = 0; i < N_TOGGLERS; i++)
+        g_assert_true(thread_start(&vcpus[i], THREAD_VCPU, "vCPU", toggle_command, &f,
+                                   NULL));
+    qsbr_offline();
+    for (int i = 0; i < N_TOGGLERS; i++)
+        pthread_join(vcpus[i], NULL);
+    qsbr_online();
+
+    kit_pci_write(&f.v->pci, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    g_assert_cmpint(vm_fake_doorbell_fd(f.kit->vm, false, f.v->notify, 2, 0), >=, 0);
+    g_assert_cmpuint(vm_fake_doorbell_count(f.kit->vm), ==, 1);
+    g_assert_true(address_space_check(f.kit->memory, NULL));
+    kit_virtio_set_status(f.v, 0);
+    g_assert_cmpuint(vm_fake_doorbell_count(f.kit->vm), ==, 0);
+    fixture_done(&f);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -569,6 +614,8 @@ int main(int argc, char **argv)
     g_test_add_func("/virtio-pci/window-faulty", test_window_that_shows_nothing);
     g_test_add_func("/virtio-pci/refused", test_what_berth_has_not_is_refused);
     g_test_add_func("/virtio-pci/no-fds", test_start_without_descriptors);
+    g_test_add_func("/virtio-pci/toggles",
+                    test_doorbells_outlive_vcpus_that_toggle_the_command);
     g_test_add_func("/virtio-pci/random", test_random_register_accesses);
     return g_test_run();
 }
