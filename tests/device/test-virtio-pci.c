@@ -15,12 +15,15 @@
 #define DRIVER (VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER)
 #define COMMAND_TOGGLES 3000
 #define N_TOGGLERS 3
+#define POKES 20000
 #define RNG "{'driver': 'virtio-rng-pci', 'id': 'rng'}"
 
 typedef struct Fixture {
     KitBoard *kit;
     Device *dev;
     KitVirtio *v;
+    unsigned port_devfn;
+    uint64_t msix;              /* gpa of the table */
 } Fixture;
 
 static void fixture_init(Fixture *f, const char *json)
@@ -588,6 +591,101 @@ static void test_doorbells_outlive_vcpus_that_toggle_the_command(void)
     fixture_done(&f);
 }
 
+static void place_again(Fixture *f, KitPci *port)
+{
+    kit_pci_write(port, PCI_BRIDGE_CONTROL, 2, 0);
+    kit_pci_set_command(port, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    kit_pci_write(&f->v->pci, PCI_BASE_ADDRESS_1, 4, f->msix);
+    kit_pci_write(&f->v->pci, PCI_BASE_ADDRESS_4, 4, f->v->registers);
+    kit_pci_write(&f->v->pci, PCI_BASE_ADDRESS_5, 4, f->v->registers >> 32);
+    kit_pci_set_command(&f->v->pci, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+}
+
+/* As kit_virtio_start(), of which nothing needs to succeed. */
+static void drive_blindly(Fixture *f)
+{
+    const uint8_t features_ok = DRIVER | VIRTIO_CONFIG_S_FEATURES_OK;
+
+    kit_virtio_set_status(f->v, 0);
+    kit_virtio_set_status(f->v, DRIVER);
+    kit_virtio_set(f->v, VIRTIO_PCI_COMMON_GFSELECT, 4, 1);
+    kit_virtio_set(f->v, VIRTIO_PCI_COMMON_GF, 4, VERSION_1 >> 32);
+    kit_virtio_set_status(f->v, features_ok);
+    kit_virtio_set_rings(f->v, KIT_VIRTIO_RING, KIT_VIRTIO_RING + 0x1000,
+                         KIT_VIRTIO_RING + 0x2000);
+    kit_virtio_set_status(f->v, features_ok | VIRTIO_CONFIG_S_DRIVER_OK);
+}
+
+/* The port above the function, the function's configuration, registers, vectors. */
+static void *poke(void *opaque)
+{
+    Fixture *f = opaque;
+    g_autoptr(GRand) rand = g_rand_new();
+    KitPci port = { .kit = f->kit, .bus = 0, .devfn = f->port_devfn };
+
+    for (int i = 0; i < POKES; i++) {
+        unsigned size = 1u << g_rand_int_range(rand, 0, 3);
+        unsigned offset = g_rand_int_range(rand, 0, 0x100 / size) * size;
+        uint32_t value = g_rand_int(rand) >> g_rand_int_range(rand, 0, 32);
+
+        switch (g_rand_int_range(rand, 0, 7)) {
+        case 0:
+            kit_pci_write(&f->v->pci, offset, size, value);
+            break;
+        case 1:
+            kit_pci_write(&f->v->pci, PCI_COMMAND, 2, value & 6);
+            break;
+        case 2:
+            kit_pci_write(&port, value & 64 ? PCI_COMMAND : PCI_BRIDGE_CONTROL, 2, value);
+            break;
+        case 3:
+            kit_write(f->kit, f->v->registers + offset % 0x40, size, value);
+            break;
+        case 4:
+            kit_write(f->kit, f->msix + offset % 0x20, 4, value);
+            break;
+        case 5:
+            kit_virtio_set_status(f->v, g_rand_int_range(rand, 0, 16));
+            break;
+        default:
+            kit_virtio_set(f->v, VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
+        }
+        if (i % 8 == 0) {
+            place_again(f, &port);
+            drive_blindly(f);
+        }
+        qsbr_quiescent();
+    }
+    return NULL;
+}
+
+static void test_several_vcpus_at_random(void)
+{
+    Fixture f = { .kit = kit_board_new_threaded() };
+    pthread_t vcpus[N_TOGGLERS];
+
+    f.port_devfn = pci_device(kit_add(f.kit, "{'driver': 'pcie-root-port', 'id': 'p'}"))
+        ->devfn;
+    f.dev = kit_add(f.kit, "{'driver': 'virtio-rng-pci', 'bus': 'p'}");
+    kit_start(f.kit);
+    f.v = kit_virtio_new(f.kit, f.dev);
+    f.msix = kit_pci_bar(&f.v->pci, 1);
+    kit_virtio_start(f.v, UINT64_MAX, 8);
+    for (int i = 0; i < N_TOGGLERS; i++)
+        g_assert_true(thread_start(&vcpus[i], THREAD_VCPU, "vCPU", poke, &f, NULL));
+    qsbr_offline();
+    for (int i = 0; i < N_TOGGLERS; i++)
+        pthread_join(vcpus[i], NULL);
+    qsbr_online();
+    g_assert_cmpuint(vm_fake_calls(f.kit->vm).doorbell_add, >, 100);
+
+    device_tree_pause(&f.kit->tree);
+    g_assert_cmpuint(vm_fake_doorbell_count(f.kit->vm), ==, 0);
+    kit_start(f.kit);
+    g_assert_cmphex(kit_virtio_status(f.v), ==, 0);
+    fixture_done(&f);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -616,6 +714,7 @@ int main(int argc, char **argv)
     g_test_add_func("/virtio-pci/no-fds", test_start_without_descriptors);
     g_test_add_func("/virtio-pci/toggles",
                     test_doorbells_outlive_vcpus_that_toggle_the_command);
+    g_test_add_func("/virtio-pci/several", test_several_vcpus_at_random);
     g_test_add_func("/virtio-pci/random", test_random_register_accesses);
     return g_test_run();
 }
