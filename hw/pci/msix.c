@@ -23,12 +23,15 @@
 
 #define CAP_SIZE 12u
 #define BAR_SIZE_MIN 4096u
+/* Of the upper half of a message's address: KVM has bits 8 to 31 of an APIC id above. */
+#define RESERVED_UPPER 0xffu
 #define TABLE_SPACE_MIN 2048u   /* the pending bits begin after it */
 
 typedef struct MsixVector {
     uint32_t entry[4];          /* address, its upper half, data, control; dev->lock */
     MsiRoute route;
     bool has_route;
+    bool wanted;                /* live, if the host takes the message; dev->lock */
     bool live;                  /* atomic: unmasked, and the route has the message */
 } MsixVector;
 
@@ -37,6 +40,8 @@ struct Msix {
     uint8_t cap;
     uint32_t n_vectors;
     MsixVector *vectors;
+    MsiRoute **routes;          /* what update_vectors() gives to the host; dev->lock */
+    MsiMessage *messages;
     uint32_t n_words;
     uint64_t *pending;          /* atomic */
     bool enabled;               /* atomic */
@@ -53,24 +58,12 @@ static bool take_pending(Msix *msix, unsigned vector)
     return __atomic_fetch_and(&msix->pending[vector / 64], ~bit, __ATOMIC_SEQ_CST) & bit;
 }
 
-/* Points the vector's route, made here when it is the first time, at its message. */
-static bool route_vector(Msix *msix, MsixVector *v)
+static void tell_of_failure(Msix *msix, const char *reason)
 {
-    g_autoptr(GError) error = NULL;
-    int ret = 0;
-
-    if (!v->has_route)
-        v->has_route = msi_route_init(&v->route, msix->pci->dev.board->vm, &error);
-    if (v->has_route)
-        ret = msi_route_set(&v->route, (uint64_t)v->entry[1] << 32 | v->entry[0],
-                            v->entry[2]);
-    if ((error || ret < 0) && !msix->told_of_failure) {
-        msix->told_of_failure = true;
+    if (!msix->told_of_failure)
         log_error("device '%s': an interrupt vector stays silent: %s",
-                  device_name(&msix->pci->dev),
-                  error ? error->message : g_strerror(-ret));
-    }
-    return v->has_route && ret == 0;
+                  device_name(&msix->pci->dev), reason);
+    msix->told_of_failure = true;
 }
 
 static uint16_t control(const Msix *msix)
@@ -78,16 +71,65 @@ static uint16_t control(const Msix *msix)
     return pci_config_get(msix->pci, msix->cap + PCI_MSIX_FLAGS, 2);
 }
 
-static void update_vector(Msix *msix, unsigned vector)
+static bool is_unmasked(const Msix *msix, const MsixVector *v)
 {
-    MsixVector *v = &msix->vectors[vector];
     uint16_t flags = control(msix) & (PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
-    bool live = flags == PCI_MSIX_FLAGS_ENABLE &&
-        !(v->entry[3] & PCI_MSIX_ENTRY_CTRL_MASKBIT) && route_vector(msix, v);
 
-    __atomic_store_n(&v->live, live, __ATOMIC_SEQ_CST);
-    if (live && take_pending(msix, vector))
-        msi_route_fire(&v->route);
+    return flags == PCI_MSIX_FLAGS_ENABLE && !(v->entry[3] & PCI_MSIX_ENTRY_CTRL_MASKBIT);
+}
+
+/*
+ * Whether the vector has a route, made here when it is the first time, and a message that
+ * the host takes: it would refuse all that come with a wrong one.
+ */
+static bool is_routable(Msix *msix, MsixVector *v)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (v->entry[1] & RESERVED_UPPER) {
+        device_guest_error(&msix->pci->dev, "message for 0x%08x%08x", v->entry[1],
+                           v->entry[0]);
+        return false;
+    }
+    if (!v->has_route)
+        v->has_route = msi_route_init(&v->route, msix->pci->dev.board->vm, &error);
+    if (!v->has_route)
+        tell_of_failure(msix, error->message);
+    return v->has_route;
+}
+
+/*
+ * Brings @n vectors in step with their entries; the routes of all in one change, since a
+ * change costs the host milliseconds, and dev->lock is held.
+ */
+static void update_vectors(Msix *msix, unsigned first, unsigned n)
+{
+    unsigned n_routes = 0;
+    int ret = 0;
+
+    for (unsigned i = first; i < first + n; i++) {
+        MsixVector *v = &msix->vectors[i];
+
+        v->wanted = is_unmasked(msix, v) && is_routable(msix, v);
+        if (!v->wanted)
+            continue;
+        msix->routes[n_routes] = &v->route;
+        msix->messages[n_routes++] = (MsiMessage) {
+            (uint64_t)v->entry[1] << 32 | v->entry[0], v->entry[2],
+        };
+    }
+    if (n_routes > 0)
+        ret = msi_route_set_many(msix->routes, msix->messages, n_routes);
+    if (ret < 0)
+        tell_of_failure(msix, g_strerror(-ret));
+    for (unsigned i = first; i < first + n; i++) {
+        MsixVector *v = &msix->vectors[i];
+        bool live = v->wanted && ret == 0;
+
+        __atomic_store_n(&v->live, live, __ATOMIC_SEQ_CST);
+        if (live && take_pending(msix, i))
+            msi_route_fire(&v->route);
+    }
 }
 
 static uint64_t table_read(void *opaque, uint64_t offset, unsigned size)
@@ -103,7 +145,7 @@ static void table_write(void *opaque, uint64_t offset, uint64_t value, unsigned 
     Msix *msix = opaque;
 
     msix->vectors[offset / 16].entry[offset / 4 % 4] = value & writable[offset / 4 % 4];
-    update_vector(msix, offset / 16);
+    update_vectors(msix, offset / 16, 1);
 }
 
 static uint64_t pba_read(void *opaque, uint64_t offset, unsigned size)
@@ -139,11 +181,9 @@ void msix_update(PciDevice *pci)
     bool enabled = control(msix) & PCI_MSIX_FLAGS_ENABLE;
 
     __atomic_store_n(&msix->enabled, enabled, __ATOMIC_SEQ_CST);
-    for (unsigned i = 0; i < msix->n_vectors; i++) {
-        update_vector(msix, i);
-        if (!enabled)
-            take_pending(msix, i);
-    }
+    update_vectors(msix, 0, msix->n_vectors);
+    for (unsigned i = 0; !enabled && i < msix->n_vectors; i++)
+        take_pending(msix, i);
 }
 
 static void mask_all(Msix *msix)
@@ -188,6 +228,8 @@ void msix_add(PciDevice *pci, unsigned n_vectors, unsigned bar)
     msix->pci = pci;
     msix->n_vectors = n_vectors;
     msix->vectors = g_new0(MsixVector, n_vectors);
+    msix->routes = g_new(MsiRoute *, n_vectors);
+    msix->messages = g_new(MsiMessage, n_vectors);
     msix->n_words = (n_vectors + 63) / 64;
     msix->pending = g_new0(uint64_t, msix->n_words);
     while (bar_size < pba_offset + 8 * msix->n_words)
@@ -218,6 +260,8 @@ void msix_free(PciDevice *pci)
     region_done(&msix->table);
     region_done(&msix->bar);
     g_free(msix->pending);
+    g_free(msix->messages);
+    g_free(msix->routes);
     g_free(msix->vectors);
     g_free(msix);
 }

@@ -37,6 +37,9 @@ void irq_route_init(IrqRouteTable *table, unsigned n_gsis)
         if (gsi != CASCADE_PIN)
             append_pin(table->routes, IRQ_ROUTE_IOAPIC, gsi, gsi ? gsi : CASCADE_PIN);
     }
+    /* The limit is one of entries, and some GSIs have two. */
+    if (table->routes->len > VM_GSI_LINES)
+        table->n_gsis -= MIN(n_gsis, table->routes->len - VM_GSI_LINES);
 }
 
 void irq_route_done(IrqRouteTable *table)

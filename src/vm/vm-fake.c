@@ -244,6 +244,17 @@ static int fake_irqfd(Vm *vm, int fd, unsigned gsi, bool add)
     return err;
 }
 
+static int check_routes(const IrqRoute *routes, unsigned n)
+{
+    if (n > FAKE_GSIS)
+        return -EINVAL;
+    for (unsigned i = 0; i < n; i++) {
+        if (routes[i].kind == IRQ_ROUTE_MSI && routes[i].msi.addr >> 32 & 0xff)
+            return -EINVAL;
+    }
+    return 0;
+}
+
 static int fake_set_routes(Vm *vm, const IrqRoute *routes, unsigned n)
 {
     FakeVm *fake = to_fake(vm);
@@ -252,6 +263,8 @@ static int fake_set_routes(Vm *vm, const IrqRoute *routes, unsigned n)
     lock_take(&fake->lock);
     fake->calls.set_routes++;
     err = next_failure_locked(fake);
+    if (!err)
+        err = check_routes(routes, n);
     if (!err) {
         drain_locked(fake);
         g_array_set_size(fake->routes, 0);

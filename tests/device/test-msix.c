@@ -121,6 +121,44 @@ static void test_routes_are_made_when_first_used(void)
     kit_board_free(f.kit);
 }
 
+/* Each change of routes costs a KVM host milliseconds, with the device locked. */
+static void test_enabling_many_vectors_is_one_change(void)
+{
+    unsigned before;
+    Fixture f;
+
+    fixture_init(&f, "{'driver': 'virtio-rng-pci', 'vectors': 64}");
+    for (unsigned i = 0; i < 64; i++)
+        kit_msix_program(&f.pci, i, MESSAGE + i);
+    before = vm_fake_calls(f.kit->vm).set_routes;
+    kit_msix_enable(&f.pci, true);
+
+    g_assert_cmpuint(vm_fake_calls(f.kit->vm).set_routes, ==, before + 1);
+    msix_notify(pci_device(f.dev), 0);
+    msix_notify(pci_device(f.dev), 63);
+    g_assert_cmpuint(kit_msix_count(f.kit, MESSAGE), ==, 1);
+    g_assert_cmpuint(kit_msix_count(f.kit, MESSAGE + 63), ==, 1);
+    kit_board_free(f.kit);
+}
+
+/* KVM refuses a whole table of routes for one such message. */
+static void test_message_to_nowhere_silences_its_vector_alone(void)
+{
+    Fixture f;
+
+    fixture_init(&f, "{'driver': 'virtio-rng-pci', 'id': 'rng'}");
+    kit_msix_program(&f.pci, 0, MESSAGE);
+    kit_msix_program(&f.pci, 1, MESSAGE + 1);
+    kit_write(f.kit, table_of(&f) + 4, 4, 1);
+    kit_msix_enable(&f.pci, true);
+    msix_notify(pci_device(f.dev), 0);
+    msix_notify(pci_device(f.dev), 1);
+
+    g_assert_cmpuint(kit_msix_count(f.kit, MESSAGE + 1), ==, 1);
+    g_assert_true(kit_msix_is_pending(&f.pci, 0));
+    kit_board_free(f.kit);
+}
+
 static void test_host_without_routes_leaves_the_vector_silent(void)
 {
     Fixture f;
@@ -261,6 +299,8 @@ int main(int argc, char **argv)
     g_test_add_func("/msix/function-mask", test_function_mask_holds_all_vectors);
     g_test_add_func("/msix/message", test_message_follows_the_table);
     g_test_add_func("/msix/routes", test_routes_are_made_when_first_used);
+    g_test_add_func("/msix/many", test_enabling_many_vectors_is_one_change);
+    g_test_add_func("/msix/nowhere", test_message_to_nowhere_silences_its_vector_alone);
     g_test_add_func("/msix/no-routes", test_host_without_routes_leaves_the_vector_silent);
     g_test_add_func("/msix/disabled", test_disabled_msix_forgets_what_was_pending);
     g_test_add_func("/msix/reset", test_reset_masks_everything);

@@ -152,6 +152,38 @@ static void test_running_out_is_an_error(void)
     msi_route_done(&route);
 }
 
+static void test_every_gsi_can_have_its_message(void)
+{
+    g_autoptr(Vm) vm = vm_fake_new();
+    g_autoptr(GArray) routes = g_array_new(FALSE, FALSE, sizeof(MsiRoute));
+    g_autofree MsiRoute **lent = NULL;
+    g_autofree MsiMessage *messages = NULL;
+    struct rlimit limit;
+    MsiRoute route;
+    int err;
+
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_max < 5000) {
+        g_test_skip("too few descriptors");
+        return;
+    }
+    while (msi_route_init(&route, vm, NULL))
+        g_array_append_val(routes, route);
+    g_assert_cmpuint(routes->len, >, 4000);
+    lent = g_new(MsiRoute *, routes->len);
+    messages = g_new0(MsiMessage, routes->len);
+    for (unsigned i = 0; i < routes->len; i++)
+        lent[i] = &g_array_index(routes, MsiRoute, i);
+
+    err = msi_route_set_many(lent, messages, routes->len);
+
+    g_assert_cmpint(err, ==, 0);
+    for (unsigned i = 0; i < routes->len; i++)
+        msi_route_done(&g_array_index(routes, MsiRoute, i));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -166,5 +198,7 @@ int main(int argc, char **argv)
     g_test_add_func("/irq/refused-message-leaves-the-old-one",
                     test_refused_message_leaves_the_old_one);
     g_test_add_func("/irq/running-out-is-an-error", test_running_out_is_an_error);
+    g_test_add_func("/irq/every-gsi-can-have-its-message",
+                    test_every_gsi_can_have_its_message);
     return g_test_run();
 }
