@@ -68,7 +68,7 @@ def run_one(name, options, out):
     state = None
     try:
         load(name).scenario(lab)
-    except Stall as stall:
+    except (Stall, TimeoutError) as stall:
         state = "stalled"
         lab.check(f"stalled: {stall}", False)
     except Exception as error:

@@ -91,12 +91,13 @@ def test_hammer(t):
 def test_triple_fault(t):
     guest = t.guest("echo")
     heard(guest, "B")
+    qmp = guest.qmp
     guest.type("T")
-    t.equal("a triple fault resets", guest.qmp.wait_event("RESET", SILENCE),
+    t.equal("a triple fault resets", qmp.wait_event("RESET", SILENCE),
             {"guest": True, "reason": "guest-reset"})
     heard(guest, "TB")
     guest.type("R")
-    t.equal("port 0xcf9 resets", guest.qmp.wait_event("RESET", SILENCE),
+    t.equal("port 0xcf9 resets", qmp.wait_event("RESET", SILENCE),
             {"guest": True, "reason": "guest-reset"})
     heard(guest, "RB")
     t.equal("and it runs on", guest.status, "running")

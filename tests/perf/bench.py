@@ -213,8 +213,8 @@ def measure(field, options):
 # Quantity, unit, what it is, most of it, and how many times less than QEMU's least; then
 # the same two limits for a busy machine.  None: no such limit.
 TARGETS = [
-    ("greeting", "ms", "exec to the QMP greeting", 5, 10, None, 4),
-    ("first byte", "ms", "exec to the guest's first byte", None, 6, None, 3),
+    ("greeting", "ms", "exec to the QMP greeting", 5, 10, None, 2),
+    ("first byte", "ms", "exec to the guest's first byte", None, 6, None, 2),
     ("round trip", "us", "query-status round trip", 100, None, None, 1.2),
     ("dirty", "KiB", "private dirty above RAM, 2 vCPUs", 1024, None, 1024, None),
     ("resident", "KiB", "resident above RAM, 2 vCPUs", 5120, None, 5120, None),

@@ -46,6 +46,11 @@ say:
     movw $COM1_MODEM, %dx
     movb $0, %al
     outb %al, %dx
+    movw $COM1_STATUS, %dx
+wait_for_room:
+    inb %dx, %al
+    testb $0x20, %al
+    jz wait_for_room
     put %cl
     ret
 
