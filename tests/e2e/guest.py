@@ -105,8 +105,9 @@ class Guest:
         return self
 
     def boot(self):
-        """Starts and waits until the guest's init runs."""
+        """Starts, opens the session that sees all events, waits for the guest's init."""
         self.start()
+        self._qmp = self.new_session()
         self.wait_up()
         return self
 

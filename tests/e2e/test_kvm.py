@@ -90,6 +90,7 @@ def test_hammer(t):
 
 def test_triple_fault(t):
     guest = t.guest("echo")
+    qmp = guest.qmp
     heard(guest, "B")
     qmp = guest.qmp
     guest.type("T")
