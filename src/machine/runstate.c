@@ -141,6 +141,9 @@ static void serve_reset(RunControl *run, ShutdownCause cause)
     bool was_running = runstate_is_running(run);
 
     run->ops->pause_vcpus(run->opaque);
+    /* What other vCPUs asked for until they were paused is done by this one, too. */
+    __atomic_fetch_and(&run->requests, ~RUN_REQUEST_RESET, __ATOMIC_RELAXED);
+    __atomic_store_n(&run->reset_cause, SHUTDOWN_CAUSE_NONE, __ATOMIC_RELAXED);
     if (!run->ops->reset(run->opaque, &error)) {
         log_error("cannot reset the machine: %s", error->message);
         runstate_stop(run, RUN_STATE_INTERNAL_ERROR);

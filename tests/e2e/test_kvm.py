@@ -13,6 +13,7 @@ from rig import GUESTS, SILENCE, Guest, context_switches, heard, main
 
 DEBUG_EXIT = ("-device", "isa-debug-exit,iobase=0xf4,iosize=4")
 CYCLES = 100
+RESETS = 20
 
 
 def test_first_byte(t):
@@ -106,8 +107,8 @@ def test_triple_fault(t):
 
 def test_no_reboot(t):
     guest = t.guest("echo", "-no-reboot")
-    heard(guest, "B")
     qmp = guest.qmp
+    heard(guest, "B")
     guest.type("T")
     t.equal("a reset shuts down", qmp.wait_event("SHUTDOWN", SILENCE),
             {"guest": True, "reason": "guest-reset"})
@@ -150,6 +151,38 @@ def test_life_cycle(t):
             {"guest": False, "reason": "host-qmp-quit"})
     t.equal("exit code", guest.wait_exit(SILENCE), 0)
     t.check("the socket is removed", not guest.qmp_path.exists())
+
+
+def test_reset_by_all_vcpus(t):
+    guest = t.guest("swarm", "-device", "virtio-rng-pci,addr=1", cpus=4)
+    qmp = guest.qmp
+    for i in range(RESETS):
+        heard(guest, "H" * (i + 1))
+        guest.type("RK"[i % 2])
+        qmp.wait_event("RESET", SILENCE)
+    heard(guest, "H" * (RESETS + 1))
+    t.equal("and it runs on", guest.status, "running")
+    more = [event for event in qmp.events if event["event"] == "RESET"]
+    t.equal("what all ask for at once is done once", more, [])
+    guest.type("P")
+    qmp.wait_event("SHUTDOWN", SILENCE)
+    t.equal("all power it off", guest.wait_exit(SILENCE), 0)
+
+
+def test_busy_vcpus_keep_nobody_waiting(t):
+    for order, what in ("D", "memory decoding toggled"), ("V", "serial output"):
+        guest = t.guest("swarm", "-device", "virtio-rng-pci,addr=1", cpus=4)
+        heard(guest, "H")
+        guest.type(order)
+        time.sleep(0.3)
+        longest = 0
+        for command in ("query-pci", "query-chardev", "stop", "cont", "query-status") * 4:
+            began = time.monotonic()
+            guest.qmp.command(command)
+            longest = max(longest, time.monotonic() - began)
+        t.at_most(f"{what}: seconds of the longest command", longest, 2)
+        guest.qmp.command("quit")
+        t.equal(f"{what}: it quits", guest.wait_exit(SILENCE), 0)
 
 
 def test_spinning_guest(t):
@@ -199,7 +232,8 @@ def test_start_stop_cycles(t):
 TESTS = [
     test_first_byte, test_exit_code, test_serial, test_start_info, test_two_vcpus,
     test_idle_wakeups, test_hammer, test_triple_fault, test_no_reboot,
-    test_set_action, test_life_cycle, test_spinning_guest, test_signals,
+    test_set_action, test_life_cycle, test_reset_by_all_vcpus,
+    test_busy_vcpus_keep_nobody_waiting, test_spinning_guest, test_signals,
     test_start_stop_cycles,
 ]
 

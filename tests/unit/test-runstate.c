@@ -14,6 +14,7 @@ typedef struct Fixture {
     RunControl run;
     GString *log;               /* "pause ", "resume ", ..., and names of events */
     bool reset_fails;
+    bool resets_until_paused;   /* as a vCPU may that is not out of the guest yet */
 } Fixture;
 
 static void note(Fixture *f, const char *what)
@@ -25,7 +26,11 @@ static void note(Fixture *f, const char *what)
 
 static void on_pause(void *opaque)
 {
-    note(opaque, "pause");
+    Fixture *f = opaque;
+
+    note(f, "pause");
+    if (f->resets_until_paused)
+        runstate_request_reset(&f->run, SHUTDOWN_CAUSE_GUEST_RESET);
 }
 
 static void on_resume(void *opaque)
@@ -106,6 +111,22 @@ static void start(Fixture *f)
 
     g_assert_true(runstate_start(&f->run, &error));
     g_string_truncate(f->log, 0);
+}
+
+static void test_vcpus_that_reset_together_reset_once(Fixture *f, gconstpointer data)
+{
+    start(f);
+    f->resets_until_paused = true;
+    runstate_request_reset(&f->run, SHUTDOWN_CAUSE_GUEST_RESET);
+    turn(f);
+    f->resets_until_paused = false;
+    turn(f);
+    g_assert_cmpstr(f->log->str, ==, "pause reset RESET resume");
+
+    runstate_request_reset(&f->run, SHUTDOWN_CAUSE_HOST_QMP_SYSTEM_RESET);
+    turn(f);
+
+    g_assert_cmpstr(f->log->str, ==, "pause reset RESET resume pause reset RESET resume");
 }
 
 static void test_resume_is_told_before_the_vcpus_run(Fixture *f, gconstpointer data)
@@ -262,6 +283,8 @@ int main(int argc, char **argv)
         test_stop_of_a_stopped_machine_tells_nothing);
     ADD("stop-is-told-after-the-pause", test_stop_is_told_after_the_pause);
     ADD("reset-of-a-running-machine-goes-on", test_reset_of_a_running_machine_goes_on);
+    ADD("vcpus-that-reset-together-reset-once",
+        test_vcpus_that_reset_together_reset_once);
     ADD("reset-of-a-paused-machine-is-prelaunch",
         test_reset_of_a_paused_machine_is_prelaunch);
     ADD("failed-reset-is-internal-error", test_failed_reset_is_internal_error);
