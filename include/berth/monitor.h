@@ -10,12 +10,13 @@
  * What a client can cost, whatever it does:
  *
  * - Input: one value of at most JSON_MAX_SIZE, and MONITOR_INPUT_SIZE bytes read
- * ahead.  - Requests: at most MONITOR_TURN_REQUESTS of a session are executed in one
- * turn of the loop; then other clients, the VM's own work, and the rest in the next
- * turn.  - Output: no request is executed while MONITOR_OUTPUT_HIGH bytes or more wait
- * for the client, and nothing more is read from it: its own sends block.  Replies are
- * never dropped.  An event is dropped for a client for which MONITOR_OUTPUT_MAX bytes
- * or more wait; one line in the log tells, another when the client reads again.
+ *   ahead.
+ * - Requests: at most MONITOR_TURN_REQUESTS of a session are executed in one turn of the
+ *   loop; then other clients, the VM's own work, and the rest in the next turn.
+ * - Output: no request is executed while MONITOR_OUTPUT_HIGH bytes or more wait for the
+ *   client, and nothing more is read from it: its own sends block.  Replies are never
+ *   dropped.  An event is dropped for a client for which MONITOR_OUTPUT_MAX bytes or more
+ *   wait; one line in the log tells, another when the client reads again.
  *
  * A client may disappear at any moment.  Requests that it had sent completely are
  * executed, replies to it are lost, descriptors that it had sent are closed.

@@ -3,8 +3,8 @@
  * One virtual machine, built in the order in which its parts need each other and freed in
  * the reverse order:
  *
- *     options -> hypervisor -> address spaces -> objects -> RAM -> vCPUs -> board ->
- * devices
+ *     options -> hypervisor -> address spaces -> objects -> RAM -> vCPUs -> board
+ *     -> devices
  *
  * A device's request (reset, power-off) comes on a vCPU's thread, under the device's
  * lock.  It asks the vCPUs to leave the guest, so that none runs on beyond the write that

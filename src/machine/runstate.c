@@ -2,11 +2,10 @@
 /*
  * Run control: one table of transitions, one place that serves requests.
  *
- *     prelaunch --cont--> running <--stop/cont--> paused
- *                          |  |  \--vCPU failure--> internal-error --reset--> prelaunch
- *                          |  \--guest power-off, action pause--> shutdown --reset-->
- * prelaunch
- *                          \--reset--> running (a stopped machine: prelaunch)
+ *     prelaunch --cont--> running <--stop, cont--> paused
+ *     running --vCPU failure--> internal-error --reset--> prelaunch
+ *     running --power-off, action pause--> shutdown --reset--> prelaunch
+ *     running --reset--> running;  any other --reset--> prelaunch
  *
  * Requests are bits set by any thread; a posted message has the main loop serve them:
  * exit, shutdown, reset, power button, vCPU failure, in this order, as QEMU does.  The
