@@ -271,3 +271,16 @@ void device_guest_error(Device *dev, const char *format, ...)
     else
         log_warn("device '%s': guest error: %s", device_name(dev), text);
 }
+
+void device_host_error(Device *dev, const char *format, ...)
+{
+    g_autofree char *text = NULL;
+    va_list ap;
+
+    if (!log_limit_pass(&dev->host_errors, NULL))
+        return;
+    va_start(ap, format);
+    text = g_strdup_vprintf(format, ap);
+    va_end(ap);
+    log_error("device '%s': %s", device_name(dev), text);
+}

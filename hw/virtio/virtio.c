@@ -26,7 +26,6 @@
 #include <sys/eventfd.h>
 
 #include "berth/error.h"
-#include "berth/log.h"
 #include "berth/thread.h"
 #include "berth/virtio.h"
 
@@ -190,7 +189,7 @@ static bool start_class(VirtioDevice *vdev)
 
     if (!vdev->class->start || vdev->class->start(vdev, &error))
         return true;
-    log_error("device '%s' does not start: %s", device_name(vdev->dev), error->message);
+    device_host_error(vdev->dev, "does not start: %s", error->message);
     return false;
 }
 
@@ -241,8 +240,8 @@ static bool open_doorbells(VirtioDevice *vdev)
             continue;
         fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (fd < 0) {
-            log_error("device '%s': queue %u does not start: %s", device_name(vdev->dev),
-                      i, g_strerror(errno));
+            device_host_error(vdev->dev, "queue %u does not start: %s", i,
+                              g_strerror(errno));
             return false;
         }
         set_kick_fd(vq, fd);

@@ -18,7 +18,6 @@
 #include <string.h>
 
 #include "berth/error.h"
-#include "berth/log.h"
 #include "berth/trace.h"
 #include "berth/virtio.h"
 #include "berth/virtqueue.h"
@@ -477,8 +476,8 @@ bool virtqueue_start(Virtqueue *vq)
     if (!map_rings(vq) || !make_slots(vq, &error) ||
         !loop_fd_add(loop, &vq->kick, EPOLLIN, &error)) {
         if (error)
-            log_error("device '%s': queue %u does not start: %s",
-                      device_name(vq->vdev->dev), vq->index, error->message);
+            device_host_error(vq->vdev->dev, "queue %u does not start: %s", vq->index,
+                              error->message);
         drop_slots(vq);
         virtio_break(vq->vdev);
         return false;

@@ -64,6 +64,7 @@ struct Device {
     DeviceAddArgs *args;        /* owned: what it was made from, defaults filled in */
     GMutex lock;
     LogLimit guest_errors;
+    LogLimit host_errors;
 };
 
 typedef enum BoardResetReason {
@@ -176,3 +177,5 @@ const char *device_name(const Device *dev);
 
 /* One rate-limited warning of what the guest did wrong. */
 void device_guest_error(Device *dev, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* The same, an error, of what the host refused when the guest asked for it. */
+void device_host_error(Device *dev, const char *format, ...) G_GNUC_PRINTF(2, 3);

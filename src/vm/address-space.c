@@ -44,6 +44,7 @@ struct AddressSpace {
     DoorbellSet doorbells;
     int slots_error;            /* of the last update, negative errno */
     int doorbells_error;
+    LogLimit log_limit;         /* a guest can try again and again */
 };
 
 void address_space_begin(AddressSpace *as)
@@ -65,20 +66,16 @@ void address_space_changed(AddressSpace *as, AddressSpaceChange change)
 
 static void update_doorbells(AddressSpace *as)
 {
-    int before = as->doorbells_error;
-
     as->doorbells_error = doorbell_update(&as->doorbells, as->vm, as->view, as->is_io);
-    if (as->doorbells_error && !before)
+    if (as->doorbells_error && log_limit_pass(&as->log_limit, NULL))
         log_warn("address space '%s': the host takes no more doorbells (%s), "
                  "so some are slow", as->name, g_strerror(-as->doorbells_error));
 }
 
 static void update_slots(AddressSpace *as)
 {
-    int before = as->slots_error;
-
     as->slots_error = memslot_update(&as->slots, as->vm, as->view);
-    if (as->slots_error && !before)
+    if (as->slots_error && log_limit_pass(&as->log_limit, NULL))
         log_error("address space '%s': the host takes no more memory: %s", as->name,
                   g_strerror(-as->slots_error));
 }

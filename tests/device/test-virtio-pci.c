@@ -521,6 +521,34 @@ static void test_start_without_descriptors(void)
     fixture_done(&f);
 }
 
+static void test_starts_that_fail_fill_no_log(void)
+{
+    g_autofd int reader = -1;
+    g_autofd int writer = -1;
+    char text[65536];
+    unsigned n_lines = 0;
+    int fds[2];
+    Fixture f;
+
+    g_assert_cmpint(pipe(fds), ==, 0);
+    reader = fds[0];
+    writer = fds[1];
+    log_set_fd(writer);
+    fixture_init(&f, RNG);
+    kit_limit_fds(0);
+    for (int i = 0; i < 100; i++)
+        kit_virtio_start(f.v, UINT64_MAX, 8);
+    kit_limit_fds(-1);
+    log_set_fd(STDERR_FILENO);
+    fixture_done(&f);
+
+    base_close_fd(&writer);
+    for (ssize_t i = read(reader, text, sizeof(text)); i > 0; i--)
+        n_lines += text[i - 1] == '\n';
+    g_assert_cmpuint(n_lines, >, 0);
+    g_assert_cmpuint(n_lines, <=, 20);
+}
+
 /* Any register, any width, with the queue running between. */
 static void test_random_register_accesses(void)
 {
@@ -712,6 +740,7 @@ int main(int argc, char **argv)
     g_test_add_func("/virtio-pci/window-faulty", test_window_that_shows_nothing);
     g_test_add_func("/virtio-pci/refused", test_what_berth_has_not_is_refused);
     g_test_add_func("/virtio-pci/no-fds", test_start_without_descriptors);
+    g_test_add_func("/virtio-pci/no-fds-log", test_starts_that_fail_fill_no_log);
     g_test_add_func("/virtio-pci/toggles",
                     test_doorbells_outlive_vcpus_that_toggle_the_command);
     g_test_add_func("/virtio-pci/several", test_several_vcpus_at_random);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "berth/log.h"
 #include "berth/qsbr.h"
 #include "berth/region.h"
 #include "berth/thread.h"
@@ -415,6 +416,38 @@ static void test_refused_slot_is_told_and_tried_again(Fixture *f, gconstpointer 
     region_done(&high);
 }
 
+/* A guest moves a BAR as often as it likes. */
+static void test_refused_doorbells_fill_no_log(Fixture *f, gconstpointer data)
+{
+    g_autofd int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    RegionDoorbell any = { .offset = 0x10, .size = 2, .fd = fd };
+    g_autofd int reader = -1;
+    g_autofd int writer = -1;
+    char text[65536];
+    unsigned n_lines = 0;
+    int fds[2];
+    Probe probe;
+
+    g_assert_cmpint(pipe(fds), ==, 0);
+    reader = fds[0];
+    writer = fds[1];
+    log_set_fd(writer);
+    probe_init(&probe, "probe", 0x100, &any_ops);
+    region_add_doorbell(&probe.region, &any);
+    for (int i = 0; i < 100; i++) {
+        vm_fake_fail_nth(f->vm, 1, -ENOSPC);
+        region_add(&f->root, 0x1000, &probe.region, 0);
+        region_remove(&probe.region);
+    }
+    log_set_fd(STDERR_FILENO);
+    region_done(&probe.region);
+
+    base_close_fd(&writer);
+    for (ssize_t i = read(reader, text, sizeof(text)); i > 0; i--)
+        n_lines += text[i - 1] == '\n';
+    g_assert_cmpuint(n_lines, ==, 10);
+}
+
 static void test_doorbell_follows_its_region(Fixture *f, gconstpointer data)
 {
     g_autofd int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -796,6 +829,7 @@ int main(int argc, char **argv)
     ADD("unchanged-slots-stay", test_unchanged_slots_stay);
     ADD("neighbours-of-a-block-are-one-slot", test_neighbours_of_one_block_are_one_slot);
     ADD("refused-slot-is-tried-again", test_refused_slot_is_told_and_tried_again);
+    ADD("refused-doorbells-fill-no-log", test_refused_doorbells_fill_no_log);
     ADD("doorbell-follows-its-region", test_doorbell_follows_its_region);
     ADD("hidden-doorbell-is-not-set", test_hidden_doorbell_is_not_set);
     ADD("describe", test_describe);
