@@ -4,9 +4,10 @@
 
     tests/qmp/replay.py [--vmm PATH] [--transcripts FOLDER]
 
-The requests are in tests/data/client-sessions.json.  With --transcripts also those of
-recorded sessions, files of lines {"direction": ..., "message": ...}: of their requests
-only the protocol's own rules are checked.  Writes TAP.
+Sessions with what their replies need are in tests/data/client-sessions.json, one of each
+kind of request that was recorded in tests/data/client-requests.json; of the latter only
+the protocol's own rules are checked.  --transcripts takes the requests from recorded
+sessions, files of lines {"direction": ..., "message": ...}.  Writes TAP.
 """
 
 import argparse
@@ -25,10 +26,11 @@ from qmp import Qmp  # noqa: E402
 from tap import Checks, run_tests  # noqa: E402
 
 SESSIONS = ROOT / "tests" / "data" / "client-sessions.json"
+REQUESTS = ROOT / "tests" / "data" / "client-requests.json"
 GUESTS = ROOT / "build" / "guests"
 KINDS = {"str": str, "int": int, "bool": bool, "any": object}
 # Requests that end the session or the machine, or need a descriptor with them.
-LEFT_OUT = {"quit", "qmp_capabilities", "getfd", "add-fd", "object-add", "object-del"}
+LEFT_OUT = {"quit", "qmp_capabilities", "getfd", "add-fd"}
 
 
 def mismatch(value, shape, path="return"):
@@ -72,7 +74,8 @@ class Replay(Checks):
     def start(self, args, kernel=None):
         """A VMM whose QMP socket is handed over listening, as a daemon does it."""
         self.stop()
-        self.path = self.folder / f"qmp-{self.count}"
+        self.path = self.folder / "qmp"
+        self.path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(str(self.path))
         listener.listen(1)
@@ -198,26 +201,37 @@ def check_start(t):
     qmp.close()
 
 
-def test_transcripts(t):
-    """Every recorded request once: one reply each, CommandNotFound for unknown ones."""
-    sessions = json.loads(SESSIONS.read_text())
-    t.session("probe", sessions["probe"])
-    t.start(t.filled(sessions["start"]["machine"]), "echo")
-    qmp = Qmp.connect(t.path)
+def recorded(folder):
+    """The requests of recorded sessions, in their order, each once."""
     seen = set()
-    for path in sorted(t.transcripts.glob("*.jsonl")):
-        t.name = f"transcript {path.stem}"
+    for path in sorted(folder.glob("*.jsonl")):
         for line in path.read_text().splitlines():
             message = json.loads(line).get("message")
-            if not isinstance(message, dict) or "execute" not in message:
+            if not isinstance(message, dict) or message.get("execute") in LEFT_OUT:
                 continue
             request = {k: message[k] for k in ("execute", "arguments") if k in message}
             text = json.dumps(request)
-            if text not in seen and request["execute"] not in LEFT_OUT:
+            if "execute" in request and text not in seen:
                 seen.add(text)
-                known = request["execute"] in t.commands
-                error = t.exchange(qmp, request).get("error", {}).get("class")
-                t.check(text[:70], (error == "CommandNotFound") != known, error)
+                yield request
+
+
+def test_requests(t):
+    """Every kind of request that clients were recorded to make: one reply each, and
+    CommandNotFound for the commands that are not there, only for them."""
+    sessions = json.loads(SESSIONS.read_text())
+    t.session("probe", sessions["probe"])
+    t.start(t.filled(sessions["start"]["machine"]), "echo")
+    t.name = "requests"
+    requests = json.loads(REQUESTS.read_text())
+    if t.transcripts:
+        requests = recorded(t.transcripts)
+    qmp = Qmp.connect(t.path)
+    for request in requests:
+        known = request["execute"] in t.commands
+        error = t.exchange(qmp, request).get("error", {}).get("class")
+        good = (error == "CommandNotFound") != known
+        t.check(json.dumps(request)[:70], good, error)
     qmp.close()
     t.stop()
 
@@ -229,9 +243,6 @@ def main():
                         default=os.environ.get("VMM") or ROOT / "build" / "berth")
     parser.add_argument("--transcripts", type=pathlib.Path)
     options = parser.parse_args()
-    tests = [test_sessions]
-    if options.transcripts:
-        tests.append(test_transcripts)
     with tempfile.TemporaryDirectory(prefix="berth-replay-") as folder:
 
         def make(name):
@@ -239,7 +250,7 @@ def main():
             replay.transcripts = options.transcripts
             return replay
 
-        return run_tests(tests, make)
+        return run_tests([test_sessions, test_requests], make)
 
 
 if __name__ == "__main__":
