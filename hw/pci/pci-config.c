@@ -100,10 +100,12 @@ static void apply_locked(PciDevice *pci, unsigned offset, unsigned size)
         (pci->pm_cap &&
          pci_config_touches(offset, size, pci->pm_cap + PCI_PM_CTRL, 1)))
         pci_bar_update(pci);
+    if (msix_control_touched(pci, offset, size)) {
+        msix_update(pci);
+        pci_intx_update(pci);
+    }
     if (pci_config_touches(offset, size, PCI_COMMAND, 2))
         pci_intx_update(pci);
-    if (msix_control_touched(pci, offset, size))
-        msix_update(pci);
 }
 
 void pci_config_write(PciDevice *pci, unsigned offset, unsigned size, uint32_t value)

@@ -6,8 +6,12 @@
  * section 9.1) and ends at one of the board's lines, which is high while any function
  * drives it. The counts, and what each function drives, are guarded by one leaf lock: a
  * level comes from a queue's thread as well as from a vCPU.
+ *
+ * While MSI-X is on, or the command register says so, a pin drives nothing (PCI Local Bus
+ * 3.0, section 6.8.3.3); what is asserted shows again afterwards.
  */
 #include "berth/irq.h"
+#include "berth/msix.h"
 #include "berth/thread.h"
 
 #include "pci-private.h"
@@ -63,7 +67,8 @@ static void drive_locked(PciIntx *intx, PciDevice *pci)
 void pci_intx_update(PciDevice *pci)
 {
     PciIntx *intx = pci->bus->intx;
-    bool disabled = pci_config_get(pci, PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE;
+    bool disabled = pci_config_get(pci, PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE ||
+        msix_is_enabled(pci);
 
     lock_take(&intx->lock);
     pci->irq_disabled = disabled;

@@ -152,8 +152,8 @@ void pci_device_reset(PciDevice *pci)
     lock_take(&pci->dev.lock);
     memcpy(pci->config, pci->power_on, sizeof(pci->config));
     pci_bar_update(pci);
-    pci_intx_update(pci);
     msix_reset(pci);
+    pci_intx_update(pci);
     lock_drop(&pci->dev.lock);
     if (pci->class->interrupt_pin)
         pci_intx_set(pci, false);
@@ -179,9 +179,9 @@ static bool pci_device_post_load(void *opaque, GError **error)
     }
     lock_take(&pci->dev.lock);
     pci_bar_update(pci);
-    pci_intx_update(pci);
     if (pci->msix)
         msix_update(pci);
+    pci_intx_update(pci);
     lock_drop(&pci->dev.lock);
     return true;
 }

@@ -126,6 +126,29 @@ static void test_without_ioeventfd_and_vectors(void)
     fixture_done(&f);
 }
 
+/* A driver that uses vectors does not read the ISR, and other devices share the line. */
+static void test_pin_is_silent_while_vectors_are_on(void)
+{
+    Fixture f;
+
+    fixture_init(&f, RNG);
+    kit_virtio_start(f.v, UINT64_MAX, 8);
+    kit_msix_enable(&f.v->pci, false);
+    g_assert_true(fetch_entropy(&f));
+    g_assert_true(f.kit->irq_levels[1]);
+
+    kit_msix_enable(&f.v->pci, true);
+
+    g_assert_false(f.kit->irq_levels[1]);
+    kit_pci_set_command(&f.v->pci, PCI_COMMAND_MEMORY);
+    g_assert_false(f.kit->irq_levels[1]);
+    kit_msix_enable(&f.v->pci, false);
+    g_assert_true(f.kit->irq_levels[1]);
+    g_assert_cmpuint(kit_read(f.kit, f.v->isr, 1), ==, 1);
+    g_assert_false(f.kit->irq_levels[1]);
+    fixture_done(&f);
+}
+
 static void test_features_are_fixed_by_features_ok(void)
 {
     Fixture f;
@@ -722,6 +745,7 @@ int main(int argc, char **argv)
     g_test_add_func("/virtio-pci/request", test_request_is_served);
     g_test_add_func("/virtio-pci/early", test_request_before_driver_ok_is_served_after);
     g_test_add_func("/virtio-pci/pin", test_without_ioeventfd_and_vectors);
+    g_test_add_func("/virtio-pci/pin-silent", test_pin_is_silent_while_vectors_are_on);
     g_test_add_func("/virtio-pci/features", test_features_are_fixed_by_features_ok);
     g_test_add_func("/virtio-pci/features-refused", test_features_that_are_refused);
     g_test_add_func("/virtio-pci/status", test_status_cannot_skip_or_go_back);
