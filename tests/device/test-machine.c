@@ -162,7 +162,6 @@ static void scribble(Rig *rig, GRand *rand)
 
 static void test_reset_brings_every_device_back(void)
 {
-    g_autoptr(GError) error = NULL;
     g_autoptr(GByteArray) before = NULL;
     g_autoptr(GByteArray) dirty = NULL;
     g_autoptr(GByteArray) after = NULL;
