@@ -50,6 +50,9 @@ static bool check_machine(const MachineOptions *machine, GError **error)
         return refuse(
             error, "machine", "smm=on",
             "there is no system management mode; only 'off' and 'auto' are accepted");
+    if (machine->has_graphics && machine->graphics)
+        return refuse(error, "machine", "graphics=on",
+                      "there is no screen; only 'off' is accepted");
     if (machine->has_hpet && machine->hpet)
         return refuse(error, "machine", "hpet=on",
                       "there is no HPET; only 'off' is accepted");

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "berth/error.h"
 #include "berth/machine.h"
 #include "berth/qapi-option.h"
 #include "berth/trace.h"
@@ -12,7 +13,7 @@
 
 typedef struct HelpTopic {
     const char *option;
-    void (*write)(GString *out, const char *name);
+    bool (*write)(GString *out, const char *name, GError **error);
 } HelpTopic;
 
 char *cmdline_help_text(void)
@@ -24,19 +25,19 @@ char *cmdline_help_text(void)
     return g_string_free(out, FALSE);
 }
 
-static void write_branch(GString *out, QapiTypeId type, const char *name,
-                         const char *what)
+static bool write_branch(GString *out, QapiTypeId type, const char *name,
+                         const char *what, GError **error)
 {
-    if (!qapi_option_help_branch(type, name, true, out))
-        g_string_append_printf(out, "there is no %s '%s'\n", what, name);
+    if (qapi_option_help_branch(type, name, true, out))
+        return true;
+    error_set(error, "there is no %s '%s'", what, name);
+    return false;
 }
 
-static void write_device(GString *out, const char *name)
+static bool write_device(GString *out, const char *name, GError **error)
 {
-    if (name) {
-        write_branch(out, QAPI_TYPE_DEVICE_ADD_ARGS, name, "device");
-        return;
-    }
+    if (name)
+        return write_branch(out, QAPI_TYPE_DEVICE_ADD_ARGS, name, "device", error);
     for (int i = 0; i < DEVICE_DRIVER__MAX; i++) {
         const DeviceClass *class = device_kinds[i].class;
         const char *description = device_description(i);
@@ -51,25 +52,26 @@ static void write_device(GString *out, const char *name)
             g_string_append_printf(out, ", desc \"%s\"", description);
         g_string_append_c(out, '\n');
     }
+    return true;
 }
 
-static void write_object(GString *out, const char *name)
+static bool write_object(GString *out, const char *name, GError **error)
 {
-    if (name) {
-        write_branch(out, QAPI_TYPE_OBJECT_OPTIONS, name, "object type");
-        return;
-    }
+    if (name)
+        return write_branch(out, QAPI_TYPE_OBJECT_OPTIONS, name, "object type", error);
     g_string_append(out, "List of user creatable objects:\n");
     qapi_option_help_values(QAPI_TYPE_OBJECT_TYPE, out);
+    return true;
 }
 
-static void write_chardev(GString *out, const char *name)
+static bool write_chardev(GString *out, const char *name, GError **error)
 {
     g_string_append(out, "Available chardev backend types:\n");
     qapi_option_help_values(QAPI_TYPE_CHARDEV_BACKEND_KIND, out);
+    return true;
 }
 
-static void write_machine(GString *out, const char *name)
+static bool write_machine(GString *out, const char *name, GError **error)
 {
     g_string_append(out, "Supported machines are:\n");
     for (const MachineType *type = machine_types(); type->name; type++) {
@@ -79,42 +81,48 @@ static void write_machine(GString *out, const char *name)
         g_string_append_printf(out, "%-20s %s%s\n", type->name, type->description,
                                type->is_default ? " (default)" : "");
     }
+    return true;
 }
 
-static void write_accel(GString *out, const char *name)
+static bool write_accel(GString *out, const char *name, GError **error)
 {
     g_string_append(out, "Accelerators supported by berth:\nkvm\n");
+    return true;
 }
 
-static void write_cpu(GString *out, const char *name)
+static bool write_cpu(GString *out, const char *name, GError **error)
 {
     g_string_append(out, "Available CPUs:\n"
                     "  host                  all that KVM offers of this host's CPU\n"
                     "  max                   the same\n\n"
                     "Recognized CPUID flags:\n");
     cpu_features_help(out);
+    return true;
 }
 
-static void write_display(GString *out, const char *name)
+static bool write_display(GString *out, const char *name, GError **error)
 {
     g_string_append(out, "Available display backend types:\nnone\n");
+    return true;
 }
 
-static void write_log_items(GString *out, const char *name)
+static bool write_log_items(GString *out, const char *name, GError **error)
 {
     g_string_append(out, "Log items (comma separated):\n"
                     "guest_errors    what the guest did wrong (always written)\n"
                     "info            acts such as start and reset\n"
                     "debug           everything\n"
                     "trace:PATTERN   the trace points that match\n");
+    return true;
 }
 
-static void write_traces(GString *out, const char *name)
+static bool write_traces(GString *out, const char *name, GError **error)
 {
     g_autoptr(GArray) points = trace_list(NULL);
 
     for (guint i = 0; i < points->len; i++)
         g_string_append_printf(out, "%s\n", g_array_index(points, TraceState, i).name);
+    return true;
 }
 
 static const HelpTopic topics[] = {
@@ -137,16 +145,16 @@ bool cmdline_help_exists(const char *option)
     return find_topic(option) != NULL;
 }
 
-char *cmdline_help_for(const char *option, const char *text)
+char *cmdline_help_for(const char *option, const char *text, GError **error)
 {
     const HelpTopic *topic = find_topic(option);
     const char *comma = strchr(text, ',');
     g_autofree char *name = comma ? g_strndup(text, (gsize)(comma - text)) : NULL;
-    GString *out = g_string_new(NULL);
+    g_autoptr(GString) out = g_string_new(NULL);
 
-    if (topic)
-        topic->write(out, name);
-    else
+    if (!topic)
         g_string_append_printf(out, "-%s has no list of its values; see -help\n", option);
-    return g_string_free(out, FALSE);
+    else if (!topic->write(out, name, error))
+        return NULL;
+    return g_string_free(g_steal_pointer(&out), FALSE);
 }

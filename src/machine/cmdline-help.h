@@ -6,9 +6,9 @@
 
 #include "berth/base.h"
 
-/* Tools find the level of the interface by QEMU's words. */
+/* Tools find the level of the interface by QEMU's words, and by the first number. */
 #define CMDLINE_VERSION_LINE \
-    "berth version " BERTH_VERSION ", QEMU emulator version 10.0.0 compatible\n"
+    "berth, compatible with QEMU emulator version 10.0.0 (berth-" BERTH_VERSION ")\n"
 
 /* "-help": every option of the schema. */
 char *cmdline_help_text(void);
@@ -18,6 +18,6 @@ bool cmdline_help_exists(const char *option);
 
 /*
  * The answer to a request for help as @text, the argument of @option ("X,help",
- * "help").
+ * "help").  NULL with @error when there is no X.
  */
-char *cmdline_help_for(const char *option, const char *text);
+char *cmdline_help_for(const char *option, const char *text, GError **error);

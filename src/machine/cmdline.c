@@ -34,15 +34,16 @@ typedef struct Slot {
     const char *name;           /* as in the schema */
     SlotKind kind;
     size_t offset;              /* in Cmdline */
+    bool underscores;           /* "_" in a key is "-" */
 } Slot;
 
-#define SLOT(name_, kind_, field_) { name_, kind_, offsetof(Cmdline, field_) }
+#define SLOT(name_, kind_, field_) { name_, kind_, offsetof(Cmdline, field_), false }
 
 static const Slot slots[] = {
-    { "help", SLOT_HELP, 0 },
-    { "version", SLOT_VERSION, 0 },
-    { "check-host", SLOT_CHECK_HOST, 0 },
-    SLOT("machine", SLOT_MERGED, machine),
+    { "help", SLOT_HELP, 0, false },
+    { "version", SLOT_VERSION, 0, false },
+    { "check-host", SLOT_CHECK_HOST, 0, false },
+    { "machine", SLOT_MERGED, offsetof(Cmdline, machine), true },
     SLOT("accel", SLOT_LIST, accels),
     SLOT("enable-kvm", SLOT_FLAG, enable_kvm),
     SLOT("cpu", SLOT_TEXT, cpu),
@@ -137,6 +138,29 @@ static bool merge(Parser *parser, const CmdlineOption *option, const Slot *slot,
     return true;
 }
 
+static JsonValue *with_dashes(const JsonValue *pairs)
+{
+    JsonValue *renamed = json_new_object();
+    JsonIter iter = { 0 };
+    const char *key;
+    JsonValue *value;
+
+    while (json_next(pairs, &iter, &key, &value)) {
+        g_autofree char *name = g_strdelimit(g_strdup(key), "_", '-');
+
+        json_set(renamed, name, json_ref(value));
+    }
+    return renamed;
+}
+
+static bool print_help(Cmdline *cmdline, const char *option, const char *text,
+                       GError **error)
+{
+    cmdline->text = cmdline_help_for(option, text, error);
+    cmdline->action = CMDLINE_ACTION_PRINT;
+    return cmdline->text != NULL;
+}
+
 /* Takes a typed value. */
 static bool take_data(Parser *parser, const CmdlineOption *option, const Slot *slot,
                       const char *text, GError **error)
@@ -146,13 +170,15 @@ static bool take_data(Parser *parser, const CmdlineOption *option, const Slot *s
 
     if (!json)
         return false;
-    if (help) {
-        parser->cmdline->text = cmdline_help_for(qapi_text(option->name), text);
-        parser->cmdline->action = CMDLINE_ACTION_PRINT;
-        return true;
-    }
+    if (help)
+        return print_help(parser->cmdline, slot->name, text, error);
     if (slot->kind == SLOT_LIST)
         return parse_into(option, slot, parser->cmdline, json, error);
+    if (slot->underscores) {
+        g_autoptr(JsonValue) renamed = with_dashes(json);
+
+        return merge(parser, option, slot, renamed, error);
+    }
     return merge(parser, option, slot, json, error);
 }
 
@@ -161,19 +187,19 @@ static bool is_help_wanted(const char *text)
     return strcmp(text, "help") == 0 || strcmp(text, "?") == 0;
 }
 
-static void take_text(Parser *parser, const Slot *slot, const char *text)
+static bool take_text(Parser *parser, const Slot *slot, const char *text, GError **error)
 {
     void *field = slot_field(parser->cmdline, slot);
 
-    if (is_help_wanted(text) && cmdline_help_exists(slot->name)) {
-        parser->cmdline->text = cmdline_help_for(slot->name, text);
-        parser->cmdline->action = CMDLINE_ACTION_PRINT;
-    } else if (slot->kind == SLOT_TEXT) {
+    if (is_help_wanted(text) && cmdline_help_exists(slot->name))
+        return print_help(parser->cmdline, slot->name, text, error);
+    if (slot->kind == SLOT_TEXT) {
         g_free(*(char **)field);
         *(char **)field = g_strdup(text);
     } else {
         g_ptr_array_add(*(GPtrArray **)field, g_strdup(text));
     }
+    return true;
 }
 
 static void act(Cmdline *cmdline, const Slot *slot)
@@ -216,10 +242,8 @@ static bool take_option(Parser *parser, int argc, char **argv, int *at, GError *
         return false;
     }
     ++*at;
-    if (option->arg == CMDLINE_ARG_STR) {
-        take_text(parser, slot, argv[*at]);
-        return true;
-    }
+    if (option->arg == CMDLINE_ARG_STR)
+        return take_text(parser, slot, argv[*at], error);
     if (!take_data(parser, option, slot, argv[*at], error)) {
         g_prefix_error(error, "%s %s: ", arg, argv[*at]);
         return false;

@@ -33,6 +33,18 @@ static void test_values_are_typed(void)
     g_assert_null(cmdline->rtc);
 }
 
+static void test_machine_keys_have_dashes_or_underscores(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Cmdline) cmdline =
+        parse("-machine kernel_irqchip=on,dump_guest_core=off,mem-merge=off", &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpint(cmdline->machine->kernel_irqchip, ==, ON_OFF_SPLIT_ON);
+    g_assert_false(cmdline->machine->dump_guest_core);
+    g_assert_false(cmdline->machine->mem_merge);
+}
+
 static void test_merged_option_keeps_both_and_last_wins(void)
 {
     g_autoptr(GError) error = NULL;
@@ -76,6 +88,10 @@ static void test_refusals_name_the_option(void)
         { "-smp 2,wheels=4", "wheels" },
         { "-machine usb=on", "usb=on" },
         { "-machine hpet=on", "hpet=on" },
+        { "-machine graphics=on", "graphics=on" },
+        { "-machine kernel_irqchip=off", "irqchip" },
+        { "-device floppy,help", "floppy" },
+        { "-object widget,help", "widget" },
         { "-machine smm=on", "smm=on" },
         { "-machine acpi=off", "acpi=off" },
         { "-machine accel=tcg", "tcg" },
@@ -143,6 +159,8 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/cmdline/values-are-typed", test_values_are_typed);
+    g_test_add_func("/cmdline/machine-keys-have-dashes-or-underscores",
+                    test_machine_keys_have_dashes_or_underscores);
     g_test_add_func("/cmdline/merged-option-keeps-both-and-last-wins",
                     test_merged_option_keeps_both_and_last_wins);
     g_test_add_func("/cmdline/repeated-options-keep-their-order",
