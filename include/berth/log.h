@@ -27,6 +27,8 @@ typedef enum LogLevel {
 void log_set_level(LogLevel level);
 /* "-msg timestamp=on": each line begins with UTC time as QEMU prints it. */
 void log_set_timestamps(bool on);
+/* "-msg guest-name=on": each line has @name (lent, NULL for none) before "berth:". */
+void log_set_guest_name(const char *name);
 /* Sends the lines to @fd (kept open by the caller) in place of stderr. */
 void log_set_fd(int fd);
 

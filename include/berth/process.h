@@ -6,6 +6,9 @@
 
 #include "berth/base.h"
 
+/* What ps(1) and top(1) show; the kernel keeps 15 bytes of @name. */
+void process_set_name(const char *name);
+
 /* Which of the processes that process_daemonize() makes the caller is. */
 typedef enum ProcessPart {
     PROCESS_FAILED,

@@ -15,6 +15,6 @@ bool id_check(const char *id, const char *parameter, GError **error)
     if (!valid)
         error_set(error,
                   "parameter '%s' expects an identifier (a letter, then letters, digits, "
-                  "'-', '.', '_')", parameter);
+                  "'-', '.', '_'), not '%s'", parameter, id);
     return valid;
 }

@@ -26,6 +26,7 @@ typedef struct Line {
 static struct {
     _Atomic LogLevel level;
     atomic_bool timestamps;
+    const char *_Atomic guest_name;
     atomic_int fd;
     atomic_uint n_lost;
 } log_state = { .level = LOG_LEVEL_WARN, .fd = STDERR_FILENO };
@@ -38,6 +39,11 @@ void log_set_level(LogLevel level)
 void log_set_timestamps(bool on)
 {
     atomic_store_explicit(&log_state.timestamps, on, memory_order_relaxed);
+}
+
+void log_set_guest_name(const char *name)
+{
+    atomic_store_explicit(&log_state.guest_name, name, memory_order_relaxed);
 }
 
 void log_set_fd(int fd)
@@ -73,6 +79,7 @@ static G_GNUC_PRINTF(2, 3) void line_add(Line *line, const char *format, ...)
 
 static void line_add_head(Line *line)
 {
+    const char *name = atomic_load_explicit(&log_state.guest_name, memory_order_relaxed);
     struct timespec now;
     struct tm utc;
 
@@ -83,6 +90,8 @@ static void line_add_head(Line *line)
                  utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
                  now.tv_nsec / 1000);
     }
+    if (name)
+        line_add(line, "%.256s ", name);
     line_add(line, "berth: ");
 }
 

@@ -67,6 +67,8 @@ bool log_options_apply(const Cmdline *cmdline, GError **error)
 {
     if (cmdline->msg && cmdline->msg->has_timestamp)
         log_set_timestamps(cmdline->msg->timestamp);
+    if (cmdline->msg && cmdline->msg->guest_name && cmdline->name)
+        log_set_guest_name(cmdline->name->guest);
     if (cmdline->log_file) {
         int fd = open(cmdline->log_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -35,6 +36,11 @@ static pid_t fork_part(GError **error)
     if (pid < 0)
         error_set_errno(error, errno, "-daemonize: cannot fork");
     return pid;
+}
+
+void process_set_name(const char *name)
+{
+    prctl(PR_SET_NAME, name);
 }
 
 ProcessPart process_daemonize(int *ret_ready_fd, int *ret_status, GError **error)
