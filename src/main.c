@@ -23,12 +23,13 @@ typedef struct Process {
     Cmdline *cmdline;
     Loop *loop;
     Session *session;
-    SignalWatch signals;
+    SignalWatch ends;           /* signals that end the process */
+    SignalWatch continued;
     PidFile pidfile;
     int ready_fd;
 } Process;
 
-static void on_signal(void *opaque, int signal_number, int sender_pid)
+static void on_end(void *opaque, int signal_number, int sender_pid)
 {
     Process *process = opaque;
 
@@ -36,17 +37,43 @@ static void on_signal(void *opaque, int signal_number, int sender_pid)
     session_terminate(process->session);
 }
 
+static void on_continued(void *opaque, int signal_number, int sender_pid)
+{
+    Process *process = opaque;
+
+    session_continued(process->session);
+}
+
+static bool watch_signals(Process *process, GError **error)
+{
+    sigset_t ends, continued;
+
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGHUP);
+    sigemptyset(&continued);
+    sigaddset(&continued, SIGCONT);
+    return signal_watch_init(&process->ends, process->loop, &ends, on_end, process,
+                             error) &&
+           signal_watch_init(&process->continued, process->loop, &continued,
+                             on_continued, process, error);
+}
+
 static bool start(Process *process, GError **error)
 {
     const Cmdline *cmdline = process->cmdline;
 
+    if (cmdline->name && cmdline->name->process)
+        process_set_name(cmdline->name->process);
     if (cmdline->pidfile && !pidfile_write(&process->pidfile, cmdline->pidfile, error))
         return false;
     process->loop = loop_new("main", THREAD_MAIN, error);
-    if (!process->loop ||
-        !signal_watch_init(&process->signals, process->loop, on_signal, process, error))
+    if (!process->loop || !watch_signals(process, error))
         return false;
-    process->session = session_new(cmdline, process->loop, error);
+    process->session = session_new(cmdline, process->loop,
+                                   signal_watch_fd(&process->ends), error);
     if (!process->session || !session_start(process->session, error))
         return false;
     return !cmdline->daemonize || process_ready(process->ready_fd, error);
@@ -96,7 +123,8 @@ int main(int argc, char **argv)
         break;
     }
     session_free(process.session);
-    signal_watch_done(&process.signals);
+    signal_watch_done(&process.ends);
+    signal_watch_done(&process.continued);
     loop_free(process.loop);
     pidfile_done(&process.pidfile);
     cmdline_free(process.cmdline);

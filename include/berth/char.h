@@ -70,6 +70,11 @@ void char_set_open_hook(CharSet *set, CharOpenFn *fn, void *opaque);
 /* Who knows names in "fd="; by default there are only numbers. */
 void char_set_named_fd_hook(CharSet *set, CharNamedFdFn *fn, void *opaque);
 /*
+ * While char_add() waits for a client or a server, it gives up with an error when @fd
+ * (lent) polls readable; -1, the start value, for never.
+ */
+void char_set_stop_fd(CharSet *set, int fd);
+/*
  * After SIGCONT: the terminal of stdio gets its mode back, which a shell may have
  * changed.
  */

@@ -10,8 +10,11 @@
 
 typedef struct Session Session;
 
-/* Makes everything that @cmdline (lent) describes; the machine does not run yet. */
-Session *session_new(const Cmdline *cmdline, Loop *loop, GError **error);
+/*
+ * Makes everything that @cmdline (lent) describes; the machine does not run yet.  While
+ * it waits for a client, it gives up with an error when @stop_fd polls readable.
+ */
+Session *session_new(const Cmdline *cmdline, Loop *loop, int stop_fd, GError **error);
 /* Accepts NULL. */
 void session_free(Session *session);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Session, session_free)
@@ -21,6 +24,9 @@ bool session_start(Session *session, GError **error);
 
 /* A signal asked the process to end: tells SHUTDOWN and ends the loop, with success. */
 void session_terminate(Session *session);
+
+/* After SIGCONT: a terminal gets its mode back, which a shell may have changed. */
+void session_continued(Session *session);
 
 /* What the process ends with after the loop ended. */
 int session_exit_status(const Session *session);

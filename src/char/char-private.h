@@ -74,6 +74,7 @@ struct Chardev {
 
 struct CharSet {
     Loop *loop;
+    int stop_fd;
     ListNode chardevs;
     CharOpenFn *open;
     void *open_opaque;

@@ -19,6 +19,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -44,7 +45,8 @@ typedef struct CharSocket {
     LoopFd connecting;
     int64_t reconnect_ns;       /* 0: never */
     Timer retry;
-    struct stat made;           /* the socket file that we made; st_ino 0: none */
+    struct stat made;           /* the socket file that we made */
+    char *made_path;            /* absolute; NULL: none */
 
     CharAcceptFn *accept;       /* of char_listen() */
     void *accept_opaque;
@@ -300,9 +302,12 @@ static int bind_and_listen(CharSocket *sock, const CharAddress *address)
     if (bind(fd, (const struct sockaddr *)&address->storage, address->size) < 0 ||
         listen(fd, BACKLOG) < 0)
         return -1;
-    if (un->sun_family == AF_UNIX && un->sun_path[0] != '\0' &&
-        lstat(un->sun_path, &sock->made) < 0)
-        return -1;
+    if (un->sun_family == AF_UNIX && un->sun_path[0] != '\0') {
+        if (lstat(un->sun_path, &sock->made) < 0)
+            return -1;
+        /* -daemonize changes the directory. */
+        sock->made_path = realpath(un->sun_path, NULL);
+    }
     return autofd_steal(&fd);
 }
 
@@ -321,23 +326,56 @@ static bool listen_on_address(CharSocket *sock, GError **error)
     return sock->listen_fd >= 0;
 }
 
-/* With wait=on: before the machine is made, so nothing else is to be done meanwhile. */
+static char *describe_options(const ChardevSocket *options)
+{
+    const char *server = options->server ? ",server=on" : "";
+
+    if (options->fd)
+        return g_strdup_printf("disconnected:fd:%s%s", options->fd, server);
+    if (options->host)
+        return g_strdup_printf("disconnected:tcp:%s:%s%s", options->host, options->port,
+                               server);
+    return g_strdup_printf("disconnected:unix:%s%s%s", options->path,
+                           options->abstract ? ",abstract=on" : "", server);
+}
+
+/*
+ * Before the machine is made there is nothing else to be done than to wait for @fd, or
+ * for the process to be told to end.
+ */
+static bool wait_for_fd(const CharSocket *sock, int fd, short events, GError **error)
+{
+    struct pollfd fds[] = {
+        { .fd = fd, .events = events },
+        { .fd = sock->chr.set->stop_fd, .events = POLLIN },
+    };
+
+    while (poll(fds, G_N_ELEMENTS(fds), -1) < 0) {
+        if (errno != EINTR) {
+            error_set_errno(error, errno, "cannot wait for the far end");
+            return false;
+        }
+    }
+    if (fds[1].revents)
+        error_set(error, "a signal ended the wait for the far end");
+    return !fds[1].revents;
+}
+
 static bool wait_for_client(CharSocket *sock, GError **error)
 {
-    struct pollfd poll_fd = { .fd = sock->listen_fd, .events = POLLIN };
+    g_autofree char *name = describe_options(sock->options);
     int fd = -1;
 
-    log_warn("chardev '%s' waits for its client (wait=off would not)", sock->chr.id);
+    log_warn("chardev '%s' waits for a connection on %s (wait=off would not)",
+             sock->chr.id, name);
     while (fd < 0) {
-        if (poll(&poll_fd, 1, -1) < 0 && errno != EINTR)
-            break;
+        if (!wait_for_fd(sock, sock->listen_fd, POLLIN, error))
+            return false;
         fd = accept4(sock->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-            break;
-    }
-    if (fd < 0) {
-        error_set_errno(error, errno, "cannot accept a client");
-        return false;
+        if (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+            error_set_errno(error, errno, "cannot accept a client");
+            return false;
+        }
     }
     set_connected(sock, fd);
     return true;
@@ -359,25 +397,39 @@ static bool start_server(CharSocket *sock, GError **error)
     return true;
 }
 
+/* 0, the errno of the connection, or -1 with @error when the wait was given up. */
+static int connect_to(CharSocket *sock, const CharAddress *address, GError **error)
+{
+    int type = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
+    g_autofd int fd = socket(address->storage.ss_family, type, 0);
+    socklen_t size = sizeof(int);
+    int failure = 0;
+
+    if (fd < 0)
+        return errno;
+    if (connect(fd, (const struct sockaddr *)&address->storage, address->size) < 0) {
+        if (errno != EINPROGRESS)
+            return errno;
+        if (!wait_for_fd(sock, fd, POLLOUT, error))
+            return -1;
+        if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &size) < 0 || failure)
+            return failure ? failure : errno;
+    }
+    set_connected(sock, autofd_steal(&fd));
+    return 0;
+}
+
 static bool connect_now(CharSocket *sock, GError **error)
 {
     int failure = ENOENT;
 
-    for (guint i = 0; i < sock->addresses->len; i++) {
-        const CharAddress *address = &g_array_index(sock->addresses, CharAddress, i);
-        int family = address->storage.ss_family;
-        g_autofd int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-        if (fd >= 0 &&
-            connect(fd, (const struct sockaddr *)&address->storage, address->size) == 0) {
-            set_connected(sock, autofd_steal(&fd));
-            return true;
-        }
-        failure = errno;
-    }
-    error_set_errno(error, failure, "cannot connect to '%s'",
-                    sock->options->path ? sock->options->path : sock->options->host);
-    return false;
+    for (guint i = 0; i < sock->addresses->len && failure > 0; i++)
+        failure = connect_to(sock, &g_array_index(sock->addresses, CharAddress, i),
+                             error);
+    if (failure > 0)
+        error_set_errno(error, failure, "cannot connect to '%s'",
+                        sock->options->path ? sock->options->path : sock->options->host);
+    return failure == 0;
 }
 
 static bool find_addresses(CharSocket *sock, GError **error)
@@ -495,9 +547,10 @@ static void remove_made_file(CharSocket *sock)
 {
     struct stat stat;
 
-    if (sock->made.st_ino != 0 && lstat(sock->options->path, &stat) == 0 &&
+    if (sock->made_path && lstat(sock->made_path, &stat) == 0 &&
         stat.st_ino == sock->made.st_ino && stat.st_dev == sock->made.st_dev)
-        unlink(sock->options->path);
+        unlink(sock->made_path);
+    g_clear_pointer(&sock->made_path, free);
 }
 
 static void socket_close(Chardev *chr)
@@ -549,19 +602,6 @@ static void socket_listen(Chardev *chr, CharAcceptFn *accept, void *opaque)
 static bool socket_is_listener(const Chardev *chr)
 {
     return to_socket(chr)->accept != NULL;
-}
-
-static char *describe_options(const ChardevSocket *options)
-{
-    const char *server = options->server ? ",server=on" : "";
-
-    if (options->fd)
-        return g_strdup_printf("disconnected:fd:%s%s", options->fd, server);
-    if (options->host)
-        return g_strdup_printf("disconnected:tcp:%s:%s%s", options->host, options->port,
-                               server);
-    return g_strdup_printf("disconnected:unix:%s%s%s", options->path,
-                           options->abstract ? ",abstract=on" : "", server);
 }
 
 static char *socket_filename(const Chardev *chr)

@@ -46,6 +46,7 @@ CharSet *char_set_new(Loop *loop)
     assert_main();
     signal(SIGPIPE, SIG_IGN);
     set->loop = loop;
+    set->stop_fd = -1;
     set->open = open_plain;
     set->named_fd = refuse_name;
     list_init(&set->chardevs);
@@ -80,6 +81,11 @@ void char_set_named_fd_hook(CharSet *set, CharNamedFdFn *fn, void *opaque)
 int char_open_file(CharSet *set, const char *path, int flags, GError **error)
 {
     return set->open(set->open_opaque, path, flags, error);
+}
+
+void char_set_stop_fd(CharSet *set, int fd)
+{
+    set->stop_fd = fd;
 }
 
 void char_set_continued(CharSet *set)

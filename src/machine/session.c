@@ -10,6 +10,7 @@
 #include "berth/char.h"
 #include "berth/error.h"
 #include "berth/fdset.h"
+#include "berth/id.h"
 #include "berth/log.h"
 #include "berth/machine.h"
 #include "berth/monitor.h"
@@ -130,6 +131,26 @@ static bool add_compat_monitors(Session *session, const GPtrArray *texts, bool p
     return true;
 }
 
+/* The id of a monitor is of its own kind, and has no other use than to be unique. */
+static bool check_monitor_id(const GPtrArray *options, guint at, GError **error)
+{
+    const char *id = ((const MonitorOptions *)g_ptr_array_index(options, at))->id;
+
+    if (!id)
+        return true;
+    if (!id_check(id, "id", error))
+        return false;
+    for (guint i = 0; i < at; i++) {
+        const MonitorOptions *option = g_ptr_array_index(options, i);
+
+        if (g_strcmp0(option->id, id) == 0) {
+            error_set(error, "parameter 'id': there is a monitor '%s' already", id);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool add_monitors(Session *session, GError **error)
 {
     const Cmdline *cmdline = session->cmdline;
@@ -137,7 +158,8 @@ static bool add_monitors(Session *session, GError **error)
     for (guint i = 0; i < cmdline->monitors->len; i++) {
         const MonitorOptions *option = g_ptr_array_index(cmdline->monitors, i);
 
-        if (!add_monitor(session, option->chardev, option->pretty, error)) {
+        if (!check_monitor_id(cmdline->monitors, i, error) ||
+            !add_monitor(session, option->chardev, option->pretty, error)) {
             g_prefix_error(error, "-mon %s: ", option->chardev);
             return false;
         }
@@ -151,7 +173,7 @@ static int open_fdset(void *opaque, const char *path, int flags, GError **error)
     return fdset_open(opaque, path, flags, error);
 }
 
-Session *session_new(const Cmdline *cmdline, Loop *loop, GError **error)
+Session *session_new(const Cmdline *cmdline, Loop *loop, int stop_fd, GError **error)
 {
     g_autoptr(Session) session = g_new0(Session, 1);
 
@@ -163,6 +185,7 @@ Session *session_new(const Cmdline *cmdline, Loop *loop, GError **error)
     session->chars = char_set_new(loop);
     session->events = qmp_events_new();
     session->monitors = g_ptr_array_new_with_free_func(free_monitor);
+    char_set_stop_fd(session->chars, stop_fd);
     char_set_open_hook(session->chars, open_fdset, session->fdsets);
     session->context = (QmpContext) {
         .chars = session->chars,
@@ -207,6 +230,11 @@ bool session_start(Session *session, GError **error)
 void session_terminate(Session *session)
 {
     runstate_request_quit(&session->machine->run, SHUTDOWN_CAUSE_HOST_SIGNAL);
+}
+
+void session_continued(Session *session)
+{
+    char_set_continued(session->chars);
 }
 
 int session_exit_status(const Session *session)

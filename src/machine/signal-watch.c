@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SIGTERM, SIGINT and SIGHUP through a signalfd, so that they are served on the loop.
+ * Signals through a signalfd, so that they are served on the loop.
  */
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/signalfd.h>
 
 #include "berth/error.h"
@@ -20,20 +19,14 @@ static void on_signal(void *opaque, uint32_t events)
         watch->fn(watch->opaque, (int)info.ssi_signo, (int)info.ssi_pid);
 }
 
-bool signal_watch_init(SignalWatch *watch, Loop *loop,
+bool signal_watch_init(SignalWatch *watch, Loop *loop, const sigset_t *set,
                        void (*fn)(void *opaque, int signal_number, int sender_pid),
                        void *opaque, GError **error)
 {
-    sigset_t set;
     int fd;
 
-    signal(SIGPIPE, SIG_IGN);
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
-    fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    pthread_sigmask(SIG_BLOCK, set, NULL);
+    fd = signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (fd < 0) {
         error_set_errno(error, errno, "cannot watch signals");
         return false;
@@ -42,6 +35,11 @@ bool signal_watch_init(SignalWatch *watch, Loop *loop,
     watch->opaque = opaque;
     loop_fd_init(&watch->source, fd, on_signal, watch);
     return loop_fd_add(loop, &watch->source, EPOLLIN, error);
+}
+
+int signal_watch_fd(const SignalWatch *watch)
+{
+    return watch->source.fd;
 }
 
 void signal_watch_done(SignalWatch *watch)

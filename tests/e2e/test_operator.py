@@ -6,6 +6,8 @@ import os
 import pathlib
 import re
 import resource
+import socket
+import subprocess
 import sys
 import time
 
@@ -23,6 +25,10 @@ BAD_OPTIONS = [
     (["-machine", "pc-i440fx-99"], ["pc-i440fx-99"]),
     (["-machine", "q35,nonsense=1"], ["nonsense"]),
     (["-machine", "q35,usb=on"], ["usb"]),
+    (["-machine", "graphics=on"], ["graphics=on"]),
+    (["-machine", "kernel_irqchip=off"], ["irqchip"]),
+    (["-device", "no-such-device,help"], ["no-such-device"]),
+    (["-object", "no-such-object,help"], ["no-such-object"]),
     (["-accel", "tcg"], ["tcg"]),
     (["-cpu", "no-such-model"], ["no-such-model"]),
     (["-cpu", "host,+no-such-feature"], ["no-such-feature"]),
@@ -61,6 +67,10 @@ BAD_OPTIONS = [
     (["-chardev", "null,id=x", "-chardev", "null,id=x"], ["x"]),
     (["-mon", "chardev=nowhere,mode=control"], ["nowhere"]),
     (["-mon", "chardev=nowhere,mode=fancy"], ["fancy"]),
+    (["-chardev", "null,id=x", "-mon", "chardev=x,mode=control,id=1"], ["1"]),
+    (["-chardev", "null,id=x", "-chardev", "null,id=y",
+      "-mon", "chardev=x,mode=control,id=m", "-mon", "chardev=y,mode=control,id=m"],
+     ["m"]),
     (["-qmp", "unix:/proc/no-such-folder/s,server=on,wait=off"], ["no-such-folder"]),
     (["-serial", "chardev:nowhere"], ["nowhere"]),
     (["-serial", "teapot"], ["teapot"]),
@@ -160,9 +170,77 @@ def test_daemonize(t):
     t.match("and is told by the parent", done.stderr, "no-such-folder")
 
 
+def test_process_name(t):
+    guest = t.guest(None, "-S", "-name", "web,process=vm-web", "-msg",
+                    "guest-name=on", "-mon", "none-there,mode=control")
+    t.equal("a refusal", guest.wait_exit(), 1)
+    t.match("names the machine", guest.stderr, "^web berth: ")
+    guest = t.guest(None, "-S", "-name", "web,process=vm-web")
+    t.equal("the VM runs", guest.status, "prelaunch")
+    comm = pathlib.Path(f"/proc/{guest.process.pid}/comm").read_text()
+    t.equal("the process has the name", comm, "vm-web\n")
+
+
+def ends_while_it_waits(t, what, *args):
+    """SIGTERM ends a VMM that has not come to its loop yet; nothing is left behind."""
+    process = subprocess.Popen(
+        [t.vmm, *PLAIN, "-S", "-pidfile", t.folder / "pid", *map(str, args)],
+        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + SILENCE
+    while not (t.folder / "pid").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    t.equal(f"{what}: it waits", process.poll(), None)
+    process.terminate()
+    try:
+        _, stderr = process.communicate(timeout=SILENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        _, stderr = process.communicate()
+    t.equal(f"{what}: SIGTERM ends it", process.returncode, 1)
+    t.match(f"{what}: it says so", stderr, "a signal ended the wait")
+    t.check(f"{what}: the pidfile is gone", not (t.folder / "pid").exists())
+
+
+def test_sigterm_before_the_first_client(t):
+    path = t.folder / "monitor"
+    ends_while_it_waits(t, "server", "-qmp", f"unix:{path},server=on")
+    t.check("the socket's file is gone", not path.exists())
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        fillers = []
+        for _ in range(4):
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex(full.getsockname())
+            fillers.append(filler)
+        ends_while_it_waits(t, "client", "-chardev",
+                            f"socket,id=c,host=127.0.0.1,port={full.getsockname()[1]}")
+        for filler in fillers:
+            filler.close()
+
+
+def test_socket_files(t):
+    path = t.folder / "qmp"
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(path))
+    pidfile = t.folder / "pid"
+    done = t.run(*PLAIN, "-S", "-daemonize", "-pidfile", pidfile, "-qmp",
+                 "unix:qmp,server=on,wait=off", cwd=t.folder)
+    t.equal("a stale socket file is replaced", done.returncode, 0)
+    qmp = Qmp.connect(path, timeout=SILENCE)
+    t.equal("the VM answers there", qmp.command("query-status")["status"], "prelaunch")
+    qmp.command("quit")
+    deadline = time.monotonic() + SILENCE
+    while pidfile.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    t.check("its file goes with the process", not path.exists())
+
+
 def test_help(t):
     done = t.run("-version")
-    t.match("-version", done.stdout, r"version \d+\.\d+")
+    t.match("-version", done.stdout, r"^\D* version 10\.0\.0 \(berth-")
     done = t.run("-help")
     t.match("-help names the options", done.stdout, r"(?s)-machine.*-qmp")
     done = t.run("-device", "help")
@@ -184,7 +262,8 @@ def test_check_host(t):
 
 
 TESTS = [
-    test_bad_images, test_bad_options, test_few_descriptors, test_daemonize, test_help,
+    test_bad_images, test_bad_options, test_few_descriptors, test_daemonize,
+    test_process_name, test_sigterm_before_the_first_client, test_socket_files, test_help,
     test_check_host,
 ]
 
