@@ -14,6 +14,11 @@ ObjectPropertyInfoList *qmp_device_list_properties(QmpContext *ctx,
 {
     int driver = DeviceDriver_parse(args->typename);
 
+    if (driver < 0 && ObjectType_parse(args->typename) >= 0) {
+        error_set(error, "Parameter 'typename' expects a device type, not '%s'",
+                  args->typename);
+        return NULL;
+    }
     if (driver < 0) {
         error_set_class(error, BERTH_ERROR_DEVICE_NOT_FOUND, "Device '%s' not found",
                         args->typename);

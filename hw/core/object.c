@@ -89,7 +89,7 @@ bool object_del(ObjectSet *set, const char *id, GError **error)
 
     assert_main();
     if (!object) {
-        error_set_class(error, BERTH_ERROR_DEVICE_NOT_FOUND, "object '%s' not found", id);
+        error_set(error, "object '%s' not found", id);
         return false;
     }
     if (object->n_users) {

@@ -120,6 +120,8 @@ static void lpc_after_write(PciDevice *pci, unsigned offset, unsigned size)
 static const PciClass lpc_pci_class = {
     .vendor_id = 0x8086,
     .device_id = 0x2918,
+    .subsystem_vendor_id = 0x1af4,
+    .subsystem_id = 0x1100,
     .class_code = 0x060100,
     .revision = 2,
     .devfn = PCI_DEVFN(0x1f, 0),

@@ -55,7 +55,7 @@ CpuInfoFastList *qmp_query_cpus_fast(QmpContext *ctx, GError **error)
         *props = (CpuInstanceProperties) {
             .has_socket_id = true,
             .socket_id = place.socket,
-            .has_die_id = true,
+            .has_die_id = machine->topology.dies > 1,
             .die_id = place.die,
             .has_core_id = true,
             .core_id = place.core,

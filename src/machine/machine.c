@@ -300,14 +300,14 @@ bool machine_start(Machine *machine, GError **error)
         (!address_space_check(machine->memory, error) ||
          !address_space_check(machine->io, error) || !on_reset(machine, error)))
         return false;
-    if (machine->cmdline->paused || machine->type->kind == MACHINE_KIND_NONE)
+    if (machine->cmdline->paused)
         return true;
     return machine_cont(machine, error);
 }
 
 bool machine_cont(Machine *machine, GError **error)
 {
-    if (!machine->boot_image) {
+    if (!machine->boot_image && machine->type->kind != MACHINE_KIND_NONE) {
         error_set(error, "there is nothing to boot: give a kernel with -kernel");
         return false;
     }

@@ -23,15 +23,6 @@ bool qmp_set_action(QmpContext *ctx, const ActionOptions *args, GError **error)
     return true;
 }
 
-static bool has_vcpus(QmpContext *ctx, const char *command, GError **error)
-{
-    if (ctx->machine->vcpus)
-        return true;
-    error_set(error, "command '%s' needs a machine with vCPUs; this one is '%s'", command,
-              ctx->machine->type->name);
-    return false;
-}
-
 bool qmp_stop(QmpContext *ctx, GError **error)
 {
     runstate_stop(&ctx->machine->run, RUN_STATE_PAUSED);
@@ -51,8 +42,6 @@ bool qmp_system_reset(QmpContext *ctx, GError **error)
 
 bool qmp_system_powerdown(QmpContext *ctx, GError **error)
 {
-    if (!has_vcpus(ctx, "system_powerdown", error))
-        return false;
     runstate_request_powerdown(&ctx->machine->run);
     return true;
 }

@@ -68,7 +68,7 @@ static void test_object_in_use_stays(void)
     g_assert_true(object_del(set, "one", NULL));
     g_clear_error(&error);
     g_assert_false(object_del(set, "one", &error));
-    g_assert_true(g_error_matches(error, BERTH_ERROR, BERTH_ERROR_DEVICE_NOT_FOUND));
+    g_assert_true(g_error_matches(error, BERTH_ERROR, BERTH_ERROR_GENERIC));
 }
 
 static void test_memory_backends(void)
