@@ -87,6 +87,16 @@ static char *describe_host(const struct sockaddr_storage *storage, socklen_t siz
     return g_strdup_printf("%s%s%s:%s%s", left, host, right, port, more);
 }
 
+char *char_address_describe_local(int fd, const char *more)
+{
+    struct sockaddr_storage storage = { 0 };
+    socklen_t size = sizeof(storage);
+
+    if (getsockname(fd, (struct sockaddr *)&storage, &size) < 0)
+        return g_strdup("unknown");
+    return describe_host(&storage, size, more);
+}
+
 char *char_address_describe(int fd, bool server, const char *path)
 {
     struct sockaddr_storage near_end = { 0 }, far_end = { 0 };

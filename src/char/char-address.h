@@ -26,6 +26,12 @@ GArray *char_address_resolve(const char *host, const char *port, bool passive,
                              GError **error);
 
 /*
+ * "HOST:PORT" and @more of a TCP socket's own end, with the port that the kernel chose
+ * for 0.  The caller frees.
+ */
+char *char_address_describe_local(int fd, const char *more);
+
+/*
  * "unix:PATH,server=on" or "tcp:HOST:PORT,server=on <-> HOST:PORT" of a connected
  * socket, as QEMU prints it; @path is for a unix client, whose own end has no name.
  * The caller frees.

@@ -326,12 +326,18 @@ static bool listen_on_address(CharSocket *sock, GError **error)
     return sock->listen_fd >= 0;
 }
 
-static char *describe_options(const ChardevSocket *options)
+static char *describe_options(const CharSocket *sock)
 {
+    const ChardevSocket *options = sock->options;
+    g_autofree char *local = NULL;
     const char *server = options->server ? ",server=on" : "";
 
     if (options->fd)
         return g_strdup_printf("disconnected:fd:%s%s", options->fd, server);
+    if (options->host && sock->listen_fd >= 0) {
+        local = char_address_describe_local(sock->listen_fd, server);
+        return g_strdup_printf("disconnected:tcp:%s", local);
+    }
     if (options->host)
         return g_strdup_printf("disconnected:tcp:%s:%s%s", options->host, options->port,
                                server);
@@ -363,7 +369,7 @@ static bool wait_for_fd(const CharSocket *sock, int fd, short events, GError **e
 
 static bool wait_for_client(CharSocket *sock, GError **error)
 {
-    g_autofree char *name = describe_options(sock->options);
+    g_autofree char *name = describe_options(sock);
     int fd = -1;
 
     log_warn("chardev '%s' waits for a connection on %s (wait=off would not)",
@@ -613,7 +619,7 @@ static char *socket_filename(const Chardev *chr)
                                      sock->options->path);
     if (sock->n_clients > 0 && is_unix(sock->listen_fd))
         return char_address_describe(sock->listen_fd, true, sock->options->path);
-    return describe_options(sock->options);
+    return describe_options(sock);
 }
 
 const CharClass char_socket_class = {
