@@ -127,9 +127,50 @@ static bool check_boot(const Cmdline *cmdline, GError **error)
     return true;
 }
 
+static bool names_a_serial(const Cmdline *cmdline)
+{
+    for (guint i = 0; i < cmdline->serials->len; i++) {
+        if (strcmp(g_ptr_array_index(cmdline->serials, i), "none") != 0)
+            return true;
+    }
+    return false;
+}
+
+/* What only a machine with vCPUs, memory and buses can honour. */
+static bool check_machine_none(const Cmdline *cmdline, GError **error)
+{
+    const MachineOptions *machine = cmdline->machine;
+    const struct {
+        const char *option;
+        bool given;
+    } options[] = {
+        { "-kernel", cmdline->kernel != NULL },
+        { "-m", cmdline->memory != NULL },
+        { "-smp", cmdline->smp != NULL },
+        { "-cpu", cmdline->cpu != NULL },
+        { "-rtc", cmdline->rtc != NULL },
+        { "-device", cmdline->devices->len > 0 },
+        { "-debugcon", cmdline->debugcon != NULL },
+        { "-serial", names_a_serial(cmdline) },
+        { "-machine memory-backend", machine && machine->memory_backend },
+    };
+
+    if (!machine || g_strcmp0(machine->type, "none") != 0)
+        return true;
+    for (size_t i = 0; i < G_N_ELEMENTS(options); i++) {
+        if (options[i].given) {
+            error_set(error, "%s: machine 'none' has nothing that it could apply to",
+                      options[i].option);
+            return false;
+        }
+    }
+    return true;
+}
+
 bool cmdline_check(const Cmdline *cmdline, GError **error)
 {
-    return check_machine(cmdline->machine, error) && check_accels(cmdline, error) &&
+    return check_machine(cmdline->machine, error) &&
+           check_machine_none(cmdline, error) && check_accels(cmdline, error) &&
            check_overcommit(cmdline->overcommit, error) &&
            check_monitors(cmdline, error) && check_boot(cmdline, error) &&
            check_none("display", cmdline->display,

@@ -4,11 +4,14 @@
 
 import os
 import pathlib
+import pty
 import re
 import resource
+import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 
 from rig import GUESTS, SILENCE, main
@@ -238,6 +241,61 @@ def test_socket_files(t):
     t.check("its file goes with the process", not path.exists())
 
 
+def test_port_of_the_host(t):
+    guest = t.guest(None, "-S", "-chardev",
+                    "socket,id=any,host=127.0.0.1,port=0,server=on,wait=off")
+    chardevs = {c["label"]: c["filename"] for c in guest.qmp.command("query-chardev")}
+    t.match("query-chardev tells the port", chardevs["any"],
+            r"^disconnected:tcp:127\.0\.0\.1:[1-9]\d*,server=on$")
+
+
+def has_lines(master, wanted):
+    """Waits until the terminal edits lines, or does not; whether it came to that."""
+    deadline = time.monotonic() + SILENCE
+    while time.monotonic() < deadline:
+        if bool(termios.tcgetattr(master)[3] & termios.ICANON) == wanted:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_terminal_comes_back(t):
+    pid, master = pty.fork()
+    if pid == 0:
+        os.execv(t.vmm, [t.vmm, *PLAIN, "-S", "-serial", "stdio"])
+    t.check("the terminal is raw", has_lines(master, False))
+    os.kill(pid, signal.SIGSTOP)
+    os.waitpid(pid, os.WUNTRACED)
+    mode = termios.tcgetattr(master)
+    mode[3] |= termios.ICANON | termios.ECHO
+    termios.tcsetattr(master, termios.TCSANOW, mode)
+    t.check("as a shell sets it", has_lines(master, True))
+    os.kill(pid, signal.SIGCONT)
+    t.check("raw again after SIGCONT", has_lines(master, False))
+    os.kill(pid, signal.SIGTERM)
+    t.check("as it was at the end", has_lines(master, True))
+    t.equal("exit status", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
+    os.close(master)
+
+
+def test_machine_none(t):
+    for args in (["-kernel", GUESTS / "echo.elf"], ["-m", "64"], ["-smp", "2"],
+                 ["-cpu", "host"], ["-device", "virtio-rng-pci"], ["-serial", "null"],
+                 ["-machine", "memory-backend=x"]):
+        refused(t, f"none {args[0]}", ["-nodefaults", "-machine", "none", *args],
+                args[0], "none")
+    path = t.folder / "qmp"
+    done = t.run("-nodefaults", "-machine", "none", "-daemonize", "-qmp",
+                 f"unix:{path},server=on,wait=off")
+    t.equal("it starts", done.returncode, 0)
+    qmp = Qmp.connect(path, timeout=SILENCE)
+    status = qmp.command("query-status")
+    t.equal("it runs without -S", status["status"], "running")
+    qmp.command("stop")
+    qmp.command("cont")
+    qmp.command("quit")
+
+
 def test_help(t):
     done = t.run("-version")
     t.match("-version", done.stdout, r"^\D* version 10\.0\.0 \(berth-")
@@ -263,7 +321,8 @@ def test_check_host(t):
 
 TESTS = [
     test_bad_images, test_bad_options, test_few_descriptors, test_daemonize,
-    test_process_name, test_sigterm_before_the_first_client, test_socket_files, test_help,
+    test_process_name, test_sigterm_before_the_first_client, test_socket_files,
+    test_port_of_the_host, test_terminal_comes_back, test_machine_none, test_help,
     test_check_host,
 ]
 
