@@ -178,6 +178,8 @@ static void run_terminal_child(int slave)
     CharBench child = { 0 };
 
     setsid();
+    /* A shell's background job has it ignored. */
+    signal(SIGINT, SIG_DFL);
     ioctl(slave, TIOCSCTTY, 0);
     dup2(slave, STDIN_FILENO);
     dup2(slave, STDOUT_FILENO);
