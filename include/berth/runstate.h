@@ -34,6 +34,7 @@ typedef struct RunControl {
     WatchdogAction watchdog_action;
     int exit_status;
     bool ending;
+    bool reset_failed;          /* the last: the machine waits for another */
 
     /* any thread */
     LoopMessage message;

@@ -81,7 +81,8 @@ bool runstate_start(RunControl *run, GError **error)
 
     if (runstate_is_running(run))
         return true;
-    if (run->state == RUN_STATE_SHUTDOWN || run->state == RUN_STATE_INTERNAL_ERROR) {
+    if (run->reset_failed || run->state == RUN_STATE_SHUTDOWN ||
+        run->state == RUN_STATE_INTERNAL_ERROR) {
         error_set(error, "Resetting the Virtual Machine is required");
         return false;
     }
@@ -143,7 +144,8 @@ static void serve_reset(RunControl *run, ShutdownCause cause)
     /* What other vCPUs asked for until they were paused is done by this one, too. */
     __atomic_fetch_and(&run->requests, ~RUN_REQUEST_RESET, __ATOMIC_RELAXED);
     __atomic_store_n(&run->reset_cause, SHUTDOWN_CAUSE_NONE, __ATOMIC_RELAXED);
-    if (!run->ops->reset(run->opaque, &error)) {
+    run->reset_failed = !run->ops->reset(run->opaque, &error);
+    if (run->reset_failed) {
         log_error("cannot reset the machine: %s", error->message);
         runstate_stop(run, RUN_STATE_INTERNAL_ERROR);
         return;

@@ -192,6 +192,23 @@ static void test_failed_reset_is_internal_error(Fixture *f, gconstpointer data)
     g_assert_null(strstr(f->log->str, "resume"));
 }
 
+static void test_half_reset_machine_does_not_go_on(Fixture *f, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+
+    f->reset_fails = true;
+    runstate_request_reset(&f->run, SHUTDOWN_CAUSE_HOST_QMP_SYSTEM_RESET);
+    turn(f);
+    g_assert_false(runstate_start(&f->run, &error));
+    g_assert_nonnull(strstr(error->message, "required"));
+
+    f->reset_fails = false;
+    runstate_request_reset(&f->run, SHUTDOWN_CAUSE_HOST_QMP_SYSTEM_RESET);
+    turn(f);
+
+    g_assert_true(runstate_start(&f->run, NULL));
+}
+
 static void test_no_shutdown_keeps_the_process_until_reset(Fixture *f, gconstpointer data)
 {
     ActionOptions actions = { .has_shutdown = true, .shutdown = SHUTDOWN_ACTION_PAUSE };
@@ -288,6 +305,7 @@ int main(int argc, char **argv)
     ADD("reset-of-a-paused-machine-is-prelaunch",
         test_reset_of_a_paused_machine_is_prelaunch);
     ADD("failed-reset-is-internal-error", test_failed_reset_is_internal_error);
+    ADD("half-reset-machine-does-not-go-on", test_half_reset_machine_does_not_go_on);
     ADD("no-shutdown-keeps-the-process-until-reset",
         test_no_shutdown_keeps_the_process_until_reset);
     ADD("no-reboot-makes-a-reset-a-shutdown", test_no_reboot_makes_a_reset_a_shutdown);
