@@ -30,6 +30,19 @@ bool char_address_set_unix(CharAddress *address, const char *path, bool abstract
     return true;
 }
 
+/* A name of a service is the resolver's to check; it would cut a number to 16 bits. */
+static bool check_port(const char *port, GError **error)
+{
+    bool is_number = *port && strspn(port, "0123456789") == strlen(port);
+
+    if (!is_number ||
+        g_ascii_string_to_unsigned(port, 10, 0, UINT16_MAX, NULL, NULL))
+        return true;
+    error_set(error, "parameter 'port' expects a number from 0 to %d, not '%s'",
+              UINT16_MAX, port);
+    return false;
+}
+
 GArray *char_address_resolve(const char *host, const char *port, bool passive,
                              GError **error)
 {
@@ -40,8 +53,11 @@ GArray *char_address_resolve(const char *host, const char *port, bool passive,
     };
     struct addrinfo *found = NULL;
     GArray *addresses;
-    int ret = getaddrinfo(*host ? host : NULL, port, &hints, &found);
+    int ret;
 
+    if (!check_port(port, error))
+        return NULL;
+    ret = getaddrinfo(*host ? host : NULL, port, &hints, &found);
     if (ret != 0) {
         error_set(error, "parameter 'host': cannot find '%s', port '%s': %s", host, port,
                   gai_strerror(ret));

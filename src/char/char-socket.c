@@ -508,6 +508,8 @@ static bool check_options(const ChardevSocket *options, GError **error)
     }
     if (options->abstract && !options->path)
         wrong = "'abstract' is only for 'path'";
+    else if (options->nodelay && options->path)
+        wrong = "'nodelay' is only for 'host' and 'fd'";
     else if (options->has_wait && !options->server)
         wrong = "'wait' is only for server=on";
     else if ((options->has_reconnect || options->has_reconnect_ms) && options->server)
