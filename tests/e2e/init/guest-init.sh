@@ -10,6 +10,13 @@ while read -r module; do
     insmod "$module"
 done < /modules
 acpid -f -c /etc/acpi -l /dev/null -p /acpid.pid 2> /dev/null &
+# A button that is pressed before acpid listens is lost.
+tries=500
+until ls -l /proc/$!/fd | grep -q /dev/input/event; do
+    tries=$((tries - 1))
+    [ "$tries" -gt 0 ] || { echo "guest: no power button"; break; }
+    usleep 10000
+done
 echo "guest: up"
 
 power() {
