@@ -36,7 +36,7 @@ static const VmKvmCap caps[] = {
     CAP(KVM_CAP_X2APIC_API, 1, false, "APIC ids of 32 bits in a saved vCPU"),
     CAP(KVM_CAP_XSAVE2, 1, false, "AMX state"),
     CAP(KVM_CAP_KVMCLOCK_CTRL, 1, false, "no false alarms of the guest after a pause"),
-    CAP(KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1, false, "saving a vCPU in a triple fault"),
+    CAP(KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1, false, "resetting a vCPU in a triple fault"),
     CAP(KVM_CAP_DIRTY_LOG_RING, 1, false, "migration by dirty ring"),
     CAP(KVM_CAP_TSC_CONTROL, 1, false, "a guest TSC of another frequency"),
 };

@@ -428,16 +428,23 @@ static bool check_options(const VmOptions *options, GError **error)
     return false;
 }
 
-/* Addresses that KVM needs for itself on Intel, and APIC ids of 32 bits. */
+static void enable(KvmVm *kvm, uint32_t cap, uint64_t argument)
+{
+    struct kvm_enable_cap request = { .cap = cap, .args = { argument } };
+
+    if (check_extension(kvm->kvm_fd, (int)cap) > 0)
+        vm_kvm_ioctl(kvm->vm_fd, KVM_ENABLE_CAP, &request);
+}
+
+/*
+ * Addresses that KVM needs for itself on Intel; APIC ids of 32 bits; and triple faults as
+ * part of a vCPU's events: one that a vCPU was stopped in the middle of would strike it
+ * after a reset.
+ */
 static bool prepare(KvmVm *kvm, GError **error)
 {
     uint64_t identity_map = X86_KVM_IDENTITY_MAP;
     int flags = check_extension(kvm->kvm_fd, KVM_CAP_X2APIC_API);
-    struct kvm_enable_cap x2apic = {
-        .cap = KVM_CAP_X2APIC_API,
-        .args = { (unsigned)flags & (KVM_X2APIC_API_USE_32BIT_IDS |
-                                     KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK) },
-    };
     int err = vm_kvm_ioctl(kvm->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map);
 
     if (!err)
@@ -446,8 +453,10 @@ static bool prepare(KvmVm *kvm, GError **error)
         error_set_errno(error, -err, "KVM refuses the addresses of its own pages");
         return false;
     }
-    if (flags > 0)
-        vm_kvm_ioctl(kvm->vm_fd, KVM_ENABLE_CAP, &x2apic);
+    enable(kvm, KVM_CAP_X2APIC_API,
+           (unsigned)flags & (KVM_X2APIC_API_USE_32BIT_IDS |
+                              KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK));
+    enable(kvm, KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1);
     return true;
 }
 

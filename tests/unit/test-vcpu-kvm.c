@@ -18,8 +18,8 @@ static void test_twenty_resets_while_all_run(KvmGuest *f, gconstpointer data)
         kvm_guest_run_smp(f);
         kvm_guest_wait_for(f, &f->n_done, 3 * i);
         /*
-         * Without an GUEST_IDT this is a triple fault of some, at times before the
-         * pause.
+         * Without a GUEST_IDT this is a triple fault of some, at times in the middle of
+         * the pause: such a one must not strike the vCPU after its reset.
          */
         if (i % 3 == 0)
             vm_inject_nmi(f->vm);
