@@ -44,6 +44,7 @@ struct Monitor {
     QmpContext *ctx;
     Loop *loop;
     bool pretty;
+    bool holds_input;
     ListNode clients;
     LogLimit log_limit;
 };
@@ -220,6 +221,7 @@ static size_t client_can_read(void *opaque)
 {
     const MonitorClient *client = opaque;
     bool may_read = client->open && !client->busy && !client->input &&
+                    !client->monitor->holds_input &&
                     output_size(client) < MONITOR_OUTPUT_HIGH;
 
     return may_read ? MONITOR_INPUT_SIZE : 0;
@@ -334,6 +336,16 @@ void monitor_free(Monitor *monitor)
     if (char_is_listener(monitor->chr))
         char_unlisten(monitor->chr);
     g_free(monitor);
+}
+
+void monitor_hold_input(Monitor *monitor, bool hold)
+{
+    assert_main();
+    monitor->holds_input = hold;
+    LIST_FOREACH(node, &monitor->clients) {
+        if (!hold)
+            char_accept_input(CONTAINER_OF(node, MonitorClient, node)->chr);
+    }
 }
 
 static void flush_client(MonitorClient *client, int64_t deadline_ns)

@@ -27,6 +27,7 @@ typedef struct Process {
     SignalWatch continued;
     PidFile pidfile;
     int ready_fd;
+    bool is_asked_to_end;       /* before there was a session */
 } Process;
 
 static void on_end(void *opaque, int signal_number, int sender_pid)
@@ -34,14 +35,18 @@ static void on_end(void *opaque, int signal_number, int sender_pid)
     Process *process = opaque;
 
     log_warn("terminating on signal %d from pid %d", signal_number, sender_pid);
-    session_terminate(process->session);
+    if (process->session)
+        session_terminate(process->session);
+    else
+        process->is_asked_to_end = true;
 }
 
 static void on_continued(void *opaque, int signal_number, int sender_pid)
 {
     Process *process = opaque;
 
-    session_continued(process->session);
+    if (process->session)
+        session_continued(process->session);
 }
 
 static bool watch_signals(Process *process, GError **error)
@@ -76,6 +81,8 @@ static bool start(Process *process, GError **error)
                                    signal_watch_fd(&process->ends), error);
     if (!process->session || !session_start(process->session, error))
         return false;
+    if (process->is_asked_to_end)
+        session_terminate(process->session);
     return !cmdline->daemonize || process_ready(process->ready_fd, error);
 }
 

@@ -41,6 +41,12 @@ void monitor_free(Monitor *monitor);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Monitor, monitor_free)
 
 /*
+ * While it holds, clients are greeted and nothing is read from them: before there is what
+ * their requests work on.
+ */
+void monitor_hold_input(Monitor *monitor, bool hold);
+
+/*
  * Waits up to a second in all until the clients of @monitors (an array of Monitor *)
  * have what was sent to them: before the process ends.
  */

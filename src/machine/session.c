@@ -168,6 +168,12 @@ static bool add_monitors(Session *session, GError **error)
            add_compat_monitors(session, cmdline->pretty_qmps, true, error);
 }
 
+static void hold_input(Session *session, bool hold)
+{
+    for (guint i = 0; i < session->monitors->len; i++)
+        monitor_hold_input(g_ptr_array_index(session->monitors, i), hold);
+}
+
 static int open_fdset(void *opaque, const char *path, int flags, GError **error)
 {
     return fdset_open(opaque, path, flags, error);
@@ -196,6 +202,9 @@ Session *session_new(const Cmdline *cmdline, Loop *loop, int stop_fd, GError **e
     if (!add_fds(session, error) || !add_chardevs(session, error) ||
         !add_monitors(session, error))
         return NULL;
+    /* Clients that wait already are greeted; what they ask needs the machine. */
+    hold_input(session, true);
+    loop_turn(loop, false);
     session->machine = machine_new(cmdline, loop, session->chars, session->events, NULL,
                                    error);
     if (!session->machine)
@@ -204,6 +213,7 @@ Session *session_new(const Cmdline *cmdline, Loop *loop, int stop_fd, GError **e
     session->context.tree = &session->machine->tree;
     session->context.objects = session->machine->objects;
     session->context.ready = true;
+    hold_input(session, false);
     return g_steal_pointer(&session);
 }
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """QMP clients over real sockets: several, hostile, slow, with descriptors."""
 
+import json
 import os
 import pathlib
 import socket
@@ -107,6 +108,32 @@ def test_listening_descriptor(t):
     listener.close()
 
 
+def test_client_that_came_before_the_vmm(t):
+    path = t.folder / "early"
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    listener.listen(1)
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    client.connect(str(path))
+    client.sendall(b'{"execute": "qmp_capabilities"}{"execute": "query-cpus-fast"}'
+                   b'{"execute": "quit"}')
+    guest = Guest(t.vmm, t.folder, "-S", "-chardev",
+                  f"socket,id=c,fd={listener.fileno()},server=on,wait=off",
+                  "-mon", "chardev=c,mode=control", cpu=None)
+    t.guests.append(guest)
+    guest.start(pass_fds=[listener.fileno()])
+    client.settimeout(SILENCE)
+    text = b""
+    while data := client.recv(1 << 16):
+        text += data
+    lines = [json.loads(line) for line in text.decode().split("\r\n") if line]
+    t.check("is greeted first", "QMP" in lines[0], lines)
+    t.equal("what it asked early is answered when the machine is there",
+            len(lines[2].get("return", [])), 2)
+    t.equal("and it may end it", guest.wait_exit(SILENCE), 0)
+    listener.close()
+
+
 def test_hostile_client(t):
     guest = t.guest("echo")
     heard(guest, "B")
@@ -166,7 +193,8 @@ def test_reader_that_never_reads(t):
 
 TESTS = [
     test_several_clients, test_descriptors_do_not_leak, test_passed_descriptors,
-    test_listening_descriptor, test_hostile_client, test_pipelined_commands,
+    test_listening_descriptor, test_client_that_came_before_the_vmm,
+    test_hostile_client, test_pipelined_commands,
     test_reader_that_never_reads,
 ]
 

@@ -286,6 +286,8 @@ def main():
     options.vmm = options.vmm.resolve()
     options.runs = options.runs or (7 if options.check else 25)
     options.idle_seconds = 3 if options.check else 10
+    # Pages of a program that was just linked count as private dirty ones.
+    os.sync()
     field = contenders(options)
     if options.check:
         field = [contender for contender in field if not contender.slow]

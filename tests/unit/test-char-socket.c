@@ -429,7 +429,7 @@ static void test_tcp_server_and_client_meet(CharBench *f, const void *unused)
                               ntohs(address.sin_port));
     char_bench_attach(f, char_bench_add(f, "s", options), &char_bench_user);
     g_free(options);
-    options = g_strdup_printf("tcp:localhost:%u,nodelay", ntohs(address.sin_port));
+    options = g_strdup_printf("tcp:127.0.0.1:%u,nodelay", ntohs(address.sin_port));
     char_write(char_add_from_text(f->set, "c", options, NULL), "hi", 2);
     CHAR_BENCH_RUN_UNTIL(f, f->reader.input->len == 2);
 
