@@ -113,7 +113,7 @@ class Guest:
 
     def wait_up(self):
         """Waits for the end of the next boot; the console after it is run()'s."""
-        self.mark = self.console.wait(re.escape(UP), self.mark).end()
+        self.mark = self.console.wait(re.escape(UP) + r"\r?\n", self.mark).end()
 
     @property
     def qmp(self):
@@ -140,7 +140,7 @@ class Guest:
         self.mark = match.end()
         # The terminal's echo of the command is the first line.
         text = self.console.text[start:match.start()].replace("\r", "")
-        text = text.partition("echo @@$?@@\n")[2]
+        text = text.partition("@@$?@@\n")[2]
         if match[1] != "0":
             raise RuntimeError(f"'{command}' ended with {match[1]} in the guest: {text}")
         return text.strip()
