@@ -470,39 +470,33 @@ static bool virtio_pci_may_run(const VirtioDevice *vdev)
     return pci_config_is_bus_master(&of_vdev(vdev)->pci);
 }
 
-static RegionDoorbell doorbell_of(const Virtqueue *vq)
-{
-    return (RegionDoorbell) {
-        .offset = NOTIFY_MULTIPLIER * vq->index,
-        .fd = vq->kick_fd,
-    };
-}
+typedef void DoorbellFn(Region *region, const RegionDoorbell *doorbell);
 
 /* In a batch, since another vCPU may map or unmap the BAR meanwhile. */
-static void virtio_pci_add_doorbell(VirtioDevice *vdev, Virtqueue *vq)
+static void change_doorbell(VirtioDevice *vdev, const Virtqueue *vq, DoorbellFn *change)
 {
     VirtioPci *vp = of_vdev(vdev);
     AddressSpace *memory = vdev->dev->board->memory;
-    RegionDoorbell doorbell = doorbell_of(vq);
+    RegionDoorbell doorbell = {
+        .offset = NOTIFY_MULTIPLIER * vq->index,
+        .fd = vq->kick_fd,
+    };
 
     if (!vp->ioeventfd)
         return;
     region_batch_begin(memory);
-    region_add_doorbell(&vp->structures[N_STRUCTURES - 1], &doorbell);
+    change(&vp->structures[N_STRUCTURES - 1], &doorbell);
     region_batch_end(memory);
+}
+
+static void virtio_pci_add_doorbell(VirtioDevice *vdev, Virtqueue *vq)
+{
+    change_doorbell(vdev, vq, region_add_doorbell);
 }
 
 static void virtio_pci_remove_doorbell(VirtioDevice *vdev, Virtqueue *vq)
 {
-    VirtioPci *vp = of_vdev(vdev);
-    AddressSpace *memory = vdev->dev->board->memory;
-    RegionDoorbell doorbell = doorbell_of(vq);
-
-    if (!vp->ioeventfd)
-        return;
-    region_batch_begin(memory);
-    region_remove_doorbell(&vp->structures[N_STRUCTURES - 1], &doorbell);
-    region_batch_end(memory);
+    change_doorbell(vdev, vq, region_remove_doorbell);
 }
 
 static const VirtioTransport virtio_pci_transport = {

@@ -99,6 +99,13 @@ static const Slot *find_slot(const char *name)
     return NULL;
 }
 
+static const CmdlineOption *slot_option(const Slot *slot)
+{
+    g_autofree char *word = g_strconcat("-", slot->name, NULL);
+
+    return qapi_option_find(word);
+}
+
 static void *slot_field(Cmdline *cmdline, const Slot *slot)
 {
     return (char *)cmdline + slot->offset;
@@ -254,11 +261,9 @@ static bool take_option(Parser *parser, int argc, char **argv, int *at, GError *
 static bool parse_merged(Parser *parser, GError **error)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(slots); i++) {
-        g_autofree char *arg = g_strconcat("-", slots[i].name, NULL);
-
-        if (parser->merged[i] && !parse_into(qapi_option_find(arg), &slots[i],
+        if (parser->merged[i] && !parse_into(slot_option(&slots[i]), &slots[i],
                                              parser->cmdline, parser->merged[i], error)) {
-            g_prefix_error(error, "%s: ", arg);
+            g_prefix_error(error, "-%s: ", slots[i].name);
             return false;
         }
     }
@@ -309,8 +314,6 @@ void cmdline_free(Cmdline *cmdline)
     if (!cmdline)
         return;
     for (size_t i = 0; i < G_N_ELEMENTS(slots); i++) {
-        g_autofree char *arg = g_strconcat("-", slots[i].name, NULL);
-        const CmdlineOption *option = qapi_option_find(arg);
         void *field = slot_field(cmdline, &slots[i]);
 
         switch (slots[i].kind) {
@@ -318,11 +321,12 @@ void cmdline_free(Cmdline *cmdline)
             g_free(*(char **)field);
             break;
         case SLOT_MERGED:
-            qapi_free(option->type, *(void **)field);
+            qapi_free(slot_option(&slots[i])->type, *(void **)field);
             break;
         case SLOT_LIST:
             for (guint n = 0; n < (*(GPtrArray **)field)->len; n++)
-                qapi_free(option->type, g_ptr_array_index(*(GPtrArray **)field, n));
+                qapi_free(slot_option(&slots[i])->type,
+                          g_ptr_array_index(*(GPtrArray **)field, n));
             g_ptr_array_unref(*(GPtrArray **)field);
             break;
         case SLOT_TEXTS:
