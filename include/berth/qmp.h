@@ -112,6 +112,11 @@ int qmp_session_take_named_fd(QmpSession *session, const char *name, GError **er
 
 /* Where events go: to every session that has negotiated. */
 QmpEvents *qmp_events_new(void);
+/*
+ * Events that a guest can cause at will are sent once in @period_ns at most, the last
+ * state of each; @loop, main's, counts the time.  By default none is held back.
+ */
+void qmp_events_limit_rates(QmpEvents *events, Loop *loop, int64_t period_ns);
 /* Every session is done before.  Accepts NULL. */
 void qmp_events_free(QmpEvents *events);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(QmpEvents, qmp_events_free)

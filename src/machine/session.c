@@ -190,6 +190,7 @@ Session *session_new(const Cmdline *cmdline, Loop *loop, int stop_fd, GError **e
     session->fdsets = fdset_new();
     session->chars = char_set_new(loop);
     session->events = qmp_events_new();
+    qmp_events_limit_rates(session->events, loop, NS_PER_SEC);
     session->monitors = g_ptr_array_new_with_free_func(free_monitor);
     char_set_stop_fd(session->chars, stop_fd);
     char_set_open_hook(session->chars, open_fdset, session->fdsets);
