@@ -4,9 +4,11 @@
  * from other threads, and a hook before it sleeps.
  *
  * One turn: epoll_wait (without a timeout unless a timer is set), fire due timers, run
- * posted messages, dispatch ready descriptors, then the before-sleep hooks in order of
- * registration.  An idle loop sleeps in epoll_wait without any timeout: no wake-up.
- * While it sleeps its thread is offline for qsbr.h.
+ * posted messages, dispatch ready descriptors, run ready pollers, then the
+ * before-sleep hooks in order of registration.  An idle loop sleeps in epoll_wait
+ * without any timeout: no wake-up.  While it sleeps its thread is offline for qsbr.h.
+ *
+ * A loop with pollers (poller.h) may wait for them busily before it sleeps.
  *
  * Every object here is embedded in its owner and belongs to one loop.  A function of a
  * source that was removed is never called afterwards, even if it was ready in the same

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "berth/loop.h"
+#include "berth/poller.h"
 #include "berth/timer.h"
 
 /* Messages: many threads push, the loop's thread takes. */
@@ -31,6 +32,18 @@ typedef struct LoopBatch {
     int n_events;
 } LoopBatch;
 
+/* Sources of work that are looked at, and for how long. */
+typedef struct PollerSet {
+    ListNode active;
+    ListNode inactive;
+    ListNode *next;             /* of the walk that is under way; NULL when none is */
+    Polling polling;
+    int64_t wait_ns;            /* the busy wait before the next sleep */
+    unsigned n_skipped;         /* turns since the descriptors were looked at */
+} PollerSet;
+
+typedef struct AioContext AioContext;    /* aio.c */
+
 struct Loop {
     char *name;
     ThreadRole role;
@@ -42,6 +55,9 @@ struct Loop {
     _Atomic pthread_t runner;   /* the thread that runs it, or 0 */
     Mailbox mailbox;
     TimerHeap timer_heap;
+    PollerSet pollers;
+    AioContext *aio;            /* NULL until something is attached */
+    unsigned aio_max_batch;
     ListNode hooks;
     ListNode *next_hook;        /* of the walk that is under way; NULL when none is */
     LoopBatch *batch;
@@ -61,3 +77,19 @@ void mailbox_cancel(Mailbox *mailbox, LoopMessage *message);
 int64_t timer_heap_next_ns(const TimerHeap *heap);
 /* Fires what is due at @now_ns and was set before the call. */
 void timer_heap_run(TimerHeap *heap, int64_t now_ns);
+
+void poller_set_init(PollerSet *set);
+bool poller_set_is_empty(const PollerSet *set);
+/* Whether an active poller has work; waits busily for it, or for something else. */
+bool poller_set_wait(Loop *loop);
+/* Whether the descriptors need not be looked at in this turn, after work was found. */
+bool poller_set_may_skip(PollerSet *set);
+/* Runs the active pollers that are ready. */
+void poller_set_run(PollerSet *set);
+/* Before a sleep; true when work came and the loop may not sleep. */
+bool poller_set_arm(PollerSet *set);
+/* The loop waited and slept from @start_ns: fits the busy wait to that. */
+void poller_set_slept(PollerSet *set, int64_t start_ns);
+
+/* Whether something else than pollers and descriptors wants a turn. */
+bool loop_has_work(Loop *loop);

@@ -81,6 +81,7 @@ Loop *loop_new(const char *name, ThreadRole role, GError **error)
     loop->has_pwait2 = true;
     mailbox_init(&loop->mailbox);
     list_init(&loop->hooks);
+    poller_set_init(&loop->pollers);
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (loop->epoll_fd < 0 || loop->wake_fd < 0 ||
@@ -98,6 +99,7 @@ void loop_free(Loop *loop)
     g_assert(!atomic_load(&loop->runner));
     g_assert(loop->n_fds == 0 && loop->timer_heap.n_timers == 0);
     g_assert(list_is_empty(&loop->hooks) && mailbox_is_empty(&loop->mailbox));
+    g_assert(poller_set_is_empty(&loop->pollers));
     base_close_fd(&loop->epoll_fd);
     base_close_fd(&loop->wake_fd);
     g_free(loop->timer_heap.timers);
@@ -289,12 +291,20 @@ static int64_t timeout_of_turn(Loop *loop)
     return deadline_ns < 0 ? -1 : MAX(deadline_ns - loop_clock_ns(), 0);
 }
 
+bool loop_has_work(Loop *loop)
+{
+    int64_t deadline_ns = timer_heap_next_ns(&loop->timer_heap);
+
+    return !mailbox_is_empty(&loop->mailbox) || atomic_load(&loop->quit) ||
+        (deadline_ns >= 0 && deadline_ns <= loop_clock_ns());
+}
+
 static int sleep_until_ready(Loop *loop, struct epoll_event *events, bool may_wait)
 {
     int64_t timeout_ns = 0;
     int n_events;
 
-    if (may_wait) {
+    if (may_wait && !poller_set_arm(&loop->pollers)) {
         atomic_store(&loop->sleeping, true);
         timeout_ns = timeout_of_turn(loop);
     }
@@ -325,12 +335,36 @@ static void dispatch(Loop *loop, LoopBatch *batch)
     }
 }
 
+/* The beginning of a turn: finds what is ready, waits for it when it may. */
+static int find_ready(Loop *loop, struct epoll_event *events, bool may_wait)
+{
+    PollerSet *pollers = &loop->pollers;
+    int64_t start_ns;
+    int n_events;
+
+    if (poller_set_is_empty(pollers))
+        return sleep_until_ready(loop, events, may_wait);
+    if (!may_wait || loop_has_work(loop))
+        return sleep_until_ready(loop, events, false);
+    start_ns = pollers->polling.max_ns > 0 ? loop_clock_ns() : 0;
+    if (poller_set_wait(loop)) {
+        if (!poller_set_may_skip(pollers))
+            return sleep_until_ready(loop, events, false);
+        qsbr_quiescent();
+        return 0;
+    }
+    n_events = sleep_until_ready(loop, events, true);
+    if (start_ns)
+        poller_set_slept(pollers, start_ns);
+    return n_events;
+}
+
 static void turn(Loop *loop, bool may_wait)
 {
     struct epoll_event events[BATCH_SIZE];
     LoopBatch batch = { .outer = loop->batch, .events = events };
 
-    batch.n_events = sleep_until_ready(loop, events, may_wait);
+    batch.n_events = find_ready(loop, events, may_wait);
     for (int i = 0; i < batch.n_events; i++) {
         if (!events[i].data.ptr)
             clear_wake(loop);
@@ -341,6 +375,7 @@ static void turn(Loop *loop, bool may_wait)
     mailbox_run(&loop->mailbox);
     dispatch(loop, &batch);
     loop->batch = batch.outer;
+    poller_set_run(&loop->pollers);
     run_hooks(loop);
 }
 

@@ -18,7 +18,7 @@ BEGIN {
     group("base", "base error fdset id json keyval list log qapi qsbr thread " \
           "trace vmstate")
     group("types", "qapi-types")
-    group("loop", "iothread loop timer")
+    group("loop", "aio iothread loop poller timer")
     group("vm", "cpuid irq ram region vcpu vm vm-fake")
     group("device", "bus device memory-backend msix object pci rng virtio virtqueue")
     group("block", "block")
