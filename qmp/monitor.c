@@ -4,13 +4,14 @@
  *
  *     read() -> input -> qmp_session_feed() -> output -> char_write()
  *                 ^            |                  ^
- *                 |            +-- event ---------+
- *                 +-- writable(), `more` message
+ *                 |            +-- event, reply --+
+ *                 +-- writable(), reply(), `more` message
  *
  * Invariants:
  * 1. While there is input that was not fed, can_read() is 0: nothing more is read.
- * 2. Input waits either for the message `more` (the turn's requests are used up) or for
- *    writable() (too much output waits); never for nothing.
+ * 2. Input waits for the message `more` (the turn's requests are used up), for writable()
+ *    (too much output waits) or for the reply to the command under way; never for
+ *    nothing.
  * 3. `busy` is set around qmp_session_feed().  A handler may turn the loop, in which the
  *    client may go away; but its end is told only after its input was read, and while
  *    `busy` can_read() is 0.  So no session ends inside its own handler.
@@ -100,6 +101,15 @@ static void on_event_line(void *opaque, const char *text, size_t size)
                  char_id(monitor->chr));
 }
 
+/* Ends the wait for a command that was under way; out of its handler, so not at once. */
+static void on_reply_line(void *opaque, const char *text, size_t size)
+{
+    MonitorClient *client = opaque;
+
+    add_output(client, text, size);
+    loop_post(client->monitor->loop, &client->more);
+}
+
 static int take_client_fd(void *opaque)
 {
     return char_take_fd(((MonitorClient *)opaque)->chr);
@@ -107,6 +117,7 @@ static int take_client_fd(void *opaque)
 
 static const QmpSessionOps session_ops = {
     .send = on_event_line,
+    .reply = on_reply_line,
     .take_fd = take_client_fd,
 };
 
@@ -174,11 +185,16 @@ static void client_gone(MonitorClient *client)
     }
 }
 
+static size_t input_size(const MonitorClient *client)
+{
+    return client->input ? client->input->len - client->fed : 0;
+}
+
 /* Feeds the session up to its first reply; returns whether there was one. */
 static bool feed_request(MonitorClient *client, GString *reply)
 {
-    const char *data = client->input->str + client->fed;
-    size_t size = client->input->len - client->fed;
+    size_t size = input_size(client);
+    const char *data = size > 0 ? client->input->str + client->fed : NULL;
 
     g_string_truncate(reply, 0);
     client->busy = true;
@@ -189,31 +205,36 @@ static bool feed_request(MonitorClient *client, GString *reply)
     return reply->len > 0;
 }
 
+/* Whether there is something to execute, and room for its reply. */
+static bool may_feed(const MonitorClient *client)
+{
+    return qmp_session_can_feed(&client->session, input_size(client)) &&
+           output_size(client) < MONITOR_OUTPUT_HIGH;
+}
+
 /* Executes what came, as far as this turn and the output allow. */
 static void feed_input(MonitorClient *client)
 {
     GString *reply = g_string_new(NULL);
     unsigned n_requests = 0;
 
-    while (client->fed < client->input->len &&
-           n_requests < MONITOR_TURN_REQUESTS &&
-           output_size(client) < MONITOR_OUTPUT_HIGH)
+    while (may_feed(client) && n_requests < MONITOR_TURN_REQUESTS)
         n_requests += feed_request(client, reply);
     g_string_free(reply, true);
 
-    if (client->fed == client->input->len) {
-        drop_input(client);
-        char_accept_input(client->chr);
-    } else if (output_size(client) < MONITOR_OUTPUT_HIGH) {
+    if (may_feed(client))
         loop_post(client->monitor->loop, &client->more);
-    }
+    if (input_size(client) > 0)
+        return;
+    drop_input(client);
+    char_accept_input(client->chr);
 }
 
 static void on_more(void *opaque)
 {
     MonitorClient *client = opaque;
 
-    if (client->input && !client->busy)
+    if (!client->busy)
         feed_input(client);
 }
 
@@ -222,6 +243,7 @@ static size_t client_can_read(void *opaque)
     const MonitorClient *client = opaque;
     bool may_read = client->open && !client->busy && !client->input &&
                     !client->monitor->holds_input &&
+                    qmp_session_can_feed(&client->session, 1) &&
                     output_size(client) < MONITOR_OUTPUT_HIGH;
 
     return may_read ? MONITOR_INPUT_SIZE : 0;
@@ -246,9 +268,9 @@ static void client_writable(void *opaque)
         log_warn("monitor '%s': a client reads again: %u events to it were dropped",
                  char_id(client->monitor->chr), client->n_dropped);
     client->n_dropped = 0;
-    if (client->input)
+    if (client->open && may_feed(client))
         loop_post(client->monitor->loop, &client->more);
-    else
+    else if (!client->input)
         char_accept_input(client->chr);
 }
 

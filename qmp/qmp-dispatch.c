@@ -2,7 +2,7 @@
 /*
  * One request to one reply: the envelope is checked, the command looked up, its
  * arguments are parsed by its row of the table, its handler is called, what it returns
- * is written.
+ * is written (qmp-reply.c).
  *
  * Classes and words of errors are those of QEMU's monitor (qmp-spec, section "Error").
  */
@@ -14,6 +14,7 @@
 #include "berth/thread.h"
 
 #include "qmp-line.h"
+#include "qmp-reply.h"
 
 typedef struct Request {
     const char *command;
@@ -103,6 +104,12 @@ static bool read_envelope(Request *request, const QmpSession *session,
     return true;
 }
 
+/* That of the schema, unless a test has one of its own. */
+static const QmpCommand *command_table(const QmpContext *ctx)
+{
+    return ctx->commands ? ctx->commands : qmp_commands;
+}
+
 static int compare_command(const void *name, const void *row)
 {
     return strcmp(name, qapi_text(((const QmpCommand *)row)->name));
@@ -130,8 +137,8 @@ static const QmpCommand *find_command(const QmpSession *session, const Request *
                         "Capabilities negotiation is already complete, command ignored");
         return NULL;
     }
-    command = bsearch(name, qmp_commands, qmp_n_commands, sizeof(*command),
-                      compare_command);
+    command = bsearch(name, command_table(session->ctx), qmp_n_commands,
+                      sizeof(*command), compare_command);
     if (!command) {
         error_set_class(error, BERTH_ERROR_COMMAND_NOT_FOUND,
                         "The command %.100s has not been found", name);
@@ -177,32 +184,25 @@ static bool parse_arguments(const QmpCommand *command, const Request *request,
     return *ret_args != NULL;
 }
 
-static void free_return(const QmpCommand *command, void *value)
+/* Calls the handler, which answers now or, if it is asynchronous, when it likes. */
+static bool call_handler(QmpSession *session, const QmpCommand *command,
+                         const void *args, const JsonValue *id, GString *out,
+                         GError **error)
 {
-    if (qapi_types[command->returns].meta == QAPI_META_ANY)
-        json_unref(value);
-    else if (command->returns)
-        qapi_free(command->returns, value);
-}
+    QmpContext *ctx = session->ctx;
+    unsigned index = (unsigned)(command - command_table(ctx));
+    void *value;
 
-static void write_return(QmpSession *session, const QmpCommand *command,
-                         const void *value, const JsonValue *id, GString *out)
-{
-    JsonWriter writer;
-
-    qmp_line_begin(&writer, out, session->pretty);
-    json_writer_key(&writer, "return");
-    if (command->returns) {
-        qapi_write(command->returns, value, &writer);
-    } else {
-        json_writer_begin_object(&writer);
-        json_writer_end_object(&writer);
+    if (command->flags & QMP_COMMAND_ASYNC) {
+        ctx->start(index, ctx, args, qmp_reply_new(session, command, id, out));
+        qmp_reply_started(session);
+        return true;
     }
-    if (id) {
-        json_writer_key(&writer, "id");
-        json_writer_value(&writer, id);
-    }
-    qmp_line_end(&writer);
+    if (!ctx->call(index, ctx, args, &value, error))
+        return false;
+    qmp_reply_write(session, command, value, id, out);
+    qmp_reply_free_value(command, value);
+    return true;
 }
 
 static bool execute(QmpSession *session, const Request *request, GString *out,
@@ -211,21 +211,22 @@ static bool execute(QmpSession *session, const Request *request, GString *out,
     QmpContext *ctx = session->ctx;
     const QmpCommand *command = find_command(session, request, error);
     QmpSession *outer = ctx->session;       /* of a handler that turns the loop */
-    void *args, *value;
+    void *args;
     bool done;
 
     if (!command || !parse_arguments(command, request, &args, error))
         return false;
     ctx->session = session;
-    done = ctx->call((unsigned)(command - qmp_commands), ctx, args, &value, error);
+    done = call_handler(session, command, args, request->id, out, error);
     ctx->session = outer;
     if (command->args)
         qapi_free(command->args, args);
-    if (!done)
-        return false;
-    write_return(session, command, value, request->id, out);
-    free_return(command, value);
-    return true;
+    return done;
+}
+
+bool qmp_dispatch_is_oob(const JsonValue *request)
+{
+    return json_kind(request) == JSON_OBJECT && json_member(request, "exec-oob");
 }
 
 void qmp_dispatch(QmpSession *session, const JsonValue *request, GString *out)

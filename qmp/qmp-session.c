@@ -5,10 +5,17 @@
  *
  *     init -> negotiation (only qmp_capabilities) -> negotiated (commands,
                                                                   events) -> done
+ *
+ * While an asynchronous command is under way, only what overtakes is executed
+ * (exec-oob); the rest waits in `queue`, errors of the parser too, so that the replies
+ * keep the order of what they answer.
  */
+#include <string.h>
+
 #include "berth/qmp.h"
 #include "berth/thread.h"
 #include "qmp-line.h"
+#include "qmp-reply.h"
 
 /* The version of QEMU whose interface the schema is. */
 #define LEVEL_MAJOR 10
@@ -40,6 +47,12 @@ void qmp_session_done(QmpSession *session)
 {
     assert_main();
     list_remove(&session->node);
+    qmp_reply_abandon(g_steal_pointer(&session->pending));
+    for (unsigned i = 0; i < session->n_queued; i++) {
+        json_unref(session->queue[i].request);
+        g_clear_error(&session->queue[i].error);
+    }
+    session->n_queued = 0;
     g_clear_pointer(&session->stream, json_stream_free);
     g_clear_pointer(&session->fds, g_hash_table_unref);
 }
@@ -63,23 +76,52 @@ void qmp_session_greet(QmpSession *session, GString *out)
     qmp_line_end(&writer);
 }
 
+bool qmp_session_can_feed(const QmpSession *session, size_t size)
+{
+    if (!session->pending)
+        return size > 0 || session->n_queued > 0;
+    return size > 0 && session->oob && session->n_queued < QMP_QUEUE_MAX;
+}
+
+/* Answers a request, or what is wrong with it; both are taken. */
+static void answer(QmpSession *session, JsonValue *request, GError *error, GString *out)
+{
+    if (error)
+        qmp_dispatch_error(session, error, NULL, out);
+    else
+        qmp_dispatch(session, request, out);
+    json_unref(request);
+    g_clear_error(&error);
+}
+
+static void answer_queued(QmpSession *session, GString *out)
+{
+    QmpQueued first = session->queue[0];
+
+    session->n_queued--;
+    memmove(&session->queue[0], &session->queue[1], session->n_queued * sizeof(first));
+    answer(session, first.request, first.error, out);
+}
+
 size_t qmp_session_feed(QmpSession *session, const char *data, size_t size, GString *out)
 {
-    g_autoptr(JsonValue) request = NULL;
-    g_autoptr(GError) error = NULL;
+    JsonValue *request = NULL;
+    GError *error = NULL;
     size_t used;
 
     assert_main();
-    switch (json_stream_feed(session->stream, data, size, &used, &request, &error)) {
-    case JSON_STREAM_MORE:
-        break;
-    case JSON_STREAM_VALUE:
-        qmp_dispatch(session, request, out);
-        break;
-    case JSON_STREAM_ERROR:
-        qmp_dispatch_error(session, error, NULL, out);
-        break;
+    g_assert(qmp_session_can_feed(session, size));
+    if (!session->pending && session->n_queued > 0) {
+        answer_queued(session, out);
+        return 0;
     }
+    if (json_stream_feed(session->stream, data, size, &used, &request, &error) ==
+        JSON_STREAM_MORE)
+        return used;
+    if (session->pending && (error || !qmp_dispatch_is_oob(request)))
+        session->queue[session->n_queued++] = (QmpQueued) { request, error };
+    else
+        answer(session, request, error, out);
     return used;
 }
 

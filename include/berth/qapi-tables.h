@@ -69,6 +69,7 @@ typedef struct QapiLimit {
 enum {
     QMP_COMMAND_ALLOW_PRECONFIG = 1 << 0,
     QMP_COMMAND_ALLOW_OOB = 1 << 1,
+    QMP_COMMAND_ASYNC = 1 << 2,
 };
 
 /* A row of qmp_commands, in order of names; its index is QMP_COMMAND_FOO. */

@@ -19,6 +19,12 @@
  * belong before the reply that is being made.  All texts are whole lines that end in CR
  * LF.
  *
+ * An asynchronous command has no reply yet when qmp_session_feed() returns; it comes by
+ * ops->reply().  Until then the session's other requests wait, as qmp_session_can_feed()
+ * tells, so that replies have the order of the requests.  A client that has negotiated
+ * exec-oob is read on: what may overtake does, and up to QMP_QUEUE_MAX other requests are
+ * kept.
+ *
  * How a handler answers is in the generated qmp-commands.h, how an event is sent in
  * qapi-events.h.
  */
@@ -36,6 +42,11 @@ typedef struct QmpSession QmpSession;
 /* Calls the handler of @command, see qmp-commands.h; tests pass one of their own. */
 typedef bool QmpCallFn(unsigned command, QmpContext *ctx, const void *args,
                        void **ret_value, GError **error);
+typedef void QmpStartFn(unsigned command, QmpContext *ctx, const void *args,
+                        QmpReply *reply);
+
+/* Requests that a session keeps while an asynchronous command is under way. */
+#define QMP_QUEUE_MAX 8
 
 /*
  * What handlers work on: one of it a machine, shared by all sessions.  The pointers are
@@ -49,6 +60,8 @@ struct QmpContext {
     FdSets *fdsets;
     QmpEvents *events;
     QmpCallFn *call;            /* qmp_commands_call */
+    QmpStartFn *start;          /* qmp_commands_start */
+    const struct QmpCommand *commands;  /* NULL: the schema's; a test has other flags */
     bool ready;                 /* the machine is made; see allow-preconfig */
     QmpSession *session;        /* whose request is handled; NULL outside of a handler */
 };
@@ -59,9 +72,20 @@ typedef struct QmpSessionOps {
      * may drop it when the client does not read; it may not call into the session.
      */
     void (*send)(void *opaque, const char *text, size_t size);
+    /*
+     * The reply to the asynchronous command that was under way, and never dropped.  Then
+     * the session may be fed again, but not out of this call.
+     */
+    void (*reply)(void *opaque, const char *text, size_t size);
     /* The oldest descriptor that came with the input (the caller's), -1 for none. */
     int (*take_fd)(void *opaque);
 } QmpSessionOps;
+
+/* What waits for an asynchronous command to end: a request, or what is wrong with it. */
+typedef struct QmpQueued {
+    JsonValue *request;
+    GError *error;
+} QmpQueued;
 
 /* One client's session, embedded in its monitor. */
 struct QmpSession {
@@ -73,6 +97,9 @@ struct QmpSession {
     bool oob;                   /* exec-oob was enabled */
     JsonStream *stream;
     GHashTable *fds;            /* of getfd, name to descriptor; NULL for none */
+    QmpReply *pending;          /* of the asynchronous command under way, or NULL */
+    QmpQueued queue[QMP_QUEUE_MAX];
+    unsigned n_queued;
     ListNode node;              /* in QmpEvents when negotiated */
 };
 
@@ -86,17 +113,37 @@ void qmp_session_greet(QmpSession *session, GString *out);
 
 /*
  * Takes bytes up to the end of one request at most, executes it and appends its reply
- * (nothing when the request is not complete: then all bytes were taken).  Returns how
- * many were taken.
+ * (nothing when the request is not complete: then all bytes were taken; nor when it is
+ * asynchronous or kept).  Returns how many were taken: none, when a request that was kept
+ * is executed.
  */
 size_t qmp_session_feed(QmpSession *session, const char *data, size_t size, GString *out);
 
-/* Executes one request and appends the one reply to it. */
+/* Whether qmp_session_feed() with @size bytes has something to do, and may be called. */
+bool qmp_session_can_feed(const QmpSession *session, size_t size);
+
+/* Whether @request is one that overtakes. */
+bool qmp_dispatch_is_oob(const JsonValue *request);
+
+/*
+ * Executes one request and appends the one reply to it, or lets an asynchronous command
+ * end its reply later.
+ */
 void qmp_dispatch(QmpSession *session, const JsonValue *request, GString *out);
 
 /* Appends the reply that tells of @failure; @id is the request's, NULL for none. */
 void qmp_dispatch_error(QmpSession *session, const GError *failure, const JsonValue *id,
                         GString *out);
+
+/*
+ * The end of an asynchronous command, exactly once, by its handler or later: with what
+ * it returns (taken; NULL of a command that returns nothing), or with @error (taken).
+ * The client may be gone, which makes no difference.  Whoever works on a command ends it
+ * before the machine is freed, with an error if need be.  Typed: qmp_return_...() of
+ * qmp-commands.h.
+ */
+void qmp_reply_return(QmpReply *reply, void *value);
+void qmp_reply_fail(QmpReply *reply, GError *error);
 
 /* What the greeting and query-version tell; the caller's. */
 VersionInfo *qmp_session_version(void);

@@ -141,7 +141,8 @@ class Tables:
 
     def command_row(self, command):
         flags = [f"QMP_COMMAND_{flag}" for key, flag in (
-            ("allow-preconfig", "ALLOW_PRECONFIG"), ("allow-oob", "ALLOW_OOB"))
+            ("allow-preconfig", "ALLOW_PRECONFIG"), ("allow-oob", "ALLOW_OOB"),
+            ("async", "ASYNC"))
             if command.options.get(key)]
         return (f"{{ {self.texts.add(command.name)}, "
                 f"{self.texts.add(doc_line(command))}, "

@@ -125,51 +125,82 @@ def types_header(schema):
 
 
 def prototype(command):
-    returns = command.returns.c_type if command.returns else "bool "
     args = f" const {command.args.name} *args," if command.args else ""
+    if command.is_async:
+        return f"void qmp_{c_name(command.name)}(QmpContext *ctx,{args} QmpReply *reply)"
+    returns = command.returns.c_type if command.returns else "bool "
     return f"{returns}qmp_{c_name(command.name)}(QmpContext *ctx,{args} GError **error)"
+
+
+def write_return(out, command):
+    """The typed way to end an asynchronous command."""
+    name = c_name(command.name)
+    value = f", {command.returns.c_type}value /* taken */" if command.returns else ""
+    out.append(f"static inline void qmp_return_{name}(QmpReply *reply{value})")
+    out.append(f"{{\n    qmp_reply_return(reply, {'value' if value else 'NULL'});\n}}\n")
 
 
 def commands_header(schema):
     out = [LICENSE + GENERATED + """/*
  * The handlers of the commands, written in *-qmp.c files.  Main only.  @args is lent for
  * the call; what is returned belongs to the caller; false or NULL exactly when @error was
- * set.
+ * set.  One with @reply ends it by qmp_return_...() or qmp_reply_fail(), then or later.
  */
 #pragma once
-""", '#include "qapi-types.h"\n']
+""", '#include "berth/qmp.h"\n#include "qapi-types.h"\n']
     out.append("enum {")
     names = sorted(schema.commands)
     out.extend(f"    QMP_COMMAND_{upper(name)}," for name in names)
     out.append("    QMP_COMMAND__MAX,\n};\n")
     out.extend(f"{prototype(schema.commands[name])};" for name in names)
-    out.append("""
+    out.append("")
+    for name in names:
+        if schema.commands[name].is_async:
+            write_return(out, schema.commands[name])
+    out.append("""\
 /*
  * Calls the handler of @command (QMP_COMMAND_...): a QmpCallFn.  *@ret_value is what it
  * returned, NULL when the command returns nothing.
  */
 bool qmp_commands_call(unsigned command, QmpContext *ctx, const void *args,
                        void **ret_value, GError **error);
+
+/* The same of an asynchronous command: a QmpStartFn. */
+void qmp_commands_start(unsigned command, QmpContext *ctx, const void *args,
+                        QmpReply *reply);
 """)
     return "\n".join(out)
 
 
+def write_calls(out, commands, last, case):
+    """The switch of a function that calls handlers, up to its end."""
+    out.append("    switch (command) {")
+    for command in commands:
+        args = " args," if command.args else ""
+        call = f"qmp_{c_name(command.name)}(ctx,{args} {last})"
+        out.append(f"    case QMP_COMMAND_{upper(command.name)}:")
+        out.append(case(command, call))
+    out.append("    default:\n        g_assert_not_reached();\n    }\n}\n")
+
+
 def commands_source(schema):
+    commands = [schema.commands[name] for name in sorted(schema.commands)]
     out = [LICENSE + GENERATED + '#include "qmp-commands.h"\n']
     out.append("""\
 bool qmp_commands_call(unsigned command, QmpContext *ctx, const void *args,
                        void **ret_value, GError **error)
 {
-    *ret_value = NULL;
-    switch (command) {""")
-    for name in sorted(schema.commands):
-        command = schema.commands[name]
-        args = " args," if command.args else ""
-        call = f"qmp_{c_name(name)}(ctx,{args} error)"
-        out.append(f"    case QMP_COMMAND_{upper(name)}:")
-        out.append(f"        return (*ret_value = {call}) != NULL;" if command.returns
-                   else f"        return {call};")
-    out.append("    default:\n        g_assert_not_reached();\n    }\n}\n")
+    *ret_value = NULL;""")
+    write_calls(out, [c for c in commands if not c.is_async], "error",
+                lambda command, call:
+                    f"        return (*ret_value = {call}) != NULL;"
+                    if command.returns else f"        return {call};")
+    out.append("""\
+void qmp_commands_start(unsigned command, QmpContext *ctx, const void *args,
+                        QmpReply *reply)
+{""")
+    write_calls(out, [c for c in commands if c.is_async], "reply",
+                lambda command, call: f"        {call};\n        break;")
     return "\n".join(out)
 
 

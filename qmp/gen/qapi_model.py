@@ -25,7 +25,8 @@ ENTITY_KEYS = {
     "struct": {"data", "base"},
     "union": {"base", "discriminator", "data"},
     "alternate": {"data"},
-    "command": {"data", "returns", "boxed", "allow-preconfig", "allow-oob", "features"},
+    "command": {"data", "returns", "boxed", "allow-preconfig", "allow-oob", "async",
+                "features"},
     "event": {"data", "boxed", "features"},
     "option": {"short", "arg", "data", "implied", "repeat", "merge", "json", "help"},
 }
@@ -114,6 +115,10 @@ class Command:
     features: list
     doc: object
     place: object
+
+    @property
+    def is_async(self):
+        return self.options.get("async", False)
 
 
 @dataclasses.dataclass
@@ -402,6 +407,9 @@ class Schema:
             if returns.kind not in ("struct", "union", "list", "any"):
                 raise SchemaError(entity.place,
                                   "a command returns an object, a list or any")
+        if value.get("async") and value.get("allow-oob"):
+            raise SchemaError(entity.place,
+                              "a command is async or allow-oob, not both")
         self.commands[name] = Command(name, args, returns, value,
                                       value.get("features", []), entity.doc, entity.place)
 

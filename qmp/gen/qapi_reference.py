@@ -102,6 +102,8 @@ def write_command(out, command):
     write_data(out, command.args, "Arguments")
     if command.returns:
         out.append(f"Returns `{type_name(command.returns)}`.\n")
+    if command.is_async:
+        out.append("Takes its time: other clients are served before it returns.\n")
     write_sections(out, command.doc, command.features)
 
 

@@ -199,6 +199,7 @@ Session *session_new(const Cmdline *cmdline, Loop *loop, int stop_fd, GError **e
         .fdsets = session->fdsets,
         .events = session->events,
         .call = qmp_commands_call,
+        .start = qmp_commands_start,
     };
     if (!add_fds(session, error) || !add_chardevs(session, error) ||
         !add_monitors(session, error))

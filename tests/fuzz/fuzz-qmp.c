@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Any bytes as what a QMP client sends, in pieces.  Arguments are parsed by the schema,
- * commands of the protocol work, the others fail.  What is answered are whole lines, at
- * most one for each request.
+ * commands of the protocol work, the others fail; "stop" and "query-name" end some pieces
+ * later.  What is answered are whole lines, at most one for each request.
  */
 #include <string.h>
 
@@ -13,6 +13,13 @@
 #include "fuzz.h"
 
 #define PIECE_SIZE 64
+#define N_COMMANDS 1024
+
+typedef struct Fuzz {
+    QmpContext ctx;
+    QmpReply *reply;        /* of the command under way */
+    QmpCommand commands[N_COMMANDS];
+} Fuzz;
 
 static bool call(unsigned command, QmpContext *ctx, const void *args, void **ret_value,
                  GError **error)
@@ -48,7 +55,22 @@ static int no_fd(void *opaque)
     return -1;
 }
 
-static const QmpSessionOps ops = { .send = drop, .take_fd = no_fd };
+static const QmpSessionOps ops = { .send = drop, .reply = drop, .take_fd = no_fd };
+
+static void start(unsigned command, QmpContext *ctx, const void *args, QmpReply *reply)
+{
+    Fuzz *fuzz = CONTAINER_OF(ctx, Fuzz, ctx);
+
+    g_assert_null(fuzz->reply);
+    fuzz->reply = reply;
+}
+
+static void end_command(Fuzz *fuzz)
+{
+    if (fuzz->reply)
+        qmp_reply_fail(g_steal_pointer(&fuzz->reply),
+                       g_error_new_literal(BERTH_ERROR, BERTH_ERROR_GENERIC, "late"));
+}
 
 static void check_reply(const GString *out)
 {
@@ -64,29 +86,56 @@ static void check_reply(const GString *out)
     g_assert_true(json_member(reply, "return") || json_member(reply, "error"));
 }
 
+static void make_commands(Fuzz *fuzz)
+{
+    g_assert_cmpuint(qmp_n_commands, <=, N_COMMANDS);
+    memcpy(fuzz->commands, qmp_commands, qmp_n_commands * sizeof(qmp_commands[0]));
+    for (unsigned i = 0; i < qmp_n_commands; i++)
+        fuzz->commands[i].flags &= ~QMP_COMMAND_ASYNC;
+    fuzz->commands[QMP_COMMAND_STOP].flags |= QMP_COMMAND_ASYNC;
+    fuzz->commands[QMP_COMMAND_QUERY_NAME].flags |= QMP_COMMAND_ASYNC;
+    fuzz->commands[QMP_COMMAND_QUERY_VERSION].flags |= QMP_COMMAND_ALLOW_OOB;
+    fuzz->ctx.commands = fuzz->commands;
+}
+
+/* Feeds a piece, of which the command under way may leave some over; returns how much. */
+static size_t feed_piece(QmpSession *session, const char *data, size_t size, GString *out)
+{
+    size_t fed = 0;
+
+    while (qmp_session_can_feed(session, size - fed)) {
+        size_t n = qmp_session_feed(session, data + fed, size - fed, out);
+
+        g_assert_cmpuint(n, <=, size - fed);
+        check_reply(out);
+        g_string_truncate(out, 0);
+        fed += n;
+    }
+    return fed;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static Fuzz fuzz;
     g_autoptr(QmpEvents) events = qmp_events_new();
     g_autoptr(FdSets) fdsets = fdset_new();
     g_autoptr(GString) out = g_string_new(NULL);
-    QmpContext ctx = { .events = events, .fdsets = fdsets, .call = call, .ready = true };
     QmpSession session;
 
-    qmp_session_init(&session, &ctx, &ops, NULL);
+    fuzz.ctx = (QmpContext){ .events = events, .fdsets = fdsets, .call = call,
+                             .start = start, .ready = true };
+    make_commands(&fuzz);
+    qmp_session_init(&session, &fuzz.ctx, &ops, NULL);
     while (size > 0) {
-        size_t piece = MIN(size, PIECE_SIZE);
+        size_t fed = feed_piece(&session, (const char *)data, MIN(size, PIECE_SIZE), out);
 
-        size -= piece;
-        while (piece > 0) {
-            size_t n = qmp_session_feed(&session, (const char *)data, piece, out);
-
-            g_assert_cmpuint(n, <=, piece);
-            check_reply(out);
-            g_string_truncate(out, 0);
-            data += n;
-            piece -= n;
-        }
+        /* Not at the end: there the session goes first. */
+        if (fed < size)
+            end_command(&fuzz);
+        data += fed;
+        size -= fed;
     }
     qmp_session_done(&session);
+    end_command(&fuzz);
     return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "berth/log.h"
 #include "berth/monitor.h"
+#include "berth/qapi-tables.h"
 #include "qapi-events.h"
 #include "qmp-commands.h"
 
@@ -24,6 +25,8 @@ typedef struct Bench {
     size_t taken[MAX_CLIENTS];          /* of what was received, as lines */
     int n_calls;
     int closes;                 /* a client that query-kvm closes, or -1 */
+    QmpCommand *commands;       /* the schema's, of which "cont" is asynchronous */
+    QmpReply *reply;            /* of "cont" */
 } Bench;
 
 static void *answer_at_length(Bench *bench)
@@ -91,11 +94,32 @@ static bool call(unsigned command, QmpContext *ctx, const void *args, void **ret
     }
 }
 
+/* "cont", which ends when the test says so. */
+static void start_command(unsigned command, QmpContext *ctx, const void *args,
+                          QmpReply *reply)
+{
+    Bench *bench = CONTAINER_OF(ctx, Bench, ctx);
+
+    g_assert_cmpuint(command, ==, QMP_COMMAND_CONT);
+    g_assert_null(bench->reply);
+    bench->reply = reply;
+}
+
+static void end_command(Bench *bench)
+{
+    qmp_reply_return(g_steal_pointer(&bench->reply), NULL);
+}
+
 static void set_up(Bench *bench, const void *unused)
 {
     char_bench_set_up(&bench->chars, NULL);
+    bench->commands = g_memdup2(qmp_commands, qmp_n_commands * sizeof(qmp_commands[0]));
+    bench->commands[QMP_COMMAND_CONT].flags |= QMP_COMMAND_ASYNC;
+    bench->commands[QMP_COMMAND_QUERY_NAME].flags |= QMP_COMMAND_ALLOW_OOB;
+    bench->reply = NULL;
     bench->ctx = (QmpContext) { .chars = bench->chars.set, .events = qmp_events_new(),
-                                .call = call, .ready = true };
+                                .call = call, .start = start_command, .ready = true,
+                                .commands = bench->commands };
     bench->n_calls = 0;
     bench->closes = -1;
     for (int i = 0; i < MAX_CLIENTS; i++) {
@@ -114,6 +138,7 @@ static void tear_down(Bench *bench, const void *unused)
         base_close_fd(&bench->clients[i]);
         g_string_free(bench->received[i], true);
     }
+    g_free(bench->commands);
     log_set_level(LOG_LEVEL_WARN);
 }
 
@@ -668,6 +693,101 @@ static void test_taken_chardev_is_refused(Bench *bench, const void *unused)
     g_assert_nonnull(strstr(error->message, "'mon'"));
 }
 
+#define CONT "{\"execute\": \"cont\", \"id\": \"c\"}"
+#define NAME "{\"execute\": \"query-name\", \"id\": \"n\"}"
+#define CONT_REPLY "{\"return\": {}, \"id\": \"c\"}"
+
+static void test_slow_command_holds_up_its_own_client(Bench *bench, const void *unused)
+{
+    start(bench, NULL, false);
+    connect_client(bench, 0);
+    connect_client(bench, 1);
+    send_text(bench, 0, CONT NAME CONT);
+    CHAR_BENCH_RUN_UNTIL(&bench->chars, bench->reply);
+
+    send_text(bench, 1, NAME);
+    assert_line_has(bench, 1, "{\"name\": \"1\"}");
+    send_text(bench, 0, NAME);
+    g_assert_cmpint(char_bench_count_turns(&bench->chars, 20), <=, 3);
+    g_assert_cmpint(bench->n_calls, ==, 1);
+
+    end_command(bench);
+    assert_line(bench, 0, CONT_REPLY);
+    assert_line_has(bench, 0, "{\"name\": \"2\"}");
+    CHAR_BENCH_RUN_UNTIL(&bench->chars, bench->reply);
+    end_command(bench);
+    assert_line(bench, 0, CONT_REPLY);
+    assert_line_has(bench, 0, "{\"name\": \"3\"}");
+}
+
+static void test_client_goes_while_its_command_is_under_way(Bench *bench,
+                                                            const void *unused)
+{
+    start(bench, NULL, false);
+    for (int i = 0; i < 3; i++) {
+        connect_client(bench, 0);
+        send_text(bench, 0, CONT NAME);
+        CHAR_BENCH_RUN_UNTIL(&bench->chars, bench->reply);
+        base_close_fd(&bench->clients[0]);
+        g_assert_cmpint(char_bench_count_turns(&bench->chars, 20), <=, 3);
+        end_command(bench);
+        CHAR_BENCH_RUN_UNTIL(&bench->chars, bench->n_calls == i + 1);
+        forget(bench, 0);
+    }
+}
+
+static void test_half_closed_client_gets_a_late_reply(Bench *bench, const void *unused)
+{
+    start(bench, NULL, false);
+    connect_client(bench, 0);
+    send_text(bench, 0, CONT);
+    shutdown(bench->clients[0], SHUT_WR);
+    CHAR_BENCH_RUN_UNTIL(&bench->chars, bench->reply);
+    g_assert_cmpint(char_bench_count_turns(&bench->chars, 20), <=, 3);
+
+    end_command(bench);
+    assert_line(bench, 0, CONT_REPLY);
+    g_assert_null(next_line(bench, 0));
+}
+
+static void test_out_of_band_request_overtakes(Bench *bench, const void *unused)
+{
+    start(bench, NULL, false);
+    bench->clients[0] = char_bench_connect(bench->chars.path);
+    assert_line_has(bench, 0, "{\"QMP\"");
+    send_text(bench, 0, "{\"execute\": \"qmp_capabilities\", \"arguments\": "
+                        "{\"enable\": [\"oob\"]}}");
+    assert_line(bench, 0, "{\"return\": {}}");
+    send_text(bench, 0, CONT);
+    for (int i = 0; i < QMP_QUEUE_MAX; i++) {
+        send_text(bench, 0, "{\"execute\": \"query-name\"}");
+        send_text(bench, 0, "{\"exec-oob\": \"query-name\", \"id\": \"o\"}");
+    }
+    /* The last finds the queue full. */
+    for (int i = 0; i < QMP_QUEUE_MAX - 1; i++)
+        assert_line_has(bench, 0, "\"id\": \"o\"}");
+    g_assert_cmpint(char_bench_count_turns(&bench->chars, 20), <=, 3);
+    g_assert_cmpint(bench->n_calls, ==, QMP_QUEUE_MAX - 1);
+
+    end_command(bench);
+    assert_line(bench, 0, CONT_REPLY);
+    for (int i = 0; i < QMP_QUEUE_MAX; i++)
+        assert_line_has(bench, 0, "{\"return\": {\"name\": ");
+    assert_line_has(bench, 0, "\"id\": \"o\"}");
+}
+
+static void test_monitor_freed_with_a_command_under_way(Bench *bench, const void *unused)
+{
+    start(bench, NULL, false);
+    connect_client(bench, 0);
+    send_text(bench, 0, CONT NAME);
+    CHAR_BENCH_RUN_UNTIL(&bench->chars, bench->reply);
+
+    monitor_free(g_steal_pointer(&bench->monitor));
+    end_command(bench);
+    g_assert_null(next_line(bench, 0));
+}
+
 #define add_test(path, fn)                                                             \
     g_test_add("/monitor/" path, Bench, NULL, set_up, fn, tear_down)
 
@@ -701,5 +821,14 @@ int main(int argc, char **argv)
     add_test("monitor-as-a-client", test_monitor_as_a_client);
     add_test("monitor-freed-with-clients", test_monitor_freed_with_clients);
     add_test("taken-chardev-is-refused", test_taken_chardev_is_refused);
+    add_test("slow-command-holds-up-its-own-client",
+             test_slow_command_holds_up_its_own_client);
+    add_test("client-goes-while-its-command-is-under-way",
+             test_client_goes_while_its_command_is_under_way);
+    add_test("half-closed-client-gets-a-late-reply",
+             test_half_closed_client_gets_a_late_reply);
+    add_test("out-of-band-request-overtakes", test_out_of_band_request_overtakes);
+    add_test("monitor-freed-with-a-command-under-way",
+             test_monitor_freed_with_a_command_under_way);
     return g_test_run();
 }

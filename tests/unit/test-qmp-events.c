@@ -27,7 +27,7 @@ static void on_send(void *opaque, const char *text, size_t size)
     f->last_ns = loop_clock_ns();
 }
 
-static const QmpSessionOps ops = { on_send, NULL };
+static const QmpSessionOps ops = { .send = on_send, .take_fd = NULL };
 
 static void set_up(Fixture *f, gconstpointer unused)
 {

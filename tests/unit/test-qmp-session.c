@@ -12,6 +12,8 @@ typedef struct Client {
     QmpSession session;
     GString *in;            /* what the session wrote */
     int fd;                 /* what came with the input */
+    QmpCommand *commands;   /* in place of the schema's, or NULL */
+    QmpReply *reply;        /* of the asynchronous command under way */
 } Client;
 
 /* Commands of the protocol itself; others end the test. */
@@ -65,7 +67,11 @@ static int client_take_fd(void *opaque)
     return fd;
 }
 
-static const QmpSessionOps ops = { client_send, client_take_fd };
+static const QmpSessionOps ops = {
+    .send = client_send,
+    .reply = client_send,
+    .take_fd = client_take_fd,
+};
 
 static void client_init(Client *client)
 {
@@ -82,6 +88,7 @@ static void client_done(Client *client)
     qmp_events_free(client->ctx.events);
     fdset_free(client->ctx.fdsets);
     g_string_free(client->in, TRUE);
+    g_free(client->commands);
 }
 
 /* What the session writes to @text; lent until the next call. */
@@ -90,7 +97,7 @@ static const char *say(Client *client, const char *text)
     size_t size = strlen(text);
 
     g_string_truncate(client->in, 0);
-    while (size > 0) {
+    while (qmp_session_can_feed(&client->session, size)) {
         size_t used = qmp_session_feed(&client->session, text, size, client->in);
 
         text += used;
@@ -407,6 +414,170 @@ static void test_every_command_is_listed(void)
     client_done(&client);
 }
 
+/* "stop" and "query-name" end when they are told to, "cont" at once; "query-fdsets"
+ * overtakes. */
+static void start(unsigned command, QmpContext *ctx, const void *args, QmpReply *reply)
+{
+    Client *client = CONTAINER_OF(ctx, Client, ctx);
+
+    g_assert_true(ctx->session == &client->session);
+    if (command == QMP_COMMAND_CONT) {
+        qmp_reply_return(reply, NULL);
+        return;
+    }
+    g_assert_null(client->reply);
+    client->reply = reply;
+}
+
+static void client_init_async(Client *client)
+{
+    static const struct {
+        unsigned command;
+        uint8_t flag;
+    } changes[] = {
+        { QMP_COMMAND_STOP, QMP_COMMAND_ASYNC },
+        { QMP_COMMAND_CONT, QMP_COMMAND_ASYNC },
+        { QMP_COMMAND_QUERY_NAME, QMP_COMMAND_ASYNC },
+        { QMP_COMMAND_QOM_GET, QMP_COMMAND_ASYNC },
+        { QMP_COMMAND_QUERY_FDSETS, QMP_COMMAND_ALLOW_OOB },
+    };
+
+    client_init(client);
+    client->commands = g_memdup2(qmp_commands, qmp_n_commands * sizeof(qmp_commands[0]));
+    for (size_t i = 0; i < G_N_ELEMENTS(changes); i++)
+        client->commands[changes[i].command].flags |= changes[i].flag;
+    client->ctx.commands = client->commands;
+    client->ctx.start = start;
+}
+
+static void end_with_name(Client *client, const char *text)
+{
+    NameInfo *info = g_new0(NameInfo, 1);
+
+    info->name = g_strdup(text);
+    qmp_reply_return(g_steal_pointer(&client->reply), info);
+}
+
+static void test_a_late_reply_holds_up_its_session(void)
+{
+    Client client;
+
+    client_init_async(&client);
+    negotiate(&client);
+
+    g_assert_cmpstr(say(&client, "{'execute': 'query-name', 'id': [1]}"), ==, "");
+    g_assert_false(qmp_session_can_feed(&client.session, 1));
+    qapi_event_stop(client.ctx.events);
+    g_assert_nonnull(strstr(client.in->str, "STOP"));
+    g_string_truncate(client.in, 0);
+    end_with_name(&client, "late");
+
+    g_assert_cmpstr(client.in->str, ==,
+                    "{\"return\": {\"name\": \"late\"}, \"id\": [1]}\r\n");
+    g_assert_cmpstr(say(&client, "{'execute': 'query-fdsets'}"), ==,
+                    "{\"return\": []}\r\n");
+    client_done(&client);
+}
+
+static void test_an_asynchronous_command_may_end_at_once_or_fail(void)
+{
+    Client client;
+    GError *error = NULL;
+
+    client_init_async(&client);
+    negotiate(&client);
+
+    g_assert_cmpstr(say(&client, "{'execute': 'cont', 'id': 1}"), ==,
+                    "{\"return\": {}, \"id\": 1}\r\n");
+    say(&client, "{'execute': 'stop', 'id': 2}");
+    error_set_class(&error, BERTH_ERROR_DEVICE_NOT_FOUND, "no room");
+    qmp_reply_fail(g_steal_pointer(&client.reply), error);
+    g_assert_cmpstr(client.in->str, ==,
+                    "{\"error\": {\"class\": \"DeviceNotFound\", \"desc\": \"no room\"}, "
+                    "\"id\": 2}\r\n");
+    say(&client, "{'execute': 'qom-get', 'arguments': {'path': '', 'property': ''}}");
+    qmp_reply_return(g_steal_pointer(&client.reply), json_new_int(7));
+    g_assert_cmpstr(client.in->str, ==, "{\"return\": 7}\r\n");
+
+    g_assert_nonnull(strstr(say(&client, "{'execute': 'stop', 'arguments': {'x': 1}}"),
+                            "'x' is unexpected"));
+    g_assert_null(client.reply);
+    client_done(&client);
+}
+
+static void test_a_client_that_goes_leaves_the_command_to_its_end(void)
+{
+    Client client;
+
+    client_init_async(&client);
+    say(&client, "{'execute': 'qmp_capabilities', 'arguments': {'enable': ['oob']}}");
+
+    say(&client, "{'execute': 'query-name'}{'execute': 'query-name'} ] ");
+    g_assert_cmpuint(client.session.n_queued, ==, 2);
+    g_string_truncate(client.in, 0);
+    qmp_session_done(&client.session);
+    end_with_name(&client, "unread");
+
+    g_assert_cmpstr(client.in->str, ==, "");
+    qmp_session_init(&client.session, &client.ctx, &ops, &client);
+    client_done(&client);
+}
+
+/* With exec-oob: what overtakes, what waits, and in which order. */
+static void test_out_of_band_overtakes_and_the_rest_keeps_its_order(void)
+{
+    static const char waiting[] = "{'execute': 'query-version', 'id': 1} ] "
+                                  "{'execute': 'query-name', 'id': 2}"
+                                  "{'execute': 'query-fdsets', 'id': 3}";
+    Client client;
+
+    client_init_async(&client);
+    say(&client, "{'execute': 'qmp_capabilities', 'arguments': {'enable': ['oob']}}");
+
+    say(&client, "{'execute': 'query-name', 'id': 0}");
+    g_assert_cmpstr(say(&client, waiting), ==, "");
+    g_assert_cmpstr(say(&client, "{'exec-oob': 'query-fdsets', 'id': 9}"), ==,
+                    "{\"return\": [], \"id\": 9}\r\n");
+    g_assert_nonnull(strstr(say(&client, "{'exec-oob': 'query-version'}"),
+                            "does not support OOB"));
+    g_string_truncate(client.in, 0);
+    end_with_name(&client, "first");
+    g_assert_cmpstr(client.in->str, ==,
+                    "{\"return\": {\"name\": \"first\"}, \"id\": 0}\r\n");
+
+    say(&client, "");
+    g_assert_nonnull(strstr(client.in->str, "\"id\": 1}\r\n{\"error\": "));
+    g_assert_nonnull(client.reply);
+    g_assert_null(strstr(client.in->str, "\"id\": 3"));
+    end_with_name(&client, "second");
+    g_assert_cmpstr(say(&client, ""), ==, "{\"return\": [], \"id\": 3}\r\n");
+    client_done(&client);
+}
+
+static void test_the_queue_behind_a_command_is_bounded(void)
+{
+    Client client;
+    static const char request[] = "{'execute': 'query-fdsets'}";
+    size_t n = 0;
+
+    client_init_async(&client);
+    say(&client, "{'execute': 'qmp_capabilities', 'arguments': {'enable': ['oob']}}");
+    say(&client, "{'execute': 'stop'}");
+
+    while (qmp_session_can_feed(&client.session, strlen(request))) {
+        qmp_session_feed(&client.session, request, strlen(request), client.in);
+        n++;
+    }
+
+    g_assert_cmpuint(n, ==, QMP_QUEUE_MAX);
+    g_assert_cmpstr(client.in->str, ==, "");
+    qmp_reply_return(g_steal_pointer(&client.reply), NULL);
+    for (n = 0; qmp_session_can_feed(&client.session, 0); n++)
+        qmp_session_feed(&client.session, NULL, 0, client.in);
+    g_assert_cmpuint(n, ==, QMP_QUEUE_MAX);
+    client_done(&client);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -426,5 +597,14 @@ int main(int argc, char **argv)
     g_test_add_func("/qmp-session/getfd-refused", test_a_refused_getfd_closes_what_came);
     g_test_add_func("/qmp-session/fdsets", test_fd_sets_are_listed);
     g_test_add_func("/qmp-session/query-commands", test_every_command_is_listed);
+    g_test_add_func("/qmp-session/async/late", test_a_late_reply_holds_up_its_session);
+    g_test_add_func("/qmp-session/async/at-once",
+                    test_an_asynchronous_command_may_end_at_once_or_fail);
+    g_test_add_func("/qmp-session/async/gone",
+                    test_a_client_that_goes_leaves_the_command_to_its_end);
+    g_test_add_func("/qmp-session/async/oob",
+                    test_out_of_band_overtakes_and_the_rest_keeps_its_order);
+    g_test_add_func("/qmp-session/async/bound",
+                    test_the_queue_behind_a_command_is_bounded);
     return g_test_run();
 }

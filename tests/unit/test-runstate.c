@@ -73,7 +73,7 @@ static int on_take_fd(void *opaque)
     return -1;
 }
 
-static const QmpSessionOps session_ops = { on_send, on_take_fd };
+static const QmpSessionOps session_ops = { .send = on_send, .take_fd = on_take_fd };
 
 static void set_up(Fixture *f, gconstpointer data)
 {

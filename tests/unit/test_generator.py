@@ -116,6 +116,8 @@ REFUSED = {
     "ambiguous alternate": (E + doc("A", "e", "s") +
                             "{ 'alternate': 'A', 'data': { 'e': 'E', 's': 'str' } }",
                             "branches that JSON cannot tell apart"),
+    "async and oob": (doc("c") + "{ 'command': 'c', 'async': true, 'allow-oob': true }",
+                      "a command is async or allow-oob, not both"),
     "command returns text": (doc("c") + "{ 'command': 'c', 'returns': 'str' }",
                              "a command returns an object, a list or any"),
     "command takes enum": (E + doc("c") + "{ 'command': 'c', 'data': 'E' }",
@@ -183,6 +185,22 @@ def test_union_by_value_follows_its_branches(checks):
     checks.check("order", order == sorted(order), order)
 
 
+def test_async_commands_get_a_reply(checks):
+    schema = read(S + doc("c", "x") + "{ 'command': 'c', 'data': { 'x': 'int' }, "
+                  "'returns': 'S', 'async': true }\n" + doc("d") + "{ 'command': 'd' }\n")
+    header = qapi_ctypes.commands_header(schema)
+    source = qapi_ctypes.commands_source(schema)
+    call, start = source.split("void qmp_commands_start(")
+    for line in ("void qmp_c(QmpContext *ctx, const CArgs *args, QmpReply *reply);",
+                 "void qmp_return_c(QmpReply *reply, S *value /* taken */)"):
+        checks.check(line, line in header)
+    checks.check("it is started, not called", "qmp_c(ctx, args, reply)" in start and
+                 "qmp_c(" not in call)
+    checks.check("the other is called, not started", "qmp_d(ctx, error)" in call and
+                 "qmp_d(" not in start)
+    checks.check("its row", "QMP_COMMAND_ASYNC" in qapi_ctables.tables_source(schema))
+
+
 def test_every_name_is_in_the_manual(checks):
     schema = Schema(ROOT / "qmp" / "schema" / "schema.json")
     manual = qapi_reference.reference(schema)
@@ -199,7 +217,8 @@ class Plain(Checks):
 
 
 TESTS = [test_refused, test_names_in_c, test_same_input_same_output,
-         test_union_by_value_follows_its_branches, test_every_name_is_in_the_manual]
+         test_union_by_value_follows_its_branches, test_async_commands_get_a_reply,
+         test_every_name_is_in_the_manual]
 
 if __name__ == "__main__":
     sys.exit(run_tests(TESTS, Plain))
