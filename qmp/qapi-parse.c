@@ -81,15 +81,6 @@ static bool parse_members(const QapiReader *reader, const QapiPlace *place,
     return true;
 }
 
-static bool type_has_member(const QapiType *type, const char *name)
-{
-    for (unsigned i = 0; i < type->n_members; i++) {
-        if (strcmp(qapi_text(qapi_type_members(type)[i].name), name) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* Sets the error for the first member of @json that neither @type nor @branch has. */
 static bool refuse_unexpected(const QapiReader *reader, const QapiPlace *place,
                               const QapiType *type, const QapiType *branch,
@@ -102,7 +93,7 @@ static bool refuse_unexpected(const QapiReader *reader, const QapiPlace *place,
 
     do {
         g_assert(json_next(json, &iter, &key, &value));
-    } while (type_has_member(type, key) || (branch && type_has_member(branch, key)));
+    } while (qapi_type_find(type, key) || (branch && qapi_type_find(branch, key)));
     name = qapi_parse_place_name(reader, place, key);
     error_set(reader->error, "Parameter '%.*s' is unexpected", QAPI_ECHO_MAX, name);
     return false;
@@ -239,6 +230,25 @@ void *qapi_parse(QapiTypeId type, const JsonValue *json, QapiInput input, GError
         return value;
     qapi_free(type, value);
     return NULL;
+}
+
+JsonValue *qapi_parse_member(const QapiMember *member, const JsonValue *json,
+                               QapiInput input, GError **error)
+{
+    const QapiType *type = &qapi_types[member->type];
+    QapiReader reader = { .input = input, .error = error };
+    QapiPlace outermost = { 0 };
+    QapiPlace place = { .up = &outermost, .member = member };
+    uint64_t slot = 0;
+    JsonValue *converted = NULL;
+
+    if (qapi_parse_slot(&reader, &place, member->type, json, &slot))
+        converted = qapi_emit(member->type, qapi_is_pointer(type) &&
+                                                    type->meta != QAPI_META_STR
+                                                ? qapi_load(&slot)
+                                                : &slot);
+    qapi_free_slot(member->type, &slot);
+    return converted;
 }
 
 void *qapi_parse_json(QapiTypeId type, const char *text, GError **error)

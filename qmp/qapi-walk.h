@@ -36,6 +36,9 @@ static inline void qapi_store(void *slot, const void *pointer)
     memcpy(slot, &pointer, sizeof(pointer));
 }
 
+/* Frees what the slot owns; the slot itself is its owner's. */
+void qapi_free_slot(QapiTypeId type, void *slot);
+
 static inline bool qapi_is_pointer(const QapiType *type)
 {
     switch (type->meta) {

@@ -31,6 +31,17 @@ int qapi_enum_parse(QapiTypeId type, const char *text)
     return -1;
 }
 
+const QapiMember *qapi_type_find(const QapiType *type, const char *name)
+{
+    for (unsigned i = 0; i < type->n_members; i++) {
+        const QapiMember *member = &qapi_type_members(type)[i];
+
+        if (strcmp(qapi_text(member->name), name) == 0)
+            return member;
+    }
+    return NULL;
+}
+
 void qapi_list_append(QapiTypeId type, void *list, const void *item)
 {
     size_t size = qapi_slot_size(&qapi_types[qapi_types[type].element]);
@@ -45,8 +56,7 @@ void qapi_list_append(QapiTypeId type, void *list, const void *item)
     l->n++;
 }
 
-/* Frees what the slot owns; the slot itself is its owner's. */
-static void free_slot(QapiTypeId type, void *slot)
+void qapi_free_slot(QapiTypeId type, void *slot)
 {
     switch (qapi_types[type].meta) {
     case QAPI_META_STR:
@@ -70,7 +80,7 @@ static void free_members(const QapiType *type, char *object)
     for (unsigned i = 0; i < type->n_members; i++) {
         const QapiMember *member = &qapi_type_members(type)[i];
 
-        free_slot(member->type, object + member->offset);
+        qapi_free_slot(member->type, object + member->offset);
     }
     if (type->n_branches)
         free_members(qapi_value_branch(type, object), object + type->branch_offset);
@@ -83,7 +93,7 @@ static void free_list(const QapiType *type, QapiList *list)
 
     if (qapi_is_pointer(&qapi_types[type->element])) {
         for (size_t i = 0; i < list->n; i++)
-            free_slot(type->element, items + i * size);
+            qapi_free_slot(type->element, items + i * size);
     }
     g_free(items);
 }
@@ -103,7 +113,7 @@ void qapi_free(QapiTypeId type, void *value)
         const QapiMember *branch = qapi_alternate_branch(t, alternate->kind);
 
         if (branch)
-            free_slot(branch->type, &alternate->slot);
+            qapi_free_slot(branch->type, &alternate->slot);
     }
     g_free(value);
 }

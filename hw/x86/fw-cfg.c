@@ -434,7 +434,7 @@ static const VMStateDesc fw_cfg_vmstate = {
 };
 
 static const DeviceClass fw_cfg_class = {
-    .name = "fw_cfg",
+    .name = "fw_cfg_io",
     .description = "items for firmware and guests",
     .bus = BUS_NONE,
     .instance_size = sizeof(FwCfg),

@@ -218,7 +218,7 @@ static const VMStateDesc lpc_vmstate = {
 };
 
 static const DeviceClass lpc_class = {
-    .name = "ich9-lpc",
+    .name = "ICH9-LPC",
     .description = "LPC bridge with ACPI power management",
     .bus = BUS_PCI,
     .instance_size = sizeof(Lpc),

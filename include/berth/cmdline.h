@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include "berth/device-globals.h"
+
 #include "qapi-types.h"
 
 /* What berth is asked to do in place of running a machine. */
@@ -53,6 +55,9 @@ typedef struct Cmdline {
     GPtrArray *human_monitors;
     GPtrArray *log_items;
     GPtrArray *traces;
+
+    DeviceGlobals *globals;     /* for devices that are added later, too */
+    OnboardDevice *onboard[ONBOARD_DRIVER__MAX]; /* properties of the board's devices */
 
     bool enable_kvm;
     bool nographic;

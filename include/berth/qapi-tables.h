@@ -135,6 +135,16 @@ static inline const QapiMember *qapi_type_members(const QapiType *type)
     return qapi_members + type->first;
 }
 
+/* The member of a struct, or the base's of a union; NULL when there is none. */
+const QapiMember *qapi_type_find(const QapiType *type, const char *name);
+
+/*
+ * @json, read as a value of @member and written again, so that texts have become what
+ * they mean.  NULL with @error that names the member.
+ */
+JsonValue *qapi_parse_member(const QapiMember *member, const JsonValue *json,
+                               QapiInput input, GError **error);
+
 /* The struct that holds the members of a union when its discriminator is @value. */
 static inline const QapiType *qapi_type_branch(const QapiType *type, unsigned value)
 {

@@ -66,6 +66,45 @@ static bool check_machine(const MachineOptions *machine, GError **error)
     return true;
 }
 
+/*
+ * Properties of the board's devices that berth has in one way only.
+ */
+static const struct {
+    OnboardDriver driver;
+    const char *property;
+    const char *only;           /* as JSON */
+    const char *reason;
+} fixed_properties[] = {
+    { ONBOARD_DRIVER_ICH9_LPC, "disable_s3", "1", "the machine has no state S3" },
+    { ONBOARD_DRIVER_ICH9_LPC, "disable_s4", "1", "the machine has no state S4" },
+    { ONBOARD_DRIVER_ICH9_LPC, "noreboot", "true", "there is no TCO watchdog" },
+    { ONBOARD_DRIVER_MCH, "extended-tseg-mbytes", "16",
+      "there is no system management mode" },
+    { ONBOARD_DRIVER_KVM_PIT, "lost_tick_policy", "\"delay\"",
+      "ticks are delivered later" },
+    { ONBOARD_DRIVER_MC146818RTC, "lost_tick_policy", "\"discard\"",
+      "ticks are not made up for" },
+    { ONBOARD_DRIVER_FW_CFG_IO, "dma_enabled", "true", "DMA is always there" },
+};
+
+static bool check_onboard(const Cmdline *cmdline, GError **error)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(fixed_properties); i++) {
+        const char *driver = OnboardDriver_str(fixed_properties[i].driver);
+        const char *property = fixed_properties[i].property;
+        const JsonValue *value =
+            device_globals_find(cmdline->globals, driver, property);
+        g_autofree char *text = value ? json_to_text(value) : NULL;
+
+        if (text && strcmp(text, fixed_properties[i].only) != 0) {
+            error_set(error, "-global %s.%s: %s is not possible: %s", driver, property,
+                      text, fixed_properties[i].reason);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool check_accels(const Cmdline *cmdline, GError **error)
 {
     for (guint i = 0; i < cmdline->accels->len; i++) {
@@ -171,6 +210,7 @@ bool cmdline_check(const Cmdline *cmdline, GError **error)
 {
     return check_machine(cmdline->machine, error) &&
            check_machine_none(cmdline, error) && check_accels(cmdline, error) &&
+           check_onboard(cmdline, error) &&
            check_overcommit(cmdline->overcommit, error) &&
            check_monitors(cmdline, error) && check_boot(cmdline, error) &&
            check_none("display", cmdline->display,

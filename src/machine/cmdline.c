@@ -4,7 +4,8 @@
  *
  * The schema says what options there are and what type their values have (CmdlineOption);
  * the table here says where each goes in Cmdline.  The pairs of a merged option are
- * collected and parsed when all are known, so that a later pair wins, as with QEMU.
+ * collected and parsed when all are known, so that a later pair wins, as with QEMU; so
+ * are those of repeated ones, which -set and -global may still change.
  *
  * What was asked for and cannot be had is refused after parsing (cmdline-check.c).
  */
@@ -16,6 +17,7 @@
 
 #include "cmdline-check.h"
 #include "cmdline-help.h"
+#include "cmdline-items.h"
 
 #include "berth/cmdline.h"
 
@@ -25,6 +27,8 @@ typedef enum SlotKind {
     SLOT_TEXTS,                 /* GPtrArray of char * */
     SLOT_MERGED,                /* a pointer to a value of the schema's type */
     SLOT_LIST,                  /* GPtrArray of such pointers */
+    SLOT_GLOBAL,
+    SLOT_SET,
     SLOT_HELP,
     SLOT_VERSION,
     SLOT_CHECK_HOST,
@@ -55,6 +59,8 @@ static const Slot slots[] = {
     SLOT("initrd", SLOT_TEXT, initrd),
     SLOT("append", SLOT_TEXT, append),
     SLOT("device", SLOT_LIST, devices),
+    { "global", SLOT_GLOBAL, 0, false },
+    { "set", SLOT_SET, 0, false },
     SLOT("object", SLOT_LIST, objects),
     SLOT("chardev", SLOT_LIST, chardevs),
     SLOT("mon", SLOT_LIST, monitors),
@@ -88,6 +94,8 @@ static const Slot slots[] = {
 typedef struct Parser {
     Cmdline *cmdline;
     JsonValue *merged[G_N_ELEMENTS(slots)];
+    CmdlineItems *items;
+    GPtrArray *sets;            /* of text: -set */
 } Parser;
 
 static const Slot *find_slot(const char *name)
@@ -109,23 +117,6 @@ static const CmdlineOption *slot_option(const Slot *slot)
 static void *slot_field(Cmdline *cmdline, const Slot *slot)
 {
     return (char *)cmdline + slot->offset;
-}
-
-static bool parse_into(const CmdlineOption *option, const Slot *slot, Cmdline *cmdline,
-                       const JsonValue *json, GError **error)
-{
-    void *field = slot_field(cmdline, slot);
-    void *value = qapi_parse(option->type, json, QAPI_INPUT_TEXT, error);
-
-    if (!value)
-        return false;
-    if (slot->kind == SLOT_LIST) {
-        g_ptr_array_add(*(GPtrArray **)field, value);
-    } else {
-        qapi_free(option->type, *(void **)field);
-        *(void **)field = value;
-    }
-    return true;
 }
 
 /* Checks the pairs of one occurrence, and keeps them for parse_merged(). */
@@ -174,13 +165,17 @@ static bool take_data(Parser *parser, const CmdlineOption *option, const Slot *s
 {
     bool help = false;
     g_autoptr(JsonValue) json = qapi_option_read(option, text, &help, error);
+    g_autofree char *where = g_strdup_printf("-%s %s", slot->name, text);
 
     if (!json)
         return false;
     if (help)
         return print_help(parser->cmdline, slot->name, text, error);
-    if (slot->kind == SLOT_LIST)
-        return parse_into(option, slot, parser->cmdline, json, error);
+    if (slot->kind == SLOT_LIST) {
+        cmdline_items_add(parser->items, option,
+                          *(GPtrArray **)slot_field(parser->cmdline, slot), json, where);
+        return true;
+    }
     if (slot->underscores) {
         g_autoptr(JsonValue) renamed = with_dashes(json);
 
@@ -200,7 +195,11 @@ static bool take_text(Parser *parser, const Slot *slot, const char *text, GError
 
     if (is_help_wanted(text) && cmdline_help_exists(slot->name))
         return print_help(parser->cmdline, slot->name, text, error);
-    if (slot->kind == SLOT_TEXT) {
+    if (slot->kind == SLOT_GLOBAL)
+        return device_globals_add(parser->cmdline->globals, text, error);
+    if (slot->kind == SLOT_SET) {
+        g_ptr_array_add(parser->sets, g_strdup(text));
+    } else if (slot->kind == SLOT_TEXT) {
         g_free(*(char **)field);
         *(char **)field = g_strdup(text);
     } else {
@@ -249,9 +248,9 @@ static bool take_option(Parser *parser, int argc, char **argv, int *at, GError *
         return false;
     }
     ++*at;
-    if (option->arg == CMDLINE_ARG_STR)
-        return take_text(parser, slot, argv[*at], error);
-    if (!take_data(parser, option, slot, argv[*at], error)) {
+    if (option->arg == CMDLINE_ARG_STR ? !take_text(parser, slot, argv[*at], error)
+                                       : !take_data(parser, option, slot, argv[*at],
+                                                    error)) {
         g_prefix_error(error, "%s %s: ", arg, argv[*at]);
         return false;
     }
@@ -261,8 +260,13 @@ static bool take_option(Parser *parser, int argc, char **argv, int *at, GError *
 static bool parse_merged(Parser *parser, GError **error)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(slots); i++) {
-        if (parser->merged[i] && !parse_into(slot_option(&slots[i]), &slots[i],
-                                             parser->cmdline, parser->merged[i], error)) {
+        void **field = slot_field(parser->cmdline, &slots[i]);
+
+        if (!parser->merged[i])
+            continue;
+        *field = qapi_parse(slot_option(&slots[i])->type, parser->merged[i],
+                            QAPI_INPUT_TEXT, error);
+        if (!*field) {
             g_prefix_error(error, "-%s: ", slots[i].name);
             return false;
         }
@@ -270,20 +274,35 @@ static bool parse_merged(Parser *parser, GError **error)
     return true;
 }
 
-static void parser_done(Parser *parser)
+static bool parse_items(Parser *parser, GError **error)
 {
-    for (size_t i = 0; i < G_N_ELEMENTS(slots); i++) {
-        json_unref(parser->merged[i]);
+    for (guint i = 0; i < parser->sets->len; i++) {
+        const char *text = g_ptr_array_index(parser->sets, i);
+
+        if (!cmdline_items_set(parser->items, text, error)) {
+            g_prefix_error(error, "-set %s: ", text);
+            return false;
+        }
     }
-    cmdline_free(parser->cmdline);
+    return cmdline_items_parse(parser->items, parser->cmdline->globals, error);
 }
 
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Parser, parser_done)
+static bool parse_onboard(Cmdline *cmdline, GError **error)
+{
+    for (OnboardDriver driver = 0; driver < ONBOARD_DRIVER__MAX; driver++) {
+        cmdline->onboard[driver] =
+            device_globals_onboard(cmdline->globals, driver, error);
+        if (!cmdline->onboard[driver])
+            return false;
+    }
+    return true;
+}
 
 static Cmdline *cmdline_new(void)
 {
     Cmdline *cmdline = g_new0(Cmdline, 1);
 
+    cmdline->globals = device_globals_new();
     for (size_t i = 0; i < G_N_ELEMENTS(slots); i++) {
         if (slots[i].kind == SLOT_LIST)
             *(GPtrArray **)slot_field(cmdline, &slots[i]) = g_ptr_array_new();
@@ -294,17 +313,38 @@ static Cmdline *cmdline_new(void)
     return cmdline;
 }
 
+static void parser_init(Parser *parser)
+{
+    parser->cmdline = cmdline_new();
+    parser->items = cmdline_items_new();
+    parser->sets = g_ptr_array_new_with_free_func(g_free);
+}
+
+static void parser_done(Parser *parser)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(slots); i++) {
+        json_unref(parser->merged[i]);
+    }
+    cmdline_items_free(parser->items);
+    g_ptr_array_unref(parser->sets);
+    cmdline_free(parser->cmdline);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Parser, parser_done)
+
 Cmdline *cmdline_parse(int argc, char **argv, GError **error)
 {
-    g_auto(Parser) parser = { .cmdline = cmdline_new() };
+    g_auto(Parser) parser = { 0 };
 
+    parser_init(&parser);
     for (int at = 1; at < argc; at++) {
         if (!take_option(&parser, argc, argv, &at, error))
             return NULL;
         if (parser.cmdline->action != CMDLINE_ACTION_RUN)
             return g_steal_pointer(&parser.cmdline);
     }
-    if (!parse_merged(&parser, error) || !cmdline_check(parser.cmdline, error))
+    if (!parse_merged(&parser, error) || !parse_items(&parser, error) ||
+        !parse_onboard(parser.cmdline, error) || !cmdline_check(parser.cmdline, error))
         return NULL;
     return g_steal_pointer(&parser.cmdline);
 }
@@ -333,12 +373,17 @@ void cmdline_free(Cmdline *cmdline)
             g_ptr_array_unref(*(GPtrArray **)field);
             break;
         case SLOT_FLAG:
+        case SLOT_GLOBAL:
+        case SLOT_SET:
         case SLOT_HELP:
         case SLOT_VERSION:
         case SLOT_CHECK_HOST:
             break;
         }
     }
+    for (OnboardDriver driver = 0; driver < ONBOARD_DRIVER__MAX; driver++)
+        qapi_free_OnboardDevice(cmdline->onboard[driver]);
+    device_globals_free(cmdline->globals);
     g_free(cmdline->text);
     g_free(cmdline);
 }

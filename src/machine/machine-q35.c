@@ -15,6 +15,7 @@
 #include "berth/error.h"
 #include "berth/fw-cfg.h"
 #include "berth/i8042.h"
+#include "berth/keyval.h"
 #include "berth/lpc.h"
 #include "berth/pc-ports.h"
 #include "berth/pci.h"
@@ -92,10 +93,21 @@ static bool add_onboard(Machine *machine, GError **error)
            add_fw_cfg(machine, error);
 }
 
+/* Arguments of a device that a short option asks for, with its globals. */
+static DeviceAddArgs *short_args(Machine *machine, const char *text, GError **error)
+{
+    g_autoptr(JsonValue) json = keyval_parse(text, "driver", NULL, error);
+
+    return json ? device_globals_parse(machine->cmdline->globals, json, QAPI_INPUT_TEXT,
+                                       error)
+                : NULL;
+}
+
 static bool add_serial(Machine *machine, unsigned index, const char *text, GError **error)
 {
     g_autofree char *id = g_strdup_printf("serial%u", index);
-    g_autoptr(DeviceAddArgs) args = g_new0(DeviceAddArgs, 1);
+    g_autoptr(DeviceAddArgs) args = NULL;
+    g_autofree char *pairs = NULL;
     Chardev *chr;
 
     if (strcmp(text, "none") == 0)
@@ -103,11 +115,10 @@ static bool add_serial(Machine *machine, unsigned index, const char *text, GErro
     chr = char_add_from_text(machine->chars, id, text, error);
     if (!chr)
         return false;
-    args->driver = DEVICE_DRIVER_ISA_SERIAL;
-    args->u.isa_serial.chardev = g_strdup(char_id(chr));
-    args->u.isa_serial.has_index = true;
-    args->u.isa_serial.index = index;
-    return device_add_onboard(&machine->tree, &serial_class, id, args, error) != NULL;
+    pairs = g_strdup_printf("isa-serial,chardev=%s,index=%u", char_id(chr), index);
+    args = short_args(machine, pairs, error);
+    return args &&
+           device_add_onboard(&machine->tree, &serial_class, id, args, error) != NULL;
 }
 
 static bool names_a_serial(const Cmdline *cmdline)
@@ -146,6 +157,7 @@ static bool add_debugcon(Machine *machine, GError **error)
 {
     const char *text = machine->cmdline->debugcon;
     g_autoptr(DeviceAddArgs) args = NULL;
+    g_autofree char *pairs = NULL;
     Chardev *chr;
 
     if (!text || strcmp(text, "none") == 0)
@@ -155,16 +167,9 @@ static bool add_debugcon(Machine *machine, GError **error)
         g_prefix_error(error, "-debugcon %s: ", text);
         return false;
     }
-    args = g_new0(DeviceAddArgs, 1);
-    args->driver = DEVICE_DRIVER_ISA_DEBUGCON;
-    args->u.isa_debugcon = (IsaDebugconProps) {
-        .chardev = g_strdup(char_id(chr)),
-        .has_iobase = true,
-        .iobase = X86_PORT_DEBUGCON,
-        .has_readback = true,
-        .readback = X86_PORT_DEBUGCON,
-    };
-    return device_add(&machine->tree, args, error) != NULL;
+    pairs = g_strdup_printf("isa-debugcon,chardev=%s", char_id(chr));
+    args = short_args(machine, pairs, error);
+    return args && device_add(&machine->tree, args, error) != NULL;
 }
 
 bool machine_q35_init(Machine *machine, GError **error)

@@ -26,10 +26,6 @@ static const QomType fixed_types[] = {
     { "device", "object", true, 0 },
     { "pci-device", "device", true, 0 },
     { "isa-device", "device", true, 0 },
-    { "mch", "pci-device", false, 0 },
-    { "ICH9-LPC", "pci-device", false, 0 },
-    { "fw_cfg_io", "device", false, 0 },
-    { "mc146818rtc", "isa-device", false, 0 },
     { "i8042", "isa-device", false, 0 },
     { "accel", "object", true, 0 },
     { "kvm-accel", "accel", false, QAPI_TYPE_ACCEL_OPTIONS },
@@ -50,7 +46,11 @@ static const struct {
     const char *prefix;
     const char *parent;
 } parents[] = {
+    { "ICH9-", "pci-device" },
     { "isa-", "isa-device" },
+    { "kvm-pit", "isa-device" },
+    { "mc146818rtc", "isa-device" },
+    { "mch", "pci-device" },
     { "memory-backend-", "memory-backend" },
     { "rng-", "rng-backend" },
     { "virtio-", "pci-device" },
@@ -100,6 +100,7 @@ static void visit_all(TypeFn *fn, void *opaque)
         fn(opaque, &type);
     }
     visit_union(QAPI_TYPE_DEVICE_ADD_ARGS, "device", fn, opaque);
+    visit_union(QAPI_TYPE_ONBOARD_DEVICE, "device", fn, opaque);
     visit_union(QAPI_TYPE_OBJECT_OPTIONS, "object", fn, opaque);
 }
 

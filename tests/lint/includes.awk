@@ -29,7 +29,7 @@ BEGIN {
     group("qmp", "monitor qapi-events qapi-option qapi-tables qmp qmp-commands " \
           "qmp-introspect")
     group("migrate", "migrate")
-    group("machine", "acpi aml boot cmdline log-options machine pidfile " \
+    group("machine", "acpi aml boot cmdline device-globals log-options machine pidfile " \
           "process runstate session signal-watch smp")
     group("board", "x86-layout")
     # Contracts of single devices, for the board and for the device itself.

@@ -74,60 +74,144 @@ static void test_repeated_options_keep_their_order(void)
     g_assert_cmpint(second->driver, ==, DEVICE_DRIVER_PCIE_ROOT_PORT);
 }
 
+static const struct {
+    const char *line;
+    const char *needle;
+} refused[] = {
+    { "-frobnicate", "-frobnicate" },
+    { "vmlinuz", "vmlinuz" },
+    { "-m", "-m" },
+    { "-m 1Q", "size" },
+    { "-smp cpus=x", "cpus" },
+    { "-smp 2,wheels=4", "wheels" },
+    { "-machine usb=on", "usb=on" },
+    { "-machine hpet=on", "hpet=on" },
+    { "-machine graphics=on", "graphics=on" },
+    { "-machine none -kernel x", "-kernel" },
+    { "-machine none -m 64", "-m" },
+    { "-machine none -device virtio-rng-pci", "-device" },
+    { "-machine none -serial none -serial null", "-serial" },
+    { "-machine kernel_irqchip=off", "irqchip" },
+    { "-device floppy,help", "floppy" },
+    { "-object widget,help", "widget" },
+    { "-machine smm=on", "smm=on" },
+    { "-machine acpi=off", "acpi=off" },
+    { "-machine accel=tcg", "tcg" },
+    { "-machine kernel-irqchip=split", "kernel-irqchip" },
+    { "-accel tcg", "tcg" },
+    { "-device floppy", "floppy" },
+    { "-device virtio-rng-pci,wheels=4", "wheels" },
+    { "-device {\"driver\":3}", "driver" },
+    { "-device {", "JSON" },
+    { "-object widget,id=a", "widget" },
+    { "-chardev socket", "id" },
+    { "-display gtk", "gtk" },
+    { "-vga std", "std" },
+    { "-monitor stdio", "monitor" },
+    { "-parallel pty", "parallel" },
+    { "-mon chardev=a", "mode=control" },
+    { "-overcommit mem-lock=on", "mem-lock" },
+    { "-initrd x", "-kernel" },
+    { "-global floppy.drive=a", "floppy" },
+    { "-global isa-serial.wheels=4", "wheels" },
+    { "-global isa-serial.romfile=", "romfile" },
+    { "-global isa-serial.id=a", "'id'" },
+    { "-global pcie-root-port.driver=a", "'driver'" },
+    { "-global pcie-root-port.bus=a", "'bus'" },
+    { "-global pcie-root-port.slot=8192", "slot" },
+    { "-global pcie-root-port.slot", "pcie-root-port" },
+    { "-global pcie-root-port=1", "pcie-root-port" },
+    { "-global .x=1", "''" },
+    { "-global =", "=" },
+    { "-global driver=pcie-root-port,property=slot", "value" },
+    { "-global ICH9-LPC.disable_s3=2", "disable_s3" },
+    { "-global ICH9-LPC.disable_s3=0", "disable_s3" },
+    { "-global ICH9-LPC.noreboot=off", "noreboot" },
+    { "-global ICH9-LPC.addr=3", "addr" },
+    { "-global mch.extended-tseg-mbytes=8", "extended-tseg-mbytes" },
+    { "-global kvm-pit.lost_tick_policy=slew", "lost_tick_policy" },
+    { "-device ICH9-LPC", "ICH9-LPC" },
+    { "-set device.a.chassis=1", "device \"a\"" },
+    { "-set device.a=1", "-set" },
+    { "-set device.a.b", "-set" },
+    { "-set ..=", "-set" },
+    { "-device pcie-root-port,id=a -set device.a.chassis=x", "chassis" },
+    { "-device pcie-root-port,id=a -set device.a.wheels=4", "wheels" },
+    { "-device pcie-root-port,id=a -set device.a.x,y=4", "-set" },
+    { "-append x", "-kernel" },
+    { "-daemonize -nographic", "daemonize" },
+};
+
 static void test_refusals_name_the_option(void)
 {
-    static const struct {
-        const char *line;
-        const char *needle;
-    } cases[] = {
-        { "-frobnicate", "-frobnicate" },
-        { "vmlinuz", "vmlinuz" },
-        { "-m", "-m" },
-        { "-m 1Q", "size" },
-        { "-smp cpus=x", "cpus" },
-        { "-smp 2,wheels=4", "wheels" },
-        { "-machine usb=on", "usb=on" },
-        { "-machine hpet=on", "hpet=on" },
-        { "-machine graphics=on", "graphics=on" },
-        { "-machine none -kernel x", "-kernel" },
-        { "-machine none -m 64", "-m" },
-        { "-machine none -device virtio-rng-pci", "-device" },
-        { "-machine none -serial none -serial null", "-serial" },
-        { "-machine kernel_irqchip=off", "irqchip" },
-        { "-device floppy,help", "floppy" },
-        { "-object widget,help", "widget" },
-        { "-machine smm=on", "smm=on" },
-        { "-machine acpi=off", "acpi=off" },
-        { "-machine accel=tcg", "tcg" },
-        { "-machine kernel-irqchip=split", "kernel-irqchip" },
-        { "-accel tcg", "tcg" },
-        { "-device floppy", "floppy" },
-        { "-device virtio-rng-pci,wheels=4", "wheels" },
-        { "-device {\"driver\":3}", "driver" },
-        { "-device {", "JSON" },
-        { "-object widget,id=a", "widget" },
-        { "-chardev socket", "id" },
-        { "-display gtk", "gtk" },
-        { "-vga std", "std" },
-        { "-monitor stdio", "monitor" },
-        { "-parallel pty", "parallel" },
-        { "-mon chardev=a", "mode=control" },
-        { "-overcommit mem-lock=on", "mem-lock" },
-        { "-initrd x", "-kernel" },
-        { "-append x", "-kernel" },
-        { "-daemonize -nographic", "daemonize" },
-    };
-
-    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    for (size_t i = 0; i < G_N_ELEMENTS(refused); i++) {
         g_autoptr(GError) error = NULL;
-        g_autoptr(Cmdline) cmdline = parse(cases[i].line, &error);
+        g_autoptr(Cmdline) cmdline = parse(refused[i].line, &error);
 
         g_assert_null(cmdline);
         g_assert_nonnull(error);
-        if (!strstr(error->message, cases[i].needle))
-            g_error("'%s' is not in '%s'", cases[i].needle, error->message);
+        if (!strstr(error->message, refused[i].needle))
+            g_error("'%s' is not in '%s'", refused[i].needle, error->message);
         g_assert_null(strchr(error->message, '\n'));
     }
+}
+
+static void test_globals_fill_in_what_a_device_leaves_out(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Cmdline) cmdline =
+        parse("-global pcie-root-port.chassis=3 -device pcie-root-port,id=a "
+              "-device {\"driver\":\"pcie-root-port\",\"id\":\"b\",\"chassis\":9} "
+              "-global driver=pcie-root-port,property=hotplug,value=off "
+              "-global pcie-root-port.chassis=4 "
+              "-global virtio-rng-pci.romfile= -device virtio-rng-pci",
+              &error);
+    const DeviceAddArgs *args;
+
+    g_assert_no_error(error);
+    args = g_ptr_array_index(cmdline->devices, 0);
+    g_assert_cmpuint(args->u.pcie_root_port.chassis, ==, 4);
+    g_assert_false(args->u.pcie_root_port.hotplug);
+    args = g_ptr_array_index(cmdline->devices, 1);
+    g_assert_cmpuint(args->u.pcie_root_port.chassis, ==, 9);
+    g_assert_false(args->u.pcie_root_port.hotplug);
+    args = g_ptr_array_index(cmdline->devices, 2);
+    g_assert_cmpstr(args->romfile, ==, "");
+    g_assert_false(args->has_acpi_index);
+}
+
+static void test_globals_of_a_board_device_are_typed(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Cmdline) cmdline =
+        parse("-global ICH9-LPC.disable_s3=0x1 -global hpet.msi=on", &error);
+    const Ich9LpcProps *lpc;
+
+    g_assert_no_error(error);
+    lpc = &cmdline->onboard[ONBOARD_DRIVER_ICH9_LPC]->u.ICH9_LPC;
+    g_assert_cmpuint(lpc->disable_s3, ==, 1);
+    g_assert_cmpuint(lpc->disable_s4, ==, 0);
+    g_assert_true(lpc->noreboot);
+    g_assert_true(cmdline->onboard[ONBOARD_DRIVER_HPET]->u.hpet.msi);
+    g_assert_cmpuint(cmdline->onboard[ONBOARD_DRIVER_HPET]->u.hpet.timers, ==, 3);
+}
+
+static void test_set_changes_an_item_that_has_the_id(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Cmdline) cmdline =
+        parse("-chardev file,id=c,path=x -device pcie-root-port,id=p,chassis=1 "
+              "-set chardev.c.path=a,b=c.d -set device.p.chassis=7 "
+              "-global pcie-root-port.chassis=5",
+              &error);
+    const ChardevOptions *chardev;
+    const DeviceAddArgs *port;
+
+    g_assert_no_error(error);
+    chardev = g_ptr_array_index(cmdline->chardevs, 0);
+    g_assert_cmpstr(chardev->u.file.path, ==, "a,b=c.d");
+    port = g_ptr_array_index(cmdline->devices, 0);
+    g_assert_cmpuint(port->u.pcie_root_port.chassis, ==, 7);
 }
 
 static void test_probe_of_libvirt_is_accepted(void)
@@ -170,6 +254,12 @@ int main(int argc, char **argv)
     g_test_add_func("/cmdline/repeated-options-keep-their-order",
                     test_repeated_options_keep_their_order);
     g_test_add_func("/cmdline/refusals-name-the-option", test_refusals_name_the_option);
+    g_test_add_func("/cmdline/globals-fill-in-what-a-device-leaves-out",
+                    test_globals_fill_in_what_a_device_leaves_out);
+    g_test_add_func("/cmdline/globals-of-a-board-device-are-typed",
+                    test_globals_of_a_board_device_are_typed);
+    g_test_add_func("/cmdline/set-changes-an-item-that-has-the-id",
+                    test_set_changes_an_item_that_has_the_id);
     g_test_add_func("/cmdline/probe-of-libvirt-is-accepted",
                     test_probe_of_libvirt_is_accepted);
     g_test_add_func("/cmdline/every-option-of-the-schema-has-a-place",
