@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "berth/error.h"
+#include "berth/iov.h"
 #include "berth/trace.h"
 #include "berth/virtio.h"
 #include "berth/virtqueue.h"
@@ -351,45 +352,13 @@ static void virtqueue_on_kick(void *opaque, uint32_t events)
 size_t virtqueue_req_read(const VirtqueueReq *req, size_t offset, void *data,
                           size_t size)
 {
-    uint8_t *to = data;
-    size_t done = 0;
-
-    for (unsigned i = 0; i < req->n_out && done < size; i++) {
-        const struct iovec *iov = &req->out[i];
-        size_t n;
-
-        if (offset >= iov->iov_len) {
-            offset -= iov->iov_len;
-            continue;
-        }
-        n = MIN(iov->iov_len - offset, size - done);
-        memcpy(to + done, (const uint8_t *)iov->iov_base + offset, n);
-        done += n;
-        offset = 0;
-    }
-    return done;
+    return iov_read(req->out, req->n_out, offset, data, size);
 }
 
 size_t virtqueue_req_write(const VirtqueueReq *req, size_t offset, const void *data,
                            size_t size)
 {
-    const uint8_t *from = data;
-    size_t done = 0;
-
-    for (unsigned i = 0; i < req->n_in && done < size; i++) {
-        const struct iovec *iov = &req->in[i];
-        size_t n;
-
-        if (offset >= iov->iov_len) {
-            offset -= iov->iov_len;
-            continue;
-        }
-        n = MIN(iov->iov_len - offset, size - done);
-        memcpy((uint8_t *)iov->iov_base + offset, from + done, n);
-        done += n;
-        offset = 0;
-    }
-    return done;
+    return iov_write(req->in, req->n_in, offset, data, size);
 }
 
 void virtqueue_init(Virtqueue *vq, VirtioDevice *vdev, uint16_t index, uint16_t max_size)

@@ -15,7 +15,7 @@
 
 BEGIN {
     # The contracts in include/berth (and what the generator writes), by subject.
-    group("base", "base error fdset id json keyval list log qapi qsbr thread " \
+    group("base", "base error fdset id iov json keyval list log qapi qsbr thread " \
           "trace vmstate")
     group("types", "qapi-types")
     group("loop", "aio iothread loop poller timer")
