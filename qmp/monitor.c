@@ -29,6 +29,7 @@ typedef struct MonitorClient {
     Monitor *monitor;
     Chardev *chr;
     ListNode node;
+    bool accepted;              /* one of char_listen() */
     bool open;                  /* there is a session */
     bool busy;
     QmpSession session;
@@ -165,19 +166,13 @@ static void free_client(MonitorClient *client)
     g_free(client);
 }
 
-/* One of char_listen(), or the only one of the chardev itself. */
-static bool is_accepted(const MonitorClient *client)
-{
-    return client->chr != client->monitor->chr;
-}
-
 /* The far end has gone: the last thing that is done with an accepted client. */
 static void client_gone(MonitorClient *client)
 {
     Chardev *chr = client->chr;
 
     g_assert(!client->busy);
-    if (is_accepted(client)) {
+    if (client->accepted) {
         free_client(client);
         char_close(chr);
     } else {
@@ -286,6 +281,8 @@ static void client_event(void *opaque, CharEvent event)
         client_gone(client);
         break;
     case CHAR_EVENT_BREAK:
+    case CHAR_EVENT_FOCUS_IN:
+    case CHAR_EVENT_FOCUS_OUT:
         break;
     }
 }
@@ -303,21 +300,21 @@ static MonitorClient *add_client(Monitor *monitor, Chardev *chr, GError **error)
     MonitorClient *client = g_new0(MonitorClient, 1);
 
     client->monitor = monitor;
-    client->chr = chr;
     loop_message_init(&client->more, on_more, client);
-    if (!char_attach(chr, &client_user, client, error)) {
+    client->chr = char_attach(chr, &client_user, client, error);
+    if (!client->chr) {
         g_free(client);
         return NULL;
     }
     list_append(&monitor->clients, &client->node);
-    if (char_is_open(chr))
+    if (char_is_open(client->chr))
         begin_session(client);
     return client;
 }
 
 static void on_accept(void *opaque, Chardev *chr)
 {
-    add_client(opaque, chr, NULL);
+    add_client(opaque, chr, NULL)->accepted = true;
 }
 
 Monitor *monitor_new(Chardev *chr, QmpContext *ctx, bool pretty, GError **error)
@@ -346,7 +343,7 @@ void monitor_free(Monitor *monitor)
     LIST_FOREACH(node, &monitor->clients) {
         MonitorClient *client = CONTAINER_OF(node, MonitorClient, node);
         Chardev *chr = client->chr;
-        bool accepted = is_accepted(client);
+        bool accepted = client->accepted;
 
         g_assert(!client->busy);
         free_client(client);

@@ -103,24 +103,6 @@ static bool choose_port(Serial *serial, const IsaSerialProps *props, GError **er
     return true;
 }
 
-static bool attach_chardev(Serial *serial, const char *id, GError **error)
-{
-    Chardev *chr;
-
-    if (!id)
-        return true;
-    chr = char_find(serial->dev.board->chars, id);
-    if (!chr) {
-        error_set(error, "parameter 'chardev': character device '%s' not found", id);
-        return false;
-    }
-    if (!uart_attach(&serial->uart, chr, error)) {
-        g_prefix_error(error, "parameter 'chardev': ");
-        return false;
-    }
-    return true;
-}
-
 static void serial_reset(Device *dev)
 {
     uart_reset(&to_serial(dev)->uart);
@@ -145,7 +127,8 @@ static bool serial_realize(Device *dev, const DeviceAddArgs *args, GError **erro
     if (!choose_port(serial, props, error))
         return false;
     uart_init(&serial->uart, board->loop, &dev->lock, board->isa_irqs[serial->port.irq]);
-    if (!attach_chardev(serial, props->chardev, error))
+    if (props->chardev &&
+        !uart_attach(&serial->uart, board->chars, props->chardev, error))
         return false;
     uart_reset(&serial->uart);
     region_init_io(&serial->region, "serial", UART_SIZE, &uart_region_ops, &serial->uart,

@@ -451,13 +451,10 @@ void uart_init(Uart *uart, Loop *loop, GMutex *lock, IrqLine *irq)
     loop_message_init(&uart->accept_input, uart_on_accept_input, uart);
 }
 
-bool uart_attach(Uart *uart, Chardev *chr, GError **error)
+bool uart_attach(Uart *uart, CharSet *chars, const char *id, GError **error)
 {
-    if (!char_attach(chr, &uart_char_user, uart, error))
-        return false;
-    uart->chr = chr;
-    char_set_frontend_open(chr, true);
-    return true;
+    uart->chr = char_attach_named(chars, id, &uart_char_user, uart, error);
+    return uart->chr != NULL;
 }
 
 void uart_done(Uart *uart)
@@ -467,10 +464,8 @@ void uart_done(Uart *uart)
     lock_drop(uart->lock);
     irq_lower(uart->irq);
     loop_message_cancel(uart->loop, &uart->accept_input);
-    if (uart->chr) {
-        char_set_frontend_open(uart->chr, false);
+    if (uart->chr)
         char_detach(uart->chr);
-    }
 }
 
 void uart_reset(Uart *uart)

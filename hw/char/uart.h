@@ -54,8 +54,8 @@ extern const VMStateDesc uart_vmstate;
 
 /* @uart is zero.  Its registers wait for uart_reset(). */
 void uart_init(Uart *uart, Loop *loop, GMutex *lock, IrqLine *irq);
-/* Without this, output is swallowed. */
-bool uart_attach(Uart *uart, Chardev *chr, GError **error);
+/* Without this, output is swallowed.  The error names the property 'chardev'. */
+bool uart_attach(Uart *uart, CharSet *chars, const char *id, GError **error);
 /* The region is gone.  Output that the chardev takes at once leaves. */
 void uart_done(Uart *uart);
 void uart_reset(Uart *uart);

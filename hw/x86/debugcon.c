@@ -51,20 +51,12 @@ static bool debugcon_realize(Device *dev, const DeviceAddArgs *args, GError **er
 {
     Debugcon *debugcon = to_debugcon(dev);
     const IsaDebugconProps *props = &args->u.isa_debugcon;
-    Chardev *chr = char_find(dev->board->chars, props->chardev);
 
-    if (!chr) {
-        error_set(error, "parameter 'chardev': character device '%s' not found",
-                  props->chardev);
+    debugcon->chr = char_attach_named(dev->board->chars, props->chardev,
+                                      &debugcon_char_user, debugcon, error);
+    if (!debugcon->chr)
         return false;
-    }
-    if (!char_attach(chr, &debugcon_char_user, debugcon, error)) {
-        g_prefix_error(error, "parameter 'chardev': ");
-        return false;
-    }
-    debugcon->chr = chr;
     debugcon->readback = props->readback;
-    char_set_frontend_open(chr, true);
     region_init_io(&debugcon->region, "debugcon", 1, &debugcon_region_ops, debugcon,
                    NULL);
     region_add(dev->board->io_root, props->iobase, &debugcon->region, 0);
@@ -76,7 +68,6 @@ static void debugcon_unrealize(Device *dev)
     Debugcon *debugcon = to_debugcon(dev);
 
     region_done(&debugcon->region);
-    char_set_frontend_open(debugcon->chr, false);
     char_detach(debugcon->chr);
 }
 

@@ -3,7 +3,8 @@
  * Character devices: where the bytes of a serial port, a console or a monitor go.
  *
  * A Chardev has at most one user (CharUser).  Input arrives on the main loop by
- * user->read(); output may be written from any thread.
+ * user->read(); output may be written from any thread.  A mux has several: each gets a
+ * front-end, a Chardev of its own, from char_attach().
  *
  * Back-pressure: char_write() never blocks.  It takes what the far end or the chardev's
  * bounded buffer takes and returns how much; a user that has bytes left is called by
@@ -29,11 +30,23 @@
 /* The most clients of char_listen() at a time; more wait in the socket's backlog. */
 #define CHAR_MAX_CLIENTS 64
 
+/* The most users of a mux, and the most input that waits in it for one of them. */
+#define CHAR_MUX_FRONTS 4
+#define CHAR_MUX_INPUT_SIZE 4096
+
 typedef enum CharEvent {
     CHAR_EVENT_OPENED,          /* the far end came */
     CHAR_EVENT_CLOSED,          /* it has gone, or will send no more */
-    CHAR_EVENT_BREAK,           /* it holds the line low; no kind here can tell */
+    CHAR_EVENT_BREAK,           /* it holds the line low */
+    CHAR_EVENT_FOCUS_IN,        /* of a mux: what is typed comes here from now on */
+    CHAR_EVENT_FOCUS_OUT,       /* it goes to another user */
 } CharEvent;
+
+/* What a person at a mux wants of the whole process. */
+typedef enum CharMuxCommand {
+    CHAR_MUX_QUIT,
+    CHAR_MUX_SAVE,              /* of disks with -snapshot, to their files */
+} CharMuxCommand;
 
 /* Callbacks on the main loop, with no lock of the chardev held; each may be NULL. */
 typedef struct CharUser {
@@ -49,6 +62,10 @@ typedef struct CharUser {
     bool reads_to_end;
 } CharUser;
 
+/* A command of CharMuxCommand; returns a line that says why not, or NULL. */
+typedef const char *CharMuxFn(void *opaque, CharMuxCommand command);
+/* Puts a monitor for people on @chr ("mon:"); false with @error. */
+typedef bool CharMonitorFn(void *opaque, Chardev *chr, GError **error);
 /* Opens @path with the open(2) @flags; the descriptor, or -1 with @error. */
 typedef int CharOpenFn(void *opaque, const char *path, int flags, GError **error);
 /* The descriptor that a client named @name, now the caller's; -1 with @error. */
@@ -69,6 +86,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(CharSet, char_set_free)
 void char_set_open_hook(CharSet *set, CharOpenFn *fn, void *opaque);
 /* Who knows names in "fd="; by default there are only numbers. */
 void char_set_named_fd_hook(CharSet *set, CharNamedFdFn *fn, void *opaque);
+/* Who does what a person at a mux asks for; by default, nobody. */
+void char_set_mux_hook(CharSet *set, CharMuxFn *fn, void *opaque);
+/* Who makes monitors for people; by default "mon:" is refused. */
+void char_set_monitor_hook(CharSet *set, CharMonitorFn *fn, void *opaque);
+bool char_set_has_monitors(const CharSet *set);
+/* The byte that a mux's commands begin with (Ctrl-A, 1, at the start). */
+void char_set_escape(CharSet *set, uint8_t escape);
 /*
  * While char_add() waits for a client or a server, it gives up with an error when @fd
  * (lent) polls readable; -1, the start value, for never.
@@ -87,9 +111,15 @@ void char_set_continued(CharSet *set);
 Chardev *char_add(CharSet *set, const char *id, const ChardevBackend *backend,
                   GError **error);
 /*
+ * The same as "ID-base", and a mux @id on it, which is returned.
+ */
+Chardev *char_add_muxed(CharSet *set, const char *id, const ChardevBackend *backend,
+                        GError **error);
+/*
  * From command-line text as in -serial and -qmp: "null", "stdio", "pty", "file:PATH",
  * "unix:PATH[,server][,nowait]..." and "tcp:HOST:PORT[,server]..." with the options of
- * ChardevSocket, or "chardev:ID", which is the one that is there already.
+ * ChardevSocket, or "chardev:ID", which is the one that is there already.  "mon:" before
+ * any other makes a mux with a monitor on it.
  */
 Chardev *char_add_from_text(CharSet *set, const char *id, const char *text,
                             GError **error);
@@ -103,10 +133,15 @@ Chardev *char_find(CharSet *set, const char *id);
 ChardevInfoList *char_set_query(CharSet *set);
 
 /*
- * Takes the chardev for @user; false with @error when it is taken.  The far end may be
- * there already: char_is_open() tells, and no event is sent for it.
+ * Takes the chardev for @user.  Returns the one to use from now on: @chr, or of a mux a
+ * front-end, which gets the focus and lives until char_detach().  NULL with @error when
+ * it is taken.  The far end may be there already: char_is_open() tells, and no event is
+ * sent for it, nor for the focus.
  */
-bool char_attach(Chardev *chr, const CharUser *user, void *opaque, GError **error);
+Chardev *char_attach(Chardev *chr, const CharUser *user, void *opaque, GError **error);
+/* The same of the one named @id; the error names the property 'chardev'. */
+Chardev *char_attach_named(CharSet *set, const char *id, const CharUser *user,
+                           void *opaque, GError **error);
 /* No callback comes afterwards. */
 void char_detach(Chardev *chr);
 /* can_read() may now say more than it did. */
@@ -117,9 +152,11 @@ void char_accept_input(Chardev *chr);
  */
 void char_set_frontend_open(Chardev *chr, bool open);
 bool char_is_open(const Chardev *chr);
+/* Whether input comes to this user: always, except of a mux. */
+bool char_has_focus(const Chardev *chr);
+/* As if the far end held the line low: the user gets the event. */
+void char_send_break(Chardev *chr);
 const char *char_id(const Chardev *chr);
-/* The main loop, to which the callbacks belong. */
-Loop *char_loop(const Chardev *chr);
 /* The main loop, to which the callbacks belong. */
 Loop *char_loop(const Chardev *chr);
 

@@ -41,6 +41,7 @@ typedef struct Cmdline {
     char *vga;
     char *parallel;
     char *debugcon;
+    char *echr;
 
     /* Options that may be repeated, in order. */
     GPtrArray *accels;          /* of AccelOptions */

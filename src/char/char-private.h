@@ -29,6 +29,17 @@ typedef struct CharClass {
     /* In place of read(2), and of write(2) (any thread, under the lock). */
     ssize_t (*receive)(Chardev *chr, void *data, size_t size);
     ssize_t (*send)(Chardev *chr, int fd, const void *data, size_t size);
+    /* In place of the stream: any thread, and main. */
+    size_t (*write)(Chardev *chr, const void *data, size_t size);
+    void (*accept_input)(Chardev *chr);
+    /* A mux: a front-end for one more user; it is freed by char_detach(). */
+    Chardev *(*new_front)(Chardev *chr, GError **error);
+    /* Of a mux, for its front-ends. */
+    bool (*frontend_open)(const Chardev *chr);
+    bool (*is_used)(const Chardev *chr);
+    void (*send_break)(Chardev *chr);
+    /* A front-end of a mux. */
+    bool (*has_focus)(const Chardev *chr);
     /* See char_listen(); NULL accept ends it.  NULL: no such thing. */
     bool (*can_listen)(const Chardev *chr);
     void (*listen)(Chardev *chr, CharAcceptFn *accept, void *opaque);
@@ -46,6 +57,7 @@ struct Chardev {
     const CharUser *user;
     void *opaque;
     bool frontend_open;
+    Chardev *below;             /* of a front-end: where its output goes; else NULL */
     unsigned n_calls;           /* callbacks under way */
     bool free_later;            /* when they have ended */
     LoopFd in;
@@ -80,6 +92,11 @@ struct CharSet {
     void *open_opaque;
     CharNamedFdFn *named_fd;
     void *named_fd_opaque;
+    CharMuxFn *mux;
+    void *mux_opaque;
+    CharMonitorFn *monitor;
+    void *monitor_opaque;
+    uint8_t escape;
 };
 
 extern const CharClass char_null_class;
@@ -87,6 +104,7 @@ extern const CharClass char_file_class;
 extern const CharClass char_stdio_class;
 extern const CharClass char_pty_class;
 extern const CharClass char_socket_class;
+extern const CharClass char_mux_class;
 
 /* A closed chardev of @class, in no set; @id is copied. */
 Chardev *char_new(CharSet *set, const CharClass *class, const char *id);

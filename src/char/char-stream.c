@@ -105,6 +105,9 @@ size_t char_write(Chardev *chr, const void *data, size_t size)
     bool wake;
     size_t taken;
 
+    if (chr->class->write)
+        return chr->class->write(chr, data, size);
+
     lock_take(&chr->lock);
     taken = write_locked(chr, data, size);
     char_log_write_locked(chr, data, taken);
@@ -120,6 +123,9 @@ size_t char_write(Chardev *chr, const void *data, size_t size)
 size_t char_pending(Chardev *chr)
 {
     size_t used;
+
+    if (chr->below)
+        return char_pending(chr->below);
 
     lock_take(&chr->lock);
     used = chr->used;
@@ -153,6 +159,8 @@ bool char_flush(Chardev *chr, int64_t deadline_ns)
 {
     struct pollfd poll_fd = { .events = POLLOUT };
 
+    if (chr->below)
+        return char_flush(chr->below, deadline_ns);
     for (;;) {
         int64_t left_ns = deadline_ns - loop_clock_ns();
         bool left;
@@ -300,6 +308,8 @@ static void on_update(void *opaque)
 void char_accept_input(Chardev *chr)
 {
     assert_loop(chr->loop);
+    if (chr->class->accept_input)
+        chr->class->accept_input(chr);
     if (!chr->paused)
         return;
     chr->paused = false;

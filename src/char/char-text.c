@@ -18,7 +18,6 @@ typedef struct Refusal {
 
 static const Refusal refusals[] = {
     { "vc", "there is no display that would show it" },
-    { "mon:", "there is no monitor for people to share it with" },
     { "telnet:", "use tcp: and a client without the telnet protocol" },
     { "tn3270:", "use tcp:" },
     { "websocket:", "use tcp: or unix:" },
@@ -125,12 +124,39 @@ static bool parse(ChardevBackend *backend, const char *text, GError **error)
     return true;
 }
 
+/* "mon:" and another text: a mux with a monitor. */
+static Chardev *add_monitored(CharSet *set, const char *id, const char *text,
+                              GError **error)
+{
+    g_autoptr(ChardevBackend) backend = g_new0(ChardevBackend, 1);
+    g_autofree char *base = g_strconcat(id, "-base", NULL);
+    Chardev *chr;
+
+    if (!set->monitor) {
+        error_set(error, "'mon:' is not supported: there is no monitor for people");
+        return NULL;
+    }
+    if (!parse(backend, text, error))
+        return NULL;
+    /* Ctrl-C is for the guest: the mux has a key of its own for the end. */
+    if (backend->backend == CHARDEV_BACKEND_KIND_STDIO)
+        backend->u.stdio.signal = false;
+    chr = char_add_muxed(set, id, backend, error);
+    if (!chr || set->monitor(set->monitor_opaque, chr, error))
+        return chr;
+    char_remove(set, id, NULL);
+    char_remove(set, base, NULL);
+    return NULL;
+}
+
 Chardev *char_add_from_text(CharSet *set, const char *id, const char *text,
                             GError **error)
 {
     g_autoptr(ChardevBackend) backend = g_new0(ChardevBackend, 1);
     Chardev *chr;
 
+    if (g_str_has_prefix(text, "mon:"))
+        return add_monitored(set, id, text + strlen("mon:"), error);
     if (!g_str_has_prefix(text, "chardev:"))
         return parse(backend, text, error) ? char_add(set, id, backend, error) : NULL;
     chr = char_find(set, text + strlen("chardev:"));

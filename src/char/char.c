@@ -16,12 +16,15 @@
 
 #include "char-private.h"
 
+#define DEFAULT_ESCAPE 0x01     /* Ctrl-A */
+
 static const CharClass *const classes[CHARDEV_BACKEND_KIND__MAX] = {
     [CHARDEV_BACKEND_KIND_NULL] = &char_null_class,
     [CHARDEV_BACKEND_KIND_FILE] = &char_file_class,
     [CHARDEV_BACKEND_KIND_STDIO] = &char_stdio_class,
     [CHARDEV_BACKEND_KIND_PTY] = &char_pty_class,
     [CHARDEV_BACKEND_KIND_SOCKET] = &char_socket_class,
+    [CHARDEV_BACKEND_KIND_MUX] = &char_mux_class,
 };
 
 static int open_plain(void *opaque, const char *path, int flags, GError **error)
@@ -49,18 +52,26 @@ CharSet *char_set_new(Loop *loop)
     set->stop_fd = -1;
     set->open = open_plain;
     set->named_fd = refuse_name;
+    set->escape = DEFAULT_ESCAPE;
     list_init(&set->chardevs);
     return set;
+}
+
+static bool is_used(const Chardev *chr)
+{
+    return chr->user || char_is_listener(chr) ||
+           (chr->class->is_used && chr->class->is_used(chr));
 }
 
 void char_set_free(CharSet *set)
 {
     if (!set)
         return;
-    LIST_FOREACH(node, &set->chardevs) {
-        Chardev *chr = CONTAINER_OF(node, Chardev, node);
+    /* The youngest first: a mux before what is below it. */
+    while (!list_is_empty(&set->chardevs)) {
+        Chardev *chr = CONTAINER_OF(set->chardevs.prev, Chardev, node);
 
-        g_assert(!chr->user && !char_is_listener(chr));
+        g_assert(!is_used(chr));
         char_free(chr);
     }
     g_free(set);
@@ -81,6 +92,28 @@ void char_set_named_fd_hook(CharSet *set, CharNamedFdFn *fn, void *opaque)
 int char_open_file(CharSet *set, const char *path, int flags, GError **error)
 {
     return set->open(set->open_opaque, path, flags, error);
+}
+
+void char_set_mux_hook(CharSet *set, CharMuxFn *fn, void *opaque)
+{
+    set->mux = fn;
+    set->mux_opaque = opaque;
+}
+
+void char_set_monitor_hook(CharSet *set, CharMonitorFn *fn, void *opaque)
+{
+    set->monitor = fn;
+    set->monitor_opaque = opaque;
+}
+
+bool char_set_has_monitors(const CharSet *set)
+{
+    return set->monitor != NULL;
+}
+
+void char_set_escape(CharSet *set, uint8_t escape)
+{
+    set->escape = escape;
 }
 
 void char_set_stop_fd(CharSet *set, int fd)
@@ -177,6 +210,24 @@ Chardev *char_add(CharSet *set, const char *id, const ChardevBackend *backend,
     return chr;
 }
 
+Chardev *char_add_muxed(CharSet *set, const char *id, const ChardevBackend *backend,
+                        GError **error)
+{
+    g_autofree char *base = g_strconcat(id, "-base", NULL);
+    ChardevBackend mux = {
+        .backend = CHARDEV_BACKEND_KIND_MUX,
+        .u.mux.chardev = base,
+    };
+    Chardev *chr;
+
+    if (!char_add(set, base, backend, error))
+        return NULL;
+    chr = char_add(set, id, &mux, error);
+    if (!chr)
+        char_remove(set, base, NULL);
+    return chr;
+}
+
 bool char_remove(CharSet *set, const char *id, GError **error)
 {
     Chardev *chr = char_find(set, id);
@@ -187,7 +238,7 @@ bool char_remove(CharSet *set, const char *id, GError **error)
                         "there is no character device '%s'", id);
         return false;
     }
-    if (chr->user || char_is_listener(chr)) {
+    if (is_used(chr)) {
         error_set(error, "character device '%s' is in use", id);
         return false;
     }
@@ -217,7 +268,8 @@ ChardevInfoList *char_set_query(CharSet *set)
         info->label = g_strdup(chr->id);
         info->filename = chr->class->filename ? chr->class->filename(chr)
                                               : g_strdup(chr->class->name);
-        info->frontend_open = chr->frontend_open;
+        info->frontend_open = chr->class->frontend_open ? chr->class->frontend_open(chr)
+                                                        : chr->frontend_open;
         ChardevInfoList_append(list, info);
     }
     return list;
@@ -226,23 +278,42 @@ ChardevInfoList *char_set_query(CharSet *set)
 static bool take(Chardev *chr, GError **error)
 {
     assert_loop(chr->loop);
-    if (chr->user || char_is_listener(chr)) {
+    if (is_used(chr)) {
         error_set(error, "character device '%s' is in use", chr->id);
         return false;
     }
     return true;
 }
 
-bool char_attach(Chardev *chr, const CharUser *user, void *opaque, GError **error)
+Chardev *char_attach(Chardev *chr, const CharUser *user, void *opaque, GError **error)
 {
-    if (!take(chr, error))
-        return false;
+    if (chr->class->new_front)
+        chr = chr->class->new_front(chr, error);
+    else if (!take(chr, error))
+        chr = NULL;
+    if (!chr)
+        return NULL;
     chr->user = user;
     chr->opaque = opaque;
     chr->frontend_open = true;
     chr->paused = false;
     char_stream_update(chr);
-    return true;
+    return chr;
+}
+
+Chardev *char_attach_named(CharSet *set, const char *id, const CharUser *user,
+                           void *opaque, GError **error)
+{
+    Chardev *chr = char_find(set, id);
+
+    if (!chr) {
+        error_set(error, "parameter 'chardev': character device '%s' not found", id);
+        return NULL;
+    }
+    chr = char_attach(chr, user, opaque, error);
+    if (!chr)
+        g_prefix_error(error, "parameter 'chardev': ");
+    return chr;
 }
 
 void char_detach(Chardev *chr)
@@ -251,7 +322,10 @@ void char_detach(Chardev *chr)
     chr->user = NULL;
     chr->opaque = NULL;
     chr->frontend_open = false;
-    char_stream_update(chr);
+    if (chr->below)
+        char_free(chr);
+    else
+        char_stream_update(chr);
 }
 
 void char_set_frontend_open(Chardev *chr, bool open)
@@ -263,6 +337,20 @@ bool char_is_open(const Chardev *chr)
 {
     /* Written on main only. */
     return chr->open;
+}
+
+bool char_has_focus(const Chardev *chr)
+{
+    return !chr->class->has_focus || chr->class->has_focus(chr);
+}
+
+void char_send_break(Chardev *chr)
+{
+    assert_loop(chr->loop);
+    if (chr->class->send_break)
+        chr->class->send_break(chr);
+    else
+        char_send_event(chr, CHAR_EVENT_BREAK);
 }
 
 const char *char_id(const Chardev *chr)
@@ -313,6 +401,8 @@ int char_take_fd(Chardev *chr)
     int fd;
 
     assert_loop(chr->loop);
+    if (chr->below)
+        return char_has_focus(chr) ? char_take_fd(chr->below) : -1;
     if (chr->n_fds == 0)
         return -1;
     fd = chr->fds[0];

@@ -63,6 +63,7 @@ static const Slot slots[] = {
     { "set", SLOT_SET, 0, false },
     SLOT("object", SLOT_LIST, objects),
     SLOT("chardev", SLOT_LIST, chardevs),
+    SLOT("echr", SLOT_TEXT, echr),
     SLOT("mon", SLOT_LIST, monitors),
     SLOT("qmp", SLOT_TEXTS, qmps),
     SLOT("qmp-pretty", SLOT_TEXTS, pretty_qmps),

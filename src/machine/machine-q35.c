@@ -132,6 +132,14 @@ static bool names_a_serial(const Cmdline *cmdline)
     return cmdline->serials->len > 0;
 }
 
+/* -nographic: with the monitor, where there are monitors for people. */
+static const char *default_serial(const Machine *machine)
+{
+    if (!machine->cmdline->nographic)
+        return "null";
+    return char_set_has_monitors(machine->chars) ? "mon:stdio" : "stdio";
+}
+
 static bool add_serials(Machine *machine, GError **error)
 {
     const Cmdline *cmdline = machine->cmdline;
@@ -150,7 +158,7 @@ static bool add_serials(Machine *machine, GError **error)
     }
     if (cmdline->nodefaults || names_a_serial(cmdline))
         return true;
-    return add_serial(machine, 0, cmdline->nographic ? "stdio" : "null", error);
+    return add_serial(machine, 0, default_serial(machine), error);
 }
 
 static bool add_debugcon(Machine *machine, GError **error)

@@ -88,7 +88,8 @@ static bool add_chardevs(Session *session, GError **error)
 
         G_STATIC_ASSERT(sizeof(backend.u) == sizeof(option->u));
         memcpy(&backend.u, &option->u, sizeof(backend.u));
-        if (!char_add(session->chars, option->id, &backend, error)) {
+        if (!(option->mux ? char_add_muxed : char_add)(session->chars, option->id,
+                                                       &backend, error)) {
             g_prefix_error(error, "-chardev %s: ", option->id);
             return false;
         }
@@ -168,6 +169,40 @@ static bool add_monitors(Session *session, GError **error)
            add_compat_monitors(session, cmdline->pretty_qmps, true, error);
 }
 
+/* A byte as a number in C's notations. */
+static bool set_escape(Session *session, GError **error)
+{
+    const char *text = session->cmdline->echr;
+    char *end;
+    guint64 number;
+
+    if (!text)
+        return true;
+    number = g_ascii_strtoull(text, &end, 0);
+    if (!g_ascii_isdigit(*text) || *end || number > UINT8_MAX) {
+        error_set(error, "-echr %s: expects a number from 0 to %d", text, UINT8_MAX);
+        return false;
+    }
+    char_set_escape(session->chars, (uint8_t)number);
+    return true;
+}
+
+static const char *on_mux_command(void *opaque, CharMuxCommand command)
+{
+    Session *session = opaque;
+
+    switch (command) {
+    case CHAR_MUX_QUIT:
+        if (!session->machine)
+            return "the machine is still being made";
+        runstate_request_quit(&session->machine->run, SHUTDOWN_CAUSE_HOST_QMP_QUIT);
+        return NULL;
+    case CHAR_MUX_SAVE:
+        return "there is no disk with -snapshot";
+    }
+    return NULL;
+}
+
 static void hold_input(Session *session, bool hold)
 {
     for (guint i = 0; i < session->monitors->len; i++)
@@ -194,6 +229,7 @@ Session *session_new(const Cmdline *cmdline, Loop *loop, int stop_fd, GError **e
     session->monitors = g_ptr_array_new_with_free_func(free_monitor);
     char_set_stop_fd(session->chars, stop_fd);
     char_set_open_hook(session->chars, open_fdset, session->fdsets);
+    char_set_mux_hook(session->chars, on_mux_command, session);
     session->context = (QmpContext) {
         .chars = session->chars,
         .fdsets = session->fdsets,
@@ -201,8 +237,8 @@ Session *session_new(const Cmdline *cmdline, Loop *loop, int stop_fd, GError **e
         .call = qmp_commands_call,
         .start = qmp_commands_start,
     };
-    if (!add_fds(session, error) || !add_chardevs(session, error) ||
-        !add_monitors(session, error))
+    if (!set_escape(session, error) || !add_fds(session, error) ||
+        !add_chardevs(session, error) || !add_monitors(session, error))
         return NULL;
     /* Clients that wait already are greeted; what they ask needs the machine. */
     hold_input(session, true);

@@ -34,7 +34,13 @@ static void reader_event(void *opaque, CharEvent event)
 {
     CharReader *reader = opaque;
 
-    g_string_append_c(reader->events, event == CHAR_EVENT_OPENED ? 'o' : 'c');
+    static const char letters[] = {
+        [CHAR_EVENT_OPENED] = 'o',   [CHAR_EVENT_CLOSED] = 'c',
+        [CHAR_EVENT_BREAK] = 'b',    [CHAR_EVENT_FOCUS_IN] = 'i',
+        [CHAR_EVENT_FOCUS_OUT] = 'u',
+    };
+
+    g_string_append_c(reader->events, letters[event]);
 }
 
 const CharUser char_bench_user = {
@@ -111,9 +117,8 @@ void char_bench_attach(CharBench *f, Chardev *chr, const CharUser *user)
 {
     g_autoptr(GError) error = NULL;
 
-    char_attach(chr, user, &f->reader, &error);
+    f->reader.chr = char_attach(chr, user, &f->reader, &error);
     g_assert_no_error(error);
-    f->reader.chr = chr;
 }
 
 /* A chardev "c" that serves f->path, attached to. */

@@ -13,7 +13,7 @@
 typedef struct CharReader {
     Chardev *chr;               /* detached at the end; NULL: none */
     GString *input;
-    GString *events;            /* 'o'pened, 'c'losed */
+    GString *events;            /* 'o'pened, 'c'losed, 'b'reak, focus 'i'n, o'u't */
     size_t room;                /* what can_read() says */
     int n_writable;
 } CharReader;
