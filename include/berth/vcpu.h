@@ -67,6 +67,12 @@ int vcpu_thread_id(Vcpu *vcpu);
 bool vcpu_is_halted(Vcpu *vcpu);
 
 /*
+ * The edge of the NMI line, which ends at LINT1 of the local APIC: as the guest has
+ * programmed that, the vCPU takes an NMI or does not.  One that runs takes it soon.
+ */
+void vcpu_inject_nmi(Vcpu *vcpu);
+
+/*
  * All registers as at power-on; vCPU 0 as @boot says, the others wait for INIT-SIPI.  For
  * an entry without firmware, what firmware sets up on every processor is set (MTRRs).
  * Every vCPU is paused, and each is reset before one is resumed.

@@ -75,7 +75,6 @@ void vm_fake_clear(Vm *vm);
 bool vm_fake_gsi_level(Vm *vm, unsigned gsi);
 /* How often @gsi went from low to high. */
 unsigned vm_fake_gsi_edges(Vm *vm, unsigned gsi);
-unsigned vm_fake_nmi_count(Vm *vm);
 /* How often the clock was stopped and started. */
 unsigned vm_fake_clock_stops(Vm *vm);
 unsigned vm_fake_clock_starts(Vm *vm);
@@ -100,6 +99,9 @@ void vm_fake_vcpu_exit(Vcpu *vcpu, VmFakeExitFn *fn, void *opaque);
 /* What CPUID tells it, by EAX, EBX, ECX, EDX; false when there is no such leaf. */
 bool vm_fake_vcpu_cpuid(Vcpu *vcpu, uint32_t function, uint32_t index,
                         uint32_t ret_regs[4]);
+
+/* How many NMIs came to it. */
+unsigned vm_fake_vcpu_nmis(Vcpu *vcpu);
 
 /* How often it was reset, and how the last time. */
 unsigned vm_fake_vcpu_resets(Vcpu *vcpu, VcpuBoot *ret_boot);

@@ -59,6 +59,3 @@ void vm_start_clock(Vm *vm);
 
 /* The interrupt controllers and the PIT back to their state at power-on; vCPUs paused. */
 void vm_reset(Vm *vm);
-
-/* Delivers an NMI to every vCPU.  Any thread. */
-void vm_inject_nmi(Vm *vm);

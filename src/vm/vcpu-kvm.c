@@ -7,6 +7,7 @@
  * vcpu.c says when they are set and taken back.
  */
 #include <errno.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
@@ -15,6 +16,12 @@
 #include "berth/thread.h"
 
 #include "vcpu-kvm.h"
+
+/* Intel SDM volume 3, 11.5.1 (local vector table). */
+#define APIC_LVT1 0x360
+#define APIC_LVT_MASKED 0x10000u
+#define APIC_MODE_MASK 0x700u
+#define APIC_MODE_NMI 0x400u
 
 static int set_cpuid(KvmVcpu *kv)
 {
@@ -47,15 +54,6 @@ static bool fail(GError **error, int err, const char *what)
     return false;
 }
 
-static void announce_apic_id(KvmVcpu *kv)
-{
-    KvmVm *kvm = vcpu_kvm_vm(kv);
-
-    lock_take(&kvm->lock);
-    g_array_append_val(kvm->apic_ids, kv->vcpu.place.apic_id);
-    lock_drop(&kvm->lock);
-}
-
 static bool kvm_open(Vcpu *vcpu, GError **error)
 {
     KvmVcpu *kv = vcpu_kvm_of(vcpu);
@@ -77,27 +75,13 @@ static bool kvm_open(Vcpu *vcpu, GError **error)
     err = set_cpuid(kv);
     if (err)
         return fail(error, err, "set the vCPU's CPUID");
-    announce_apic_id(kv);
     return vcpu->index != 0 || vcpu_reset_learn(kv, error);
-}
-
-static void withdraw_apic_id(KvmVcpu *kv)
-{
-    KvmVm *kvm = vcpu_kvm_vm(kv);
-
-    lock_take(&kvm->lock);
-    for (unsigned i = kvm->apic_ids->len; i-- > 0;) {
-        if (g_array_index(kvm->apic_ids, uint32_t, i) == kv->vcpu.place.apic_id)
-            g_array_remove_index(kvm->apic_ids, i);
-    }
-    lock_drop(&kvm->lock);
 }
 
 static void kvm_close(Vcpu *vcpu)
 {
     KvmVcpu *kv = vcpu_kvm_of(vcpu);
 
-    withdraw_apic_id(kv);
     if (kv->run)
         munmap(kv->run, vcpu_kvm_vm(kv)->run_size);
     base_close_fd(&kv->fd);
@@ -149,6 +133,20 @@ static bool kvm_is_halted(Vcpu *vcpu)
            state.mp_state == KVM_MP_STATE_HALTED;
 }
 
+/* The line ends at LINT1 of each local APIC, which the guest may use for another end. */
+static void kvm_inject_nmi(Vcpu *vcpu)
+{
+    KvmVcpu *kv = vcpu_kvm_of(vcpu);
+    struct kvm_lapic_state lapic;
+    uint32_t lint1;
+
+    if (vm_kvm_ioctl(kv->fd, KVM_GET_LAPIC, &lapic) < 0)
+        return;
+    memcpy(&lint1, lapic.regs + APIC_LVT1, sizeof(lint1));
+    if (!(lint1 & APIC_LVT_MASKED) && (lint1 & APIC_MODE_MASK) == APIC_MODE_NMI)
+        vm_kvm_ioctl(kv->fd, KVM_NMI, NULL);
+}
+
 static bool kvm_reset_vcpu(Vcpu *vcpu, const VcpuBoot *boot, GError **error)
 {
     return vcpu_reset_to(vcpu_kvm_of(vcpu), boot, error);
@@ -179,6 +177,7 @@ const VcpuOps vcpu_kvm_ops = {
     .set_state = kvm_set_state,
     .describe = kvm_describe,
     .is_halted = kvm_is_halted,
+    .inject_nmi = kvm_inject_nmi,
     .run = kvm_run,
     .resumed = kvm_resumed,
     .kick = kvm_kick,

@@ -42,6 +42,7 @@ typedef struct VcpuOps {
     /* Main while paused, or the vCPU's thread. */
     char *(*describe)(Vcpu *vcpu);
     bool (*is_halted)(Vcpu *vcpu);
+    void (*inject_nmi)(Vcpu *vcpu);
 
     /* The vCPU's thread. */
     VcpuRun (*run)(Vcpu *vcpu, VcpuStop *ret_stop);
@@ -80,6 +81,7 @@ struct Vcpu {
     bool parked;                /* out of the guest, and touches nothing */
     bool ask_halted;            /* somebody waits for is_halted */
     bool is_halted;
+    bool ask_nmi;               /* an NMI is to be injected */
     int thread_id;
 
     LogLimit log_limit;

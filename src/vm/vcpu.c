@@ -41,6 +41,10 @@ static bool park(Vcpu *vcpu)
             vcpu->ask_halted = false;
             g_cond_broadcast(&vcpu->changed);
         }
+        if (vcpu->ask_nmi) {
+            vcpu->ops->inject_nmi(vcpu);
+            vcpu->ask_nmi = false;
+        }
         if (vcpu->wanted != VCPU_WANTED_PAUSED)
             break;
         if (!vcpu->parked) {
@@ -191,6 +195,19 @@ bool vcpu_is_halted(Vcpu *vcpu)
     is_halted = vcpu->is_halted;
     lock_drop(&vcpu->lock);
     return is_halted;
+}
+
+void vcpu_inject_nmi(Vcpu *vcpu)
+{
+    assert_main();
+    lock_take(&vcpu->lock);
+    if (vcpu->parked) {
+        vcpu->ops->inject_nmi(vcpu);
+    } else {
+        vcpu->ask_nmi = true;
+        vcpu->ops->kick(vcpu);
+    }
+    lock_drop(&vcpu->lock);
 }
 
 void vcpu_resume(Vcpu *vcpu)

@@ -27,6 +27,7 @@ typedef struct FakeVcpu {
     VmFakeExitFn *exit_fn;      /* the next run() calls it */
     void *exit_opaque;
     unsigned n_resets;
+    unsigned n_nmis;
     VcpuBoot boot;
 } FakeVcpu;
 
@@ -127,6 +128,15 @@ static bool fake_is_halted(Vcpu *vcpu)
     return true;
 }
 
+static void fake_inject_nmi(Vcpu *vcpu)
+{
+    FakeVcpu *fake = to_fake(vcpu);
+
+    lock_take(&fake->lock);
+    fake->n_nmis++;
+    lock_drop(&fake->lock);
+}
+
 static VcpuRun fake_run(Vcpu *vcpu, VcpuStop *ret_stop)
 {
     FakeVcpu *fake = to_fake(vcpu);
@@ -198,6 +208,17 @@ void vm_fake_vcpu_exit(Vcpu *vcpu, VmFakeExitFn *fn, void *opaque)
     lock_drop(&fake->lock);
 }
 
+unsigned vm_fake_vcpu_nmis(Vcpu *vcpu)
+{
+    FakeVcpu *fake = to_fake(vcpu);
+    unsigned n;
+
+    lock_take(&fake->lock);
+    n = fake->n_nmis;
+    lock_drop(&fake->lock);
+    return n;
+}
+
 unsigned vm_fake_vcpu_resets(Vcpu *vcpu, VcpuBoot *ret_boot)
 {
     FakeVcpu *fake = to_fake(vcpu);
@@ -240,6 +261,7 @@ const VcpuOps vm_fake_vcpu_ops = {
     .set_state = fake_set_state,
     .describe = fake_describe,
     .is_halted = fake_is_halted,
+    .inject_nmi = fake_inject_nmi,
     .run = fake_run,
     .resumed = fake_resumed,
     .kick = fake_kick,

@@ -42,7 +42,6 @@ typedef struct FakeVm {
     GArray *messages;           /* of FakeMessage, by first firing */
     bool levels[VM_GSI_LINES];
     unsigned edges[VM_GSI_LINES];
-    unsigned n_nmi;
     unsigned n_clock_stops;
     unsigned n_clock_starts;
     unsigned n_resets;
@@ -286,15 +285,6 @@ static void fake_set_irq(Vm *vm, unsigned gsi, bool level)
     lock_drop(&fake->lock);
 }
 
-static void fake_inject_nmi(Vm *vm)
-{
-    FakeVm *fake = to_fake(vm);
-
-    lock_take(&fake->lock);
-    fake->n_nmi++;
-    lock_drop(&fake->lock);
-}
-
 static void fake_reset(Vm *vm)
 {
     FakeVm *fake = to_fake(vm);
@@ -352,7 +342,6 @@ static const VmOps fake_ops = {
     .irqfd = fake_irqfd,
     .set_routes = fake_set_routes,
     .set_irq = fake_set_irq,
-    .inject_nmi = fake_inject_nmi,
     .reset = fake_reset,
     .stop_clock = fake_stop_clock,
     .start_clock = fake_start_clock,
@@ -602,11 +591,6 @@ static unsigned read_counter(Vm *vm, const unsigned *counter)
     n = *counter;
     lock_drop(&fake->lock);
     return n;
-}
-
-unsigned vm_fake_nmi_count(Vm *vm)
-{
-    return read_counter(vm, &to_fake(vm)->n_nmi);
 }
 
 unsigned vm_fake_clock_stops(Vm *vm)

@@ -22,10 +22,6 @@
 
 #include "vcpu-kvm.h"
 
-/* Of an MSI's data: delivery mode NMI, edge. */
-#define MSI_DATA_NMI 0x400u
-#define MSI_ADDRESS 0xfee00000u
-
 #define CPUID_1_ECX_TSC_DEADLINE (1u << 24)
 #define CPUID_1_ECX_HYPERVISOR (1u << 31)
 
@@ -241,24 +237,6 @@ static void kvm_set_irq(Vm *vm, unsigned gsi, bool level)
  * One message for each APIC id: right in xAPIC and in x2APIC mode, and it waits for
  * none.
  */
-static void kvm_inject_nmi(Vm *vm)
-{
-    KvmVm *kvm = vm_kvm_of(vm);
-
-    lock_take(&kvm->lock);
-    for (unsigned i = 0; i < kvm->apic_ids->len; i++) {
-        uint32_t id = g_array_index(kvm->apic_ids, uint32_t, i);
-        struct kvm_msi msi = {
-            .address_lo = MSI_ADDRESS | (id & 0xff) << 12,
-            .address_hi = id & ~0xffu,
-            .data = MSI_DATA_NMI,
-        };
-
-        vm_kvm_ioctl(kvm->vm_fd, KVM_SIGNAL_MSI, &msi);
-    }
-    lock_drop(&kvm->lock);
-}
-
 static void kvm_reset(Vm *vm)
 {
     KvmVm *kvm = vm_kvm_of(vm);
@@ -359,7 +337,6 @@ static void kvm_free(Vm *vm)
 
     g_clear_pointer(&kvm->power_on, vcpu_state_free);
     g_clear_pointer(&kvm->msrs, g_array_unref);
-    g_clear_pointer(&kvm->apic_ids, g_array_unref);
     g_clear_pointer(&kvm->chips, g_free);
     base_close_fd(&kvm->vm_fd);
     base_close_fd(&kvm->kvm_fd);
@@ -378,7 +355,6 @@ static const VmOps kvm_ops = {
     .irqfd = kvm_irqfd,
     .set_routes = kvm_set_routes,
     .set_irq = kvm_set_irq,
-    .inject_nmi = kvm_inject_nmi,
     .reset = kvm_reset,
     .stop_clock = kvm_stop_clock,
     .start_clock = kvm_start_clock,
@@ -509,7 +485,6 @@ Vm *vm_kvm_new(const VmOptions *options, GError **error)
     vm = &kvm->vm;
     vm_init(vm, &kvm_ops, (unsigned)check_extension(kvm_fd, KVM_CAP_IRQ_ROUTING));
     g_mutex_init(&kvm->lock);
-    kvm->apic_ids = g_array_new(FALSE, FALSE, sizeof(uint32_t));
     kvm->pit = options->pit;
     kvm->kvm_fd = autofd_steal(&kvm_fd);
     kvm->vm_fd = vm_kvm_ioctl(kvm->kvm_fd, KVM_CREATE_VM, NULL);

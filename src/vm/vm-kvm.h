@@ -41,7 +41,6 @@ typedef struct KvmVm {
     /* Under the lock. */
     uint32_t early_levels;      /* of GSIs that were raised before there is an irqchip */
     VmKvmChips *chips;          /* at power-on */
-    GArray *apic_ids;           /* of uint32_t: of the vCPUs */
 } KvmVm;
 
 static inline KvmVm *vm_kvm_of(Vm *vm)

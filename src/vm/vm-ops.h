@@ -42,7 +42,6 @@ typedef struct VmOps {
 
     /* Any thread, at the same time too. */
     void (*set_irq)(Vm *vm, unsigned gsi, bool level);
-    void (*inject_nmi)(Vm *vm);
 
     /* Main, vCPUs paused. */
     void (*reset)(Vm *vm);

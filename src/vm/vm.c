@@ -60,8 +60,3 @@ void vm_start_clock(Vm *vm)
 {
     vm->ops->start_clock(vm);
 }
-
-void vm_inject_nmi(Vm *vm)
-{
-    vm->ops->inject_nmi(vm);
-}

@@ -278,7 +278,7 @@ GUEST(flat, 32,
  */
 GUEST(interrupts, 32,
       " lidt " GUEST_STRING(GUEST_IDTR) "\n"
-      " movl $0x1ff, 0xfee000f0\n" GUEST_DONE
+      " movl $0x1ff, 0xfee000f0\n movl $0x400, 0xfee00360\n" GUEST_DONE
       "interrupts_sleep: mov $0x8000, %esp\n sti\n" GUEST_SLEEP
       ".globl guest_interrupts_handler, guest_nmi_handler\n"
       "guest_interrupts_handler:" GUEST_SAY("!") " movl $0, 0xfee000b0\n" GUEST_DONE

@@ -110,10 +110,56 @@ static void test_nmi_arrives(KvmGuest *f, gconstpointer data)
     kvm_guest_run_interrupts(f);
     kvm_guest_wait_halted(f->vcpus[0]);
 
-    vm_inject_nmi(f->vm);
+    vcpu_inject_nmi(f->vcpus[0]);
+    kvm_guest_wait_for(f, &f->n_done, 2);
+    kvm_guest_assert_said(f, "N");
+}
+
+static void test_nmi_to_a_paused_vcpu(KvmGuest *f, gconstpointer data)
+{
+    if (kvm_guest_skipped(f))
+        return;
+    kvm_guest_run_interrupts(f);
+    kvm_guest_wait_halted(f->vcpus[0]);
+    kvm_guest_pause(f);
+
+    vcpu_inject_nmi(f->vcpus[0]);
+    kvm_guest_assert_said(f, "");
+    kvm_guest_resume(f);
     kvm_guest_wait_for(f, &f->n_done, 2);
 
     kvm_guest_assert_said(f, "N");
+}
+
+/* As interrupts, with LINT1 masked as it is after a reset. */
+GUEST(deaf, 32,
+      " lidt " GUEST_STRING(GUEST_IDTR) "\n mov $0x8000, %esp\n"
+      " movl $0x1ff, 0xfee000f0\n" GUEST_DONE " sti\n" GUEST_SLEEP);
+
+static void test_nmi_ends_at_a_masked_lint1(KvmGuest *f, gconstpointer data)
+{
+    uint32_t base = 0x18000 - (uint32_t)(uintptr_t)guest_interrupts;
+    MsiRoute route;
+
+    if (kvm_guest_skipped(f))
+        return;
+    kvm_guest_load(f, 0x18000, guest_interrupts, guest_interrupts_end);
+    kvm_guest_write_gate(f, 2, base + (uint32_t)(uintptr_t)guest_nmi_handler);
+    kvm_guest_write_gate(f, GUEST_VECTOR,
+                         base + (uint32_t)(uintptr_t)guest_interrupts_handler);
+    g_assert_true(msi_route_init(&route, f->vm, NULL));
+    g_assert_cmpint(msi_route_set(&route, GUEST_LAPIC, GUEST_VECTOR), ==, 0);
+    GUEST_RUN(f, deaf);
+    kvm_guest_wait_for(f, &f->n_done, 1);
+    kvm_guest_wait_halted(f->vcpus[0]);
+
+    vcpu_inject_nmi(f->vcpus[0]);
+    kvm_guest_wait_halted(f->vcpus[0]);
+    msi_route_fire(&route);
+    kvm_guest_wait_for(f, &f->n_done, 2);
+
+    kvm_guest_assert_said(f, "!");
+    msi_route_done(&route);
 }
 
 /*
@@ -285,6 +331,9 @@ int main(int argc, char **argv)
     kvm_guest_add_test("/vm-kvm/long-entry", 1, test_long_entry);
     kvm_guest_add_test("/vm-kvm/msi-wakes-from-halt", 1, test_msi_wakes_from_halt);
     kvm_guest_add_test("/vm-kvm/nmi-arrives", 1, test_nmi_arrives);
+    kvm_guest_add_test("/vm-kvm/nmi-to-a-paused-vcpu", 1, test_nmi_to_a_paused_vcpu);
+    kvm_guest_add_test("/vm-kvm/nmi-ends-at-a-masked-lint1", 1,
+                       test_nmi_ends_at_a_masked_lint1);
     kvm_guest_add_test("/vm-kvm/line-reaches-ioapic", 1, test_line_reaches_ioapic);
     kvm_guest_add_test("/vm-kvm/init-sipi-starts-the-others", 4,
                        test_init_sipi_starts_the_others);
