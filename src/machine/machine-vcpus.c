@@ -96,6 +96,12 @@ void machine_vcpus_resume(Machine *machine)
         vcpu_resume(machine->vcpus[i]);
 }
 
+void machine_vcpus_inject_nmi(Machine *machine)
+{
+    for (unsigned i = 0, n = n_made(machine); i < n; i++)
+        vcpu_inject_nmi(machine->vcpus[i]);
+}
+
 bool machine_vcpus_reset(Machine *machine, const VcpuBoot *boot, GError **error)
 {
     for (unsigned i = 0, n = n_made(machine); i < n; i++) {

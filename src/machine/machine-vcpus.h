@@ -16,6 +16,8 @@ void machine_vcpus_done(Machine *machine);
 /* Returns when no vCPU is in the guest. */
 void machine_vcpus_pause(Machine *machine);
 void machine_vcpus_resume(Machine *machine);
+/* The edge of the NMI line, which all share. */
+void machine_vcpus_inject_nmi(Machine *machine);
 /* All to power-on, the first as @boot says. */
 bool machine_vcpus_reset(Machine *machine, const VcpuBoot *boot, GError **error);
 

@@ -5,10 +5,6 @@
  *
  *     options -> hypervisor -> address spaces -> objects -> RAM -> vCPUs -> board
  *     -> devices
- *
- * A device's request (reset, power-off) comes on a vCPU's thread, under the device's
- * lock.  It asks the vCPUs to leave the guest, so that none runs on beyond the write that
- * asked, and posts to main, which does the rest.
  */
 #include <string.h>
 
@@ -19,89 +15,10 @@
 
 #include "machine-memory.h"
 #include "machine-q35.h"
+#include "machine-run.h"
 #include "machine-vcpus.h"
 
 #include "berth/machine.h"
-
-static void on_pause_vcpus(void *opaque)
-{
-    Machine *machine = opaque;
-
-    machine_vcpus_pause(machine);
-    device_tree_pause(&machine->tree);
-    if (machine->vm)
-        vm_stop_clock(machine->vm);
-}
-
-static void on_resume_vcpus(void *opaque)
-{
-    Machine *machine = opaque;
-
-    if (machine->vm)
-        vm_start_clock(machine->vm);
-    device_tree_resume(&machine->tree);
-    machine_vcpus_resume(machine);
-}
-
-/* Every part to its state at power-on, the kernel loaded anew. */
-static bool on_reset(void *opaque, GError **error)
-{
-    Machine *machine = opaque;
-    VcpuBoot boot = { .entry = VCPU_ENTRY_RESET };
-
-    if (!machine->vm)
-        return true;
-    vm_reset(machine->vm);
-    device_tree_reset(&machine->tree);
-    if (!machine_q35_load(machine, &boot, error))
-        return false;
-    return machine_vcpus_reset(machine, &boot, error);
-}
-
-static void on_power_button(void *opaque)
-{
-    Machine *machine = opaque;
-
-    if (machine->q35)
-        machine_q35_power_button(machine->q35);
-}
-
-static const RunOps run_ops = {
-    .pause_vcpus = on_pause_vcpus,
-    .resume_vcpus = on_resume_vcpus,
-    .reset = on_reset,
-    .power_button = on_power_button,
-};
-
-static void on_board_reset(void *opaque, BoardResetReason reason)
-{
-    Machine *machine = opaque;
-
-    machine_vcpus_request_pause(machine);
-    runstate_request_reset(&machine->run, SHUTDOWN_CAUSE_GUEST_RESET);
-}
-
-static void on_board_shutdown(void *opaque)
-{
-    Machine *machine = opaque;
-
-    machine_vcpus_request_pause(machine);
-    runstate_request_shutdown(&machine->run, SHUTDOWN_CAUSE_GUEST_SHUTDOWN);
-}
-
-static void on_board_exit(void *opaque, int status)
-{
-    Machine *machine = opaque;
-
-    machine_vcpus_request_pause(machine);
-    runstate_request_exit(&machine->run, status);
-}
-
-static const BoardOps board_ops = {
-    .request_reset = on_board_reset,
-    .request_shutdown = on_board_shutdown,
-    .request_exit = on_board_exit,
-};
 
 static bool is_uuid(const char *text)
 {
@@ -219,7 +136,7 @@ static bool build(Machine *machine, GError **error)
         .io_root = &machine->io_root,
         .chars = machine->chars,
         .objects = machine->objects,
-        .ops = &board_ops,
+        .ops = &machine_board_ops,
         .opaque = machine,
     };
     return machine_memory_plug(machine, error) && open_image(machine, error) &&
@@ -258,7 +175,7 @@ Machine *machine_new(const Cmdline *cmdline, Loop *loop, CharSet *chars,
     machine->events = events;
     machine->chars = chars;
     machine->objects = object_set_new();
-    runstate_init(&machine->run, loop, events, &run_ops, machine);
+    runstate_init(&machine->run, loop, events, &machine_run_ops, machine);
     device_tree_init(&machine->tree, &machine->board);
     machine->type = machine_types_find(type);
     if (!machine->type) {
@@ -298,7 +215,7 @@ bool machine_start(Machine *machine, GError **error)
 
     if (machine->type->kind != MACHINE_KIND_NONE &&
         (!address_space_check(machine->memory, error) ||
-         !address_space_check(machine->io, error) || !on_reset(machine, error)))
+         !address_space_check(machine->io, error) || !machine_run_reset(machine, error)))
         return false;
     if (machine->cmdline->paused)
         return true;

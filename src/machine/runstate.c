@@ -1,67 +1,65 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Run control: one table of transitions, one place that serves requests.
+ * Run control: the states, and one table of the transitions between them.
  *
  *     prelaunch --cont--> running <--stop, cont--> paused
  *     running --vCPU failure--> internal-error --reset--> prelaunch
  *     running --power-off, action pause--> shutdown --reset--> prelaunch
+ *     running --panic--> guest-panicked <--cont--> running, likewise watchdog
+ *     running --sleeps--> suspended --wakes--> running
+ *     suspended <--stop, cont--> paused
  *     running --reset--> running;  any other --reset--> prelaunch
  *
- * Requests are bits set by any thread; a posted message has the main loop serve them:
- * exit, shutdown, reset, power button, vCPU failure, in this order, as QEMU does.  The
- * first cause of a kind that is not yet served wins.  States, causes and event order are
- * those of QEMU's machine protocol (RunState, ShutdownCause).
+ * Requests are bits set by any thread; a posted message has the main loop serve them
+ * (runstate-serve.c).  The first cause of a kind that is not yet served wins.  States,
+ * causes and event order are those of QEMU's machine protocol (RunState, ShutdownCause).
+ *
+ * A guest that asks to be suspended waits for nothing else, so what it asked for until
+ * its vCPUs were paused is done even when they were paused for another reason
+ * (runstate_stop()); a reset makes it void.
  */
 #include "berth/error.h"
 #include "berth/log.h"
 
 #include "qapi-events.h"
 
-#include "berth/runstate.h"
-
-typedef enum RunRequest {
-    RUN_REQUEST_EXIT = 1 << 0,
-    RUN_REQUEST_SHUTDOWN = 1 << 1,
-    RUN_REQUEST_RESET = 1 << 2,
-    RUN_REQUEST_POWERDOWN = 1 << 3,
-    RUN_REQUEST_INTERNAL_ERROR = 1 << 4,
-} RunRequest;
+#include "runstate-private.h"
 
 #define STATE(name) (1u << RUN_STATE_##name)
+/* What stops a machine that runs or is suspended. */
+#define STOPPED                                                                          \
+    (STATE(PAUSED) | STATE(SHUTDOWN) | STATE(INTERNAL_ERROR) | STATE(IO_ERROR) |         \
+     STATE(WATCHDOG) | STATE(GUEST_PANICKED) | STATE(DEBUG) | STATE(FINISH_MIGRATE) |    \
+     STATE(RESTORE_VM) | STATE(SAVE_VM))
+#define LIVE (STATE(RUNNING) | STATE(SUSPENDED))
 
 static const uint32_t transitions[RUN_STATE__MAX] = {
-    [RUN_STATE_PRELAUNCH] =
-        STATE(RUNNING) | STATE(INMIGRATE) | STATE(FINISH_MIGRATE) | STATE(SUSPENDED),
-    [RUN_STATE_RUNNING] = STATE(PAUSED) | STATE(SHUTDOWN) | STATE(INTERNAL_ERROR) |
-                          STATE(IO_ERROR) | STATE(WATCHDOG) | STATE(GUEST_PANICKED) |
-                          STATE(DEBUG) | STATE(SUSPENDED) | STATE(FINISH_MIGRATE) |
-                          STATE(RESTORE_VM) | STATE(SAVE_VM),
-    [RUN_STATE_PAUSED] = STATE(RUNNING) | STATE(PRELAUNCH) | STATE(SUSPENDED) |
-                         STATE(FINISH_MIGRATE) | STATE(POSTMIGRATE),
+    [RUN_STATE_PRELAUNCH] = LIVE | STATE(INMIGRATE) | STATE(FINISH_MIGRATE),
+    [RUN_STATE_RUNNING] = STOPPED | STATE(SUSPENDED),
+    [RUN_STATE_SUSPENDED] = STOPPED | STATE(RUNNING) | STATE(PRELAUNCH),
+    [RUN_STATE_PAUSED] =
+        LIVE | STATE(PRELAUNCH) | STATE(FINISH_MIGRATE) | STATE(POSTMIGRATE),
     [RUN_STATE_SHUTDOWN] = STATE(PAUSED) | STATE(PRELAUNCH) | STATE(FINISH_MIGRATE),
     [RUN_STATE_INTERNAL_ERROR] = STATE(PAUSED) | STATE(PRELAUNCH) | STATE(FINISH_MIGRATE),
-    [RUN_STATE_IO_ERROR] = STATE(RUNNING) | STATE(PRELAUNCH) | STATE(FINISH_MIGRATE),
-    [RUN_STATE_WATCHDOG] = STATE(RUNNING) | STATE(PRELAUNCH) | STATE(FINISH_MIGRATE),
-    [RUN_STATE_GUEST_PANICKED] =
-        STATE(RUNNING) | STATE(PRELAUNCH) | STATE(FINISH_MIGRATE),
-    [RUN_STATE_DEBUG] = STATE(RUNNING) | STATE(PRELAUNCH) | STATE(FINISH_MIGRATE),
-    [RUN_STATE_SUSPENDED] = STATE(RUNNING) | STATE(PAUSED) | STATE(PRELAUNCH) |
-                            STATE(SHUTDOWN) | STATE(FINISH_MIGRATE),
-    [RUN_STATE_INMIGRATE] = STATE(RUNNING) | STATE(PAUSED) | STATE(PRELAUNCH) |
-                            STATE(INTERNAL_ERROR) | STATE(SHUTDOWN),
-    [RUN_STATE_FINISH_MIGRATE] =
-        STATE(RUNNING) | STATE(PAUSED) | STATE(POSTMIGRATE) | STATE(PRELAUNCH),
-    [RUN_STATE_POSTMIGRATE] = STATE(RUNNING) | STATE(FINISH_MIGRATE) | STATE(PRELAUNCH),
-    [RUN_STATE_RESTORE_VM] = STATE(RUNNING) | STATE(PRELAUNCH),
-    [RUN_STATE_SAVE_VM] = STATE(RUNNING) | STATE(PRELAUNCH),
+    [RUN_STATE_IO_ERROR] = LIVE | STATE(PRELAUNCH) | STATE(FINISH_MIGRATE),
+    [RUN_STATE_WATCHDOG] = LIVE | STATE(PRELAUNCH) | STATE(FINISH_MIGRATE),
+    [RUN_STATE_GUEST_PANICKED] = LIVE | STATE(PRELAUNCH) | STATE(FINISH_MIGRATE),
+    [RUN_STATE_DEBUG] = LIVE | STATE(PRELAUNCH) | STATE(FINISH_MIGRATE),
+    [RUN_STATE_INMIGRATE] = LIVE | STOPPED | STATE(PRELAUNCH) | STATE(POSTMIGRATE),
+    [RUN_STATE_FINISH_MIGRATE] = LIVE | STOPPED | STATE(PRELAUNCH) | STATE(POSTMIGRATE),
+    [RUN_STATE_POSTMIGRATE] = LIVE | STATE(FINISH_MIGRATE) | STATE(PRELAUNCH),
+    [RUN_STATE_RESTORE_VM] = LIVE | STATE(PRELAUNCH),
+    [RUN_STATE_SAVE_VM] = LIVE | STATE(PRELAUNCH),
 };
 
-static bool cause_is_guest(ShutdownCause cause)
-{
-    return cause >= SHUTDOWN_CAUSE_GUEST_SHUTDOWN && cause <= SHUTDOWN_CAUSE_GUEST_PANIC;
-}
+/* Why a machine in that state cannot go on as it is. */
+static const char *const cont_errors[RUN_STATE__MAX] = {
+    [RUN_STATE_SHUTDOWN] = "Resetting the Virtual Machine is required",
+    [RUN_STATE_INTERNAL_ERROR] = "Resetting the Virtual Machine is required",
+    [RUN_STATE_FINISH_MIGRATE] = "Migration is not finalized yet",
+};
 
-static void set_state(RunControl *run, RunState state)
+void runstate_enter(RunControl *run, RunState state)
 {
     if (run->state == state)
         return;
@@ -75,31 +73,55 @@ bool runstate_is_running(const RunControl *run)
     return run->state == RUN_STATE_RUNNING;
 }
 
+static bool is_live(const RunControl *run)
+{
+    return (1u << run->state) & LIVE;
+}
+
 bool runstate_start(RunControl *run, GError **error)
 {
+    const char *reason = run->reset_failed ? cont_errors[RUN_STATE_INTERNAL_ERROR]
+                                           : cont_errors[run->state];
+
     assert_main();
 
-    if (runstate_is_running(run))
+    if (is_live(run))
         return true;
-    if (run->reset_failed || run->state == RUN_STATE_SHUTDOWN ||
-        run->state == RUN_STATE_INTERNAL_ERROR) {
-        error_set(error, "Resetting the Virtual Machine is required");
+    if (reason) {
+        error_set(error, "%s", reason);
         return false;
     }
-    set_state(run, RUN_STATE_RUNNING);
+    runstate_enter(run, run->suspended ? RUN_STATE_SUSPENDED : RUN_STATE_RUNNING);
     qapi_event_resume(run->events);
-    run->ops->resume_vcpus(run->opaque);
+    if (run->suspended)
+        run->ops->resume_suspended(run->opaque);
+    else
+        run->ops->resume_vcpus(run->opaque);
     return true;
+}
+
+bool runstate_take(RunControl *run, int requests)
+{
+    return __atomic_fetch_and(&run->requests, ~requests, __ATOMIC_ACQUIRE) & requests;
+}
+
+void runstate_suspend(RunControl *run)
+{
+    run->ops->suspend(run->opaque);
+    run->suspended = true;
+    qapi_event_suspend(run->events);
 }
 
 void runstate_stop(RunControl *run, RunState state)
 {
     assert_main();
 
-    if (!runstate_is_running(run))
+    if (!is_live(run))
         return;
     run->ops->pause_vcpus(run->opaque);
-    set_state(run, state);
+    if (runstate_take(run, RUN_REQUEST_SUSPEND) && !run->suspended)
+        runstate_suspend(run);
+    runstate_enter(run, state);
     qapi_event_stop(run->events);
 }
 
@@ -115,74 +137,6 @@ void runstate_set_action(RunControl *run, const ActionOptions *actions)
         run->panic_action = actions->panic;
     if (actions->has_watchdog)
         run->watchdog_action = actions->watchdog;
-}
-
-static void end(RunControl *run)
-{
-    run->ending = true;
-    loop_quit(run->loop);
-}
-
-static void serve_shutdown(RunControl *run, ShutdownCause cause)
-{
-    ShutdownEvent event = { .guest = cause_is_guest(cause), .reason = cause };
-
-    qapi_event_shutdown(run->events, &event);
-    if (run->shutdown_action == SHUTDOWN_ACTION_PAUSE)
-        runstate_stop(run, RUN_STATE_SHUTDOWN);
-    else
-        end(run);
-}
-
-static void serve_reset(RunControl *run, ShutdownCause cause)
-{
-    ResetEvent event = { .guest = cause_is_guest(cause), .reason = cause };
-    g_autoptr(GError) error = NULL;
-    bool was_running = runstate_is_running(run);
-
-    run->ops->pause_vcpus(run->opaque);
-    /* What other vCPUs asked for until they were paused is done by this one, too. */
-    __atomic_fetch_and(&run->requests, ~RUN_REQUEST_RESET, __ATOMIC_RELAXED);
-    __atomic_store_n(&run->reset_cause, SHUTDOWN_CAUSE_NONE, __ATOMIC_RELAXED);
-    run->reset_failed = !run->ops->reset(run->opaque, &error);
-    if (run->reset_failed) {
-        log_error("cannot reset the machine: %s", error->message);
-        runstate_stop(run, RUN_STATE_INTERNAL_ERROR);
-        return;
-    }
-    qapi_event_reset(run->events, &event);
-    if (was_running)
-        run->ops->resume_vcpus(run->opaque);
-    else
-        set_state(run, RUN_STATE_PRELAUNCH);
-}
-
-static void on_request(void *opaque)
-{
-    RunControl *run = opaque;
-    int requests = __atomic_exchange_n(&run->requests, 0, __ATOMIC_ACQUIRE);
-
-    if (run->ending)
-        return;
-    if (requests & RUN_REQUEST_EXIT) {
-        end(run);
-        return;
-    }
-    if (requests & RUN_REQUEST_SHUTDOWN) {
-        serve_shutdown(run, __atomic_exchange_n(&run->shutdown_cause, SHUTDOWN_CAUSE_NONE,
-                                                __ATOMIC_RELAXED));
-        if (run->ending)
-            return;
-    }
-    if (requests & RUN_REQUEST_RESET)
-        serve_reset(run, __atomic_exchange_n(&run->reset_cause, SHUTDOWN_CAUSE_NONE,
-                                             __ATOMIC_RELAXED));
-    if (requests & RUN_REQUEST_POWERDOWN) {
-        qapi_event_powerdown(run->events);
-        run->ops->power_button(run->opaque);
-    }
-    if (requests & RUN_REQUEST_INTERNAL_ERROR)
-        runstate_stop(run, RUN_STATE_INTERNAL_ERROR);
 }
 
 static void request(RunControl *run, RunRequest bit)
@@ -229,6 +183,53 @@ void runstate_request_powerdown(RunControl *run)
     request(run, RUN_REQUEST_POWERDOWN);
 }
 
+void runstate_request_suspend(RunControl *run)
+{
+    request(run, RUN_REQUEST_SUSPEND);
+}
+
+void runstate_request_suspend_disk(RunControl *run)
+{
+    request(run, RUN_REQUEST_SUSPEND_DISK);
+}
+
+void runstate_request_wakeup(RunControl *run, BoardWakeReason reason)
+{
+    __atomic_store_n(&run->wake_reason, reason, __ATOMIC_RELAXED);
+    request(run, RUN_REQUEST_WAKEUP);
+}
+
+static void set_info(RunControl *run, GuestPanicInformation **slot,
+                     const GuestPanicInformation *info)
+{
+    lock_take(&run->lock);
+    if (info && !*slot)
+        *slot = qapi_clone_GuestPanicInformation(info);
+    lock_drop(&run->lock);
+}
+
+void runstate_request_panic(RunControl *run, const GuestPanicInformation *info)
+{
+    set_info(run, &run->panic_info, info);
+    request(run, RUN_REQUEST_PANIC);
+}
+
+void runstate_request_crashloaded(RunControl *run, const GuestPanicInformation *info)
+{
+    set_info(run, &run->crashload_info, info);
+    request(run, RUN_REQUEST_CRASHLOADED);
+}
+
+void runstate_request_watchdog(RunControl *run)
+{
+    request(run, RUN_REQUEST_WATCHDOG);
+}
+
+void runstate_request_nmi(RunControl *run)
+{
+    request(run, RUN_REQUEST_NMI);
+}
+
 void runstate_request_internal_error(RunControl *run)
 {
     request(run, RUN_REQUEST_INTERNAL_ERROR);
@@ -254,11 +255,16 @@ void runstate_init(RunControl *run, Loop *loop, QmpEvents *events, const RunOps 
         .panic_action = PANIC_ACTION_SHUTDOWN,
         .watchdog_action = WATCHDOG_ACTION_RESET,
     };
-    loop_message_init(&run->message, on_request, run);
+    g_mutex_init(&run->lock);
+    loop_message_init(&run->message, runstate_serve, run);
 }
 
 void runstate_done(RunControl *run)
 {
-    if (run->loop)
-        loop_message_cancel(run->loop, &run->message);
+    if (!run->loop)
+        return;
+    loop_message_cancel(run->loop, &run->message);
+    g_clear_pointer(&run->panic_info, qapi_free_GuestPanicInformation);
+    g_clear_pointer(&run->crashload_info, qapi_free_GuestPanicInformation);
+    g_mutex_clear(&run->lock);
 }

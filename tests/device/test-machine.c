@@ -212,6 +212,95 @@ static void test_state_goes_from_one_machine_to_another(void)
     rig_done(&target);
 }
 
+/* What a device does on vCPU 1 while that accesses its register. */
+static void tell_panic(void *opaque)
+{
+    Machine *machine = opaque;
+    const GuestPanicInformation info = { .u.hyper_v.arg1 = 7 };
+
+    machine->board.ops->guest_panicked(machine, &info);
+}
+
+static void suspend(void *opaque)
+{
+    Machine *machine = opaque;
+
+    machine->board.ops->request_suspend(machine);
+}
+
+static void on_vcpu(Rig *rig, VmFakeExitFn *fn, RunState expected)
+{
+    gint64 end = g_get_monotonic_time() + 10 * G_TIME_SPAN_SECOND;
+
+    vm_fake_vcpu_exit(rig->machine->vcpus[1], fn, rig->machine);
+    while (rig->machine->run.state != expected && g_get_monotonic_time() < end)
+        loop_turn(rig->loop, false);
+    g_assert_cmpint(rig->machine->run.state, ==, expected);
+}
+
+static void test_panic_stops_the_machine(void)
+{
+    Rig rig;
+
+    rig_init(&rig);
+
+    on_vcpu(&rig, tell_panic, RUN_STATE_GUEST_PANICKED);
+    for (unsigned i = 0; i < 2; i++)
+        vcpu_wait_paused(rig.machine->vcpus[i]);
+
+    g_assert_true(runstate_start(&rig.machine->run, NULL));
+    rig_done(&rig);
+}
+
+static void test_panic_that_does_nothing_leaves_the_vcpus_running(void)
+{
+    const ActionOptions actions = { .has_panic = true, .panic = PANIC_ACTION_NONE };
+    Rig rig;
+
+    rig_init(&rig);
+    runstate_set_action(&rig.machine->run, &actions);
+
+    tell_panic(rig.machine);
+    vcpu_wait_paused(rig.machine->vcpus[1]);
+    loop_turn(rig.loop, false);
+    /* A vCPU that was left paused would never come to this. */
+    on_vcpu(&rig, suspend, RUN_STATE_SUSPENDED);
+
+    rig_done(&rig);
+}
+
+static void test_suspended_machine_has_lost_its_devices(void)
+{
+    Machine *machine;
+    Rig rig;
+
+    rig_init(&rig);
+    machine = rig.machine;
+    vm_fake_write(machine->vm, machine->memory, 0x5000, 4, 0x12345678);
+
+    on_vcpu(&rig, suspend, RUN_STATE_SUSPENDED);
+
+    g_assert_cmphex(peek(&rig, config(0, 1, 4), 2), ==, 0);
+    g_assert_cmphex(peek(&rig, 0x5000, 4), ==, 0x12345678);
+    g_assert_true(machine->tree.running);
+    rig_done(&rig);
+}
+
+static void test_nmi_comes_to_every_vcpu(void)
+{
+    Rig rig;
+
+    rig_init(&rig);
+    runstate_stop(&rig.machine->run, RUN_STATE_PAUSED);
+
+    rig.machine->board.ops->inject_nmi(rig.machine);
+    loop_turn(rig.loop, false);
+
+    for (unsigned i = 0; i < 2; i++)
+        g_assert_cmpuint(vm_fake_vcpu_nmis(rig.machine->vcpus[i]), ==, 1);
+    rig_done(&rig);
+}
+
 int main(int argc, char **argv_)
 {
     g_test_init(&argc, &argv_, NULL);
@@ -224,5 +313,11 @@ int main(int argc, char **argv_)
                     test_reset_brings_every_device_back);
     g_test_add_func("/machine/state-goes-from-one-machine-to-another",
                     test_state_goes_from_one_machine_to_another);
+    g_test_add_func("/machine/panic-stops-the-machine", test_panic_stops_the_machine);
+    g_test_add_func("/machine/panic-that-does-nothing-leaves-the-vcpus-running",
+                    test_panic_that_does_nothing_leaves_the_vcpus_running);
+    g_test_add_func("/machine/suspended-machine-has-lost-its-devices",
+                    test_suspended_machine_has_lost_its_devices);
+    g_test_add_func("/machine/nmi-comes-to-every-vcpu", test_nmi_comes_to_every_vcpu);
     return g_test_run();
 }

@@ -30,10 +30,67 @@ static void on_request_exit(void *opaque, int status)
     fake->exit_status = status;
 }
 
+static void on_request_suspend(void *opaque)
+{
+    FakeBoard *fake = opaque;
+
+    fake->n_suspends++;
+}
+
+static void on_request_suspend_disk(void *opaque)
+{
+    FakeBoard *fake = opaque;
+
+    fake->n_disk_suspends++;
+}
+
+static void on_request_wakeup(void *opaque, BoardWakeReason reason)
+{
+    FakeBoard *fake = opaque;
+
+    fake->n_wakeups++;
+    fake->wake_reason = reason;
+}
+
+static void on_panicked(void *opaque, const GuestPanicInformation *info)
+{
+    FakeBoard *fake = opaque;
+
+    fake->n_panics++;
+}
+
+static void on_crashloaded(void *opaque, const GuestPanicInformation *info)
+{
+    FakeBoard *fake = opaque;
+
+    fake->n_crashloads++;
+}
+
+static void on_watchdog_expired(void *opaque)
+{
+    FakeBoard *fake = opaque;
+
+    fake->n_watchdogs++;
+}
+
+static void on_inject_nmi(void *opaque)
+{
+    FakeBoard *fake = opaque;
+
+    fake->n_nmis++;
+}
+
 static const BoardOps fake_board_ops = {
     .request_reset = on_request_reset,
     .request_shutdown = on_request_shutdown,
     .request_exit = on_request_exit,
+    .request_suspend = on_request_suspend,
+    .request_suspend_disk = on_request_suspend_disk,
+    .request_wakeup = on_request_wakeup,
+    .guest_panicked = on_panicked,
+    .guest_crashloaded = on_crashloaded,
+    .watchdog_expired = on_watchdog_expired,
+    .inject_nmi = on_inject_nmi,
 };
 
 FakeBoard *fake_board_new(void)

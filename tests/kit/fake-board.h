@@ -28,6 +28,14 @@ typedef struct FakeBoard {
     unsigned n_shutdowns;
     unsigned n_exits;
     int exit_status;
+    unsigned n_suspends;
+    unsigned n_disk_suspends;
+    unsigned n_wakeups;
+    BoardWakeReason wake_reason;            /* of the last */
+    unsigned n_panics;
+    unsigned n_crashloads;
+    unsigned n_watchdogs;
+    unsigned n_nmis;
 } FakeBoard;
 
 FakeBoard *fake_board_new(void);

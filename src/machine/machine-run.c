@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What run control does to the parts of a machine, and what devices ask of it.
+ *
+ * A device's request (reset, power-off) comes on a vCPU's thread, under the device's
+ * lock.  It asks the vCPUs to leave the guest, so that none runs on beyond the write that
+ * asked, and posts to main, which does the rest.
+ */
+#include "berth/error.h"
+
+#include "machine-q35.h"
+#include "machine-vcpus.h"
+
+#include "machine-run.h"
+
+static void on_pause_vcpus(void *opaque)
+{
+    Machine *machine = opaque;
+
+    machine_vcpus_pause(machine);
+    device_tree_pause(&machine->tree);
+    if (machine->vm)
+        vm_stop_clock(machine->vm);
+}
+
+static void on_resume_vcpus(void *opaque)
+{
+    Machine *machine = opaque;
+
+    if (machine->vm)
+        vm_start_clock(machine->vm);
+    device_tree_resume(&machine->tree);
+    machine_vcpus_resume(machine);
+}
+
+bool machine_run_reset(Machine *machine, GError **error)
+{
+    VcpuBoot boot = { .entry = VCPU_ENTRY_RESET };
+
+    if (!machine->vm)
+        return true;
+    vm_reset(machine->vm);
+    device_tree_reset(&machine->tree);
+    if (!machine_q35_load(machine, &boot, error))
+        return false;
+    return machine_vcpus_reset(machine, &boot, error);
+}
+
+static bool on_reset(void *opaque, GError **error)
+{
+    return machine_run_reset(opaque, error);
+}
+
+static void on_suspend(void *opaque)
+{
+    Machine *machine = opaque;
+
+    vm_reset(machine->vm);
+    device_tree_reset(&machine->tree);
+}
+
+/* The guest's clock stands still, as its vCPUs do. */
+static void on_resume_suspended(void *opaque)
+{
+    Machine *machine = opaque;
+
+    device_tree_resume(&machine->tree);
+}
+
+static bool on_wake(void *opaque, BoardWakeReason reason, GError **error)
+{
+    error_set(error, "there is no waking vector");
+    return false;
+}
+
+static void on_power_button(void *opaque)
+{
+    Machine *machine = opaque;
+
+    if (machine->q35)
+        machine_q35_power_button(machine->q35);
+}
+
+static void on_inject_nmi(void *opaque)
+{
+    machine_vcpus_inject_nmi(opaque);
+}
+
+const RunOps machine_run_ops = {
+    .pause_vcpus = on_pause_vcpus,
+    .resume_vcpus = on_resume_vcpus,
+    .reset = on_reset,
+    .suspend = on_suspend,
+    .resume_suspended = on_resume_suspended,
+    .wake = on_wake,
+    .power_button = on_power_button,
+    .inject_nmi = on_inject_nmi,
+};
+
+static void on_board_reset(void *opaque, BoardResetReason reason)
+{
+    Machine *machine = opaque;
+
+    machine_vcpus_request_pause(machine);
+    runstate_request_reset(&machine->run, SHUTDOWN_CAUSE_GUEST_RESET);
+}
+
+static void on_board_shutdown(void *opaque)
+{
+    Machine *machine = opaque;
+
+    machine_vcpus_request_pause(machine);
+    runstate_request_shutdown(&machine->run, SHUTDOWN_CAUSE_GUEST_SHUTDOWN);
+}
+
+static void on_board_exit(void *opaque, int status)
+{
+    Machine *machine = opaque;
+
+    machine_vcpus_request_pause(machine);
+    runstate_request_exit(&machine->run, status);
+}
+
+static void on_board_suspend(void *opaque)
+{
+    Machine *machine = opaque;
+
+    machine_vcpus_request_pause(machine);
+    runstate_request_suspend(&machine->run);
+}
+
+static void on_board_suspend_disk(void *opaque)
+{
+    Machine *machine = opaque;
+
+    machine_vcpus_request_pause(machine);
+    runstate_request_suspend_disk(&machine->run);
+}
+
+static void on_board_wakeup(void *opaque, BoardWakeReason reason)
+{
+    Machine *machine = opaque;
+
+    runstate_request_wakeup(&machine->run, reason);
+}
+
+static void on_board_panicked(void *opaque, const GuestPanicInformation *info)
+{
+    Machine *machine = opaque;
+
+    machine_vcpus_request_pause(machine);
+    runstate_request_panic(&machine->run, info);
+}
+
+static void on_board_crashloaded(void *opaque, const GuestPanicInformation *info)
+{
+    Machine *machine = opaque;
+
+    runstate_request_crashloaded(&machine->run, info);
+}
+
+static void on_board_watchdog(void *opaque)
+{
+    Machine *machine = opaque;
+
+    runstate_request_watchdog(&machine->run);
+}
+
+static void on_board_nmi(void *opaque)
+{
+    Machine *machine = opaque;
+
+    runstate_request_nmi(&machine->run);
+}
+
+const BoardOps machine_board_ops = {
+    .request_reset = on_board_reset,
+    .request_shutdown = on_board_shutdown,
+    .request_exit = on_board_exit,
+    .request_suspend = on_board_suspend,
+    .request_suspend_disk = on_board_suspend_disk,
+    .request_wakeup = on_board_wakeup,
+    .guest_panicked = on_board_panicked,
+    .guest_crashloaded = on_board_crashloaded,
+    .watchdog_expired = on_board_watchdog,
+    .inject_nmi = on_board_nmi,
+};
