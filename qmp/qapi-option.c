@@ -34,14 +34,41 @@ const CmdlineOption *qapi_option_find(const char *word)
     return NULL;
 }
 
+static void add_text_lists(const QapiType *type, GPtrArray *names)
+{
+    for (unsigned i = 0; i < type->n_members; i++) {
+        const QapiMember *member = &qapi_type_members(type)[i];
+        const QapiType *t = &qapi_types[member->type];
+
+        if (t->meta == QAPI_META_LIST && qapi_types[t->element].meta == QAPI_META_STR)
+            g_ptr_array_add(names, (char *)qapi_text(member->name));
+    }
+}
+
+/* The members that are lists of texts, of any branch; ended by NULL. */
+static GPtrArray *text_lists(const QapiType *type)
+{
+    GPtrArray *names = g_ptr_array_new();
+
+    add_text_lists(type, names);
+    for (unsigned i = 0; i < type->n_branches; i++)
+        add_text_lists(qapi_type_branch(type, i), names);
+    g_ptr_array_add(names, NULL);
+    return names;
+}
+
 JsonValue *qapi_option_read(const CmdlineOption *option, const char *text, bool *ret_help,
                             GError **error)
 {
     g_autoptr(JsonValue) json = NULL;
 
-    if (*text != '{' || !(option->flags & CMDLINE_JSON))
-        return keyval_parse(text, option->implied ? qapi_text(option->implied) : NULL,
-                            ret_help, error);
+    if (*text != '{' || !(option->flags & CMDLINE_JSON)) {
+        g_autoptr(GPtrArray) lists = text_lists(&qapi_types[option->type]);
+
+        return keyval_parse_lists(text,
+                                  option->implied ? qapi_text(option->implied) : NULL,
+                                  (const char *const *)lists->pdata, ret_help, error);
+    }
     *ret_help = false;
     json = json_parse_text(text, strlen(text), error);
     if (json && json_kind(json) != JSON_OBJECT) {

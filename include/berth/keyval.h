@@ -26,5 +26,12 @@
 JsonValue *keyval_parse(const char *text, const char *implied, bool *ret_help,
                         GError **error);
 
+/*
+ * The same for a text in which a key of @lists (ended by NULL) may be given several
+ * times: its value is a list of texts, to which each pair adds one.
+ */
+JsonValue *keyval_parse_lists(const char *text, const char *implied,
+                              const char *const *lists, bool *ret_help, GError **error);
+
 /* Adds the members of @more, which is taken, to @object; objects in both are merged. */
 void keyval_merge(JsonValue *object, JsonValue *more);

@@ -17,9 +17,9 @@
 const CmdlineOption *qapi_option_find(const char *word);
 
 /*
- * The pairs of @text, or the JSON object that it is when the option takes those.  Only
- * for CMDLINE_ARG_DATA.  *@ret_help says that help was asked for ("help",
- * "isa-serial,help").  NULL with @error.
+ * The pairs of @text, or the JSON object that it is when the option takes those; the key
+ * of a list of texts may be given several times.  Only for CMDLINE_ARG_DATA.
+ * *@ret_help says that help was asked for ("help", "isa-serial,help").  NULL with @error.
  */
 JsonValue *qapi_option_read(const CmdlineOption *option, const char *text, bool *ret_help,
                             GError **error);

@@ -304,7 +304,8 @@ class Schema:
 
     def add_branches(self, type_, entity):
         tags = [m for m in type_.members if m.name == entity.value.get("discriminator")]
-        if not tags or tags[0].type.kind != "enum" or tags[0].optional:
+        if not tags or tags[0].type.kind != "enum" or (
+                tags[0].optional and tags[0].default is None):
             raise SchemaError(entity.place,
                               "the discriminator must be an enum member of base")
         type_.tag = tags[0]

@@ -13,6 +13,13 @@
 
 #define KEY_MAX 127
 
+typedef struct Parser {
+    JsonValue *object;
+    const char *implied;
+    const char *const *lists;   /* keys that may be repeated; ended by NULL */
+    bool *ret_help;             /* NULL: "help" is a key like others */
+} Parser;
+
 /* The part of @text up to a comma that is not doubled, with doubled ones made single. */
 static char *take_value(const char **text)
 {
@@ -86,17 +93,17 @@ static bool key_is_valid(const char *key)
     return length && !key[length];
 }
 
-static bool set_value(JsonValue *object, const char *key, const char *value,
+static bool set_value(const Parser *parser, const char *key, const char *value,
                       GError **error)
 {
+    JsonValue *object, *member;
     const char *last;
-    JsonValue *member;
 
     if (!key_is_valid(key)) {
         error_set(error, "Invalid parameter '%.*s'", KEY_MAX, key);
         return false;
     }
-    object = open_key(object, key, &last, error);
+    object = open_key(parser->object, key, &last, error);
     if (!object)
         return false;
     member = json_member(object, last);
@@ -104,14 +111,23 @@ static bool set_value(JsonValue *object, const char *key, const char *value,
         error_set(error, "Parameter '%s' is used with and without members", key);
         return false;
     }
-    json_set(object, last, json_new_string(value));
+    if (!g_strv_contains(parser->lists, key)) {
+        json_set(object, last, json_new_string(value));
+        return true;
+    }
+    if (!member) {
+        member = json_new_array();
+        json_set(object, last, member);
+    }
+    json_append(member, json_new_string(value));
     return true;
 }
 
-/* Takes one pair of *@text into @object; *@ret_help is set when it asks for help. */
-static bool take_pair(JsonValue *object, const char **text, const char *implied,
-                      bool *ret_help, GError **error)
+/* Takes one pair of *@text; the first may leave out the implied key. */
+static bool take_pair(const Parser *parser, bool is_first, const char **text,
+                      GError **error)
 {
+    const char *implied = is_first ? parser->implied : NULL;
     const char *pair = *text;
     size_t length = strcspn(pair, "=,");
     g_autofree char *key = NULL;
@@ -121,16 +137,16 @@ static bool take_pair(JsonValue *object, const char **text, const char *implied,
         key = g_strndup(pair, length);
         *text = pair + length + 1;
         value = take_value(text);
-        return set_value(object, key, value, error);
+        return set_value(parser, key, value, error);
     }
     value = take_value(text);
-    if (ret_help && (strcmp(value, "help") == 0 || strcmp(value, "?") == 0)) {
-        *ret_help = true;
+    if (parser->ret_help && (strcmp(value, "help") == 0 || strcmp(value, "?") == 0)) {
+        *parser->ret_help = true;
         return true;
     }
     if (implied)
-        return set_value(object, implied, value, error);
-    return set_value(object, value, "on", error);
+        return set_value(parser, implied, value, error);
+    return set_value(parser, value, "on", error);
 }
 
 static bool is_index(const char *key)
@@ -207,10 +223,13 @@ static JsonValue *with_lists(JsonValue *value, unsigned depth, GError **error)
     return is_list ? list_from_indices(result, error) : g_steal_pointer(&result);
 }
 
-JsonValue *keyval_parse(const char *text, const char *implied, bool *ret_help,
-                        GError **error)
+JsonValue *keyval_parse_lists(const char *text, const char *implied,
+                              const char *const *lists, bool *ret_help, GError **error)
 {
     g_autoptr(JsonValue) object = json_new_object();
+    const Parser parser = {
+        .object = object, .implied = implied, .lists = lists, .ret_help = ret_help,
+    };
 
     if (ret_help)
         *ret_help = false;
@@ -219,10 +238,18 @@ JsonValue *keyval_parse(const char *text, const char *implied, bool *ret_help,
             error_set(error, "more than %u parameters", KEYVAL_MAX_PAIRS);
             return NULL;
         }
-        if (!take_pair(object, &text, n == 0 ? implied : NULL, ret_help, error))
+        if (!take_pair(&parser, n == 0, &text, error))
             return NULL;
     }
     return with_lists(object, 0, error);
+}
+
+JsonValue *keyval_parse(const char *text, const char *implied, bool *ret_help,
+                        GError **error)
+{
+    static const char *const no_lists[] = { NULL };
+
+    return keyval_parse_lists(text, implied, no_lists, ret_help, error);
 }
 
 void keyval_merge(JsonValue *object, JsonValue *more)

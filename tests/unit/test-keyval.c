@@ -57,6 +57,30 @@ static void test_good_texts(void)
     }
 }
 
+static void test_keys_of_lists_are_repeated(void)
+{
+    static const char *const lists[] = { "a", "o.l", NULL };
+    static const KeyvalCase cases[] = {
+        { "a=1", NULL, "{\"a\": [\"1\"]}" },
+        { "a=1,b=x,a=2,,3,b=y", NULL, "{\"a\": [\"1\", \"2,3\"], \"b\": \"y\"}" },
+        { "x,a=", "a", "{\"a\": [\"x\", \"\"]}" },
+        { "a.1=y,a.0=x", NULL, "{\"a\": [\"x\", \"y\"]}" },
+        { "o.l=1,o.l=2", NULL, "{\"o\": {\"l\": [\"1\", \"2\"]}}" },
+        { "a=1,a.0=x", NULL, NULL },
+        { "a.0=x,a=1", NULL, NULL },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(JsonValue) json = keyval_parse_lists(cases[i].text, cases[i].implied,
+                                                       lists, NULL, &error);
+        g_autofree char *text = json ? json_to_text(json) : NULL;
+
+        g_assert_true(!json == !!error);
+        g_assert_cmpstr(text, ==, cases[i].result);
+    }
+}
+
 static void test_bad_texts(void)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
@@ -130,6 +154,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/keyval/good-texts", test_good_texts);
     g_test_add_func("/keyval/bad-texts", test_bad_texts);
+    g_test_add_func("/keyval/keys-of-lists-are-repeated",
+                    test_keys_of_lists_are_repeated);
     g_test_add_func("/keyval/help", test_help_is_asked_for_by_its_own_word);
     g_test_add_func("/keyval/pairs-limit", test_number_of_pairs_is_limited);
     g_test_add_func("/keyval/depth-limit", test_depth_is_limited);
