@@ -50,6 +50,7 @@ typedef struct Cmdline {
     GPtrArray *chardevs;        /* of ChardevOptions */
     GPtrArray *monitors;        /* of MonitorOptions */
     GPtrArray *add_fds;         /* of AddFdOptions */
+    GPtrArray *smbios;          /* of SmbiosOption */
     GPtrArray *serials;         /* of text, as are the rest */
     GPtrArray *qmps;
     GPtrArray *pretty_qmps;

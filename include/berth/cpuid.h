@@ -62,6 +62,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(CpuModel, cpu_model_free)
 
 CpuPlace cpu_model_place(const CpuModel *model, unsigned index);
 
+/* CPUID leaf 1: EAX, and above it EDX. */
+uint64_t cpu_model_signature(const CpuModel *model);
+
 /*
  * Appends the names of all features that "-cpu" understands, a line for each CPUID
  * word.

@@ -14,6 +14,7 @@
 #include "berth/device.h"
 #include "berth/region.h"
 #include "berth/runstate.h"
+#include "berth/smbios.h"
 #include "berth/vcpu.h"
 #include "berth/vm.h"
 
@@ -42,7 +43,9 @@ struct Machine {
     const Cmdline *cmdline;     /* lent */
     Loop *loop;                 /* lent */
     char *name;                 /* "-name guest=", or NULL */
-    char uuid[37];              /* lower case */
+    Uuid uuid;                  /* zeros when none was given */
+    SmbiosOptions *smbios_options;
+    SmbiosTables *smbios;       /* of a machine with vCPUs */
 
     RunControl run;
     QmpEvents *events;          /* lent */

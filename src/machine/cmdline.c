@@ -55,6 +55,7 @@ static const Slot slots[] = {
     SLOT("m", SLOT_MERGED, memory),
     SLOT("name", SLOT_MERGED, name),
     SLOT("uuid", SLOT_TEXT, uuid),
+    SLOT("smbios", SLOT_LIST, smbios),
     SLOT("kernel", SLOT_TEXT, kernel),
     SLOT("initrd", SLOT_TEXT, initrd),
     SLOT("append", SLOT_TEXT, append),

@@ -23,6 +23,7 @@
 #include "berth/serial.h"
 #include "berth/x86-layout.h"
 
+#include "machine-identity.h"
 #include "machine-q35.h"
 
 #define N_SERIALS 4
@@ -32,6 +33,7 @@
 struct Q35Board {
     PciBus *pci;
     Device *lpc;
+    FwCfg *fw_cfg;
     AcpiTables *acpi;
     AcpiWindow pci64;
     bool ram_is_zero;           /* nothing ran yet */
@@ -56,17 +58,12 @@ static uint64_t high_ram(const Machine *machine)
 static bool add_fw_cfg(Machine *machine, GError **error)
 {
     FwCfg *fw_cfg = fw_cfg_add(&machine->tree, error);
-    uint8_t uuid[16];
 
     if (!fw_cfg)
         return false;
-    for (unsigned i = 0, at = 0; i < sizeof(uuid); i++) {
-        at += machine->uuid[at] == '-';
-        uuid[i] = (uint8_t)(g_ascii_xdigit_value(machine->uuid[at]) << 4 |
-                            g_ascii_xdigit_value(machine->uuid[at + 1]));
-        at += 2;
-    }
-    fw_cfg_add_bytes(fw_cfg, FW_CFG_UUID, g_bytes_new(uuid, sizeof(uuid)));
+    machine->q35->fw_cfg = fw_cfg;
+    fw_cfg_add_bytes(fw_cfg, FW_CFG_UUID,
+                     g_bytes_new(machine->uuid.bytes, sizeof(machine->uuid.bytes)));
     fw_cfg_add_number(fw_cfg, FW_CFG_RAM_SIZE, machine->ram_size, 8);
     fw_cfg_add_number(fw_cfg, FW_CFG_N_CPUS, machine->topology.cpus, 2);
     fw_cfg_add_number(fw_cfg, FW_CFG_MAX_CPUS, machine->topology.max_cpus, 2);
@@ -193,6 +190,11 @@ bool machine_q35_init(Machine *machine, GError **error)
            add_debugcon(machine, error);
 }
 
+bool machine_q35_complete(Machine *machine, GError **error)
+{
+    return machine_identity_describe(machine, machine->q35->fw_cfg, error);
+}
+
 void machine_q35_free(Q35Board *board)
 {
     if (!board)
@@ -246,17 +248,17 @@ static AcpiTables *describe(Machine *machine)
     return acpi_tables_new(&acpi);
 }
 
-static bool write_acpi(Machine *machine, GError **error)
+/* Up to @end, where SMBIOS begins. */
+static bool write_acpi(Machine *machine, uint64_t end, GError **error)
 {
     size_t size = acpi_tables_size(machine->q35->acpi);
     uint8_t *tables = address_space_map(machine->memory, ACPI_TABLES_GPA, size, true);
     void *rsdp = address_space_map(machine->memory, ACPI_RSDP_GPA, ACPI_RSDP_SIZE, true);
 
-    if (!tables || !rsdp ||
-        size > X86_BIOS_AREA_BASE + X86_BIOS_AREA_SIZE - ACPI_TABLES_GPA) {
+    if (!tables || !rsdp || end < ACPI_TABLES_GPA || size > end - ACPI_TABLES_GPA) {
         error_set(error,
                   "-m: there is no room for the ACPI tables below 1 MiB; give more "
-                  "memory or fewer vCPUs");
+                  "memory, fewer vCPUs or fewer bytes by -smbios");
         return false;
     }
     acpi_tables_write(machine->q35->acpi, ACPI_TABLES_GPA, tables);
@@ -312,12 +314,15 @@ bool machine_q35_load(Machine *machine, VcpuBoot *boot, GError **error)
         .irq_base = X86_GSI_PCI_BASE,
     };
 
+    uint64_t smbios;
+
     if (!machine->boot_image)
         return true;
     if (!machine->q35->acpi)
         machine->q35->acpi = describe(machine);
     return pci_assign_resources(machine->q35->pci, &windows, error) &&
-           write_acpi(machine, error) && load_kernel(machine, boot, error);
+           machine_identity_load(machine, &smbios, error) &&
+           write_acpi(machine, smbios, error) && load_kernel(machine, boot, error);
 }
 
 void machine_q35_power_button(Q35Board *board)

@@ -9,13 +9,15 @@
 
 /* Adds the board's own devices; machine->board, memory and topology are there. */
 bool machine_q35_init(Machine *machine, GError **error);
+/* What needs all devices of the command line to be there. */
+bool machine_q35_complete(Machine *machine, GError **error);
 /* After the device tree is gone.  Accepts NULL. */
 void machine_q35_free(Q35Board *board);
 
 /*
- * What firmware does at power-on: gives PCI functions their resources, writes the ACPI
- * tables, loads the kernel.  The devices are reset, the vCPUs paused.  Without a kernel
- * *@boot stays.
+ * What firmware does at power-on: gives PCI functions their resources, writes the SMBIOS
+ * and ACPI tables, loads the kernel.  The devices are reset, the vCPUs paused.  Without a
+ * kernel *@boot stays.
  */
 bool machine_q35_load(Machine *machine, VcpuBoot *boot, GError **error);
 

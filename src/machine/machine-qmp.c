@@ -28,8 +28,10 @@ NameInfo *qmp_query_name(QmpContext *ctx, GError **error)
 UuidInfo *qmp_query_uuid(QmpContext *ctx, GError **error)
 {
     UuidInfo *info = g_new0(UuidInfo, 1);
+    char text[UUID_TEXT_SIZE];
 
-    info->UUID = g_strdup(ctx->machine->uuid);
+    uuid_format(&ctx->machine->uuid, text);
+    info->UUID = g_strdup(text);
     return info;
 }
 

@@ -13,44 +13,13 @@
 #include "berth/object.h"
 #include "berth/smp.h"
 
+#include "machine-identity.h"
 #include "machine-memory.h"
 #include "machine-q35.h"
 #include "machine-run.h"
 #include "machine-vcpus.h"
 
 #include "berth/machine.h"
-
-static bool is_uuid(const char *text)
-{
-    static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
-
-    if (strlen(text) != sizeof(form) - 1)
-        return false;
-    for (size_t i = 0; i < sizeof(form) - 1; i++) {
-        if (form[i] == '-' ? text[i] != '-' : !g_ascii_isxdigit(text[i]))
-            return false;
-    }
-    return true;
-}
-
-static bool set_identity(Machine *machine, GError **error)
-{
-    const Cmdline *cmdline = machine->cmdline;
-
-    if (cmdline->name)
-        machine->name = g_strdup(cmdline->name->guest);
-    g_strlcpy(machine->uuid, "00000000-0000-0000-0000-000000000000",
-              sizeof(machine->uuid));
-    if (!cmdline->uuid)
-        return true;
-    if (!is_uuid(cmdline->uuid)) {
-        error_set(error, "option '-uuid': '%s' is not a UUID", cmdline->uuid);
-        return false;
-    }
-    for (size_t i = 0; cmdline->uuid[i]; i++)
-        machine->uuid[i] = g_ascii_tolower(cmdline->uuid[i]);
-    return true;
-}
 
 static void set_actions(Machine *machine)
 {
@@ -141,12 +110,13 @@ static bool build(Machine *machine, GError **error)
     };
     return machine_memory_plug(machine, error) && open_image(machine, error) &&
            machine_vcpus_init(machine, error) &&
-           machine_q35_init(machine, error) && add_devices(machine, error);
+           machine_q35_init(machine, error) && add_devices(machine, error) &&
+           machine_q35_complete(machine, error);
 }
 
 static bool init(Machine *machine, Vm *vm, GError **error)
 {
-    if (!set_identity(machine, error) ||
+    if (!machine_identity_init(machine, error) ||
         !smp_parse(machine->cmdline->smp, MACHINE_MAX_VCPUS, &machine->topology, error))
         return false;
     set_actions(machine);
@@ -205,7 +175,7 @@ void machine_free(Machine *machine)
     object_set_free(machine->objects);
     runstate_done(&machine->run);
     vm_free(machine->vm);
-    g_free(machine->name);
+    machine_identity_done(machine);
     g_free(machine);
 }
 

@@ -352,3 +352,10 @@ GArray *cpu_model_cpuid(const CpuModel *model, unsigned index, uint32_t tsc_khz)
         append_frequencies(cpuid, tsc_khz);
     return cpuid;
 }
+
+uint64_t cpu_model_signature(const CpuModel *model)
+{
+    const CpuidEntry *leaf = cpu_model_find(model->cpuid, 1, 0);
+
+    return leaf ? leaf->regs[CPUID_EAX] | (uint64_t)leaf->regs[CPUID_EDX] << 32 : 0;
+}

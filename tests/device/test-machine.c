@@ -28,6 +28,9 @@ static char *const argv[] = {
     "-kernel", KERNEL, "-append", "quiet", "-serial", "null", "-device", "isa-debug-exit",
     "-device", "virtio-rng-pci,id=rng0", "-device", "pcie-root-port,id=port,chassis=1",
     "-device", "virtio-rng-pci,bus=port,id=rng1",
+    "-smbios", "type=1,serial=serial-1,uuid=43dc0cf8-809b-4adb-9bea-a9abb5f3d90e",
+    "-smbios", "type=11,value=one,value=two",
+    "-smbios", "type=9,slot_designation=S,pci_device=port",
 };
 
 static void rig_init(Rig *rig)
@@ -59,6 +62,52 @@ static void rig_done(Rig *rig)
 static uint64_t peek(Rig *rig, uint64_t gpa, unsigned size)
 {
     return vm_fake_read(rig->machine->vm, rig->machine->memory, gpa, size);
+}
+
+static uint8_t fw_cfg_byte(Rig *rig)
+{
+    return vm_fake_read(rig->machine->vm, rig->machine->io, X86_PORT_FW_CFG + 1, 1);
+}
+
+static uint32_t fw_cfg_be(Rig *rig, unsigned size)
+{
+    uint32_t value = 0;
+
+    while (size-- > 0)
+        value = value << 8 | fw_cfg_byte(rig);
+    return value;
+}
+
+static void fw_cfg_select(Rig *rig, uint16_t key)
+{
+    vm_fake_write(rig->machine->vm, rig->machine->io, X86_PORT_FW_CFG, 2, key);
+}
+
+/* The bytes of file @name, as a guest reads them by the ports; it is there. */
+static char *fw_cfg_file(Rig *rig, const char *name, size_t *ret_size)
+{
+    unsigned n;
+
+    fw_cfg_select(rig, 0x19);
+    n = fw_cfg_be(rig, 4);
+    for (unsigned i = 0; i < n; i++) {
+        uint32_t size = fw_cfg_be(rig, 4);
+        uint16_t key = fw_cfg_be(rig, 4) >> 16;
+        char file[56];
+        char *bytes;
+
+        for (size_t at = 0; at < sizeof(file); at++)
+            file[at] = fw_cfg_byte(rig);
+        if (strcmp(file, name) != 0)
+            continue;
+        fw_cfg_select(rig, key);
+        bytes = g_malloc(size + 1);
+        for (uint32_t at = 0; at < size; at++)
+            bytes[at] = fw_cfg_byte(rig);
+        *ret_size = size;
+        return bytes;
+    }
+    g_assert_not_reached();
 }
 
 static uint64_t config(unsigned bus, unsigned slot, unsigned offset)
@@ -125,6 +174,73 @@ static void test_memory_goes_on_at_four_gib(void)
     g_assert_cmpmem(rig.machine->ram->host + X86_LOW_RAM_MAX, sizeof(text), text,
                     sizeof(text));
     g_assert_null(address_space_map(rig.machine->memory, X86_LOW_RAM_MAX, 1, false));
+
+    rig_done(&rig);
+}
+
+/* As a guest without firmware looks for it (DSP0134, 5.2.1). */
+static uint64_t find_smbios(Rig *rig)
+{
+    char anchor[4];
+
+    for (uint64_t gpa = 0xf0000; gpa < X86_EXT_RAM_BASE; gpa += 16) {
+        address_space_read(rig->machine->memory, gpa, anchor, sizeof(anchor));
+        if (memcmp(anchor, "_SM_", sizeof(anchor)) == 0)
+            return gpa;
+    }
+    return 0;
+}
+
+static void test_guest_finds_smbios(void)
+{
+    g_autofree char *tables = NULL;
+    uint64_t entry, start, size;
+    Rig rig;
+
+    rig_init(&rig);
+    entry = find_smbios(&rig);
+    g_assert_cmphex(entry, !=, 0);
+    size = peek(&rig, entry + 0x16, 2);
+    start = peek(&rig, entry + 0x18, 4);
+    tables = g_malloc(size);
+    g_assert_true(address_space_read(rig.machine->memory, start, tables, size));
+
+    g_assert_cmphex(start, >=, X86_SHADOW_BASE);
+    g_assert_cmphex(start + size, <=, entry);
+    g_assert_nonnull(memmem(tables, size, "serial-1\0\0", 10));
+    g_assert_nonnull(memmem(tables, size, "one\0two\0\0", 9));
+    /* The first fields are little-endian. */
+    g_assert_nonnull(memmem(tables, size, "\xf8\x0c\xdc\x43\x9b\x80\xdb\x4a\x9b", 9));
+    g_assert_cmphex(rig.machine->uuid.bytes[0], ==, 0x43);
+    g_assert_cmphex((uint8_t)tables[size - 6], ==, 127);
+
+    rig_done(&rig);
+}
+
+static void test_fw_cfg_has_the_same_smbios(void)
+{
+    static const char *const names[] = { "etc/smbios/smbios-anchor",
+                                         "etc/smbios/smbios-tables" };
+    Rig rig;
+
+    rig_init(&rig);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *bytes = NULL;
+        size_t size;
+        uint64_t start = peek(&rig, find_smbios(&rig) + 0x18, 4);
+
+        bytes = fw_cfg_file(&rig, names[i], &size);
+        if (i == 0) {
+            g_assert_cmpuint(size, ==, 31);
+            g_assert_cmpmem(bytes, 4, "_SM_", 4);
+        } else {
+            g_autofree char *memory = g_malloc(size);
+
+            address_space_read(rig.machine->memory, start, memory, size);
+            g_assert_cmpmem(bytes, size, memory, size);
+        }
+    }
 
     rig_done(&rig);
 }
@@ -307,6 +423,9 @@ int main(int argc, char **argv_)
     thread_set_role(THREAD_MAIN);
     g_test_add_func("/machine/kernel-finds-tables-and-resources",
                     test_kernel_finds_tables_and_resources);
+    g_test_add_func("/machine/guest-finds-smbios", test_guest_finds_smbios);
+    g_test_add_func("/machine/fw-cfg-has-the-same-smbios",
+                    test_fw_cfg_has_the_same_smbios);
     g_test_add_func("/machine/memory-goes-on-at-four-gib",
                     test_memory_goes_on_at_four_gib);
     g_test_add_func("/machine/reset-brings-every-device-back",

@@ -15,8 +15,8 @@
 
 BEGIN {
     # The contracts in include/berth (and what the generator writes), by subject.
-    group("base", "base error fdset id iov json keyval list log qapi qsbr thread " \
-          "trace vmstate")
+    group("base", "base error fdset file-read id iov json keyval list log qapi qsbr " \
+          "thread trace uuid vmstate")
     group("types", "qapi-types")
     group("loop", "aio iothread loop poller timer")
     group("vm", "cpuid irq ram region vcpu vm vm-fake")
@@ -29,8 +29,8 @@ BEGIN {
     group("qmp", "monitor qapi-events qapi-option qapi-tables qmp qmp-commands " \
           "qmp-introspect")
     group("migrate", "migrate")
-    group("machine", "acpi aml boot cmdline device-globals log-options machine pidfile " \
-          "process runstate session signal-watch smp")
+    group("machine", "acpi aml boot cmdline device-globals log-options machine " \
+          "pidfile process runstate session signal-watch smbios smp")
     group("board", "x86-layout")
     # Contracts of single devices, for the board and for the device itself.
     group("part", "debug-exit debugcon fw-cfg i8042 lpc pc-ports rtc serial")

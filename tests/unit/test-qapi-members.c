@@ -146,6 +146,9 @@ static void check_members(QapiTypeId type, const JsonValue *sample, const QapiTy
 
         if (wrong)
             g_assert_false(takes(type, sample, name, wrong));
+        /* Without its discriminator a union is that of another branch. */
+        if (owner->n_branches && i == owner->tag && member->deflt)
+            continue;
         g_assert_cmpint(takes(type, sample, name, NULL), ==,
                         (member->flags & QAPI_MEMBER_OPTIONAL) != 0);
         check_range(type, sample, member);
