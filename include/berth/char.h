@@ -105,6 +105,12 @@ void char_set_stop_fd(CharSet *set, int fd);
 void char_set_continued(CharSet *set);
 
 /*
+ * Sends what waits in all chardevs, for which it blocks until @deadline_ns of
+ * loop_clock_ns(): for the end of the process.
+ */
+void char_set_flush(CharSet *set, int64_t deadline_ns);
+
+/*
  * Opens a chardev from typed options.  A server with wait=on blocks until its client
  * came, a client without reconnect until it is connected.  The error names the option.
  */

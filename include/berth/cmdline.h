@@ -66,8 +66,7 @@ typedef struct Cmdline {
     bool nodefaults;
     bool no_user_config;
     bool paused;                /* -S */
-    bool no_reboot;
-    bool no_shutdown;
+    bool preconfig;
     bool daemonize;
 } Cmdline;
 

@@ -131,6 +131,12 @@ void char_set_continued(CharSet *set)
     }
 }
 
+void char_set_flush(CharSet *set, int64_t deadline_ns)
+{
+    LIST_FOREACH(node, &set->chardevs)
+        char_flush(CONTAINER_OF(node, Chardev, node), deadline_ns);
+}
+
 Chardev *char_new(CharSet *set, const CharClass *class, const char *id)
 {
     Chardev *chr = g_malloc0(class->instance_size);

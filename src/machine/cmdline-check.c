@@ -207,9 +207,16 @@ static bool check_machine_none(const Cmdline *cmdline, GError **error)
     return true;
 }
 
+static bool check_preconfig(const Cmdline *cmdline, GError **error)
+{
+    if (cmdline->preconfig)
+        error_set(error, "-preconfig: the machine is made from the command line alone");
+    return !cmdline->preconfig;
+}
+
 bool cmdline_check(const Cmdline *cmdline, GError **error)
 {
-    return check_machine(cmdline->machine, error) &&
+    return check_preconfig(cmdline, error) && check_machine(cmdline->machine, error) &&
            check_machine_none(cmdline, error) && check_accels(cmdline, error) &&
            check_onboard(cmdline, error) &&
            check_overcommit(cmdline->overcommit, error) &&

@@ -29,6 +29,7 @@ typedef enum SlotKind {
     SLOT_LIST,                  /* GPtrArray of such pointers */
     SLOT_GLOBAL,
     SLOT_SET,
+    SLOT_ACTION,                /* a pair of -action by another name */
     SLOT_HELP,
     SLOT_VERSION,
     SLOT_CHECK_HOST,
@@ -83,14 +84,27 @@ static const Slot slots[] = {
     SLOT("add-fd", SLOT_LIST, add_fds),
     SLOT("action", SLOT_MERGED, action_options),
     SLOT("S", SLOT_FLAG, paused),
-    SLOT("no-reboot", SLOT_FLAG, no_reboot),
-    SLOT("no-shutdown", SLOT_FLAG, no_shutdown),
+    { "no-reboot", SLOT_ACTION, 0, false },
+    { "no-shutdown", SLOT_ACTION, 0, false },
+    { "watchdog-action", SLOT_ACTION, 0, false },
+    SLOT("preconfig", SLOT_FLAG, preconfig),
     SLOT("pidfile", SLOT_TEXT, pidfile),
     SLOT("daemonize", SLOT_FLAG, daemonize),
     SLOT("msg", SLOT_MERGED, msg),
     SLOT("d", SLOT_TEXTS, log_items),
     SLOT("D", SLOT_TEXT, log_file),
     SLOT("trace", SLOT_TEXTS, traces),
+};
+
+/* Options that are pairs of -action. */
+static const struct {
+    const char *option;
+    const char *key;
+    const char *value;          /* NULL: the option's argument */
+} actions[] = {
+    { "no-reboot", "reboot", "shutdown" },
+    { "no-shutdown", "shutdown", "pause" },
+    { "watchdog-action", "watchdog", NULL },
 };
 
 typedef struct Parser {
@@ -186,6 +200,20 @@ static bool take_data(Parser *parser, const CmdlineOption *option, const Slot *s
     return merge(parser, option, slot, json, error);
 }
 
+static bool take_action(Parser *parser, const Slot *slot, const char *text,
+                        GError **error)
+{
+    const Slot *action = find_slot("action");
+    g_autoptr(JsonValue) pairs = json_new_object();
+
+    for (size_t i = 0; i < G_N_ELEMENTS(actions); i++) {
+        if (strcmp(actions[i].option, slot->name) == 0)
+            json_set(pairs, actions[i].key,
+                     json_new_string(actions[i].value ? actions[i].value : text));
+    }
+    return merge(parser, slot_option(action), action, pairs, error);
+}
+
 static bool is_help_wanted(const char *text)
 {
     return strcmp(text, "help") == 0 || strcmp(text, "?") == 0;
@@ -197,6 +225,8 @@ static bool take_text(Parser *parser, const Slot *slot, const char *text, GError
 
     if (is_help_wanted(text) && cmdline_help_exists(slot->name))
         return print_help(parser->cmdline, slot->name, text, error);
+    if (slot->kind == SLOT_ACTION)
+        return take_action(parser, slot, text, error);
     if (slot->kind == SLOT_GLOBAL)
         return device_globals_add(parser->cmdline->globals, text, error);
     if (slot->kind == SLOT_SET) {
@@ -241,6 +271,8 @@ static bool take_option(Parser *parser, int argc, char **argv, int *at, GError *
         error_set(error, "%s: invalid option", arg);
         return false;
     }
+    if (option->arg == CMDLINE_ARG_NONE && slot->kind == SLOT_ACTION)
+        return take_action(parser, slot, NULL, error);
     if (option->arg == CMDLINE_ARG_NONE) {
         act(parser->cmdline, slot);
         return true;
@@ -377,6 +409,7 @@ void cmdline_free(Cmdline *cmdline)
         case SLOT_FLAG:
         case SLOT_GLOBAL:
         case SLOT_SET:
+        case SLOT_ACTION:
         case SLOT_HELP:
         case SLOT_VERSION:
         case SLOT_CHECK_HOST:

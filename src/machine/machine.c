@@ -27,10 +27,6 @@ static void set_actions(Machine *machine)
 
     if (cmdline->action_options)
         runstate_set_action(&machine->run, cmdline->action_options);
-    if (cmdline->no_reboot)
-        machine->run.reboot_action = REBOOT_ACTION_SHUTDOWN;
-    if (cmdline->no_shutdown)
-        machine->run.shutdown_action = SHUTDOWN_ACTION_PAUSE;
 }
 
 static bool make_vm(Machine *machine, GError **error)

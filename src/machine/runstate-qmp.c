@@ -23,6 +23,27 @@ bool qmp_set_action(QmpContext *ctx, const ActionOptions *args, GError **error)
     return true;
 }
 
+bool qmp_watchdog_set_action(QmpContext *ctx, const WatchdogSetActionArgs *args,
+                             GError **error)
+{
+    const ActionOptions actions = { .has_watchdog = true, .watchdog = args->action };
+
+    runstate_set_action(&ctx->machine->run, &actions);
+    return true;
+}
+
+bool qmp_inject_nmi(QmpContext *ctx, GError **error)
+{
+    runstate_request_nmi(&ctx->machine->run);
+    return true;
+}
+
+bool qmp_x_exit_preconfig(QmpContext *ctx, GError **error)
+{
+    error_set(error, "The command is permitted only before machine initialization");
+    return false;
+}
+
 bool qmp_stop(QmpContext *ctx, GError **error)
 {
     runstate_stop(&ctx->machine->run, RUN_STATE_PAUSED);

@@ -20,6 +20,9 @@
 
 #include "berth/session.h"
 
+/* How long the end of berth waits for readers of its character devices. */
+#define FLUSH_NS (NS_PER_SEC / 2)
+
 struct Session {
     const Cmdline *cmdline;
     Loop *loop;
@@ -263,6 +266,7 @@ void session_free(Session *session)
 
     machine_free(session->machine);
     monitor_flush_all(session->monitors);
+    char_set_flush(session->chars, loop_clock_ns() + FLUSH_NS);
     g_ptr_array_unref(session->monitors);
     char_set_free(session->chars);
     qmp_events_free(session->events);

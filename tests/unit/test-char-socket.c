@@ -251,6 +251,40 @@ static void test_half_closed_client_gets_what_is_buffered(CharBench *f,
     close(fd);
 }
 
+static void *read_to_the_end(void *opaque)
+{
+    int fd = GPOINTER_TO_INT(opaque);
+    char data[64 * KIB];
+    size_t total = 0;
+    ssize_t n;
+
+    while ((n = read(fd, data, sizeof(data))) > 0)
+        total += n;
+    return GSIZE_TO_POINTER(total);
+}
+
+static void test_flush_sends_what_waits(CharBench *f, const void *unused)
+{
+    Chardev *chr = char_bench_add_server(f, &char_bench_user);
+    g_autofree char *data = g_strnfill(4 * MIB, 'x');
+    int fd = char_bench_connect(f->path);
+    GThread *reader;
+    size_t sent;
+
+    CHAR_BENCH_RUN_UNTIL(f, char_is_open(chr));
+    sent = char_write(chr, data, 4 * MIB);
+    char_set_flush(f->set, loop_clock_ns() + 5 * NS_PER_MS);
+    g_assert_cmpuint(char_pending(chr), >, 0);
+
+    reader = g_thread_new("reader", read_to_the_end, GINT_TO_POINTER(fd));
+    char_set_flush(f->set, loop_clock_ns() + 20 * NS_PER_SEC);
+    g_assert_cmpuint(char_pending(chr), ==, 0);
+    shutdown(fd, SHUT_RDWR);
+
+    g_assert_cmpuint(GPOINTER_TO_SIZE(g_thread_join(reader)), ==, sent);
+    close(fd);
+}
+
 static void test_descriptors_are_queued_with_a_bound(CharBench *f, const void *unused)
 {
     Chardev *chr = char_bench_add_server(f, &char_bench_user);
@@ -538,6 +572,7 @@ int main(int argc, char **argv)
              test_server_replaces_a_stale_socket_but_no_file);
     add_test("back-pressure-loses-nothing", test_back_pressure_loses_nothing);
     add_test("waiting-writer-is-told-of-the-end", test_waiting_writer_is_told_of_the_end);
+    add_test("flush-sends-what-waits", test_flush_sends_what_waits);
     add_test("four-threads-write", test_four_threads_write);
     add_test("input-waits-for-the-user", test_input_waits_for_the_user);
     add_test("unread-input-of-a-gone-client-is-dropped",

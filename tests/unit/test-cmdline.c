@@ -57,6 +57,42 @@ static void test_merged_option_keeps_both_and_last_wins(void)
     g_assert_cmpint(cmdline->smp->cpus, ==, 3);
 }
 
+static void test_other_names_of_actions_are_pairs_of_it(void)
+{
+    static const struct {
+        const char *line;
+        ActionOptions actions;
+    } cases[] = {
+        { "-no-reboot", { .has_reboot = true, .reboot = REBOOT_ACTION_SHUTDOWN } },
+        { "-no-shutdown", { .has_shutdown = true, .shutdown = SHUTDOWN_ACTION_PAUSE } },
+        { "-watchdog-action poweroff",
+          { .has_watchdog = true, .watchdog = WATCHDOG_ACTION_POWEROFF } },
+        { "-no-reboot -action reboot=reset,panic=none",
+          { .has_reboot = true, .reboot = REBOOT_ACTION_RESET, .has_panic = true,
+            .panic = PANIC_ACTION_NONE } },
+        { "-action shutdown=poweroff -no-shutdown -watchdog-action none -no-reboot",
+          { .has_reboot = true, .reboot = REBOOT_ACTION_SHUTDOWN, .has_shutdown = true,
+            .shutdown = SHUTDOWN_ACTION_PAUSE, .has_watchdog = true,
+            .watchdog = WATCHDOG_ACTION_NONE } },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(Cmdline) cmdline = parse(cases[i].line, &error);
+        const ActionOptions *got = cmdline->action_options, *want = &cases[i].actions;
+
+        g_assert_no_error(error);
+        g_assert_cmpint(got->has_reboot, ==, want->has_reboot);
+        g_assert_cmpint(got->reboot, ==, want->reboot);
+        g_assert_cmpint(got->has_shutdown, ==, want->has_shutdown);
+        g_assert_cmpint(got->shutdown, ==, want->shutdown);
+        g_assert_cmpint(got->has_panic, ==, want->has_panic);
+        g_assert_cmpint(got->panic, ==, want->panic);
+        g_assert_cmpint(got->has_watchdog, ==, want->has_watchdog);
+        g_assert_cmpint(got->watchdog, ==, want->watchdog);
+    }
+}
+
 static void test_repeated_options_keep_their_order(void)
 {
     g_autoptr(GError) error = NULL;
@@ -139,6 +175,11 @@ static const struct {
     { "-device pcie-root-port,id=a -set device.a.wheels=4", "wheels" },
     { "-device pcie-root-port,id=a -set device.a.x,y=4", "-set" },
     { "-append x", "-kernel" },
+    { "-action panic=burn", "panic" },
+    { "-watchdog-action bark", "-watchdog-action bark" },
+    { "-watchdog-action reset,panic=none", "watchdog" },
+    { "-watchdog-action", "-watchdog-action" },
+    { "-preconfig", "-preconfig" },
     { "-daemonize -nographic", "daemonize" },
 };
 
@@ -251,6 +292,8 @@ int main(int argc, char **argv)
                     test_machine_keys_have_dashes_or_underscores);
     g_test_add_func("/cmdline/merged-option-keeps-both-and-last-wins",
                     test_merged_option_keeps_both_and_last_wins);
+    g_test_add_func("/cmdline/other-names-of-actions-are-pairs-of-it",
+                    test_other_names_of_actions_are_pairs_of_it);
     g_test_add_func("/cmdline/repeated-options-keep-their-order",
                     test_repeated_options_keep_their_order);
     g_test_add_func("/cmdline/refusals-name-the-option", test_refusals_name_the_option);
