@@ -56,6 +56,8 @@ void lock_drop(GMutex *lock);
  * without a reason.  The caller holds no published pointer (qsbr.h).
  */
 void lock_wait(GCond *cond, GMutex *lock);
+/* The same, up to @deadline_ns of CLOCK_MONOTONIC; false when that has passed. */
+bool lock_wait_until(GCond *cond, GMutex *lock, int64_t deadline_ns);
 
 /* How many locks of lock_take() the calling thread holds. */
 unsigned lock_held_count(void);

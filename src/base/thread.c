@@ -7,8 +7,8 @@
  * synchronous signals stay open: blocked, they would kill the process without a word of
  * where.
  *
- * ThreadSanitizer does not see into GLib, so under it lock_take(), lock_drop() and
- * lock_wait() say what GLib's functions mean.
+ * ThreadSanitizer does not see into GLib, so under it the functions of locks say what
+ * GLib's mean.
  */
 #include <signal.h>
 #ifdef __SANITIZE_THREAD__
@@ -80,6 +80,19 @@ void lock_wait(GCond *cond, GMutex *lock)
     g_cond_wait(cond, lock);
     __tsan_acquire(lock);
     qsbr_online();
+}
+
+bool lock_wait_until(GCond *cond, GMutex *lock, int64_t deadline_ns)
+{
+    bool in_time;
+
+    g_assert(held_locks == 1);
+    qsbr_offline();
+    __tsan_release(lock);
+    in_time = g_cond_wait_until(cond, lock, deadline_ns / 1000 + 1);
+    __tsan_acquire(lock);
+    qsbr_online();
+    return in_time;
 }
 
 unsigned lock_held_count(void)

@@ -18,7 +18,7 @@ BEGIN {
     group("base", "base error fdset file-read id iov json keyval list log qapi qsbr " \
           "thread trace uuid vmstate")
     group("types", "qapi-types")
-    group("loop", "aio iothread loop poller timer")
+    group("loop", "aio iothread loop poller timer worker")
     group("vm", "cpuid irq ram region vcpu vm vm-fake")
     group("device", "bus device memory-backend msix object pci rng virtio virtqueue")
     group("block", "block")
