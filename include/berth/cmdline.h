@@ -51,6 +51,7 @@ typedef struct Cmdline {
     GPtrArray *monitors;        /* of MonitorOptions */
     GPtrArray *add_fds;         /* of AddFdOptions */
     GPtrArray *smbios;          /* of SmbiosOption */
+    GPtrArray *fw_cfgs;         /* of FwCfgOption */
     GPtrArray *serials;         /* of text, as are the rest */
     GPtrArray *qmps;
     GPtrArray *pretty_qmps;

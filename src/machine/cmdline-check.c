@@ -191,6 +191,7 @@ static bool check_machine_none(const Cmdline *cmdline, GError **error)
         { "-device", cmdline->devices->len > 0 },
         { "-debugcon", cmdline->debugcon != NULL },
         { "-smbios", cmdline->smbios->len > 0 },
+        { "-fw_cfg", cmdline->fw_cfgs->len > 0 },
         { "-serial", names_a_serial(cmdline) },
         { "-machine memory-backend", machine && machine->memory_backend },
     };

@@ -23,6 +23,7 @@
 #include "berth/serial.h"
 #include "berth/x86-layout.h"
 
+#include "fw-cfg-options.h"
 #include "machine-identity.h"
 #include "machine-q35.h"
 
@@ -192,7 +193,10 @@ bool machine_q35_init(Machine *machine, GError **error)
 
 bool machine_q35_complete(Machine *machine, GError **error)
 {
-    return machine_identity_describe(machine, machine->q35->fw_cfg, error);
+    FwCfg *fw_cfg = machine->q35->fw_cfg;
+
+    return machine_identity_describe(machine, fw_cfg, error) &&
+           fw_cfg_options_add(fw_cfg, machine->cmdline->fw_cfgs, error);
 }
 
 void machine_q35_free(Q35Board *board)

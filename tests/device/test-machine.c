@@ -29,22 +29,31 @@ static char *const argv[] = {
     "-device", "virtio-rng-pci,id=rng0", "-device", "pcie-root-port,id=port,chassis=1",
     "-device", "virtio-rng-pci,bus=port,id=rng1",
     "-smbios", "type=1,serial=serial-1,uuid=43dc0cf8-809b-4adb-9bea-a9abb5f3d90e",
+    "-fw_cfg", "name=opt/org.example/text,string=a,,b",
+    "-fw_cfg", "opt/org.example/file,file=" KERNEL,
     "-smbios", "type=11,value=one,value=two",
     "-smbios", "type=9,slot_designation=S,pci_device=port",
 };
+
+/* The machine that @words describe, or none with @error. */
+static void rig_make(Rig *rig, char *const *words, int n_words, GError **error)
+{
+    rig->loop = loop_new("main", THREAD_MAIN, NULL);
+    g_assert_nonnull(rig->loop);
+    rig->chars = char_set_new(rig->loop);
+    rig->events = qmp_events_new();
+    rig->machine = NULL;
+    rig->cmdline = cmdline_parse(n_words, (char **)words, error);
+    if (rig->cmdline)
+        rig->machine = machine_new(rig->cmdline, rig->loop, rig->chars, rig->events,
+                                   vm_fake_new(), error);
+}
 
 static void rig_init(Rig *rig)
 {
     g_autoptr(GError) error = NULL;
 
-    rig->loop = loop_new("main", THREAD_MAIN, &error);
-    g_assert_no_error(error);
-    rig->chars = char_set_new(rig->loop);
-    rig->events = qmp_events_new();
-    rig->cmdline = cmdline_parse(G_N_ELEMENTS(argv), (char **)argv, &error);
-    g_assert_no_error(error);
-    rig->machine = machine_new(rig->cmdline, rig->loop, rig->chars, rig->events,
-                               vm_fake_new(), &error);
+    rig_make(rig, argv, G_N_ELEMENTS(argv), &error);
     g_assert_no_error(error);
     g_assert_true(machine_start(rig->machine, &error));
     g_assert_no_error(error);
@@ -245,6 +254,55 @@ static void test_fw_cfg_has_the_same_smbios(void)
     rig_done(&rig);
 }
 
+static void test_fw_cfg_has_the_operators_files(void)
+{
+    g_autofree char *text = NULL, *bytes = NULL, *wanted = NULL;
+    size_t text_size, size;
+    gsize wanted_size;
+    Rig rig;
+
+    rig_init(&rig);
+    text = fw_cfg_file(&rig, "opt/org.example/text", &text_size);
+    bytes = fw_cfg_file(&rig, "opt/org.example/file", &size);
+
+    g_assert_cmpmem(text, text_size, "a,b", 3);
+    g_assert_true(g_file_get_contents(KERNEL, &wanted, &wanted_size, NULL));
+    g_assert_cmpmem(bytes, size, wanted, wanted_size);
+
+    rig_done(&rig);
+}
+
+static void test_wrong_fw_cfg_files_are_refused(void)
+{
+    static const struct {
+        const char *text;
+        const char *words;
+    } cases[] = {
+        { "name=opt/a", "'file' and 'string'" },
+        { "name=opt/a,file=" KERNEL ",string=x", "'file' and 'string'" },
+        { "name=,string=x", "1 to 55 bytes" },
+        { "name=opt/3456789012345678901234567890123456789012345678901234,string=x",
+          "1 to 55 bytes" },
+        { "name=opt/a,file=tests/data/none", "tests/data/none" },
+        { "name=opt/a,file=tests", "regular" },
+        { "name=opt/a,gen_id=cipher0", "cipher0" },
+        { "name=etc/smbios/smbios-tables,string=x", "already" },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        char *wrong[] = { "berth", "-nodefaults", "-fw_cfg", (char *)cases[i].text };
+        g_autoptr(GError) error = NULL;
+        Rig rig;
+
+        rig_make(&rig, wrong, G_N_ELEMENTS(wrong), &error);
+
+        g_assert_null(rig.machine);
+        if (!strstr(error->message, cases[i].words))
+            g_error("'%s' is not in '%s'", cases[i].words, error->message);
+        rig_done(&rig);
+    }
+}
+
 /*
  * Registers of the board and of every function, at all widths; not the RTC's, whose
  * memory and time a battery keeps over a reset.
@@ -426,6 +484,10 @@ int main(int argc, char **argv_)
     g_test_add_func("/machine/guest-finds-smbios", test_guest_finds_smbios);
     g_test_add_func("/machine/fw-cfg-has-the-same-smbios",
                     test_fw_cfg_has_the_same_smbios);
+    g_test_add_func("/machine/fw-cfg-has-the-operators-files",
+                    test_fw_cfg_has_the_operators_files);
+    g_test_add_func("/machine/wrong-fw-cfg-files-are-refused",
+                    test_wrong_fw_cfg_files_are_refused);
     g_test_add_func("/machine/memory-goes-on-at-four-gib",
                     test_memory_goes_on_at_four_gib);
     g_test_add_func("/machine/reset-brings-every-device-back",
