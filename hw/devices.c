@@ -10,6 +10,7 @@
 #include "berth/pci.h"
 #include "berth/serial.h"
 #include "berth/virtio.h"
+#include "berth/vmgenid.h"
 
 const DeviceKind device_kinds[] = {
     [DEVICE_DRIVER_ISA_SERIAL] = { &serial_class, NULL },
@@ -17,6 +18,7 @@ const DeviceKind device_kinds[] = {
     [DEVICE_DRIVER_ISA_DEBUG_EXIT] = { &debug_exit_class, NULL },
     [DEVICE_DRIVER_PCIE_ROOT_PORT] = { &pcie_root_port_class, NULL },
     [DEVICE_DRIVER_VIRTIO_RNG_PCI] = { &virtio_pci_class, &virtio_rng_class },
+    [DEVICE_DRIVER_VMGENID] = { &vmgenid_class, NULL },
 };
 
 G_STATIC_ASSERT(G_N_ELEMENTS(device_kinds) == DEVICE_DRIVER__MAX);

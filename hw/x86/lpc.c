@@ -241,6 +241,12 @@ Device *lpc_add(DeviceTree *tree, bool preset, GError **error)
     return dev;
 }
 
+IrqLine *lpc_gpe(Device *dev, unsigned n)
+{
+    g_assert(n < BOARD_GPES);
+    return &to_lpc(dev)->pm.gpes[n];
+}
+
 void lpc_power_button(Device *dev)
 {
     pm_power_button(&to_lpc(dev)->pm);

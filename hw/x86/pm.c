@@ -271,6 +271,19 @@ static const RegionOps smi_ops = {
     .read = smi_read, .write = smi_write, .max_size = 1
 };
 
+/* The status stays until the guest clears it. */
+static void on_gpe(void *opaque, unsigned n, bool level)
+{
+    Pm *pm = opaque;
+
+    if (!level)
+        return;
+    lock_take(&pm->dev->lock);
+    pm->gpe0_sts |= 1ull << n;
+    update_sci(pm);
+    lock_drop(&pm->dev->lock);
+}
+
 void pm_init(Pm *pm, Device *dev)
 {
     Board *board = dev->board;
@@ -278,6 +291,8 @@ void pm_init(Pm *pm, Device *dev)
     pm->dev = dev;
     pm->sci = board->isa_irqs[X86_GSI_SCI];
     pm->paused = true;
+    for (unsigned i = 0; i < BOARD_GPES; i++)
+        irq_line_init(&pm->gpes[i], on_gpe, pm, i);
     loop_message_init(&pm->rearm, pm_on_rearm, pm);
     timer_init(&pm->timer, board->loop, pm_on_timer, pm);
     region_init_io(&pm->block, "acpi-pm", X86_PM_SIZE, &block_ops, pm, NULL);

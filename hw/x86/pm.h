@@ -5,6 +5,7 @@
 #pragma once
 
 #include "berth/device.h"
+#include "berth/irq.h"
 #include "berth/region.h"
 #include "berth/timer.h"
 #include "berth/vmstate.h"
@@ -14,6 +15,7 @@ typedef struct Pm {
     Region block;               /* at PMBASE */
     Region smi;                 /* ports 0xb2, 0xb3 */
     IrqLine *sci;
+    IrqLine gpes[BOARD_GPES];   /* the devices' ends: see on_gpe() */
     LoopMessage rearm;
     Timer timer;                /* main's: the next overflow of the PM timer */
     int64_t base_ns;            /* clock when the PM timer was 0; running only */

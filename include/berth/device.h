@@ -95,12 +95,12 @@ typedef struct BoardOps {
     void (*guest_panicked)(void *opaque, const GuestPanicInformation *info);
     /* It panicked and goes on in a kernel that saves its memory: told, never stopped. */
     void (*guest_crashloaded)(void *opaque, const GuestPanicInformation *info);
-    /* What -watchdog-action says is done. */
-    void (*watchdog_expired)(void *opaque);
+    void (*watchdog_expired)(void *opaque);         /* does as -watchdog-action says */
     void (*inject_nmi)(void *opaque);               /* at LINT1 of every vCPU */
 } BoardOps;
 
 #define BOARD_PCI_IRQS 8
+#define BOARD_GPES 8            /* general-purpose events of ACPI */
 
 struct Board {
     Vm *vm;
@@ -111,6 +111,7 @@ struct Board {
     Region *io_root;
     IrqLine *isa_irqs[16];
     IrqLine *pci_irqs[BOARD_PCI_IRQS];
+    IrqLine *gpes[BOARD_GPES];  /* an edge sets the event's status; may be NULL */
     uint64_t ecam_base;         /* 256 MiB of memory: PCI Express configuration space */
     CharSet *chars;
     ObjectSet *objects;

@@ -14,6 +14,9 @@
  */
 Device *lpc_add(DeviceTree *tree, bool preset, GError **error);
 
+/* What an edge of raises general-purpose event @n, up to BOARD_GPES; for the board. */
+IrqLine *lpc_gpe(Device *dev, unsigned n);
+
 /* A press of the power button; an SCI when the guest has enabled it. */
 void lpc_power_button(Device *dev);
 

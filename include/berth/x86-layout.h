@@ -6,7 +6,8 @@
  *
  *     0               RAM (640 KiB; its last KiB is the extended BIOS data area)
  *     0xa0000         hole of the VGA
- *     0xc0000         RAM, reserved in e820; RSDP and ACPI tables from 0xe0000
+ *     0xc0000         RAM, reserved in e820; a page for vmgenid at 0xdf000, RSDP and ACPI
+ *                     tables from 0xe0000, SMBIOS at the end
  *     0x100000        RAM, up to 2 GiB
  *     0xb0000000      ECAM of buses 0 to 255
  *     0xc0000000      32-bit PCI window
@@ -20,6 +21,7 @@
 #define X86_EBDA_BASE 0x9fc00u          /* end of usable base memory */
 #define X86_BASE_RAM_END 0xa0000u
 #define X86_SHADOW_BASE 0xc0000u        /* RAM that is reserved in e820, to 1 MiB */
+#define X86_VMGENID_PAGE 0xdf000u       /* of a machine without firmware */
 #define X86_BIOS_AREA_BASE 0xe0000u     /* where operating systems look for the RSDP */
 #define X86_BIOS_AREA_SIZE 0x20000u
 #define X86_EXT_RAM_BASE 0x100000u
@@ -85,6 +87,10 @@
 #define X86_PM_GPE0 0x20u
 #define X86_PM_GPE0_SIZE 16u            /* 64 status bits, 64 enable bits */
 #define X86_PM_SMI 0x30u                /* SMI_EN, SMI_STS */
+
+/* Bits of GPE0, the numbers of \_GPE._Exx. */
+
+#define X86_GPE_VMGENID 5u
 
 /* Global system interrupts, the IOAPIC's pins. */
 

@@ -8,6 +8,7 @@
  *     \_SB.CPUS.Cxxx   vCPUs, hexadecimal index
  *     \_SB.MRES        what no driver may be given: ECAM, RCBA, PM block, SMI command
  *     \_SB.FWCF        fw_cfg
+ *     \_SB.VGEN        generation ID, with its event in \_GPE
  *     \_S5             power off
  *
  * The power button is the fixed one of the FADT.  ACPI 6.3; PCI Firmware 3.2, 4.5 (_OSC).
@@ -32,6 +33,7 @@
 /* The wiring of X86_PCI_GSI() is that of the PCI host. */
 G_STATIC_ASSERT(X86_GSI_PCI_COUNT == BOARD_PCI_IRQS);
 
+#define NOTIFY_CHANGED 0x80
 #define STA_HIDDEN 0x0b                 /* present, enabled, working; not for people */
 
 static void append_or(Aml *aml, const char *target, uint64_t bits)
@@ -233,6 +235,35 @@ static void append_fw_cfg(Aml *aml)
     aml_end(aml);
 }
 
+/* Microsoft, "Virtual Machine Generation ID". */
+static void append_vmgenid(Aml *aml, uint64_t gpa)
+{
+    aml_device(aml, "VGEN");
+    aml_name_string(aml, "_HID", "BRTH0001");
+    aml_name_string(aml, "_CID", "VM_Gen_Counter");
+    aml_name_string(aml, "_DDN", "VM_Gen_Counter");
+    aml_name(aml, "ADDR");
+    aml_package(aml, 2);
+    aml_int(aml, gpa & UINT32_MAX);
+    aml_int(aml, gpa >> 32);
+    aml_end(aml);
+    aml_end(aml);
+}
+
+static void append_vmgenid_event(Aml *aml)
+{
+    char name[5];
+
+    g_snprintf(name, sizeof(name), "_E%02X", X86_GPE_VMGENID);
+    aml_scope(aml, "\\_GPE");
+    aml_method(aml, name, 0, false);
+    aml_op(aml, AML_NOTIFY);
+    aml_path(aml, "\\_SB.VGEN");
+    aml_int(aml, NOTIFY_CHANGED);
+    aml_end(aml);
+    aml_end(aml);
+}
+
 /* \_S5: what is written to the SLP_TYP of PM1a and PM1b. */
 static void append_sleep_states(Aml *aml)
 {
@@ -260,7 +291,11 @@ uint32_t acpi_dsdt_append(AcpiTables *tables, const AcpiMachine *machine)
     append_reserved(&aml, machine);
     if (machine->fw_cfg)
         append_fw_cfg(&aml);
+    if (machine->vmgenid)
+        append_vmgenid(&aml, machine->vmgenid);
     aml_end(&aml);
+    if (machine->vmgenid)
+        append_vmgenid_event(&aml);
     append_sleep_states(&aml);
     aml_done(&aml);
     acpi_table_end(tables);

@@ -21,6 +21,7 @@
 #include "berth/pci.h"
 #include "berth/rtc.h"
 #include "berth/serial.h"
+#include "berth/vmgenid.h"
 #include "berth/x86-layout.h"
 
 #include "fw-cfg-options.h"
@@ -28,6 +29,7 @@
 #include "machine-q35.h"
 
 #define N_SERIALS 4
+#define VMGENID_GPA (X86_VMGENID_PAGE + VMGENID_OFFSET)
 #define ACPI_RSDP_GPA X86_BIOS_AREA_BASE
 #define ACPI_TABLES_GPA (X86_BIOS_AREA_BASE + ACPI_TABLES_ALIGN)
 
@@ -86,7 +88,11 @@ static bool add_onboard(Machine *machine, GError **error)
         return false;
     machine->q35->pci = pci_bus(device_tree_find_bus(tree, "pcie.0"));
     machine->q35->lpc = lpc_add(tree, machine->boot_image != NULL, error);
-    return machine->q35->lpc && rtc_add(tree, &rtc_config, error) &&
+    if (!machine->q35->lpc)
+        return false;
+    for (unsigned i = 0; i < BOARD_GPES; i++)
+        machine->board.gpes[i] = lpc_gpe(machine->q35->lpc, i);
+    return rtc_add(tree, &rtc_config, error) &&
            i8042_add(tree, error) && pc_ports_add(tree, error) &&
            add_fw_cfg(machine, error);
 }
@@ -191,11 +197,27 @@ bool machine_q35_init(Machine *machine, GError **error)
            add_debugcon(machine, error);
 }
 
+/* The files of vmgenid, for firmware. */
+static bool add_generation_id(Machine *machine, GError **error)
+{
+    Device *dev = vmgenid_find(&machine->tree);
+    FwCfg *fw_cfg = machine->q35->fw_cfg;
+    FwCfgWritable address = { .name = "etc/vmgenid_addr" };
+
+    if (!dev)
+        return true;
+    address.data = vmgenid_address(dev);
+    address.size = sizeof(uint64_t);
+    return fw_cfg_add_file(fw_cfg, "etc/vmgenid_guid", vmgenid_page(dev), error) &&
+           fw_cfg_add_writable_file(fw_cfg, &address, error);
+}
+
 bool machine_q35_complete(Machine *machine, GError **error)
 {
     FwCfg *fw_cfg = machine->q35->fw_cfg;
 
     return machine_identity_describe(machine, fw_cfg, error) &&
+           add_generation_id(machine, error) &&
            fw_cfg_options_add(fw_cfg, machine->cmdline->fw_cfgs, error);
 }
 
@@ -243,6 +265,7 @@ static AcpiTables *describe(Machine *machine)
         .pit = true,
         .i8042 = false,
         .fw_cfg = true,
+        .vmgenid = vmgenid_find(&machine->tree) ? VMGENID_GPA : 0,
     };
 
     for (unsigned i = 0; i < n_cpus; i++) {
@@ -317,13 +340,17 @@ bool machine_q35_load(Machine *machine, VcpuBoot *boot, GError **error)
         .mem64_size = machine->q35->pci64.size,
         .irq_base = X86_GSI_PCI_BASE,
     };
-
+    Device *vmgenid = vmgenid_find(&machine->tree);
     uint64_t smbios;
 
     if (!machine->boot_image)
         return true;
     if (!machine->q35->acpi)
         machine->q35->acpi = describe(machine);
+    if (vmgenid && !vmgenid_place(vmgenid, X86_VMGENID_PAGE)) {
+        error_set(error, "-m: the guest has no memory below 1 MiB for vmgenid");
+        return false;
+    }
     return pci_assign_resources(machine->q35->pci, &windows, error) &&
            machine_identity_load(machine, &smbios, error) &&
            write_acpi(machine, smbios, error) && load_kernel(machine, boot, error);

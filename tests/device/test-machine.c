@@ -31,6 +31,7 @@ static char *const argv[] = {
     "-smbios", "type=1,serial=serial-1,uuid=43dc0cf8-809b-4adb-9bea-a9abb5f3d90e",
     "-fw_cfg", "name=opt/org.example/text,string=a,,b",
     "-fw_cfg", "opt/org.example/file,file=" KERNEL,
+    "-device", "vmgenid,guid=43dc0cf8-809b-4adb-9bea-a9abb5f3d90e",
     "-smbios", "type=11,value=one,value=two",
     "-smbios", "type=9,slot_designation=S,pci_device=port",
 };
@@ -222,6 +223,29 @@ static void test_guest_finds_smbios(void)
     g_assert_nonnull(memmem(tables, size, "\xf8\x0c\xdc\x43\x9b\x80\xdb\x4a\x9b", 9));
     g_assert_cmphex(rig.machine->uuid.bytes[0], ==, 0x43);
     g_assert_cmphex((uint8_t)tables[size - 6], ==, 127);
+
+    rig_done(&rig);
+}
+
+static void test_guest_finds_its_generation_id(void)
+{
+    static const uint8_t guid[] = { 0xf8, 0x0c, 0xdc, 0x43, 0x9b, 0x80, 0xdb, 0x4a };
+    g_autofree char *page = NULL, *address = NULL;
+    uint8_t bytes[sizeof(guid)];
+    size_t page_size, address_size;
+    Rig rig;
+
+    rig_init(&rig);
+    page = fw_cfg_file(&rig, "etc/vmgenid_guid", &page_size);
+    address = fw_cfg_file(&rig, "etc/vmgenid_addr", &address_size);
+
+    g_assert_cmpuint(page_size, ==, 4096);
+    g_assert_cmpmem(page + 40, sizeof(guid), guid, sizeof(guid));
+    g_assert_cmpuint(address_size, ==, 8);
+
+    g_assert_true(address_space_read(rig.machine->memory, X86_VMGENID_PAGE + 40, bytes,
+                                     sizeof(bytes)));
+    g_assert_cmpmem(bytes, sizeof(bytes), guid, sizeof(guid));
 
     rig_done(&rig);
 }
@@ -482,6 +506,8 @@ int main(int argc, char **argv_)
     g_test_add_func("/machine/kernel-finds-tables-and-resources",
                     test_kernel_finds_tables_and_resources);
     g_test_add_func("/machine/guest-finds-smbios", test_guest_finds_smbios);
+    g_test_add_func("/machine/guest-finds-its-generation-id",
+                    test_guest_finds_its_generation_id);
     g_test_add_func("/machine/fw-cfg-has-the-same-smbios",
                     test_fw_cfg_has_the_same_smbios);
     g_test_add_func("/machine/fw-cfg-has-the-operators-files",

@@ -249,6 +249,26 @@ static void test_gpe_enable_is_kept(void)
     fixture_done(&f);
 }
 
+static void test_gpe_interrupts_until_it_is_cleared(void)
+{
+    Fixture f;
+
+    fixture_init(&f, true);
+    out(&f, CNT, 2, SCI_EN);
+    irq_pulse(lpc_gpe(f.lpc, 5));
+    g_assert_false(sci(&f));
+    g_assert_cmphex(in(&f, GPE_STS, 1), ==, 1 << 5);
+    out(&f, GPE_EN, 1, 1 << 5);
+    g_assert_true(sci(&f));
+    out(&f, GPE_STS, 1, 1 << 4);
+    g_assert_true(sci(&f));
+    out(&f, GPE_STS, 1, 1 << 5);
+    g_assert_false(sci(&f));
+    irq_pulse(lpc_gpe(f.lpc, 5));
+    g_assert_true(sci(&f));
+    fixture_done(&f);
+}
+
 static void test_rcba_window_moves(void)
 {
     Fixture f;
@@ -356,6 +376,8 @@ int main(int argc, char **argv)
                     test_timer_stands_still_while_paused);
     g_test_add_func("/pm/timer-overflow-interrupts", test_timer_overflow_interrupts);
     g_test_add_func("/pm/gpe-enable-is-kept", test_gpe_enable_is_kept);
+    g_test_add_func("/pm/gpe-interrupts-until-it-is-cleared",
+                    test_gpe_interrupts_until_it_is_cleared);
     g_test_add_func("/lpc/rcba-window-moves", test_rcba_window_moves);
     g_test_add_func("/lpc/windows-hide-nothing", test_windows_hide_nothing);
     g_test_add_func("/lpc/reset-brings-the-preset-back",

@@ -33,13 +33,13 @@ BEGIN {
           "pidfile process runstate session signal-watch smbios smp")
     group("board", "x86-layout")
     # Contracts of single devices, for the board and for the device itself.
-    group("part", "debug-exit debugcon fw-cfg i8042 lpc pc-ports rtc serial")
+    group("part", "debug-exit debugcon fw-cfg i8042 lpc pc-ports rtc serial vmgenid")
 
     # What a folder or file may include: groups and single headers.  The first row that
     # matches counts.  "/" ends a folder.
     low = "base types loop"
     hw = low " vm device board"
-    may("-qmp\\.c$", hw " block net char qmp machine migrate")
+    may("-qmp\\.c$", hw " block net char qmp machine migrate part")
     may("^src/main\\.c$", "*")
     may("^src/machine/", "*")
     may("^src/base/", "base types")

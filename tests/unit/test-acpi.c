@@ -35,6 +35,7 @@ static const AcpiMachine plain = {
     .n_serials = G_N_ELEMENTS(plain_serials),
     .pit = true,
     .fw_cfg = true,
+    .vmgenid = X86_VMGENID_PAGE + 40,
 };
 
 /* The other way in everything that is a choice. */

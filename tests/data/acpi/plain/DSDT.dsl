@@ -1218,6 +1218,26 @@ DefinitionBlock ("", "DSDT", 2, "BERTH ", "Q35     ", 0x00000001)
                     )
             })
         }
+
+        Device (VGEN)
+        {
+            Name (_HID, "BRTH0001")  // _HID: Hardware ID
+            Name (_CID, "VM_Gen_Counter")  // _CID: Compatible ID
+            Name (_DDN, "VM_Gen_Counter")  // _DDN: DOS Device Name
+            Name (ADDR, Package (0x02)
+            {
+                0x000DF028, 
+                Zero
+            })
+        }
+    }
+
+    Scope (\_GPE)
+    {
+        Method (_E05, 0, NotSerialized)  // _Exx: Edge-Triggered GPE, xx=0x00-0xFF
+        {
+            Notify (\_SB.VGEN, 0x80) // Status Change
+        }
     }
 
     Name (\_S5, Package (0x04)  // _S5_: S5 System State
