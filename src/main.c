@@ -66,10 +66,19 @@ static bool watch_signals(Process *process, GError **error)
                              on_continued, process, error);
 }
 
+static bool lock_memory(const OvercommitOptions *overcommit, GError **error)
+{
+    if (!overcommit || !overcommit->has_mem_lock || overcommit->mem_lock == MEM_LOCK_OFF)
+        return true;
+    return process_lock_memory(overcommit->mem_lock == MEM_LOCK_ON_FAULT, error);
+}
+
 static bool start(Process *process, GError **error)
 {
     const Cmdline *cmdline = process->cmdline;
 
+    if (!lock_memory(cmdline->overcommit, error))
+        return false;
     if (cmdline->name && cmdline->name->process)
         process_set_name(cmdline->name->process);
     if (cmdline->pidfile && !pidfile_write(&process->pidfile, cmdline->pidfile, error))

@@ -19,6 +19,28 @@ static MemoryBackend *to_backend(const Object *object)
     return CONTAINER_OF((Object *)object, MemoryBackend, object);
 }
 
+static void set_default(bool *has, bool *value, bool otherwise)
+{
+    if (!*has)
+        *value = otherwise;
+    *has = true;
+}
+
+/* Sets what was not given in @branch, the object's own options, and keeps a copy. */
+static void fill_in(Object *object, void *branch, bool share)
+{
+    const ObjectDefaults *defaults = object_defaults(object);
+    MemoryBackendProps *props = &to_backend(object)->props;
+
+    /* The schema's base members come first in each branch. */
+    memcpy(props, branch, sizeof(*props));
+    set_default(&props->has_share, &props->share, share);
+    set_default(&props->has_prealloc, &props->prealloc, defaults->prealloc);
+    set_default(&props->has_dump, &props->dump, !defaults->no_dump);
+    set_default(&props->has_merge, &props->merge, !defaults->no_merge);
+    memcpy(branch, props, sizeof(*props));
+}
+
 static bool complete(Object *object, RamOptions *options, GError **error)
 {
     MemoryBackend *backend = to_backend(object);
@@ -37,14 +59,13 @@ static bool ram_complete(Object *object, const ObjectOptions *options, GError **
 {
     RamOptions ram_options = { 0 };
 
-    to_backend(object)->props = options->u.memory_backend_ram;
+    fill_in(object, &object->options->u.memory_backend_ram, false);
     return complete(object, &ram_options, error);
 }
 
 static bool memfd_complete(Object *object, const ObjectOptions *options, GError **error)
 {
     const MemoryBackendMemfdProps *props = &options->u.memory_backend_memfd;
-    MemoryBackend *backend = to_backend(object);
     RamOptions ram_options = {
         .memfd = true,
         .hugetlb = props->hugetlb,
@@ -56,9 +77,7 @@ static bool memfd_complete(Object *object, const ObjectOptions *options, GError 
         error_set(error, "parameter 'hugetlbsize' expects 'hugetlb' to be on");
         return false;
     }
-    /* The schema's base members come first in the branch. */
-    memcpy(&backend->props, props, sizeof(backend->props));
-    backend->props.share = !props->has_share || props->share;
+    fill_in(object, &object->options->u.memory_backend_memfd, true);
     return complete(object, &ram_options, error);
 }
 

@@ -12,6 +12,7 @@
 
 struct ObjectSet {
     ListNode objects;
+    ObjectDefaults defaults;
 };
 
 ObjectSet *object_set_new(void)
@@ -47,6 +48,16 @@ void object_set_free(ObjectSet *set)
     g_free(set);
 }
 
+void object_set_defaults(ObjectSet *set, const ObjectDefaults *defaults)
+{
+    set->defaults = *defaults;
+}
+
+const ObjectDefaults *object_defaults(const Object *object)
+{
+    return &object->set->defaults;
+}
+
 Object *object_find(ObjectSet *set, const char *id)
 {
     LIST_FOREACH(node, &set->objects) {
@@ -72,6 +83,7 @@ bool object_add(ObjectSet *set, const ObjectOptions *options, GError **error)
     }
     object = g_malloc0(class->instance_size);
     object->class = class;
+    object->set = set;
     object->id = g_strdup(options->id);
     object->options = qapi_clone_ObjectOptions(options);
     list_init(&object->node);

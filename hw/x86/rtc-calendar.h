@@ -31,6 +31,8 @@ enum {
     REG_EXT_MEMORY_POST = 0x30,
     REG_CENTURY = X86_CMOS_CENTURY,
     REG_MEMORY_16M = 0x34,              /* 64 KiB above 16 MiB */
+    REG_BOOT_THIRD = 0x38,              /* and whether a floppy disk is checked */
+    REG_BOOT = 0x3d,                    /* the first two kinds of boot device */
     REG_MEMORY_4G = 0x5b,               /* 64 KiB above 4 GiB, three bytes */
 };
 

@@ -516,6 +516,41 @@ static void store_memory(Rtc *rtc, const RtcConfig *config)
     store_size(rtc, REG_MEMORY_4G, 3, config->high_ram / (64 * KIB));
 }
 
+/* The number of a kind of boot device; 0 for none. */
+static uint8_t boot_device_number(char letter)
+{
+    switch (letter) {
+    case 'a':
+    case 'b':
+        return 1;
+    case 'c':
+        return 2;
+    case 'd':
+        return 3;
+    case 'n':
+        return 4;
+    }
+    return 0;
+}
+
+bool rtc_is_boot_device(char letter)
+{
+    return boot_device_number(letter) != 0;
+}
+
+void rtc_set_boot_order(Device *dev, const char *order, bool check_floppy)
+{
+    Rtc *rtc = to_rtc(dev);
+    uint8_t numbers[RTC_BOOT_KINDS] = { 0 };
+
+    for (size_t i = 0; i < RTC_BOOT_KINDS && order[i]; i++)
+        numbers[i] = boot_device_number(order[i]);
+    lock_take(&dev->lock);
+    rtc->cmos[REG_BOOT] = numbers[1] << 4 | numbers[0];
+    rtc->cmos[REG_BOOT_THIRD] = numbers[2] << 4 | !check_floppy;
+    lock_drop(&dev->lock);
+}
+
 Device *rtc_add(DeviceTree *tree, const RtcConfig *config, GError **error)
 {
     Device *dev = device_add_onboard(tree, &rtc_class, "rtc", NULL, error);

@@ -39,6 +39,9 @@ typedef struct Cmdline {
     char *log_file;
     char *display;
     char *vga;
+    char *vnc;
+    char *net;
+    char *nic;
     char *parallel;
     char *debugcon;
     char *echr;
@@ -49,6 +52,7 @@ typedef struct Cmdline {
     GPtrArray *objects;         /* of ObjectOptions */
     GPtrArray *chardevs;        /* of ChardevOptions */
     GPtrArray *monitors;        /* of MonitorOptions */
+    GPtrArray *audiodevs;       /* of AudiodevOptions */
     GPtrArray *add_fds;         /* of AddFdOptions */
     GPtrArray *smbios;          /* of SmbiosOption */
     GPtrArray *fw_cfgs;         /* of FwCfgOption */
@@ -62,7 +66,7 @@ typedef struct Cmdline {
     DeviceGlobals *globals;     /* for devices that are added later, too */
     OnboardDevice *onboard[ONBOARD_DRIVER__MAX]; /* properties of the board's devices */
 
-    bool enable_kvm;
+    bool mem_prealloc;
     bool nographic;
     bool nodefaults;
     bool no_user_config;

@@ -96,5 +96,8 @@ const MachineType *machine_types(void);
 /* By name or alias; NULL when there is none. */
 const MachineType *machine_types_find(const char *name);
 
+/* Whether the guest finds ACPI tables ("-machine acpi="). */
+bool machine_has_acpi(const Machine *machine);
+
 /* The path of vCPU @index, as clients know it; the caller frees. */
 char *machine_vcpu_path(const Machine *machine, unsigned index);

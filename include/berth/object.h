@@ -27,8 +27,16 @@ typedef struct ObjectClass {
 
 extern const ObjectClass *const object_classes[OBJECT_TYPE__MAX];
 
+/* What objects have that do not say; zero-initialised is QEMU's default. */
+typedef struct ObjectDefaults {
+    bool prealloc;              /* memory backends, as the rest */
+    bool no_dump;
+    bool no_merge;
+} ObjectDefaults;
+
 struct Object {
     const ObjectClass *class;
+    ObjectSet *set;
     char *id;
     unsigned n_users;           /* devices and others that hold it */
     ListNode node;
@@ -39,6 +47,10 @@ ObjectSet *object_set_new(void);
 /* Every user is gone before. */
 void object_set_free(ObjectSet *set);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ObjectSet, object_set_free)
+
+/* Copied; for objects that are added from now on. */
+void object_set_defaults(ObjectSet *set, const ObjectDefaults *defaults);
+const ObjectDefaults *object_defaults(const Object *object);
 
 bool object_add(ObjectSet *set, const ObjectOptions *options, GError **error);
 /* Refused while it has users; the error is DeviceNotFound for an id that is not there. */

@@ -9,6 +9,12 @@
 /* What ps(1) and top(1) show; the kernel keeps 15 bytes of @name. */
 void process_set_name(const char *name);
 
+/*
+ * Locks what the process has of memory and will have, so that it is never swapped out:
+ * all at once, or each page with its first use (@on_fault).  After the last fork.
+ */
+bool process_lock_memory(bool on_fault, GError **error);
+
 /* Which of the processes that process_daemonize() makes the caller is. */
 typedef enum ProcessPart {
     PROCESS_FAILED,

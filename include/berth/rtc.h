@@ -14,5 +14,17 @@ typedef struct RtcConfig {
 
 /* Main only. */
 
+#define RTC_BOOT_KINDS 3                /* that the CMOS has room for */
+
+/* Whether firmware has a number for boot device @letter ("a", "c", "n"). */
+bool rtc_is_boot_device(char letter);
+
+/*
+ * Tells firmware, by the bytes of the CMOS that PCs have for it, from which kinds of
+ * device to boot: up to RTC_BOOT_KINDS letters; and whether a floppy disk must look
+ * bootable.
+ */
+void rtc_set_boot_order(Device *dev, const char *order, bool check_floppy);
+
 /* Adds "/machine/rtc" with ports 0x70 to 0x73 and interrupt 8. */
 Device *rtc_add(DeviceTree *tree, const RtcConfig *config, GError **error);

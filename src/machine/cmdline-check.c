@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "berth/error.h"
+#include "berth/rtc.h"
 
 #include "cmdline-check.h"
 
@@ -34,33 +35,34 @@ static bool check_accel_list(const char *text, GError **error)
     return refuse(error, "machine accel", text, "only 'kvm' is there");
 }
 
+/* Switches of "-machine" that can only be off. */
 static bool check_machine(const MachineOptions *machine, GError **error)
 {
-    if (!machine)
-        return true;
-    if (machine->accel && !check_accel_list(machine->accel, error))
+    const MachineOptions nothing = { 0 };
+    const MachineOptions *m = machine ? machine : &nothing;
+    const struct {
+        bool asked;
+        const char *value;
+        const char *reason;
+    } refused[] = {
+        { m->usb, "usb=on", "there is no USB" },
+        { m->vmport == ON_OFF_AUTO_ON, "vmport=on", "there is no VMware port" },
+        { m->smm == ON_OFF_AUTO_ON, "smm=on", "there is no system management mode" },
+        { m->graphics, "graphics=on", "there is no screen" },
+        { m->hpet, "hpet=on", "there is no HPET" },
+        { m->sata, "sata=on", "there is no SATA controller" },
+        { m->smbus, "smbus=on", "there is no SMBus controller" },
+        { m->nvdimm, "nvdimm=on", "there are no NVDIMMs" },
+        { m->hmat, "hmat=on", "memory has one kind of latency and bandwidth" },
+    };
+
+    if (m->accel && !check_accel_list(m->accel, error))
         return false;
-    if (machine->has_usb && machine->usb)
-        return refuse(error, "machine", "usb=on",
-                      "there is no USB; only 'off' is accepted");
-    if (machine->has_vmport && machine->vmport == ON_OFF_AUTO_ON)
-        return refuse(error, "machine", "vmport=on",
-                      "there is no VMware port; only 'off' and 'auto' are accepted");
-    if (machine->has_smm && machine->smm == ON_OFF_AUTO_ON)
-        return refuse(
-            error, "machine", "smm=on",
-            "there is no system management mode; only 'off' and 'auto' are accepted");
-    if (machine->has_graphics && machine->graphics)
-        return refuse(error, "machine", "graphics=on",
-                      "there is no screen; only 'off' is accepted");
-    if (machine->has_hpet && machine->hpet)
-        return refuse(error, "machine", "hpet=on",
-                      "there is no HPET; only 'off' is accepted");
-    if (machine->has_acpi && machine->acpi == ON_OFF_AUTO_OFF)
-        return refuse(
-            error, "machine", "acpi=off",
-            "the machine is described by ACPI; only 'on' and 'auto' are accepted");
-    if (machine->has_kernel_irqchip && machine->kernel_irqchip != ON_OFF_SPLIT_ON)
+    for (size_t i = 0; i < G_N_ELEMENTS(refused); i++) {
+        if (refused[i].asked)
+            return refuse(error, "machine", refused[i].value, refused[i].reason);
+    }
+    if (m->has_kernel_irqchip && m->kernel_irqchip != ON_OFF_SPLIT_ON)
         return refuse(error, "machine", "kernel-irqchip",
                       "the interrupt controllers are KVM's; only 'on' is accepted");
     return true;
@@ -123,8 +125,6 @@ static bool check_overcommit(const OvercommitOptions *overcommit, GError **error
 {
     if (!overcommit)
         return true;
-    if (overcommit->has_mem_lock && overcommit->mem_lock)
-        return refuse(error, "overcommit", "mem-lock=on", "only 'off' is accepted");
     if (overcommit->has_cpu_pm && overcommit->cpu_pm)
         return refuse(error, "overcommit", "cpu-pm=on", "only 'off' is accepted");
     return true;
@@ -152,17 +152,80 @@ static bool check_monitors(const Cmdline *cmdline, GError **error)
     return true;
 }
 
-static bool check_boot(const Cmdline *cmdline, GError **error)
+static bool check_boot_order(const char *key, const char *order, GError **error)
 {
-    if (!cmdline->kernel && (cmdline->initrd || cmdline->append))
-        return refuse(error, cmdline->initrd ? "initrd" : "append",
-                      cmdline->initrd ? cmdline->initrd : cmdline->append,
-                      "only allowed with -kernel");
+    for (size_t i = 0; order && order[i]; i++) {
+        if (!rtc_is_boot_device(order[i])) {
+            error_set(error, "-boot %s: '%c' is no kind of device that a PC boots from",
+                      key, g_ascii_isprint(order[i]) ? order[i] : '?');
+            return false;
+        }
+        if (strchr(order, order[i]) != order + i) {
+            error_set(error, "-boot %s: '%c' is there twice", key, order[i]);
+            return false;
+        }
+        if (i == RTC_BOOT_KINDS) {
+            error_set(error, "-boot %s: a PC has up to %d kinds of device", key,
+                      RTC_BOOT_KINDS);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_boot(const BootOptions *boot, GError **error)
+{
+    if (!boot)
+        return true;
+    if (boot->splash)
+        return refuse(error, "boot splash", boot->splash, "there is no screen");
+    return check_boot_order("order", boot->order, error) &&
+           check_boot_order("once", boot->once, error);
+}
+
+static bool check_kernel(const Cmdline *cmdline, GError **error)
+{
+    const char *option = cmdline->initrd ? "initrd" : "append";
+
+    if (cmdline->kernel || (!cmdline->initrd && !cmdline->append))
+        return true;
+    return refuse(error, option, cmdline->initrd ? cmdline->initrd : cmdline->append,
+                  "only allowed with -kernel");
+}
+
+static bool check_daemon(const Cmdline *cmdline, GError **error)
+{
     if (cmdline->daemonize && cmdline->nographic && !cmdline->nodefaults &&
         cmdline->serials->len == 0)
         return refuse(error, "daemonize", "",
                       "cannot be used with -nographic, whose serial "
                       "port is the terminal; give -serial or -nodefaults");
+    return true;
+}
+
+/* Options that are there for those who say that they want none. */
+static bool check_nones(const Cmdline *cmdline, GError **error)
+{
+    const struct {
+        const char *option;
+        const char *value;
+        const char *reason;
+    } options[] = {
+        { "display", cmdline->display, "there is no display" },
+        { "vga", cmdline->vga, "there is no screen" },
+        { "vnc", cmdline->vnc, "there is no screen" },
+        { "net", cmdline->net, "there are no network devices" },
+        { "nic", cmdline->nic, "there are no network devices" },
+        { "parallel", cmdline->parallel, "there is no parallel port" },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(options); i++) {
+        g_autofree char *reason =
+            g_strconcat(options[i].reason, "; only 'none' is accepted", NULL);
+
+        if (!check_none(options[i].option, options[i].value, reason, error))
+            return false;
+    }
     return true;
 }
 
@@ -185,6 +248,7 @@ static bool check_machine_none(const Cmdline *cmdline, GError **error)
     } options[] = {
         { "-kernel", cmdline->kernel != NULL },
         { "-m", cmdline->memory != NULL },
+        { "-mem-prealloc", cmdline->mem_prealloc },
         { "-smp", cmdline->smp != NULL },
         { "-cpu", cmdline->cpu != NULL },
         { "-rtc", cmdline->rtc != NULL },
@@ -221,15 +285,7 @@ bool cmdline_check(const Cmdline *cmdline, GError **error)
            check_machine_none(cmdline, error) && check_accels(cmdline, error) &&
            check_onboard(cmdline, error) &&
            check_overcommit(cmdline->overcommit, error) &&
-           check_monitors(cmdline, error) && check_boot(cmdline, error) &&
-           check_none("display", cmdline->display,
-                      "there is no display; only 'none' is "
-                      "accepted",
-                      error) &&
-           check_none("vga", cmdline->vga, "there is no screen; only 'none' is accepted",
-                      error) &&
-           check_none("parallel", cmdline->parallel,
-                      "there is no parallel port; only 'none' "
-                      "is accepted",
-                      error);
+           check_monitors(cmdline, error) && check_boot(cmdline->boot, error) &&
+           check_kernel(cmdline, error) && check_daemon(cmdline, error) &&
+           check_nones(cmdline, error);
 }

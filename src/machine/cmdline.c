@@ -15,6 +15,7 @@
 #include "berth/keyval.h"
 #include "berth/qapi-option.h"
 
+#include "cmdline-absent.h"
 #include "cmdline-check.h"
 #include "cmdline-help.h"
 #include "cmdline-items.h"
@@ -23,13 +24,13 @@
 
 typedef enum SlotKind {
     SLOT_FLAG,                  /* bool */
+    SLOT_MEANS,                 /* a pair of another option */
     SLOT_TEXT,                  /* char *, the last wins */
     SLOT_TEXTS,                 /* GPtrArray of char * */
     SLOT_MERGED,                /* a pointer to a value of the schema's type */
     SLOT_LIST,                  /* GPtrArray of such pointers */
     SLOT_GLOBAL,
     SLOT_SET,
-    SLOT_ACTION,                /* a pair of -action by another name */
     SLOT_HELP,
     SLOT_VERSION,
     SLOT_CHECK_HOST,
@@ -40,20 +41,34 @@ typedef struct Slot {
     SlotKind kind;
     size_t offset;              /* in Cmdline */
     bool underscores;           /* "_" in a key is "-" */
+    const char *option;         /* SLOT_MEANS, with the pair */
+    const char *key;
+    const char *value;          /* NULL: the argument */
 } Slot;
 
-#define SLOT(name_, kind_, field_) { name_, kind_, offsetof(Cmdline, field_), false }
+#define SLOT(name_, kind_, field_) \
+    { .name = name_, .kind = kind_, .offset = offsetof(Cmdline, field_) }
+#define MEANS(name_, option_, key_, value_) \
+    { .name = name_, .kind = SLOT_MEANS, .option = option_, .key = key_, .value = value_ }
 
 static const Slot slots[] = {
-    { "help", SLOT_HELP, 0, false },
-    { "version", SLOT_VERSION, 0, false },
-    { "check-host", SLOT_CHECK_HOST, 0, false },
-    { "machine", SLOT_MERGED, offsetof(Cmdline, machine), true },
+    { .name = "help", .kind = SLOT_HELP },
+    { .name = "version", .kind = SLOT_VERSION },
+    { .name = "check-host", .kind = SLOT_CHECK_HOST },
+    { .name = "machine",
+      .kind = SLOT_MERGED,
+      .offset = offsetof(Cmdline, machine),
+      .underscores = true },
     SLOT("accel", SLOT_LIST, accels),
-    SLOT("enable-kvm", SLOT_FLAG, enable_kvm),
+    MEANS("enable-kvm", "accel", "accel", "kvm"),
+    MEANS("no-acpi", "machine", "acpi", "off"),
+    MEANS("no-hpet", "machine", "hpet", "off"),
+    MEANS("no-fd-bootchk", "machine", "fd-bootchk", "off"),
+    MEANS("usb", "machine", "usb", "on"),
     SLOT("cpu", SLOT_TEXT, cpu),
     SLOT("smp", SLOT_MERGED, smp),
     SLOT("m", SLOT_MERGED, memory),
+    SLOT("mem-prealloc", SLOT_FLAG, mem_prealloc),
     SLOT("name", SLOT_MERGED, name),
     SLOT("uuid", SLOT_TEXT, uuid),
     SLOT("smbios", SLOT_LIST, smbios),
@@ -62,8 +77,8 @@ static const Slot slots[] = {
     SLOT("initrd", SLOT_TEXT, initrd),
     SLOT("append", SLOT_TEXT, append),
     SLOT("device", SLOT_LIST, devices),
-    { "global", SLOT_GLOBAL, 0, false },
-    { "set", SLOT_SET, 0, false },
+    { .name = "global", .kind = SLOT_GLOBAL },
+    { .name = "set", .kind = SLOT_SET },
     SLOT("object", SLOT_LIST, objects),
     SLOT("chardev", SLOT_LIST, chardevs),
     SLOT("echr", SLOT_TEXT, echr),
@@ -76,18 +91,23 @@ static const Slot slots[] = {
     SLOT("debugcon", SLOT_TEXT, debugcon),
     SLOT("display", SLOT_TEXT, display),
     SLOT("vga", SLOT_TEXT, vga),
+    SLOT("vnc", SLOT_TEXT, vnc),
+    SLOT("net", SLOT_TEXT, net),
+    SLOT("nic", SLOT_TEXT, nic),
+    SLOT("audiodev", SLOT_LIST, audiodevs),
     SLOT("nographic", SLOT_FLAG, nographic),
     SLOT("nodefaults", SLOT_FLAG, nodefaults),
     SLOT("no-user-config", SLOT_FLAG, no_user_config),
+    SLOT("nodefconfig", SLOT_FLAG, no_user_config),
     SLOT("boot", SLOT_MERGED, boot),
     SLOT("rtc", SLOT_MERGED, rtc),
     SLOT("overcommit", SLOT_MERGED, overcommit),
     SLOT("add-fd", SLOT_LIST, add_fds),
     SLOT("action", SLOT_MERGED, action_options),
     SLOT("S", SLOT_FLAG, paused),
-    { "no-reboot", SLOT_ACTION, 0, false },
-    { "no-shutdown", SLOT_ACTION, 0, false },
-    { "watchdog-action", SLOT_ACTION, 0, false },
+    MEANS("no-reboot", "action", "reboot", "shutdown"),
+    MEANS("no-shutdown", "action", "shutdown", "pause"),
+    MEANS("watchdog-action", "action", "watchdog", NULL),
     SLOT("preconfig", SLOT_FLAG, preconfig),
     SLOT("pidfile", SLOT_TEXT, pidfile),
     SLOT("daemonize", SLOT_FLAG, daemonize),
@@ -95,17 +115,6 @@ static const Slot slots[] = {
     SLOT("d", SLOT_TEXTS, log_items),
     SLOT("D", SLOT_TEXT, log_file),
     SLOT("trace", SLOT_TEXTS, traces),
-};
-
-/* Options that are pairs of -action. */
-static const struct {
-    const char *option;
-    const char *key;
-    const char *value;          /* NULL: the option's argument */
-} actions[] = {
-    { "no-reboot", "reboot", "shutdown" },
-    { "no-shutdown", "shutdown", "pause" },
-    { "watchdog-action", "watchdog", NULL },
 };
 
 typedef struct Parser {
@@ -201,18 +210,20 @@ static bool take_data(Parser *parser, const CmdlineOption *option, const Slot *s
     return merge(parser, option, slot, json, error);
 }
 
-static bool take_action(Parser *parser, const Slot *slot, const char *text,
-                        GError **error)
+/* Takes an option that is a pair of another one; @text is its argument, or NULL. */
+static bool take_meaning(Parser *parser, const Slot *slot, const char *text,
+                         GError **error)
 {
-    const Slot *action = find_slot("action");
+    const Slot *meant = find_slot(slot->option);
     g_autoptr(JsonValue) pairs = json_new_object();
+    g_autofree char *where = g_strdup_printf("-%s", slot->name);
 
-    for (size_t i = 0; i < G_N_ELEMENTS(actions); i++) {
-        if (strcmp(actions[i].option, slot->name) == 0)
-            json_set(pairs, actions[i].key,
-                     json_new_string(actions[i].value ? actions[i].value : text));
-    }
-    return merge(parser, slot_option(action), action, pairs, error);
+    json_set(pairs, slot->key, json_new_string(slot->value ? slot->value : text));
+    if (meant->kind != SLOT_LIST)
+        return merge(parser, slot_option(meant), meant, pairs, error);
+    cmdline_items_add(parser->items, slot_option(meant),
+                      *(GPtrArray **)slot_field(parser->cmdline, meant), pairs, where);
+    return true;
 }
 
 static bool is_help_wanted(const char *text)
@@ -226,8 +237,8 @@ static bool take_text(Parser *parser, const Slot *slot, const char *text, GError
 
     if (is_help_wanted(text) && cmdline_help_exists(slot->name))
         return print_help(parser->cmdline, slot->name, text, error);
-    if (slot->kind == SLOT_ACTION)
-        return take_action(parser, slot, text, error);
+    if (slot->kind == SLOT_MEANS)
+        return take_meaning(parser, slot, text, error);
     if (slot->kind == SLOT_GLOBAL)
         return device_globals_add(parser->cmdline->globals, text, error);
     if (slot->kind == SLOT_SET) {
@@ -241,9 +252,14 @@ static bool take_text(Parser *parser, const Slot *slot, const char *text, GError
     return true;
 }
 
-static void act(Cmdline *cmdline, const Slot *slot)
+/* Takes an option that has no argument. */
+static bool act(Parser *parser, const Slot *slot, GError **error)
 {
+    Cmdline *cmdline = parser->cmdline;
+
     switch (slot->kind) {
+    case SLOT_MEANS:
+        return take_meaning(parser, slot, NULL, error);
     case SLOT_HELP:
         cmdline->text = cmdline_help_text();
         cmdline->action = CMDLINE_ACTION_PRINT;
@@ -259,6 +275,7 @@ static void act(Cmdline *cmdline, const Slot *slot)
         *(bool *)slot_field(cmdline, slot) = true;
         break;
     }
+    return true;
 }
 
 /* Takes the option at argv[*@at] and moves @at to its last word. */
@@ -269,15 +286,11 @@ static bool take_option(Parser *parser, int argc, char **argv, int *at, GError *
     const Slot *slot = option ? find_slot(qapi_text(option->name)) : NULL;
 
     if (!option) {
-        error_set(error, "%s: invalid option", arg);
+        error_set(error, "%s: %s", arg, cmdline_absent_reason(arg));
         return false;
     }
-    if (option->arg == CMDLINE_ARG_NONE && slot->kind == SLOT_ACTION)
-        return take_action(parser, slot, NULL, error);
-    if (option->arg == CMDLINE_ARG_NONE) {
-        act(parser->cmdline, slot);
-        return true;
-    }
+    if (option->arg == CMDLINE_ARG_NONE)
+        return act(parser, slot, error);
     if (*at + 1 >= argc) {
         error_set(error, "%s: requires an argument", arg);
         return false;
@@ -307,6 +320,21 @@ static bool parse_merged(Parser *parser, GError **error)
         }
     }
     return true;
+}
+
+/* "-machine kernel=" is "-kernel", which wins. */
+static void take_boot_files(Cmdline *cmdline)
+{
+    const MachineOptions *machine = cmdline->machine;
+
+    if (!machine)
+        return;
+    if (!cmdline->kernel)
+        cmdline->kernel = g_strdup(machine->kernel);
+    if (!cmdline->initrd)
+        cmdline->initrd = g_strdup(machine->initrd);
+    if (!cmdline->append)
+        cmdline->append = g_strdup(machine->append);
 }
 
 static bool parse_items(Parser *parser, GError **error)
@@ -378,7 +406,10 @@ Cmdline *cmdline_parse(int argc, char **argv, GError **error)
         if (parser.cmdline->action != CMDLINE_ACTION_RUN)
             return g_steal_pointer(&parser.cmdline);
     }
-    if (!parse_merged(&parser, error) || !parse_items(&parser, error) ||
+    if (!parse_merged(&parser, error))
+        return NULL;
+    take_boot_files(parser.cmdline);
+    if (!parse_items(&parser, error) ||
         !parse_onboard(parser.cmdline, error) || !cmdline_check(parser.cmdline, error))
         return NULL;
     return g_steal_pointer(&parser.cmdline);
@@ -408,9 +439,9 @@ void cmdline_free(Cmdline *cmdline)
             g_ptr_array_unref(*(GPtrArray **)field);
             break;
         case SLOT_FLAG:
+        case SLOT_MEANS:
         case SLOT_GLOBAL:
         case SLOT_SET:
-        case SLOT_ACTION:
         case SLOT_HELP:
         case SLOT_VERSION:
         case SLOT_CHECK_HOST:

@@ -38,18 +38,22 @@ static bool check_options(const Cmdline *cmdline, GError **error)
                   "devices that could be plugged");
         return false;
     }
-    if (memory->has_maxmem && memory->has_size && memory->maxmem != memory->size) {
-        error_set(error,
-                  "option '-m': parameter 'maxmem' expects the same as 'size': there "
-                  "are no memory devices that could be plugged");
-        return false;
-    }
     return true;
+}
+
+static bool check_maxmem(const MemoryOptions *memory, uint64_t size, GError **error)
+{
+    if (!memory || !memory->has_maxmem || memory->maxmem == size ||
+        (memory->has_size && memory->maxmem == memory->size))
+        return true;
+    error_set(error,
+              "option '-m': parameter 'maxmem' expects the same as 'size' (%" PRIu64
+              " bytes): there are no memory devices that could be plugged", size);
+    return false;
 }
 
 static Object *make_default(Machine *machine, uint64_t size, GError **error)
 {
-    const MachineOptions *options = machine->cmdline->machine;
     g_autoptr(ObjectOptions) object = g_new0(ObjectOptions, 1);
     const char *id = machine->type->default_ram_id;
 
@@ -59,10 +63,6 @@ static Object *make_default(Machine *machine, uint64_t size, GError **error)
         .size = size,
         .has_share = true,
         .share = true,
-        .has_dump = true,
-        .dump = !options || !options->has_dump_guest_core || options->dump_guest_core,
-        .has_merge = true,
-        .merge = !options || !options->has_mem_merge || options->mem_merge,
         .has_reserve = true,
         .reserve = true,
         .has_seal = true,
@@ -106,7 +106,8 @@ bool machine_memory_plug(Machine *machine, GError **error)
     if (!check_options(machine->cmdline, error))
         return false;
     object = find_backend(machine, error);
-    if (!object)
+    if (!object || !check_maxmem(machine->cmdline->memory,
+                                 memory_backend_ram(object)->size, error))
         return false;
     object->n_users++;
     machine->ram_object = object;

@@ -17,6 +17,7 @@
 #include "berth/i8042.h"
 #include "berth/keyval.h"
 #include "berth/lpc.h"
+#include "berth/mp-table.h"
 #include "berth/pc-ports.h"
 #include "berth/pci.h"
 #include "berth/rtc.h"
@@ -24,6 +25,7 @@
 #include "berth/vmgenid.h"
 #include "berth/x86-layout.h"
 
+#include "boot-order.h"
 #include "fw-cfg-options.h"
 #include "machine-identity.h"
 #include "machine-q35.h"
@@ -32,14 +34,18 @@
 #define VMGENID_GPA (X86_VMGENID_PAGE + VMGENID_OFFSET)
 #define ACPI_RSDP_GPA X86_BIOS_AREA_BASE
 #define ACPI_TABLES_GPA (X86_BIOS_AREA_BASE + ACPI_TABLES_ALIGN)
+/* Without ACPI the MP table is in the place of its tables. */
+#define MP_FLOATING_GPA X86_EBDA_BASE
+#define MP_TABLE_GPA ACPI_TABLES_GPA
 
 struct Q35Board {
     PciBus *pci;
     Device *lpc;
+    Device *rtc;
     FwCfg *fw_cfg;
     AcpiTables *acpi;
     AcpiWindow pci64;
-    bool ram_is_zero;           /* nothing ran yet */
+    bool is_started;            /* something may have run and written to RAM */
 };
 
 static void wire_irqs(Machine *machine)
@@ -70,7 +76,12 @@ static bool add_fw_cfg(Machine *machine, GError **error)
     fw_cfg_add_number(fw_cfg, FW_CFG_RAM_SIZE, machine->ram_size, 8);
     fw_cfg_add_number(fw_cfg, FW_CFG_N_CPUS, machine->topology.cpus, 2);
     fw_cfg_add_number(fw_cfg, FW_CFG_MAX_CPUS, machine->topology.max_cpus, 2);
-    return true;
+    return boot_order_add_items(machine->cmdline->boot, fw_cfg, error);
+}
+
+static bool has_i8042(const MachineOptions *options)
+{
+    return !options || !options->has_i8042 || options->i8042;
 }
 
 static bool add_onboard(Machine *machine, GError **error)
@@ -92,9 +103,10 @@ static bool add_onboard(Machine *machine, GError **error)
         return false;
     for (unsigned i = 0; i < BOARD_GPES; i++)
         machine->board.gpes[i] = lpc_gpe(machine->q35->lpc, i);
-    return rtc_add(tree, &rtc_config, error) &&
-           i8042_add(tree, error) && pc_ports_add(tree, error) &&
-           add_fw_cfg(machine, error);
+    machine->q35->rtc = rtc_add(tree, &rtc_config, error);
+    return machine->q35->rtc &&
+           (!has_i8042(machine->cmdline->machine) || i8042_add(tree, error)) &&
+           pc_ports_add(tree, error) && add_fw_cfg(machine, error);
 }
 
 /* Arguments of a device that a short option asks for, with its globals. */
@@ -187,7 +199,6 @@ static bool add_debugcon(Machine *machine, GError **error)
 bool machine_q35_init(Machine *machine, GError **error)
 {
     machine->q35 = g_new0(Q35Board, 1);
-    machine->q35->ram_is_zero = true;
     machine->q35->pci64 = (AcpiWindow) {
         .base = ALIGN_UP(X86_HIGH_RAM_BASE + high_ram(machine), X86_PCI64_ALIGN),
         .size = X86_PCI64_SIZE,
@@ -293,6 +304,42 @@ static bool write_acpi(Machine *machine, uint64_t end, GError **error)
     return true;
 }
 
+/* In the place of ACPI tables, for guests that find none; up to @end. */
+static bool write_mp_table(Machine *machine, uint64_t end, GError **error)
+{
+    unsigned n_cpus = machine->topology.cpus;
+    g_autofree uint32_t *apic_ids = g_new0(uint32_t, n_cpus);
+    MpMachine mp = { .apic_ids = apic_ids, .n_cpus = n_cpus, .pit = true };
+    g_autoptr(GByteArray) table = NULL;
+    void *dest, *floating;
+
+    for (unsigned i = 0; i < n_cpus; i++)
+        apic_ids[i] = cpu_topology_place(&machine->topology, i).apic_id;
+    table = mp_table_new(&mp, error);
+    if (!table)
+        return false;
+    dest = address_space_map(machine->memory, MP_TABLE_GPA, table->len, true);
+    floating =
+        address_space_map(machine->memory, MP_FLOATING_GPA, MP_FLOATING_SIZE, true);
+    if (!dest || !floating || end < MP_TABLE_GPA || table->len > end - MP_TABLE_GPA) {
+        error_set(error, "-m: there is no room for the MP table below 1 MiB; give more "
+                  "memory, fewer vCPUs or fewer bytes by -smbios");
+        return false;
+    }
+    memcpy(dest, table->data, table->len);
+    mp_table_write_floating(MP_TABLE_GPA, floating);
+    return true;
+}
+
+static bool write_tables(Machine *machine, uint64_t end, GError **error)
+{
+    if (!machine_has_acpi(machine))
+        return write_mp_table(machine, end, error);
+    if (!machine->q35->acpi)
+        machine->q35->acpi = describe(machine);
+    return write_acpi(machine, end, error);
+}
+
 static void map_add(BootMemory *map, uint64_t base, uint64_t end, BootMemoryType type)
 {
     if (base < end)
@@ -316,15 +363,18 @@ static void make_map(const Machine *machine, BootMemory *map)
             BOOT_MEMORY_RAM);
 }
 
-static bool load_kernel(Machine *machine, VcpuBoot *boot, GError **error)
+static bool load_kernel(Machine *machine, bool ram_is_zero, VcpuBoot *boot,
+                        GError **error)
 {
     BootMemory map;
-    BootTarget target = { .map = &map, .rsdp = ACPI_RSDP_GPA };
+    BootTarget target = {
+        .map = &map,
+        .rsdp = machine_has_acpi(machine) ? ACPI_RSDP_GPA : 0,
+    };
     g_autofree RamRange *ram = address_space_ram(machine->memory, &target.n_ram);
 
     target.ram = ram;
-    target.ram_is_zero = machine->q35->ram_is_zero;
-    machine->q35->ram_is_zero = false;
+    target.ram_is_zero = ram_is_zero;
     make_map(machine, &map);
     return boot_image_load(machine->boot_image, &target, boot, error);
 }
@@ -341,19 +391,21 @@ bool machine_q35_load(Machine *machine, VcpuBoot *boot, GError **error)
         .irq_base = X86_GSI_PCI_BASE,
     };
     Device *vmgenid = vmgenid_find(&machine->tree);
+    bool is_first = !machine->q35->is_started;
     uint64_t smbios;
 
+    boot_order_write(machine->cmdline, machine->q35->rtc, is_first);
+    machine->q35->is_started = true;
     if (!machine->boot_image)
         return true;
-    if (!machine->q35->acpi)
-        machine->q35->acpi = describe(machine);
     if (vmgenid && !vmgenid_place(vmgenid, X86_VMGENID_PAGE)) {
         error_set(error, "-m: the guest has no memory below 1 MiB for vmgenid");
         return false;
     }
     return pci_assign_resources(machine->q35->pci, &windows, error) &&
            machine_identity_load(machine, &smbios, error) &&
-           write_acpi(machine, smbios, error) && load_kernel(machine, boot, error);
+           write_tables(machine, smbios, error) &&
+           load_kernel(machine, is_first, boot, error);
 }
 
 void machine_q35_power_button(Q35Board *board)

@@ -46,10 +46,23 @@ static bool make_vm(Machine *machine, GError **error)
     return machine->kvm;
 }
 
+static void set_object_defaults(Machine *machine)
+{
+    const MachineOptions *options = machine->cmdline->machine;
+    ObjectDefaults defaults = {
+        .prealloc = machine->cmdline->mem_prealloc,
+        .no_dump = options && options->has_dump_guest_core && !options->dump_guest_core,
+        .no_merge = options && options->has_mem_merge && !options->mem_merge,
+    };
+
+    object_set_defaults(machine->objects, &defaults);
+}
+
 static bool add_objects(Machine *machine, GError **error)
 {
     const GPtrArray *objects = machine->cmdline->objects;
 
+    set_object_defaults(machine);
     for (guint i = 0; i < objects->len; i++) {
         const ObjectOptions *options = g_ptr_array_index(objects, i);
 
@@ -195,6 +208,14 @@ bool machine_cont(Machine *machine, GError **error)
         return false;
     }
     return runstate_start(&machine->run, error);
+}
+
+bool machine_has_acpi(const Machine *machine)
+{
+    const MachineOptions *options = machine->cmdline->machine;
+
+    return machine->type->kind == MACHINE_KIND_Q35 &&
+           (!options || !options->has_acpi || options->acpi != ON_OFF_AUTO_OFF);
 }
 
 char *machine_vcpu_path(const Machine *machine, unsigned index)

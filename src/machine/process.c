@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -41,6 +42,16 @@ static pid_t fork_part(GError **error)
 void process_set_name(const char *name)
 {
     prctl(PR_SET_NAME, name);
+}
+
+bool process_lock_memory(bool on_fault, GError **error)
+{
+    if (mlockall(MCL_CURRENT | MCL_FUTURE | (on_fault ? MCL_ONFAULT : 0)) == 0)
+        return true;
+    error_set_errno(error, errno,
+                    "-overcommit mem-lock: cannot lock memory (is the limit of locked "
+                    "memory, RLIMIT_MEMLOCK, high enough?)");
+    return false;
 }
 
 ProcessPart process_daemonize(int *ret_ready_fd, int *ret_status, GError **error)

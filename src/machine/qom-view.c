@@ -282,7 +282,7 @@ static JsonValue *get_machine(Machine *machine, const char *property)
         strcmp(property, "hpet") == 0)
         return json_new_bool(false);
     if (strcmp(property, "acpi") == 0)
-        return json_new_string(machine->type->kind == MACHINE_KIND_Q35 ? "on" : "off");
+        return json_new_string(machine_has_acpi(machine) ? "on" : "off");
     if (strcmp(property, "smm") == 0 || strcmp(property, "vmport") == 0)
         return json_new_string("off");
     return NULL;

@@ -8,6 +8,7 @@
 #include "berth/char.h"
 #include "berth/error.h"
 #include "berth/machine.h"
+#include "berth/memory-backend.h"
 #include "berth/qmp.h"
 #include "berth/vm-fake.h"
 #include "berth/vmstate.h"
@@ -50,14 +51,25 @@ static void rig_make(Rig *rig, char *const *words, int n_words, GError **error)
                                    vm_fake_new(), error);
 }
 
-static void rig_init(Rig *rig)
+/* @more: further words of the command line, ended by NULL, or NULL. */
+static void rig_init_with(Rig *rig, const char *const *more)
 {
+    g_autoptr(GPtrArray) words = g_ptr_array_new();
     g_autoptr(GError) error = NULL;
 
-    rig_make(rig, argv, G_N_ELEMENTS(argv), &error);
+    for (size_t i = 0; i < G_N_ELEMENTS(argv); i++)
+        g_ptr_array_add(words, argv[i]);
+    for (size_t i = 0; more && more[i]; i++)
+        g_ptr_array_add(words, (char *)more[i]);
+    rig_make(rig, (char **)words->pdata, (int)words->len, &error);
     g_assert_no_error(error);
     g_assert_true(machine_start(rig->machine, &error));
     g_assert_no_error(error);
+}
+
+static void rig_init(Rig *rig)
+{
+    rig_init_with(rig, NULL);
 }
 
 static void rig_done(Rig *rig)
@@ -165,6 +177,74 @@ static void test_kernel_finds_tables_and_resources(void)
     g_assert_cmphex(peek(&rig, config(0, 1, 4), 2) & 2, ==, 2);
     g_assert_cmphex(peek(&rig, config(0, 1, 0x20), 4) & ~0xfull, !=, 0);
 
+    rig_done(&rig);
+}
+
+static void test_without_acpi_there_is_an_mp_table(void)
+{
+    static const char *const more[] = { "-no-acpi", NULL };
+    uint8_t text[8];
+    uint32_t table;
+    Rig rig;
+
+    rig_init_with(&rig, more);
+
+    for (uint64_t gpa = X86_BIOS_AREA_BASE; gpa < X86_EXT_RAM_BASE; gpa += 16) {
+        g_assert_true(address_space_read(rig.machine->memory, gpa, text, 8));
+        g_assert_cmpint(memcmp(text, "RSD PTR ", 8), !=, 0);
+    }
+    g_assert_true(address_space_read(rig.machine->memory, X86_EBDA_BASE, text, 8));
+    g_assert_cmpmem(text, 4, "_MP_", 4);
+    memcpy(&table, text + 4, sizeof(table));
+    g_assert_true(address_space_read(rig.machine->memory, table, text, 4));
+    g_assert_cmpmem(text, 4, "PCMP", 4);
+    g_assert_cmphex(peek(&rig, config(0, 31, 0), 4), ==, 0x29188086);
+
+    rig_done(&rig);
+}
+
+static uint8_t cmos(Rig *rig, uint8_t reg)
+{
+    vm_fake_write(rig->machine->vm, rig->machine->io, X86_PORT_RTC, 1, reg);
+    return (uint8_t)vm_fake_read(rig->machine->vm, rig->machine->io, X86_PORT_RTC + 1, 1);
+}
+
+static void test_boot_order_of_the_first_start_is_its_own(void)
+{
+    static const char *const more[] = {
+        "-boot", "order=nc,once=d,menu=on", "-no-fd-bootchk", NULL,
+    };
+    Rig rig;
+
+    rig_init_with(&rig, more);
+    g_assert_cmphex(cmos(&rig, 0x3d), ==, 0x03);
+    g_assert_cmphex(cmos(&rig, 0x38), ==, 0x01);
+
+    runstate_stop(&rig.machine->run, RUN_STATE_PAUSED);
+    runstate_request_reset(&rig.machine->run, SHUTDOWN_CAUSE_HOST_QMP_SYSTEM_RESET);
+    loop_turn(rig.loop, false);
+
+    g_assert_cmphex(cmos(&rig, 0x3d), ==, 0x24);
+    g_assert_cmphex(cmos(&rig, 0x38), ==, 0x01);
+    rig_done(&rig);
+}
+
+static void test_machine_options_reach_memory(void)
+{
+    static const char *const more[] = {
+        "-object", "memory-backend-ram,id=ram0,size=3G", "-machine",
+        "memory-backend=ram0,dump-guest-core=off,mem-merge=off,i8042=off", NULL,
+    };
+    const MemoryBackendProps *props;
+    Rig rig;
+
+    rig_init_with(&rig, more);
+    props = memory_backend_props(rig.machine->ram_object);
+
+    g_assert_cmpstr(rig.machine->ram_object->id, ==, "ram0");
+    g_assert_false(props->dump);
+    g_assert_false(props->merge);
+    g_assert_null(device_find(&rig.machine->tree, "/machine/i8042"));
     rig_done(&rig);
 }
 
@@ -514,6 +594,12 @@ int main(int argc, char **argv_)
                     test_fw_cfg_has_the_operators_files);
     g_test_add_func("/machine/wrong-fw-cfg-files-are-refused",
                     test_wrong_fw_cfg_files_are_refused);
+    g_test_add_func("/machine/without-acpi-there-is-an-mp-table",
+                    test_without_acpi_there_is_an_mp_table);
+    g_test_add_func("/machine/boot-order-of-the-first-start-is-its-own",
+                    test_boot_order_of_the_first_start_is_its_own);
+    g_test_add_func("/machine/machine-options-reach-memory",
+                    test_machine_options_reach_memory);
     g_test_add_func("/machine/memory-goes-on-at-four-gib",
                     test_memory_goes_on_at_four_gib);
     g_test_add_func("/machine/reset-brings-every-device-back",

@@ -118,6 +118,27 @@ static void test_query_iothreads_and_memdev(void)
     g_assert_true(memdevs->items[0]->dump);
 }
 
+static void test_defaults_are_for_what_is_not_said(void)
+{
+    const ObjectDefaults defaults = { .no_dump = true, .no_merge = true };
+    g_autoptr(ObjectSet) set = object_set_new();
+    const MemoryBackendProps *props;
+
+    object_set_defaults(set, &defaults);
+    try_add(set, "{'qom-type': 'memory-backend-memfd', 'id': 'a', 'size': 8192}", NULL);
+    try_add(set, "{'qom-type': 'memory-backend-ram', 'id': 'b', 'size': 8192,"
+            " 'dump': true}", NULL);
+
+    props = memory_backend_props(object_find(set, "a"));
+    g_assert_false(props->dump);
+    g_assert_false(props->merge);
+    g_assert_false(props->prealloc);
+    props = &object_find(set, "b")->options->u.memory_backend_ram;
+    g_assert_true(props->dump);
+    g_assert_true(props->has_merge);
+    g_assert_false(props->merge);
+}
+
 static void test_query_pci(void)
 {
     g_autoptr(KitBoard) kit = kit_board_new();
@@ -167,11 +188,14 @@ static void test_device_list_properties(void)
     DeviceListPropertiesArgs args = { .typename = (char *)"virtio-rng-pci" };
     g_autoptr(ObjectPropertyInfoList) pci = NULL;
     g_autoptr(ObjectPropertyInfoList) isa = NULL;
+    g_autoptr(ObjectPropertyInfoList) onboard = NULL;
     g_autoptr(GError) error = NULL;
 
     pci = qmp_device_list_properties(NULL, &args, NULL);
     args.typename = (char *)"isa-serial";
     isa = qmp_device_list_properties(NULL, &args, NULL);
+    args.typename = (char *)"ICH9-LPC";
+    onboard = qmp_device_list_properties(NULL, &args, NULL);
     args.typename = (char *)"virtio-gpu";
 
     g_assert_null(qmp_device_list_properties(NULL, &args, &error));
@@ -181,6 +205,8 @@ static void test_device_list_properties(void)
     g_assert_true(has_property(pci, "addr"));
     g_assert_true(has_property(isa, "chardev"));
     g_assert_false(has_property(isa, "addr"));
+    g_assert_true(has_property(onboard, "disable_s3"));
+    g_assert_true(has_property(onboard, "disable_s4"));
 }
 
 int main(int argc, char **argv)
@@ -191,6 +217,7 @@ int main(int argc, char **argv)
     g_test_add_func("/object/in-use", test_object_in_use_stays);
     g_test_add_func("/object/memory", test_memory_backends);
     g_test_add_func("/object/queries", test_query_iothreads_and_memdev);
+    g_test_add_func("/object/defaults", test_defaults_are_for_what_is_not_said);
     g_test_add_func("/object/query-pci", test_query_pci);
     g_test_add_func("/object/list-properties", test_device_list_properties);
     return g_test_run();

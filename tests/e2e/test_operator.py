@@ -87,9 +87,9 @@ BAD_OPTIONS = [
     (["-d", "no-such-item"], ["no-such-item"]),
     (["-trace", "no-such-point"], ["no-such-point"]),
     (["-rtc", "base=yesterday"], ["yesterday"]),
-    (["-boot", "order=c"], ["order"]),
+    (["-boot", "order=z"], ["-boot", "z"]),
     (["-msg", "colour=on"], ["colour"]),
-    (["-overcommit", "mem-lock=on"], ["mem-lock"]),
+    (["-overcommit", "mem-lock=maybe"], ["mem-lock"]),
     (["-action", "reboot=dance"], ["dance"]),
 ]
 
@@ -313,6 +313,31 @@ def test_help(t):
     t.match("-machine help lists machines", done.stdout, "q35")
 
 
+def memory_of(guest):
+    """What is resident and locked, in MiB."""
+    guest.qmp.command("query-status")
+    text = pathlib.Path(f"/proc/{guest.process.pid}/status").read_text()
+    return [int(re.search(rf"{key}:\s+(\d+)", text)[1]) // 1024
+            for key in ("VmRSS", "VmLck")]
+
+
+def test_memory_lock(t):
+    resident, locked = memory_of(t.guest(None, "-S", memory=128))
+    t.check("without, nothing is taken or locked", resident < 64 and locked == 0,
+            [resident, locked])
+    guest = t.guest(None, "-S", "-overcommit", "mem-lock=on", memory=128)
+    resident, locked = memory_of(guest)
+    t.check("mem-lock=on takes and locks all", resident >= 128 and locked >= 128,
+            [resident, locked])
+    guest = t.guest(None, "-S", "-overcommit", "mem-lock=on-fault", memory=128)
+    resident, locked = memory_of(guest)
+    t.check("on-fault locks, and takes nothing", resident < 64 and locked >= 128,
+            [resident, locked])
+    resident, locked = memory_of(t.guest(None, "-S", "-mem-prealloc", memory=128))
+    t.check("-mem-prealloc takes, and locks nothing", resident >= 128 and locked == 0,
+            [resident, locked])
+
+
 def test_check_host(t):
     done = t.run("-check-host")
     flags = pathlib.Path("/proc/cpuinfo").read_text()
@@ -326,7 +351,7 @@ TESTS = [
     test_bad_images, test_bad_options, test_few_descriptors, test_daemonize,
     test_process_name, test_sigterm_before_the_first_client, test_socket_files,
     test_port_of_the_host, test_terminal_comes_back, test_machine_none, test_help,
-    test_check_host,
+    test_memory_lock, test_check_host,
 ]
 
 

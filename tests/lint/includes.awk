@@ -30,7 +30,7 @@ BEGIN {
           "qmp-introspect")
     group("migrate", "migrate")
     group("machine", "acpi aml boot cmdline device-globals log-options machine " \
-          "pidfile process runstate session signal-watch smbios smp")
+          "mp-table pidfile process runstate session signal-watch smbios smp")
     group("board", "x86-layout")
     # Contracts of single devices, for the board and for the device itself.
     group("part", "debug-exit debugcon fw-cfg i8042 lpc pc-ports rtc serial vmgenid")

@@ -131,7 +131,31 @@ static const struct {
     { "-device floppy,help", "floppy" },
     { "-object widget,help", "widget" },
     { "-machine smm=on", "smm=on" },
-    { "-machine acpi=off", "acpi=off" },
+    { "-no-hpet -machine hpet=on", "hpet=on" },
+    { "-usb", "usb=on" },
+    { "-machine nvdimm=on", "nvdimm=on" },
+    { "-machine hmat=on", "hmat=on" },
+    { "-machine sata=on", "sata=on" },
+    { "-machine pflash0=a", "pflash0" },
+    { "-machine confidential-guest-support=a", "confidential-guest-support" },
+    { "-machine initrd=a", "-initrd" },
+    { "-vnc :0", "-vnc" },
+    { "-net nic", "-net" },
+    { "-nic user", "-nic" },
+    { "-audiodev {\"id\":\"a\",\"driver\":\"alsa\"}", "alsa" },
+    { "-drive file=a", "-drive: there are no disks" },
+    { "--incoming defer", "--incoming: " },
+    { "-bios x", "-bios: there is no firmware" },
+    { "-k", "-k: there is no screen" },
+    { "-boot z", "'z'" },
+    { "-boot order=cc", "twice" },
+    { "-boot once=abcd", "once" },
+    { "-boot splash=a.bmp", "splash" },
+    { "-boot reboot-timeout=-2", "reboot-timeout" },
+    { "-boot splash-time=65536", "splash-time" },
+    { "-boot menu=perhaps", "menu" },
+    { "-", "invalid option" },
+    { "--", "invalid option" },
     { "-machine accel=tcg", "tcg" },
     { "-machine kernel-irqchip=split", "kernel-irqchip" },
     { "-accel tcg", "tcg" },
@@ -146,7 +170,7 @@ static const struct {
     { "-monitor stdio", "monitor" },
     { "-parallel pty", "parallel" },
     { "-mon chardev=a", "mode=control" },
-    { "-overcommit mem-lock=on", "mem-lock" },
+    { "-overcommit mem-lock=perhaps", "mem-lock" },
     { "-initrd x", "-kernel" },
     { "-global floppy.drive=a", "floppy" },
     { "-global isa-serial.wheels=4", "wheels" },
@@ -195,6 +219,31 @@ static void test_refusals_name_the_option(void)
             g_error("'%s' is not in '%s'", refused[i].needle, error->message);
         g_assert_null(strchr(error->message, '\n'));
     }
+}
+
+static void test_short_forms_are_pairs_of_other_options(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Cmdline) cmdline =
+        parse("-no-acpi -M q35 -no-hpet -no-fd-bootchk -enable-kvm -machine i8042=off "
+              "-machine kernel=k,append=a -initrd i -overcommit mem-lock=on-fault "
+              "-boot dc,menu=on -boot strict=on -vga none -vnc none -net none -nic none "
+              "-audiodev none,id=a -nodefconfig",
+              &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpstr(cmdline->machine->type, ==, "q35");
+    g_assert_cmpint(cmdline->machine->acpi, ==, ON_OFF_AUTO_OFF);
+    g_assert_true(cmdline->machine->has_hpet && !cmdline->machine->hpet);
+    g_assert_true(cmdline->machine->has_i8042 && !cmdline->machine->i8042);
+    g_assert_true(cmdline->machine->has_fd_bootchk && !cmdline->machine->fd_bootchk);
+    g_assert_cmpuint(cmdline->accels->len, ==, 1);
+    g_assert_cmpstr(cmdline->kernel, ==, "k");
+    g_assert_cmpstr(cmdline->initrd, ==, "i");
+    g_assert_cmpstr(cmdline->append, ==, "a");
+    g_assert_cmpint(cmdline->overcommit->mem_lock, ==, MEM_LOCK_ON_FAULT);
+    g_assert_cmpstr(cmdline->boot->order, ==, "dc");
+    g_assert_true(cmdline->boot->menu && cmdline->boot->strict);
 }
 
 static void test_globals_fill_in_what_a_device_leaves_out(void)
@@ -297,6 +346,8 @@ int main(int argc, char **argv)
     g_test_add_func("/cmdline/repeated-options-keep-their-order",
                     test_repeated_options_keep_their_order);
     g_test_add_func("/cmdline/refusals-name-the-option", test_refusals_name_the_option);
+    g_test_add_func("/cmdline/short-forms-are-pairs-of-other-options",
+                    test_short_forms_are_pairs_of_other_options);
     g_test_add_func("/cmdline/globals-fill-in-what-a-device-leaves-out",
                     test_globals_fill_in_what_a_device_leaves_out);
     g_test_add_func("/cmdline/globals-of-a-board-device-are-typed",

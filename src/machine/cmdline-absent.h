@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Options of QEMU for what berth does not have.  Main only.
+ */
+#pragma once
+
+/* Why @word ("-vnc") is no option, in words for its user; never NULL. */
+const char *cmdline_absent_reason(const char *word);
