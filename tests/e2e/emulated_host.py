@@ -51,15 +51,9 @@ def host_runs_stock_guests():
     return bool(cpu_flags() & {"vmx", "svm"}) and os.access("/dev/kvm", os.R_OK | os.W_OK)
 
 
-def shared_libraries(binary):
-    done = subprocess.run(["ldd", str(binary)], stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL, text=True)
-    return re.findall(r"(/\S+) \(0x", done.stdout)
-
-
 def place(root, path, target=None):
     """Copies a file with its libraries to their places here, or the file to @target."""
-    for source in [str(path)] + shared_libraries(path):
+    for source in [str(path)] + stock.shared_libraries(path):
         to = root / (target if target and source == str(path) else source).lstrip("/")
         to.parent.mkdir(parents=True, exist_ok=True)
         if not to.exists():

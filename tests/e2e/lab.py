@@ -93,15 +93,20 @@ class Run:
         self.report.say(f"{name}: {state} ({seconds} s)")
 
 
-def runner_argv(vmm, kernel, vmlinux, initrd, names):
-    return ["python3", "-B", "tests/e2e/runner.py", "--vmm", str(vmm),
-            "--kernel", str(kernel), "--vmlinux", str(vmlinux), "--initrd", str(initrd),
-            *names]
+# What a runner is given beside the VMM, by its option; in an emulated host by file name.
+FILES = {"kernel": "vmlinuz", "vmlinux": "vmlinux", "initrd": "guest.cpio",
+         "tools": "tools.cpio"}
 
 
-def run_here(report, options, kernel, initrd):
-    argv = runner_argv(options.vmm, kernel.vmlinuz, kernel.vmlinux, initrd,
-                       options.scenarios)
+def runner_argv(vmm, files, names):
+    argv = ["python3", "-B", "tests/e2e/runner.py", "--vmm", str(vmm)]
+    for option, path in files.items():
+        argv += [f"--{option}", str(path)]
+    return argv + list(names)
+
+
+def run_here(report, options, files):
+    argv = runner_argv(options.vmm, files, options.scenarios)
     run = Run(report, hold_stalled=False)
     with subprocess.Popen(argv, cwd=HERE.parent.parent, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, text=True, errors="replace") as process:
@@ -132,8 +137,7 @@ class EmulatedRun:
         """Boots the host for what is left; returns the run and what went wrong, if so."""
         run = Run(self.report, hold_stalled=True)
         began = time.monotonic()
-        self.host.start(runner_argv(self.vmm, "vmlinuz", "vmlinux", "guest.cpio",
-                                    self.left))
+        self.host.start(runner_argv(self.vmm, FILES, self.left))
         trouble = None
         try:
             for line in self.host.lines():
@@ -197,17 +201,18 @@ def main():
     with tempfile.TemporaryDirectory(prefix="berth-lab-") as folder:
         folder = pathlib.Path(folder)
         kernel = stock.fetch_kernel(report.say)
-        initrd = folder / "guest.cpio"
-        stock.write_guest_initramfs(kernel, initrd)
+        files = {"kernel": kernel.vmlinuz, "vmlinux": kernel.vmlinux,
+                 "initrd": folder / FILES["initrd"], "tools": folder / FILES["tools"]}
+        stock.write_guest_initramfs(kernel, files["initrd"])
+        stock.write_guest_tools(kernel, files["tools"])
         if host_runs_stock_guests() and not options.emulated:
             report.say(f"stock kernel {kernel.release} on this host's KVM")
-            run_here(report, options, kernel, initrd)
+            run_here(report, options, files)
         else:
             report.say(f"stock kernel {kernel.release} inside an emulated AMD host: this "
                        "machine has no KVM with VMX or SVM")
             host = EmulatedHost(kernel, options.vmm, folder,
-                                {"vmlinuz": kernel.vmlinuz, "vmlinux": kernel.vmlinux,
-                                 "guest.cpio": initrd})
+                                {FILES[option]: path for option, path in files.items()})
             EmulatedRun(report, host, options.vmm, options.scenarios).run()
     report.say(f"{time.monotonic() - began:.0f} s")
     report.close()

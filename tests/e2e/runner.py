@@ -35,13 +35,24 @@ class Lab(Checks):
         self.guests = []
 
     def guest(self, *args, **options):
-        """A stock guest (see Guest); closed by the runner."""
+        """A stock guest (see Guest); closed by the runner.  With tools=True it has the
+        programs of stock.write_guest_tools(), too."""
         options.setdefault("kernel", self.options.kernel)
-        options.setdefault("initrd", self.options.initrd)
+        options.setdefault("initrd", self.initrd_with_tools() if options.pop("tools", False)
+                           else self.options.initrd)
         options["append"] = f"{QUIET} {options.get('append', '')}".strip()
         guest = Guest(self.options.vmm, self.folder, *args, **options)
         self.guests.append(guest)
         return guest
+
+    def initrd_with_tools(self):
+        """The kernel unpacks archives that follow each other, one over the other."""
+        path = self.folder / "initrd"
+        with open(path, "wb") as out:
+            for part in (self.options.initrd, self.options.tools):
+                with open(part, "rb") as file:
+                    shutil.copyfileobj(file, out)
+        return path
 
     @property
     def vmlinux(self):
@@ -90,6 +101,7 @@ def main():
     parser.add_argument("--kernel", required=True)
     parser.add_argument("--vmlinux", required=True)
     parser.add_argument("--initrd", required=True)
+    parser.add_argument("--tools", required=True)
     parser.add_argument("scenarios", nargs="*")
     options = parser.parse_args()
     lock = threading.Lock()

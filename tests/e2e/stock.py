@@ -13,6 +13,9 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 META_PACKAGE = "linux-image-cloud-amd64"
+# What only some scenarios put into their guests.
+TOOL_PROGRAMS = ["dmidecode"]
+TOOL_MODULES = ["qemu_fw_cfg"]
 GUEST_MODULES = ["button", "evdev", "virtio_pci", "virtio-rng"]
 PATH = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
 
@@ -138,6 +141,12 @@ def fetch_kernel(say=lambda text: print(text, file=sys.stderr)):
         return StockKernel(old[-1])
 
 
+def shared_libraries(binary):
+    done = subprocess.run(["ldd", str(binary)], stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, text=True)
+    return re.findall(r"(/\S+) \(0x", done.stdout)
+
+
 class Initramfs:
     """A newc archive of files, folders and links, owned by root, made by anybody."""
 
@@ -166,6 +175,12 @@ class Initramfs:
 
     def file(self, name, path, mode=0o644):
         self.data(name, pathlib.Path(path).read_bytes(), mode)
+
+    def program(self, path):
+        """A program of this machine, in bin, with the libraries that it needs."""
+        self.file(f"bin/{pathlib.Path(path).name}", path, 0o755)
+        for library in shared_libraries(path):
+            self.file(library.lstrip("/"), library, 0o755)
 
     def link(self, name, target):
         self.folder(name.rpartition("/")[0])
@@ -197,6 +212,16 @@ def write_guest_initramfs(kernel, target):
     image.modules(kernel.modules(GUEST_MODULES))
     image.file("init", HERE / "init" / "guest-init.sh", 0o755)
     image.file("etc/acpi/PWRF/00000080", HERE / "init" / "power-button.sh", 0o755)
+    image.write(target)
+
+
+def write_guest_tools(kernel, target):
+    """Another archive, to be put behind the first: programs, and modules in lib."""
+    image = Initramfs()
+    for name in TOOL_PROGRAMS:
+        image.program(shutil.which(name, path=PATH))
+    for path in kernel.modules(TOOL_MODULES):
+        image.file(f"lib/{path.name}", path)
     image.write(target)
 
 
