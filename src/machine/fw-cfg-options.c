@@ -9,7 +9,7 @@
 #include "berth/error.h"
 #include "berth/file-read.h"
 
-#include "fw-cfg-options.h"
+#include "berth/fw-cfg-options.h"
 
 /* What one file may hold of the host's memory. */
 #define CONTENT_MAX (64 * MIB)

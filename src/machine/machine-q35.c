@@ -13,6 +13,7 @@
 #include "berth/acpi.h"
 #include "berth/char.h"
 #include "berth/error.h"
+#include "berth/fw-cfg-options.h"
 #include "berth/fw-cfg.h"
 #include "berth/i8042.h"
 #include "berth/keyval.h"
@@ -26,7 +27,6 @@
 #include "berth/x86-layout.h"
 
 #include "boot-order.h"
-#include "fw-cfg-options.h"
 #include "machine-identity.h"
 #include "machine-q35.h"
 

@@ -110,6 +110,10 @@ bool smbios_options_add_structures(SmbiosOptions *options, const uint8_t *data,
 {
     size_t at = 0;
 
+    if (size == 0) {
+        error_set(error, "0 bytes are too few for a structure");
+        return false;
+    }
     do {
         size_t n = structure_size(data + at, size - at, error);
 

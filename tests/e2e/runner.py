@@ -38,7 +38,8 @@ class Lab(Checks):
         """A stock guest (see Guest); closed by the runner.  With tools=True it has the
         programs of stock.write_guest_tools(), too."""
         options.setdefault("kernel", self.options.kernel)
-        options.setdefault("initrd", self.initrd_with_tools() if options.pop("tools", False)
+        with_tools = options.pop("tools", False)
+        options.setdefault("initrd", self.initrd_with_tools() if with_tools
                            else self.options.initrd)
         options["append"] = f"{QUIET} {options.get('append', '')}".strip()
         guest = Guest(self.options.vmm, self.folder, *args, **options)

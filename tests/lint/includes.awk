@@ -29,8 +29,9 @@ BEGIN {
     group("qmp", "monitor qapi-events qapi-option qapi-tables qmp qmp-commands " \
           "qmp-introspect")
     group("migrate", "migrate")
-    group("machine", "acpi aml boot cmdline device-globals log-options machine " \
-          "mp-table pidfile process runstate session signal-watch smbios smp")
+    group("machine", "acpi aml boot cmdline device-globals fw-cfg-options " \
+          "log-options machine mp-table pidfile process runstate session " \
+          "signal-watch smbios smp")
     group("board", "x86-layout")
     # Contracts of single devices, for the board and for the device itself.
     group("part", "debug-exit debugcon fw-cfg i8042 lpc pc-ports rtc serial vmgenid")
@@ -69,7 +70,7 @@ BEGIN {
     header("char", low " char")
     header("qmp", low " qmp char")
     header("migrate", low " migrate")
-    header("machine", hw " machine char qmp")
+    header("machine", hw " machine char qmp fw-cfg.h")
     header("board", "base")
     header("part", hw " char part")
 
