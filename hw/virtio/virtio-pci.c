@@ -327,8 +327,19 @@ static uint64_t device_read(void *opaque, uint64_t offset, unsigned size)
     return GUINT64_FROM_LE(value);
 }
 
+static void device_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+{
+    VirtioPci *vp = opaque;
+    uint64_t bytes = GUINT64_TO_LE(value);
+
+    lock_take(&vp->pci.dev.lock);
+    virtio_write_config(vp->vdev, offset, &bytes, size);
+    lock_drop(&vp->pci.dev.lock);
+}
+
 static const RegionOps device_ops = {
     .read = device_read,
+    .write = device_write,
     .min_size = 1,
     .max_size = 8,
 };
@@ -617,6 +628,7 @@ static bool virtio_pci_realize(Device *dev, const DeviceAddArgs *args, GError **
     const VirtioClass *class = device_kinds[args->driver].virtio;
     VirtioPci *vp = to_virtio_pci(pci_device(dev));
     VirtioPciProps props = transport_props(args);
+    unsigned n_vectors = class->n_vectors;
     uint64_t features = 0;
 
     if (!check_props(&props, error) ||
@@ -632,7 +644,11 @@ static bool virtio_pci_realize(Device *dev, const DeviceAddArgs *args, GError **
         pci_device_done(&vp->pci);
         return false;
     }
-    init_function(vp, class, props.has_vectors ? props.vectors : class->n_queues + 1u);
+    if (props.has_vectors)
+        n_vectors = props.vectors;
+    else if (n_vectors == 0)
+        n_vectors = vp->vdev->n_queues + 1;
+    init_function(vp, class, n_vectors);
     return true;
 }
 

@@ -138,6 +138,16 @@ void virtio_read_config(VirtioDevice *vdev, uint64_t offset, void *data, size_t 
         memcpy(data, config + offset, n);
 }
 
+void virtio_write_config(VirtioDevice *vdev, uint64_t offset, const void *data,
+                         size_t size)
+{
+    size_t config_size = vdev->class->config_size;
+
+    if (vdev->class->write_config && offset <= config_size &&
+        size <= config_size - offset)
+        vdev->class->write_config(vdev, offset, data, size);
+}
+
 void virtio_break(VirtioDevice *vdev)
 {
     bool tells;
@@ -177,7 +187,7 @@ static void on_stop(void *opaque)
 static bool start_queues(VirtioDevice *vdev)
 {
     for (uint32_t i = 0; i < vdev->n_queues; i++) {
-        if (vdev->queues[i].enabled && !virtqueue_start(&vdev->queues[i]))
+        if (vdev->queues[i].kick_fd >= 0 && !virtqueue_start(&vdev->queues[i]))
             return false;
     }
     return true;
@@ -230,13 +240,21 @@ static void close_doorbells(VirtioDevice *vdev)
     }
 }
 
+static bool is_served(const VirtioDevice *vdev, uint32_t index)
+{
+    const VirtioClass *class = vdev->class;
+
+    return vdev->queues[index].enabled &&
+        (!class->has_queue || class->has_queue(vdev, index));
+}
+
 static bool open_doorbells(VirtioDevice *vdev)
 {
     for (uint32_t i = 0; i < vdev->n_queues; i++) {
         Virtqueue *vq = &vdev->queues[i];
         int fd;
 
-        if (!vq->enabled)
+        if (!is_served(vdev, i))
             continue;
         fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (fd < 0) {
@@ -273,6 +291,23 @@ static void stop(VirtioDevice *vdev)
     close_doorbells(vdev);
 }
 
+static void on_reset(void *opaque)
+{
+    VirtioDevice *vdev = opaque;
+
+    vdev->class->reset(vdev);
+}
+
+/* Drops dev->lock meanwhile; reset_pending keeps the status as it is. */
+static void reset_class(VirtioDevice *vdev)
+{
+    if (!vdev->class->reset)
+        return;
+    lock_drop(&vdev->dev->lock);
+    loop_call_sync(vdev->loop, on_reset, vdev);
+    lock_take(&vdev->dev->lock);
+}
+
 static void reset_locked(VirtioDevice *vdev)
 {
     vdev->reset_pending = false;
@@ -288,7 +323,8 @@ static bool wants_to_run(const VirtioDevice *vdev)
 {
     return vdev->status & VIRTIO_CONFIG_S_DRIVER_OK &&
         !(vdev->status & VIRTIO_CONFIG_S_NEEDS_RESET) && !vdev->reset_pending &&
-        vdev->dev->tree->running && vdev->transport->may_run(vdev);
+        !vdev->restart_pending && vdev->dev->tree->running &&
+        vdev->transport->may_run(vdev);
 }
 
 void virtio_settle(VirtioDevice *vdev)
@@ -305,7 +341,7 @@ void virtio_settle(VirtioDevice *vdev)
         bool wanted = wants_to_run(vdev);
         bool started = vdev->started;
 
-        if (started == wanted && !vdev->reset_pending)
+        if (started == wanted && !vdev->reset_pending && !vdev->restart_pending)
             break;
         if (started != wanted) {
             /* Dropped to wait for the loop; registers may change meanwhile. */
@@ -316,8 +352,13 @@ void virtio_settle(VirtioDevice *vdev)
             lock_take(lock);
             vdev->started = started;
         }
-        if (vdev->reset_pending && !vdev->started)
+        if (vdev->started)
+            continue;
+        vdev->restart_pending = false;
+        if (vdev->reset_pending) {
+            reset_class(vdev);
             reset_locked(vdev);
+        }
     }
     vdev->settling = false;
     lock_drop(lock);
@@ -327,6 +368,14 @@ void virtio_reset(VirtioDevice *vdev)
 {
     lock_take(&vdev->dev->lock);
     vdev->reset_pending = true;
+    lock_drop(&vdev->dev->lock);
+    virtio_settle(vdev);
+}
+
+void virtio_restart(VirtioDevice *vdev)
+{
+    lock_take(&vdev->dev->lock);
+    vdev->restart_pending = true;
     lock_drop(&vdev->dev->lock);
     virtio_settle(vdev);
 }
@@ -355,13 +404,14 @@ VirtioDevice *virtio_device_new(const VirtioClass *class,
     vdev->dev = dev;
     vdev->offered = features | class->features | 1ull << VIRTIO_F_VERSION_1;
     vdev->n_queues = class->n_queues;
-    vdev->queues = g_new0(Virtqueue, vdev->n_queues);
-    for (uint32_t i = 0; i < vdev->n_queues; i++)
-        virtqueue_init(&vdev->queues[i], vdev, i, class->queue_size);
     if (!class->realize(vdev, dev->args, error)) {
         free_parts(vdev);
         return NULL;
     }
+    g_assert(vdev->n_queues <= class->n_queues);
+    vdev->queues = g_new0(Virtqueue, vdev->n_queues);
+    for (uint32_t i = 0; i < vdev->n_queues; i++)
+        virtqueue_init(&vdev->queues[i], vdev, i, class->queue_size);
     /* The last step, as the tree keeps the loop that it may make for it. */
     vdev->loop = device_tree_queue_loop(dev->tree, error);
     if (!vdev->loop) {

@@ -236,7 +236,7 @@ VirtqueueReq *virtqueue_pop(Virtqueue *vq)
     VirtqueueReq *req;
     uint16_t head;
 
-    g_assert(vq->running);
+    g_assert(vq->running && (vq->in_flight == 0 || !vq->vdev->class->one_by_one));
     if (__atomic_load_n(&vq->vdev->broken, __ATOMIC_RELAXED) || !find_avail(vq))
         return NULL;
     if (vq->budget == 0) {
@@ -406,11 +406,12 @@ static bool map_rings(Virtqueue *vq)
 static bool make_slots(Virtqueue *vq, GError **error)
 {
     const VirtioClass *class = vq->vdev->class;
+    size_t n_lists = class->one_by_one ? 1 : vq->size;
 
     vq->max_segments = class->max_segments ? class->max_segments : vq->size;
     vq->slot_size = ALIGN_UP(sizeof(VirtqueueReq) + class->req_size, (size_t)REQ_ALIGN);
     vq->slots = g_try_malloc0_n(vq->size, vq->slot_size);
-    vq->iovs = g_try_malloc_n((size_t)vq->size * vq->max_segments, sizeof(struct iovec));
+    vq->iovs = g_try_malloc_n(n_lists * vq->max_segments, sizeof(struct iovec));
     if (!vq->slots || !vq->iovs) {
         error_set(error, "no memory for %u requests", vq->size);
         return false;
@@ -420,7 +421,7 @@ static bool make_slots(Virtqueue *vq, GError **error)
 
         req->vq = vq;
         req->head = i;
-        req->out = &vq->iovs[(size_t)i * vq->max_segments];
+        req->out = &vq->iovs[i % n_lists * vq->max_segments];
         req->in = req->out;
     }
     return true;

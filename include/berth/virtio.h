@@ -22,17 +22,19 @@ struct VirtioClass {
     const char *name;           /* "virtio-rng": in logs and in the saved state */
     const char *description;    /* for -device help */
     uint16_t id;                /* VIRTIO_ID_* */
-    uint16_t n_queues;          /* the most there can be */
+    uint16_t n_queues;          /* the most there can be; realize() may ask for fewer */
     uint16_t queue_size;        /* the most entries of a ring, a power of two */
     uint16_t max_segments;      /* buffers of a request; 0: as many as the ring has */
-    uint64_t features;          /* offered; virtio adds its own */
+    bool one_by_one;            /* one request of a queue at a time is popped */
+    uint16_t n_vectors;         /* MSI-X, by default; 0: one a queue and one */
+    uint64_t features;          /* offered; virtio and realize() add theirs */
     size_t config_size;         /* bytes of device configuration space */
     size_t instance_size;
     size_t req_size;            /* the device's context in each ring slot */
     uint32_t pci_class;         /* class code of a PCI function that carries it */
     const VMStateDesc *vmstate; /* NULL when it has no state of its own */
 
-    /* vdev->loop is not there yet. */
+    /* vdev->loop and the queues are not there yet. */
     bool (*realize)(VirtioDevice *vdev, const DeviceAddArgs *args, GError **error);
     void (*unrealize)(VirtioDevice *vdev);
     /* NULL: nothing to do.  False with @error for a reason of the host. */
@@ -41,8 +43,18 @@ struct VirtioClass {
      * Returns with nothing in flight: requests are pushed or given back.  NULL: none is.
      */
     void (*stop)(VirtioDevice *vdev);
+    /* The state at power-on, on the loop, between stop and start.  NULL: has none. */
+    void (*reset)(VirtioDevice *vdev);
+    /*
+     * Whether queue @index is served at all, any thread; one that is not costs nothing.
+     * After a change virtio_restart().  NULL: all are.
+     */
+    bool (*has_queue)(const VirtioDevice *vdev, uint32_t index);
     /* Fills config_size bytes; dev->lock is held.  NULL when there are none. */
     void (*read_config)(VirtioDevice *vdev, void *config);
+    /* @offset + @size is within config_size; dev->lock is held.  NULL: ignored. */
+    void (*write_config)(VirtioDevice *vdev, uint64_t offset, const void *data,
+                         size_t size);
     void (*handle_queue)(VirtioDevice *vdev, Virtqueue *vq);
 };
 
@@ -72,6 +84,7 @@ struct VirtioDevice {
     uint8_t status;             /* VIRTIO_CONFIG_S_* */
     uint8_t generation;         /* of the configuration */
     bool reset_pending;
+    bool restart_pending;
     bool settling;              /* a thread is in virtio_settle() */
     bool started;
 
@@ -83,6 +96,11 @@ extern const VMStateDesc virtio_vmstate;
 /* Carries any of the classes below as a PCI function. */
 extern const DeviceClass virtio_pci_class;
 extern const VirtioClass virtio_rng_class;
+extern const VirtioClass virtio_serial_class;
+
+/* What is plugged into a virtio-serial. */
+extern const DeviceClass virtserialport_class;
+extern const DeviceClass virtconsole_class;
 
 /* What a device of virtio_pci_class carries.  Main. */
 VirtioDevice *virtio_pci_device(Device *dev);
@@ -117,6 +135,9 @@ void virtio_queue_enable(Virtqueue *vq);
 void virtio_queue_kick(Virtqueue *vq);
 /* Reads device configuration space; bytes beyond it are all ones. */
 void virtio_read_config(VirtioDevice *vdev, uint64_t offset, void *data, size_t size);
+/* Writes to it; what is beyond it is ignored. */
+void virtio_write_config(VirtioDevice *vdev, uint64_t offset, const void *data,
+                         size_t size);
 
 /* Main or a vCPU; no lock is held. */
 
@@ -127,6 +148,8 @@ void virtio_read_config(VirtioDevice *vdev, uint64_t offset, void *data, size_t 
 void virtio_settle(VirtioDevice *vdev);
 /* As if the driver wrote 0 to the status. */
 void virtio_reset(VirtioDevice *vdev);
+/* Stops and starts a device that runs: its class has other queues now. */
+void virtio_restart(VirtioDevice *vdev);
 
 /* Any thread, no lock held. */
 

@@ -76,7 +76,7 @@ struct Virtqueue {
     VirtqueueRings rings;
     uint8_t *slots;             /* of slot_size bytes: VirtqueueReq, then the context */
     size_t slot_size;
-    struct iovec *iovs;         /* max_segments for each slot */
+    struct iovec *iovs;         /* max_segments for each slot, or shared by all */
     LoopFd kick;
     LoopHook flush;
     LoopMessage next_round;
@@ -100,6 +100,8 @@ void virtqueue_push(Virtqueue *vq, VirtqueueReq *req, uint32_t written);
 
 /* Has handle_queue() called in the next turn, when the queue runs. */
 void virtqueue_schedule(Virtqueue *vq);
+/* Calls it now, with a new budget; not out of handle_queue(). */
+void virtqueue_run(Virtqueue *vq);
 
 /* What the driver did wrong breaks the device, as in virtqueue_pop(). */
 void virtqueue_error(Virtqueue *vq, const char *format, ...) G_GNUC_PRINTF(2, 3);
@@ -126,7 +128,5 @@ void virtqueue_init(Virtqueue *vq, VirtioDevice *vdev, uint16_t index, uint16_t 
 void virtqueue_reset(Virtqueue *vq);
 /* Makes the slots and starts to listen, on the loop; false: the device is broken. */
 bool virtqueue_start(Virtqueue *vq);
-/* A round of work, on the loop. */
-void virtqueue_run(Virtqueue *vq);
 /* On the loop; nothing is in flight.  No effect on a queue that does not run. */
 void virtqueue_stop(Virtqueue *vq);

@@ -306,7 +306,7 @@ static void test_bus_mastering_gates_the_queues(void)
 
     kit_pci_set_command(&f.v->pci, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
     kit_run(f.kit);
-    g_assert_cmpuint(f.v->used[1], ==, 1);
+    g_assert_cmpuint(f.v->queue.used[1], ==, 1);
     kit_pci_set_command(&f.v->pci, PCI_COMMAND_MEMORY);
     g_assert_cmpuint(vm_fake_doorbell_count(f.kit->vm), ==, 0);
     g_assert_false(virtio_pci_device(f.dev)->started);
@@ -358,9 +358,9 @@ static void test_state_moves_to_another_machine(void)
     g_assert_cmpmem(saved->data, saved->len, again->data, again->len);
     device_tree_resume(&to.kit->tree);
     from.v->pci.kit = to.kit;
-    from.v->desc = kit_ram(to.kit, KIT_VIRTIO_RING, 0x1000);
-    from.v->avail = kit_ram(to.kit, KIT_VIRTIO_RING + 0x10000, 0x1000);
-    from.v->used = kit_ram(to.kit, KIT_VIRTIO_RING + 0x20000, 0x1000);
+    from.v->queue.desc = kit_ram(to.kit, KIT_VIRTIO_RING, 0x1000);
+    from.v->queue.avail = kit_ram(to.kit, KIT_VIRTIO_RING + 0x10000, 0x1000);
+    from.v->queue.used = kit_ram(to.kit, KIT_VIRTIO_RING + 0x20000, 0x1000);
     g_assert_true(fetch_entropy(&from));
     g_assert_cmpuint(kit_msix_count(to.kit, KIT_VIRTIO_VECTOR_DATA), ==, 1);
     fixture_done(&from);

@@ -207,7 +207,8 @@ static void test_indices_wrap(void)
 
     fixture_init(&f, EVENT_IDX, 4);
     for (unsigned i = 0; i < 70000; i++) {
-        f.v->avail[2 + 4] = f.v->next_used;             /* used_event: tell of the next */
+        /* used_event: tell of the next */
+        f.v->queue.avail[2 + 4] = f.v->queue.next_used;
         offer_one(&f, i % 4);
         virtqueue_run(f.vq);
         loop_turn(f.kit->queue_loop, false);
@@ -227,11 +228,11 @@ static void test_one_interrupt_a_batch_unless_suppressed(void)
         offer_one(&f, i);
     kit_virtio_kick(f.v);
     g_assert_cmpuint(interrupts(&f), ==, 1);
-    f.v->avail[0] = VRING_AVAIL_F_NO_INTERRUPT;
+    f.v->queue.avail[0] = VRING_AVAIL_F_NO_INTERRUPT;
     offer_one(&f, 8);
     kit_virtio_kick(f.v);
     g_assert_cmpuint(interrupts(&f), ==, 1);
-    g_assert_cmpuint(f.v->used[1], ==, 9);
+    g_assert_cmpuint(f.v->queue.used[1], ==, 9);
     fixture_done(&f);
 }
 
@@ -240,7 +241,7 @@ static void test_used_event_says_when(void)
     Fixture f;
 
     fixture_init(&f, EVENT_IDX, SIZE);
-    f.v->avail[2 + SIZE] = 2;
+    f.v->queue.avail[2 + SIZE] = 2;
     for (unsigned i = 0; i < 4; i++) {
         offer_one(&f, i);
         kit_virtio_kick(f.v);
@@ -254,19 +255,19 @@ static void test_doorbells_are_asked_for_when_the_ring_is_empty(void)
     Fixture f;
 
     fixture_init(&f, 0, SIZE);
-    g_assert_cmpuint(f.v->used[0], ==, 0);
+    g_assert_cmpuint(f.v->queue.used[0], ==, 0);
     sink.holds = true;
     offer_one(&f, 0);
     kit_virtio_kick(f.v);
-    g_assert_cmpuint(f.v->used[0], ==, 0);
+    g_assert_cmpuint(f.v->queue.used[0], ==, 0);
     fixture_done(&f);
 
     fixture_init(&f, EVENT_IDX, SIZE);
-    g_assert_cmpuint(f.v->used[2 + 4 * SIZE], ==, 0);
+    g_assert_cmpuint(f.v->queue.used[2 + 4 * SIZE], ==, 0);
     offer_one(&f, 0);
     offer_one(&f, 1);
     kit_virtio_kick(f.v);
-    g_assert_cmpuint(f.v->used[2 + 4 * SIZE], ==, 2);
+    g_assert_cmpuint(f.v->queue.used[2 + 4 * SIZE], ==, 2);
     fixture_done(&f);
 }
 
@@ -289,7 +290,7 @@ static void test_round_is_bounded(void)
     kit_run(f.kit);
 
     g_assert_cmpuint(f.vq->last_avail, ==, 17);
-    g_assert_cmpuint(f.v->used[1], ==, 17);
+    g_assert_cmpuint(f.v->queue.used[1], ==, 17);
     fixture_done(&f);
 }
 
@@ -357,7 +358,7 @@ static void test_faulty_chains_break_the_device(void)
         Fixture f;
 
         fixture_init(&f, INDIRECT | EVENT_IDX, SIZE);
-        memcpy(f.v->desc, chain->ring, sizeof(chain->ring));
+        memcpy(f.v->queue.desc, chain->ring, sizeof(chain->ring));
         memcpy(kit_ram(f.kit, TABLE, sizeof(chain->table)), chain->table,
                sizeof(chain->table));
         kit_virtio_offer(f.v, 0);
@@ -365,12 +366,12 @@ static void test_faulty_chains_break_the_device(void)
 
         g_test_message("%s", chain->what);
         assert_broken(&f, true);
-        g_assert_cmpuint(f.v->used[1], ==, 0);
+        g_assert_cmpuint(f.v->queue.used[1], ==, 0);
         g_assert_cmpuint(kit_msix_count(f.kit, KIT_VIRTIO_VECTOR_DATA + 1), ==, 1);
         kit_virtio_start(f.v, VERSION_1, SIZE);
         offer_one(&f, 0);
         kit_virtio_kick(f.v);
-        g_assert_cmpuint(f.v->used[1], ==, 1);
+        g_assert_cmpuint(f.v->queue.used[1], ==, 1);
         assert_broken(&f, false);
         fixture_done(&f);
     }
@@ -424,7 +425,7 @@ static void test_available_index_jumps(void)
     Fixture f;
 
     fixture_init(&f, 0, SIZE);
-    f.v->avail[1] = SIZE + 1;
+    f.v->queue.avail[1] = SIZE + 1;
     kit_virtio_kick(f.v);
 
     assert_broken(&f, true);
@@ -442,7 +443,7 @@ static void test_total_length_over_4_gib(void)
         kit_virtio_start(f.v, VERSION_1, 512);
         for (unsigned i = 0; i < n; i++)
             kit_virtio_desc(f.v, i, 0, KIT_RAM_SIZE, VRING_DESC_F_NEXT, i + 1);
-        f.v->desc[n - 1].flags = 0;
+        f.v->queue.desc[n - 1].flags = 0;
         kit_virtio_offer(f.v, 0);
         kit_virtio_kick(f.v);
         assert_broken(&f, n > fits);
@@ -546,7 +547,7 @@ static void *rewrite_descriptors(void *opaque)
     Racer *racer = opaque;
 
     for (unsigned i = 0; !__atomic_load_n(&racer->ends, __ATOMIC_RELAXED); i++)
-        racer->v->desc[i % 2] = kinds[i / 3 % G_N_ELEMENTS(kinds)];
+        racer->v->queue.desc[i % 2] = kinds[i / 3 % G_N_ELEMENTS(kinds)];
     return NULL;
 }
 

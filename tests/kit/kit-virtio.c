@@ -8,6 +8,8 @@
 #include "kit-virtio.h"
 
 #define SPACE_OF_RING 0x10000u
+#define SMALL_SIZE 128u
+#define SMALL_SPACE 0x1000u
 
 static uint64_t find_structure(KitVirtio *v, uint8_t type, unsigned *ret_cap)
 {
@@ -79,9 +81,10 @@ void kit_virtio_negotiate(KitVirtio *v, uint64_t wanted)
     kit_virtio_set_status(v, driver | VIRTIO_CONFIG_S_FEATURES_OK);
 }
 
-void kit_virtio_set_rings(KitVirtio *v, uint64_t desc, uint64_t avail, uint64_t used)
+static void set_rings(KitVirtio *v, unsigned queue, uint64_t desc, uint64_t avail,
+                      uint64_t used)
 {
-    kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_SELECT, 2, 0);
+    kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_SELECT, 2, queue);
     kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_DESCLO, 4, desc);
     kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_DESCHI, 4, desc >> 32);
     kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_AVAILLO, 4, avail);
@@ -91,29 +94,49 @@ void kit_virtio_set_rings(KitVirtio *v, uint64_t desc, uint64_t avail, uint64_t 
     kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
 }
 
+void kit_virtio_set_rings(KitVirtio *v, uint64_t desc, uint64_t avail, uint64_t used)
+{
+    set_rings(v, 0, desc, avail, used);
+}
+
+/* The three areas follow each other at @gpa, @space bytes each. */
+static void setup(KitQueue *q, unsigned size, uint64_t gpa, uint64_t space)
+{
+    KitVirtio *v = q->v;
+    KitBoard *kit = v->pci.kit;
+
+    q->size = size;
+    q->desc = kit_ram(kit, gpa, space);
+    q->avail = kit_ram(kit, gpa + space, space);
+    q->used = kit_ram(kit, gpa + 2 * space, space);
+    memset(q->desc, 0, space);
+    memset(q->avail, 0, space);
+    memset(q->used, 0, space);
+    q->next_avail = q->next_used = 0;
+    kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_SELECT, 2, q->index);
+    kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_SIZE, 2, size);
+    if (kit_pci_find_cap(&v->pci, PCI_CAP_ID_MSIX, 0))
+        kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_MSIX, 2, 0);
+    set_rings(v, q->index, gpa, gpa + space, gpa + 2 * space);
+}
+
 void kit_virtio_setup_queue(KitVirtio *v, unsigned size)
 {
-    KitBoard *kit = v->pci.kit;
-    uint64_t avail = KIT_VIRTIO_RING + SPACE_OF_RING, used = avail + SPACE_OF_RING;
-
-    v->size = size;
-    v->desc = kit_ram(kit, KIT_VIRTIO_RING, SPACE_OF_RING);
-    v->avail = kit_ram(kit, avail, SPACE_OF_RING);
-    v->used = kit_ram(kit, used, SPACE_OF_RING);
-    memset(v->desc, 0, SPACE_OF_RING);
-    memset(v->avail, 0, SPACE_OF_RING);
-    memset(v->used, 0, SPACE_OF_RING);
-    v->next_avail = v->next_used = 0;
-    kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_SELECT, 2, 0);
-    kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_SIZE, 2, size);
     if (kit_pci_find_cap(&v->pci, PCI_CAP_ID_MSIX, 0)) {
         kit_msix_enable(&v->pci, true);
         kit_msix_program(&v->pci, 0, KIT_VIRTIO_VECTOR_DATA);
         kit_msix_program(&v->pci, 1, KIT_VIRTIO_VECTOR_DATA + 1);
-        kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_MSIX, 2, 0);
         kit_virtio_set(v, VIRTIO_PCI_COMMON_MSIX, 2, 1);
     }
-    kit_virtio_set_rings(v, KIT_VIRTIO_RING, avail, used);
+    v->queue = (KitQueue) { .v = v };
+    setup(&v->queue, size, KIT_VIRTIO_RING, SPACE_OF_RING);
+}
+
+void kit_queue_setup(KitQueue *q, KitVirtio *v, unsigned index, unsigned size)
+{
+    g_assert_cmpuint(size, <=, SMALL_SIZE);
+    *q = (KitQueue) { .v = v, .index = index };
+    setup(q, size, KIT_VIRTIO_QUEUES + index * 3 * SMALL_SPACE, SMALL_SPACE);
 }
 
 void kit_virtio_start(KitVirtio *v, uint64_t wanted, unsigned size)
@@ -123,37 +146,63 @@ void kit_virtio_start(KitVirtio *v, uint64_t wanted, unsigned size)
     kit_virtio_set_status(v, kit_virtio_status(v) | VIRTIO_CONFIG_S_DRIVER_OK);
 }
 
-void kit_virtio_desc(KitVirtio *v, unsigned index, uint64_t gpa, uint32_t len,
-                     uint16_t flags, uint16_t next)
+void kit_queue_desc(KitQueue *q, unsigned index, uint64_t gpa, uint32_t len,
+                    uint16_t flags, uint16_t next)
 {
-    v->desc[index] = (struct vring_desc) {
+    q->desc[index] = (struct vring_desc) {
         .addr = gpa, .len = len, .flags = flags, .next = next,
     };
 }
 
-void kit_virtio_offer(KitVirtio *v, uint16_t head)
+void kit_virtio_desc(KitVirtio *v, unsigned index, uint64_t gpa, uint32_t len,
+                     uint16_t flags, uint16_t next)
 {
-    v->avail[2 + v->next_avail % v->size] = head;
-    v->next_avail++;
-    __atomic_store_n(&v->avail[1], v->next_avail, __ATOMIC_RELEASE);
+    kit_queue_desc(&v->queue, index, gpa, len, flags, next);
 }
 
-void kit_virtio_kick(KitVirtio *v)
+void kit_queue_offer(KitQueue *q, uint16_t head)
 {
-    kit_write(v->pci.kit, v->notify, 2, 0);
+    q->avail[2 + q->next_avail % q->size] = head;
+    q->next_avail++;
+    __atomic_store_n(&q->avail[1], q->next_avail, __ATOMIC_RELEASE);
+}
+
+void kit_virtio_offer(KitVirtio *v, uint16_t head)
+{
+    kit_queue_offer(&v->queue, head);
+}
+
+static void ring_doorbell(KitVirtio *v, unsigned queue)
+{
+    kit_write(v->pci.kit, v->notify + queue * v->notify_multiplier, 2, queue);
     if (v->pci.kit->queue_loop)
         kit_run(v->pci.kit);
 }
 
-bool kit_virtio_take(KitVirtio *v, uint32_t *ret_head, uint32_t *ret_len)
+void kit_queue_kick(KitQueue *q)
 {
-    uint16_t *entry = &v->used[2 + 4 * (v->next_used % v->size)];
+    ring_doorbell(q->v, q->index);
+}
 
-    if (__atomic_load_n(&v->used[1], __ATOMIC_ACQUIRE) == v->next_used)
+void kit_virtio_kick(KitVirtio *v)
+{
+    ring_doorbell(v, 0);
+}
+
+bool kit_queue_take(KitQueue *q, uint32_t *ret_head, uint32_t *ret_len)
+{
+    uint16_t *entry = &q->used[2 + 4 * (q->next_used % q->size)];
+
+    if (__atomic_load_n(&q->used[1], __ATOMIC_ACQUIRE) == q->next_used)
         return false;
     *ret_head = entry[0] | (uint32_t)entry[1] << 16;
     *ret_len = entry[2] | (uint32_t)entry[3] << 16;
-    v->next_used++;
-    __atomic_store_n(&v->avail[2 + v->size], v->next_used, __ATOMIC_SEQ_CST);
+    q->next_used++;
+    __atomic_store_n(&q->avail[2 + q->size], q->next_used, __ATOMIC_SEQ_CST);
     return true;
+}
+
+bool kit_virtio_take(KitVirtio *v, uint32_t *ret_head, uint32_t *ret_len)
+{
+    return kit_queue_take(&v->queue, ret_head, ret_len);
 }

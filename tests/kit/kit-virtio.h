@@ -13,8 +13,23 @@
 #define KIT_VIRTIO_RING 0x100000u       /* gpa of the ring of queue 0 */
 #define KIT_VIRTIO_DATA 0x200000u       /* gpa of memory for buffers */
 #define KIT_VIRTIO_VECTOR_DATA 0x40u    /* message of queue 0; + 1 is configuration */
+#define KIT_VIRTIO_QUEUES 0x400000u     /* gpa of the rings of other queues */
 
-typedef struct KitVirtio {
+typedef struct KitVirtio KitVirtio;
+
+/* A ring as the driver has it. */
+typedef struct KitQueue {
+    KitVirtio *v;
+    unsigned index;
+    unsigned size;
+    struct vring_desc *desc;
+    uint16_t *avail;
+    uint16_t *used;
+    uint16_t next_avail;
+    uint16_t next_used;
+} KitQueue;
+
+struct KitVirtio {
     KitPci pci;
     uint64_t registers;         /* gpa of the structures */
     uint64_t isr;
@@ -22,13 +37,8 @@ typedef struct KitVirtio {
     uint64_t notify;
     uint32_t notify_multiplier;
     uint64_t features;
-    unsigned size;              /* of queue 0 */
-    struct vring_desc *desc;
-    uint16_t *avail;
-    uint16_t *used;
-    uint16_t next_avail;
-    uint16_t next_used;
-} KitVirtio;
+    KitQueue queue;             /* queue 0 */
+};
 
 /* Finds the structures of @dev and enables memory and bus mastering. */
 KitVirtio *kit_virtio_new(KitBoard *kit, Device *dev);
@@ -56,3 +66,14 @@ void kit_virtio_offer(KitVirtio *v, uint16_t head);
 void kit_virtio_kick(KitVirtio *v);
 /* The next used entry; asks to be told of the one after it.  False when there is none. */
 bool kit_virtio_take(KitVirtio *v, uint32_t *ret_head, uint32_t *ret_len);
+
+/*
+ * The same for a queue of at most 128 entries that is not queue 0; the vector is that of
+ * queue 0.  Set up before DRIVER_OK.
+ */
+void kit_queue_setup(KitQueue *q, KitVirtio *v, unsigned index, unsigned size);
+void kit_queue_desc(KitQueue *q, unsigned index, uint64_t gpa, uint32_t len,
+                    uint16_t flags, uint16_t next);
+void kit_queue_offer(KitQueue *q, uint16_t head);
+void kit_queue_kick(KitQueue *q);
+bool kit_queue_take(KitQueue *q, uint32_t *ret_head, uint32_t *ret_len);
