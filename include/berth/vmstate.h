@@ -54,6 +54,8 @@ typedef struct VMStateField {
      */
     bool is_pointer;
     size_t count_offset;
+    /* VMSTATE_KIND_BYTES only: the stream sets the number, up to @count. */
+    bool is_variable;
     VMStateVia *via;            /* VMSTATE_KIND_VIA only */
 } VMStateField;
 
@@ -98,6 +100,11 @@ struct VMStateDesc {
     { .name = #f, .kind = VMSTATE_KIND_STRUCT, .offset = offsetof(t, f),                 \
       .size = sizeof(((t *)0)->f[0]), .is_pointer = true,                                \
       .count_offset = offsetof(t, n), .desc = &(d) }
+/* @f points to t.n bytes, room for @max of them; NULL: has none. */
+#define VMSTATE_VBYTES(t, f, n, max)                                                     \
+    { .name = #f, .kind = VMSTATE_KIND_BYTES, .offset = offsetof(t, f), .size = 1,       \
+      .is_pointer = true, .count_offset = offsetof(t, n), .is_variable = true,           \
+      .count = (max) }
 #define VMSTATE_VIA(label, fn) { .name = (label), .kind = VMSTATE_KIND_VIA, .via = (fn) }
 #define VMSTATE_END { .kind = VMSTATE_KIND_END }
 

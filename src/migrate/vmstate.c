@@ -154,6 +154,8 @@ static void save_field(GByteArray *out, const VMStateField *field, void *opaque)
 
     if (field->is_pointer)
         put_be(out, count, 4);
+    if (count == 0)
+        return;
     if (field->kind == VMSTATE_KIND_BYTES) {
         g_byte_array_append(out, at, count);
         return;
@@ -226,12 +228,18 @@ static bool load_field(Input *in, void *opaque, GError **error)
     if (field->is_pointer) {
         if (!take_be(in, 4, &sent, error))
             return false;
+        if (field->is_variable && at && sent <= field->count) {
+            count = sent;
+            memcpy((uint8_t *)opaque + field->count_offset, &count, sizeof(count));
+        }
         if (sent != count) {
             error_set(error, "state '%s': field '%s' has %" PRIu64 " elements, not %u",
                       in->desc->name, field->name, sent, count);
             return false;
         }
     }
+    if (count == 0)
+        return true;
     if (field->kind == VMSTATE_KIND_BYTES) {
         if (!take(in, count, &bytes, error))
             return false;

@@ -276,6 +276,52 @@ static void test_post_load_refusal_names_table_and_field(void)
     assert_refused(&from, "state 'inner': field 'number' is 1001");
 }
 
+typedef struct Queue {
+    uint8_t *bytes;
+    uint32_t n;
+} Queue;
+
+static const VMStateField queue_fields[] = {
+    VMSTATE_VBYTES(Queue, bytes, n, 8),
+    VMSTATE_END
+};
+
+static const VMStateDesc queue_vmstate = {
+    .name = "queue", .version = 1, .min_version = 1, .fields = queue_fields,
+};
+
+static bool copy_queue(Queue *from, Queue *to, GError **error)
+{
+    g_autoptr(GByteArray) out = g_byte_array_new();
+    const uint8_t *data;
+    size_t size;
+
+    vmstate_save(out, &queue_vmstate, from);
+    data = out->data;
+    size = out->len;
+    return vmstate_load(&data, &size, &queue_vmstate, to, error);
+}
+
+static void test_stream_sets_the_number_of_variable_bytes(void)
+{
+    uint8_t some[9] = "abcdefgh", room[8] = "--------";
+    Queue from = { some, 3 }, to = { room, 7 }, none = { NULL, 0 };
+    g_autoptr(GError) error = NULL;
+
+    g_assert_true(copy_queue(&from, &to, NULL));
+    g_assert_cmpuint(to.n, ==, 3);
+    g_assert_cmpmem(room, 8, "abc-----", 8);
+    g_assert_true(copy_queue(&none, &to, NULL));
+    g_assert_cmpuint(to.n, ==, 0);
+    g_assert_true(copy_queue(&none, &none, NULL));
+
+    from.n = 9;
+    g_assert_false(copy_queue(&from, &to, &error));
+    g_assert_nonnull(strstr(error->message, "field 'bytes' has 9 elements"));
+    from.n = 1;
+    g_assert_false(copy_queue(&from, &none, NULL));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -287,5 +333,6 @@ int main(int argc, char **argv)
     g_test_add_func("/vmstate/other-number", test_other_number_of_elements_is_refused);
     g_test_add_func("/vmstate/missing-part", test_missing_part_is_refused);
     g_test_add_func("/vmstate/post-load", test_post_load_refusal_names_table_and_field);
+    g_test_add_func("/vmstate/variable", test_stream_sets_the_number_of_variable_bytes);
     return g_test_run();
 }
