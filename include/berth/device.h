@@ -21,6 +21,7 @@
  */
 #pragma once
 
+#include "berth/board.h"
 #include "berth/bus.h"
 #include "berth/log.h"
 #include "qapi-types.h"
@@ -65,58 +66,6 @@ struct Device {
     GMutex lock;
     LogLimit guest_errors;
     LogLimit host_errors;
-};
-
-typedef enum BoardResetReason {
-    BOARD_RESET_GUEST,
-} BoardResetReason;
-
-/* What wakes a machine that is suspended to RAM. */
-typedef enum BoardWakeReason {
-    BOARD_WAKE_OTHER,           /* the operator, a device */
-    BOARD_WAKE_POWER_BUTTON,
-    BOARD_WAKE_RTC,
-} BoardWakeReason;
-
-/*
- * What the machine offers to its devices.  The functions may be called on any thread,
- * under the device's lock: they post to main and return.  Those that stop the guest, or
- * may, ask the vCPUs to leave it, so that none runs on beyond the access that asked.
- */
-typedef struct BoardOps {
-    void (*request_reset)(void *opaque, BoardResetReason reason);
-    void (*request_shutdown)(void *opaque);         /* the guest powered off */
-    void (*request_exit)(void *opaque, int status); /* isa-debug-exit */
-    void (*request_suspend)(void *opaque);          /* to RAM */
-    void (*request_suspend_disk)(void *opaque);     /* powered off, to be resumed */
-    /* No effect on a machine that is not suspended. */
-    void (*request_wakeup)(void *opaque, BoardWakeReason reason);
-    /* @info is what the guest told, lent; NULL for nothing. */
-    void (*guest_panicked)(void *opaque, const GuestPanicInformation *info);
-    /* It panicked and goes on in a kernel that saves its memory: told, never stopped. */
-    void (*guest_crashloaded)(void *opaque, const GuestPanicInformation *info);
-    void (*watchdog_expired)(void *opaque);         /* does as -watchdog-action says */
-    void (*inject_nmi)(void *opaque);               /* at LINT1 of every vCPU */
-} BoardOps;
-
-#define BOARD_PCI_IRQS 8
-#define BOARD_GPES 8            /* general-purpose events of ACPI */
-
-struct Board {
-    Vm *vm;
-    Loop *loop;                 /* main */
-    AddressSpace *memory;
-    AddressSpace *io;
-    Region *memory_root;
-    Region *io_root;
-    IrqLine *isa_irqs[16];
-    IrqLine *pci_irqs[BOARD_PCI_IRQS];
-    IrqLine *gpes[BOARD_GPES];  /* an edge sets the event's status; may be NULL */
-    uint64_t ecam_base;         /* 256 MiB of memory: PCI Express configuration space */
-    CharSet *chars;
-    ObjectSet *objects;
-    const BoardOps *ops;
-    void *opaque;
 };
 
 /* How a value of the schema's DeviceDriver is made; the list is hw/devices.c. */

@@ -20,7 +20,8 @@ BEGIN {
     group("types", "qapi-types")
     group("loop", "aio iothread loop poller timer worker")
     group("vm", "cpuid irq ram region vcpu vm vm-fake")
-    group("device", "bus device memory-backend msix object pci rng virtio virtqueue")
+    group("device", "board bus device memory-backend msix object pci rng virtio " \
+          "virtqueue")
     group("block", "block")
     group("block-driver", "block-driver")
     group("net", "net")
