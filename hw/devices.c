@@ -19,6 +19,9 @@ const DeviceKind device_kinds[] = {
     [DEVICE_DRIVER_PCIE_ROOT_PORT] = { &pcie_root_port_class, NULL },
     [DEVICE_DRIVER_VIRTIO_RNG_PCI] = { &virtio_pci_class, &virtio_rng_class },
     [DEVICE_DRIVER_VMGENID] = { &vmgenid_class, NULL },
+    [DEVICE_DRIVER_VIRTIO_SERIAL_PCI] = { &virtio_pci_class, &virtio_serial_class },
+    [DEVICE_DRIVER_VIRTSERIALPORT] = { &virtserialport_class, NULL },
+    [DEVICE_DRIVER_VIRTCONSOLE] = { &virtconsole_class, NULL },
 };
 
 G_STATIC_ASSERT(G_N_ELEMENTS(device_kinds) == DEVICE_DRIVER__MAX);

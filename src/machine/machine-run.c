@@ -10,6 +10,7 @@
 
 #include "machine-q35.h"
 #include "machine-vcpus.h"
+#include "qapi-events.h"
 
 #include "machine-run.h"
 
@@ -173,6 +174,14 @@ static void on_board_nmi(void *opaque)
     runstate_request_nmi(&machine->run);
 }
 
+static void on_board_serial_port(void *opaque, const char *id, bool open)
+{
+    Machine *machine = opaque;
+    VserportChangeEvent event = { .id = (char *)id, .open = open };
+
+    qapi_event_vserport_change(machine->events, &event);
+}
+
 const BoardOps machine_board_ops = {
     .request_reset = on_board_reset,
     .request_shutdown = on_board_shutdown,
@@ -184,4 +193,5 @@ const BoardOps machine_board_ops = {
     .guest_crashloaded = on_board_crashloaded,
     .watchdog_expired = on_board_watchdog,
     .inject_nmi = on_board_nmi,
+    .serial_port_changed = on_board_serial_port,
 };

@@ -4,14 +4,19 @@
  * requests of a warm device must leave the count as it was.
  */
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "berth/virtio.h"
 
+#include "kit-serial.h"
 #include "kit-virtio.h"
 
 #define WARM_UP 1000
 #define REQUESTS 100000
 #define BATCH 8
+#define PORT_BATCHES 500
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define OWN_MALLOC 0            /* a sanitizer has its own */
@@ -105,9 +110,54 @@ static void test_requests_allocate_nothing(void)
     g_test_message("%.0f ns a request", (end - begin) * 1000.0 / REQUESTS);
 }
 
+/* A port's bytes there and back, the host reading and writing them. */
+static void serve_port(KitSerial *s, int fd)
+{
+    char data[1000];
+
+    memset(data, 'x', sizeof(data));
+    for (unsigned i = 0; i < BATCH; i++) {
+        kit_serial_write(s, 1, data, sizeof(data));
+        g_assert_cmpint(recv(fd, data, sizeof(data), 0), ==, sizeof(data));
+        kit_serial_give(s, 1, 1, sizeof(data));
+        g_assert_cmpint(send(fd, data, sizeof(data), 0), ==, sizeof(data));
+    }
+    g_assert_cmpuint(kit_serial_written(s, 1), ==, BATCH);
+    g_assert_cmpuint(strlen(kit_serial_read(s, 1)), ==, BATCH * sizeof(data));
+}
+
+static void test_bytes_of_ports_allocate_nothing(void)
+{
+    g_autoptr(KitBoard) kit = kit_board_new();
+    int fd = kit_add_chardev(kit, "c");
+    Device *dev = kit_add(kit, "{'driver': 'virtio-serial-pci'}");
+    g_autoptr(KitSerial) s = NULL;
+    unsigned before;
+
+    if (!OWN_MALLOC) {
+        g_test_skip("a sanitizer counts allocations otherwise");
+        return;
+    }
+    kit_add(kit, "{'driver': 'virtserialport', 'chardev': 'c'}");
+    kit_start(kit);
+    s = kit_serial_new(kit, dev);
+    kit_serial_start_ports(s);
+    kit_serial_open(s, 1, true);
+    for (unsigned i = 0; i < 10; i++)
+        serve_port(s, fd);
+    before = allocations();
+
+    for (unsigned i = 0; i < PORT_BATCHES; i++)
+        serve_port(s, fd);
+
+    g_assert_cmpuint(allocations(), ==, before);
+    close(fd);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/alloc-guard/virtqueue", test_requests_allocate_nothing);
+    g_test_add_func("/alloc-guard/virtio-serial", test_bytes_of_ports_allocate_nothing);
     return g_test_run();
 }

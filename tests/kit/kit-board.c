@@ -5,8 +5,10 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
+#include <glib-unix.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include "berth/error.h"
 #include "berth/msix.h"
@@ -31,8 +33,17 @@ static void on_reset(void *opaque, BoardResetReason reason)
     kit->n_resets++;
 }
 
+static void on_serial_port(void *opaque, const char *id, bool open)
+{
+    KitBoard *kit = opaque;
+
+    g_string_append_printf(kit->port_changes, "%s%s%c", kit->port_changes->len ? " " : "",
+                           id, open ? '+' : '-');
+}
+
 static const BoardOps kit_ops = {
     .request_reset = on_reset,
+    .serial_port_changed = on_serial_port,
 };
 
 static void init_memory(KitBoard *kit)
@@ -62,6 +73,7 @@ static void init_board(KitBoard *kit)
         .memory_root = &kit->memory_root,
         .io_root = &kit->io_root,
         .ecam_base = KIT_ECAM_BASE,
+        .chars = kit->chars,
         .objects = kit->objects,
         .ops = &kit_ops,
         .opaque = kit,
@@ -82,6 +94,8 @@ KitBoard *kit_board_new_threaded(void)
     kit->vm = vm_fake_new();
     kit->loop = loop_new("main", THREAD_MAIN, &error);
     kit->objects = object_set_new();
+    kit->chars = char_set_new(kit->loop);
+    kit->port_changes = g_string_new(NULL);
     init_memory(kit);
     init_board(kit);
     device_tree_init(&kit->tree, &kit->board);
@@ -108,6 +122,8 @@ void kit_board_free(KitBoard *kit)
         return;
     device_tree_done(&kit->tree);
     object_set_free(kit->objects);
+    char_set_free(kit->chars);
+    g_string_free(kit->port_changes, TRUE);
     region_done(&kit->high_ram_region);
     region_done(&kit->ram_region);
     address_space_free(kit->io);
@@ -153,6 +169,20 @@ Object *kit_add_object(KitBoard *kit, const char *json)
     return object_find(kit->objects, options->id);
 }
 
+int kit_add_chardev(KitBoard *kit, const char *id)
+{
+    g_autoptr(ChardevBackend) backend = NULL;
+    g_autofree char *text = NULL;
+    int fds[2];
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), ==, 0);
+    g_assert_true(g_unix_set_fd_nonblocking(fds[0], true, NULL));
+    text = g_strdup_printf("socket,fd=%d", fds[1]);
+    backend = qapi_parse_keyval(QAPI_TYPE_CHARDEV_BACKEND, text, "backend", NULL);
+    g_assert_nonnull(char_add(kit->chars, id, backend, NULL));
+    return fds[0];
+}
+
 void kit_assert_refused(KitBoard *kit, const char *json, const char *words)
 {
     g_autofree char *before = kit_dump(kit);
@@ -186,8 +216,17 @@ void kit_start(KitBoard *kit)
 
 void kit_run(KitBoard *kit)
 {
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4 && kit->queue_loop; i++)
         loop_turn(kit->queue_loop, false);
+}
+
+void kit_run_both(KitBoard *kit)
+{
+    for (int i = 0; i < 4; i++) {
+        loop_turn(kit->loop, false);
+        kit_run(kit);
+    }
+    loop_turn(kit->loop, false);
 }
 
 uint64_t kit_read(KitBoard *kit, uint64_t gpa, unsigned size)

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "berth/char.h"
 #include "berth/device.h"
 #include "berth/loop.h"
 #include "berth/object.h"
@@ -31,12 +32,14 @@ typedef struct KitBoard {
     Loop *loop;
     Loop *queue_loop;
     ObjectSet *objects;
+    CharSet *chars;
     IrqLine irqs[BOARD_PCI_IRQS];
     bool irq_levels[BOARD_PCI_IRQS];
     Board board;
     DeviceTree tree;
     PciBus *root;
     unsigned n_resets;
+    GString *port_changes;      /* "ID+ ID-": serial ports opened and closed */
 } KitBoard;
 
 /* A board with the host and the memory controller, resources not assigned. */
@@ -51,6 +54,8 @@ Device *kit_try_add(KitBoard *kit, const char *json, GError **error);
 Device *kit_add(KitBoard *kit, const char *json);
 /* The object that @json ("{'qom-type': ...}") describes. */
 Object *kit_add_object(KitBoard *kit, const char *json);
+/* Adds chardev @id; returns the socket at its far end, non-blocking, the caller's. */
+int kit_add_chardev(KitBoard *kit, const char *id);
 /*
  * Adding the device fails, with @words in the message, and leaves the board equal to
  * before.
@@ -59,8 +64,10 @@ void kit_assert_refused(KitBoard *kit, const char *json, const char *words);
 
 /* Assigns PCI resources as the machine does, and resumes the devices. */
 void kit_start(KitBoard *kit);
-/* Lets the queues' loop do all that it can do now. */
+/* Lets the queues' loop do all that it can do now, when it has no thread of its own. */
 void kit_run(KitBoard *kit);
+/* The same of both loops, where each may have work for the other. */
+void kit_run_both(KitBoard *kit);
 
 /* The guest's accesses to memory and ports. */
 uint64_t kit_read(KitBoard *kit, uint64_t gpa, unsigned size);
