@@ -37,17 +37,10 @@
 #define TMR_HZ 3579545
 #define TMR_MASK 0xffffffu
 #define TMR_HALF 23                     /* the bit whose change counts */
-/* 100 years; more is no age of a machine. */
-#define ELAPSED_MAX (100ll * 366 * 86400 * NS_PER_SEC)
-
-static int64_t elapsed_ns(const Pm *pm)
-{
-    return pm->paused ? pm->elapsed_ns : loop_clock_ns() - pm->base_ns;
-}
 
 static uint64_t timer_ticks(const Pm *pm)
 {
-    uint64_t ns = MAX(elapsed_ns(pm), 0);
+    uint64_t ns = (uint64_t)device_clock_ns(&pm->clock);
 
     return ns / NS_PER_SEC * TMR_HZ + ns % NS_PER_SEC * TMR_HZ / NS_PER_SEC;
 }
@@ -93,13 +86,14 @@ static void set_timer(Pm *pm)
         return;
     }
     ticks = (timer_overflows(pm) + 1) << TMR_HALF;
-    timer_set(&pm->timer, pm->base_ns + (int64_t)(ticks / TMR_HZ) * NS_PER_SEC +
-                          (int64_t)(ticks % TMR_HZ + 1) * NS_PER_SEC / TMR_HZ);
+    timer_set(&pm->timer,
+              device_clock_deadline(&pm->clock, (int64_t)(ticks / TMR_HZ) * NS_PER_SEC +
+                                    (int64_t)(ticks % TMR_HZ + 1) * NS_PER_SEC / TMR_HZ));
 }
 
 static bool needs_timer(const Pm *pm)
 {
-    return !pm->paused && (pm->pm1_en & STS_TMR) && !(pm1_status(pm) & STS_TMR);
+    return pm->clock.runs && (pm->pm1_en & STS_TMR) && !(pm1_status(pm) & STS_TMR);
 }
 
 /* After a change of registers, on any thread. */
@@ -290,7 +284,6 @@ void pm_init(Pm *pm, Device *dev)
 
     pm->dev = dev;
     pm->sci = board->isa_irqs[X86_GSI_SCI];
-    pm->paused = true;
     for (unsigned i = 0; i < BOARD_GPES; i++)
         irq_line_init(&pm->gpes[i], on_gpe, pm, i);
     loop_message_init(&pm->rearm, pm_on_rearm, pm);
@@ -332,8 +325,7 @@ void pm_reset(Pm *pm)
 void pm_pause(Pm *pm)
 {
     lock_take(&pm->dev->lock);
-    pm->elapsed_ns = elapsed_ns(pm);
-    pm->paused = true;
+    device_clock_stop(&pm->clock);
     pm->timer_wanted = false;
     set_timer(pm);
     lock_drop(&pm->dev->lock);
@@ -342,8 +334,7 @@ void pm_pause(Pm *pm)
 void pm_resume(Pm *pm)
 {
     lock_take(&pm->dev->lock);
-    pm->base_ns = loop_clock_ns() - elapsed_ns(pm);
-    pm->paused = false;
+    device_clock_start(&pm->clock);
     pm->timer_wanted = needs_timer(pm);
     set_timer(pm);
     update_sci(pm);
@@ -380,8 +371,8 @@ static bool pm_post_load(void *opaque, GError **error)
 {
     Pm *pm = opaque;
 
-    if (pm->elapsed_ns < 0 || pm->elapsed_ns > ELAPSED_MAX) {
-        error_set(error, "field 'elapsed_ns' is no age of a machine");
+    if (!device_clock_is_sane(&pm->clock)) {
+        error_set(error, "field 'clock.elapsed_ns' is no age of a machine");
         return false;
     }
     pm->pm1_sts &= STS_CLEARABLE & ~STS_TMR;
@@ -401,7 +392,7 @@ static const VMStateField pm_fields[] = {
     VMSTATE_U8(Pm, apm_cnt),
     VMSTATE_U8(Pm, apm_sts),
     VMSTATE_U64(Pm, overflows_seen),
-    VMSTATE_I64(Pm, elapsed_ns),
+    VMSTATE_I64(Pm, clock.elapsed_ns),
     VMSTATE_END
 };
 

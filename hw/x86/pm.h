@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "berth/device-clock.h"
 #include "berth/device.h"
 #include "berth/irq.h"
 #include "berth/region.h"
@@ -18,7 +19,7 @@ typedef struct Pm {
     IrqLine gpes[BOARD_GPES];   /* the devices' ends: see on_gpe() */
     LoopMessage rearm;
     Timer timer;                /* main's: the next overflow of the PM timer */
-    int64_t base_ns;            /* clock when the PM timer was 0; running only */
+    DeviceClock clock;          /* of the PM timer; read without the lock */
 
     /* Under dev->lock. */
     uint16_t pm1_sts;           /* without TMR_STS, which is computed */
@@ -30,10 +31,8 @@ typedef struct Pm {
     uint8_t apm_cnt;
     uint8_t apm_sts;
     uint64_t overflows_seen;    /* of the PM timer, when TMR_STS was cleared */
-    int64_t elapsed_ns;         /* of the PM timer while paused */
     bool timer_wanted;
     bool sci_level;
-    bool paused;
 } Pm;
 
 extern const VMStateDesc pm_vmstate;

@@ -19,9 +19,9 @@ BEGIN {
           "thread trace uuid vmstate")
     group("types", "qapi-types")
     group("loop", "aio iothread loop poller timer worker")
-    group("vm", "cpuid irq ram region vcpu vm vm-fake")
-    group("device", "board bus device memory-backend msix object pci rng virtio " \
-          "virtqueue")
+    group("vm", "cpuid irq irqchip ram region vcpu vm vm-fake")
+    group("device", "board bus device device-clock memory-backend msix object pci rng " \
+          "virtio virtqueue")
     group("block", "block")
     group("block-driver", "block-driver")
     group("net", "net")
@@ -35,7 +35,8 @@ BEGIN {
           "signal-watch smbios smp")
     group("board", "x86-layout")
     # Contracts of single devices, for the board and for the device itself.
-    group("part", "debug-exit debugcon fw-cfg i8042 lpc pc-ports rtc serial vmgenid")
+    group("part", "debug-exit debugcon fw-cfg i8042 i8254 i8259 ioapic lpc pc-ports " \
+          "rtc serial vmgenid")
 
     # What a folder or file may include: groups and single headers.  The first row that
     # matches counts.  "/" ends a folder.
