@@ -75,6 +75,18 @@ void vm_fake_clear(Vm *vm);
 bool vm_fake_gsi_level(Vm *vm, unsigned gsi);
 /* How often @gsi went from low to high. */
 unsigned vm_fake_gsi_edges(Vm *vm, unsigned gsi);
+
+/* With chips in user space: the output of the PIC, and its acknowledge cycle. */
+bool vm_fake_extint(Vm *vm);
+bool vm_fake_take_extint(Vm *vm, uint8_t *ret_vector);
+/* The message that the hypervisor was told of the IOAPIC's @pin; false for none. */
+bool vm_fake_pin_route(Vm *vm, unsigned pin, MsiMessage *ret_message);
+/*
+ * A local APIC ends interrupt @vector: as KVM, tells the IOAPIC when a pin's message with
+ * that vector is level-triggered.  Returns whether it did.
+ */
+bool vm_fake_eoi(Vm *vm, uint8_t vector);
+
 /* How often the clock was stopped and started. */
 unsigned vm_fake_clock_stops(Vm *vm);
 unsigned vm_fake_clock_starts(Vm *vm);

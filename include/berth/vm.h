@@ -9,12 +9,16 @@
 
 #include <stdio.h>
 
-typedef enum VmIrqchip { VM_IRQCHIP_KERNEL, VM_IRQCHIP_SPLIT, VM_IRQCHIP_OFF } VmIrqchip;
+/* Where the interrupt controllers are. */
+typedef enum VmIrqchip {
+    VM_IRQCHIP_KERNEL,          /* all in the hypervisor */
+    VM_IRQCHIP_SPLIT,           /* local APICs in the hypervisor; see irqchip.h */
+} VmIrqchip;
 
 typedef struct VmOptions {
     const char *device;         /* "/dev/kvm" */
     VmIrqchip irqchip;
-    bool pit;                   /* the in-kernel i8254 */
+    bool pit;                   /* the in-kernel i8254; VM_IRQCHIP_KERNEL only */
     unsigned max_vcpus;
 } VmOptions;
 
@@ -24,6 +28,7 @@ typedef struct VmOptions {
 Vm *vm_kvm_new(const VmOptions *options, GError **error);
 /* The fake: no kernel, no threads; see vm-fake.h. */
 Vm *vm_fake_new(void);
+Vm *vm_fake_new_split(void);
 void vm_free(Vm *vm);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Vm, vm_free)
 
@@ -38,6 +43,7 @@ bool vm_kvm_check_host(FILE *out);
 
 /* The most vCPUs that the hypervisor allows. */
 unsigned vm_max_vcpus(Vm *vm);
+VmIrqchip vm_irqchip(const Vm *vm);
 
 /*
  * Sets global system interrupt @gsi, 0 to 23.  As on PC boards, 0 to 15 are also the
@@ -51,11 +57,20 @@ void vm_set_irq(Vm *vm, unsigned gsi, bool level);
 IrqLine *vm_gsi_line(Vm *vm, unsigned gsi);
 
 /*
+ * Sends a message-signalled interrupt, once; what sends many has an MsiRoute.  A message
+ * that no local APIC takes is lost.  Any thread.
+ */
+void vm_send_msi(Vm *vm, const MsiMessage *message);
+
+/*
  * The guest's KVM clock stands still from stop to start; for a pause that the guest
  * should not see.  vCPUs paused.  Calls need not be paired.
  */
 void vm_stop_clock(Vm *vm);
 void vm_start_clock(Vm *vm);
 
-/* The interrupt controllers and the PIT back to their state at power-on; vCPUs paused. */
+/*
+ * The hypervisor's interrupt controllers and its PIT back to their state at power-on;
+ * vCPUs paused.
+ */
 void vm_reset(Vm *vm);

@@ -23,7 +23,16 @@ static void append_pin(GArray *routes, IrqRouteKind kind, unsigned gsi, unsigned
     g_array_append_val(routes, route);
 }
 
-void irq_route_init(IrqRouteTable *table, unsigned n_gsis)
+static void append_pins(GArray *routes, unsigned gsi)
+{
+    if (gsi == CASCADE_PIN)
+        return;
+    if (gsi < 16)
+        append_pin(routes, IRQ_ROUTE_PIC, gsi, gsi);
+    append_pin(routes, IRQ_ROUTE_IOAPIC, gsi, gsi ? gsi : CASCADE_PIN);
+}
+
+void irq_route_init(IrqRouteTable *table, unsigned n_gsis, bool has_pins)
 {
     g_mutex_init(&table->lock);
     table->n_gsis = n_gsis;
@@ -32,10 +41,8 @@ void irq_route_init(IrqRouteTable *table, unsigned n_gsis)
     g_array_set_size(table->used, VM_GSI_LINES);
     for (unsigned gsi = 0; gsi < VM_GSI_LINES; gsi++) {
         g_array_index(table->used, bool, gsi) = true;
-        if (gsi < 16 && gsi != CASCADE_PIN)
-            append_pin(table->routes, IRQ_ROUTE_PIC, gsi, gsi);
-        if (gsi != CASCADE_PIN)
-            append_pin(table->routes, IRQ_ROUTE_IOAPIC, gsi, gsi ? gsi : CASCADE_PIN);
+        if (has_pins)
+            append_pins(table->routes, gsi);
     }
     /* The limit is one of entries, and some GSIs have two. */
     if (table->routes->len > VM_GSI_LINES)
@@ -106,53 +113,86 @@ static unsigned find_msi(const GArray *routes, unsigned gsi, bool *ret_found)
     return low;
 }
 
+static void remove_message(GArray *routes, unsigned gsi)
+{
+    bool found;
+    unsigned at = find_msi(routes, gsi, &found);
+
+    if (found)
+        g_array_remove_index(routes, at);
+}
+
 void irq_route_release(Vm *vm, unsigned gsi)
 {
     IrqRouteTable *table = &vm->routes;
-    unsigned at;
-    bool found;
 
     lock_take(&table->lock);
-    at = find_msi(table->routes, gsi, &found);
-    if (found)
-        g_array_remove_index(table->routes, at);
+    remove_message(table->routes, gsi);
     g_array_index(table->used, bool, gsi) = false;
     lock_drop(&table->lock);
 }
 
-static int set_msi_locked(Vm *vm, MsiRoute *const *routes, const MsiMessage *messages,
-                          unsigned n)
+static GArray *copy_routes(const GArray *routes, unsigned n_more)
+{
+    GArray *copy = g_array_sized_new(FALSE, FALSE, sizeof(IrqRoute),
+                                     routes->len + n_more);
+
+    return g_array_append_vals(copy, routes->data, routes->len);
+}
+
+static void set_message(GArray *routes, unsigned gsi, const MsiMessage *message)
+{
+    IrqRoute route = { .kind = IRQ_ROUTE_MSI, .gsi = gsi, .msi = *message };
+    bool found;
+    unsigned at = find_msi(routes, gsi, &found);
+
+    if (found)
+        g_array_index(routes, IrqRoute, at) = route;
+    else
+        g_array_insert_val(routes, at, route);
+}
+
+/* Commits @changed (taken) and makes it the table; when that fails, the old one stays. */
+static int replace_locked(Vm *vm, GArray *changed)
 {
     GArray *old = vm->routes.routes;
-    GArray *changed = g_array_sized_new(FALSE, FALSE, sizeof(IrqRoute), old->len + n);
+    int err = commit_locked(vm, changed);
+
+    if (!err)
+        vm->routes.routes = changed;
+    g_array_unref(err ? changed : old);
+    return err;
+}
+
+int irq_route_set_pins(Vm *vm, const MsiMessage *messages)
+{
+    GArray *changed;
     int err;
 
-    g_array_append_vals(changed, old->data, old->len);
-    for (unsigned i = 0; i < n; i++) {
-        IrqRoute route = { .kind = IRQ_ROUTE_MSI, .gsi = (unsigned)routes[i]->gsi,
-                           .msi = messages[i] };
-        bool found;
-        unsigned at = find_msi(changed, route.gsi, &found);
-
-        if (found)
-            g_array_index(changed, IrqRoute, at) = route;
+    lock_take(&vm->routes.lock);
+    changed = copy_routes(vm->routes.routes, VM_GSI_LINES);
+    for (unsigned gsi = 0; gsi < VM_GSI_LINES; gsi++) {
+        if (messages[gsi].addr)
+            set_message(changed, gsi, &messages[gsi]);
         else
-            g_array_insert_val(changed, at, route);
+            remove_message(changed, gsi);
     }
-    err = commit_locked(vm, changed);
-    if (!err)
-        vm->routes.routes = g_steal_pointer(&changed);
-    g_array_unref(err ? changed : old);
+    err = replace_locked(vm, changed);
+    lock_drop(&vm->routes.lock);
     return err;
 }
 
 int irq_route_set_msi(Vm *vm, MsiRoute *const *routes, const MsiMessage *messages,
                       unsigned n)
 {
+    GArray *changed;
     int err;
 
     lock_take(&vm->routes.lock);
-    err = set_msi_locked(vm, routes, messages, n);
+    changed = copy_routes(vm->routes.routes, n);
+    for (unsigned i = 0; i < n; i++)
+        set_message(changed, (unsigned)routes[i]->gsi, &messages[i]);
+    err = replace_locked(vm, changed);
     lock_drop(&vm->routes.lock);
     return err;
 }

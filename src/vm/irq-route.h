@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The Vm's table of interrupt routes: what each global system interrupt (GSI) becomes.
- * 0 to 23 are fixed (IOAPIC and PIC pins of a PC board), the others are for messages.
+ * 0 to 23 are the board's pins, the others are for messages.  Where the hypervisor has
+ * the board's PIC and IOAPIC, the pins' routes are fixed; where these are in user space,
+ * a pin's route is the message of the IOAPIC's pin, when somebody waits for its end.
  */
 #pragma once
 
@@ -27,7 +29,7 @@ typedef struct IrqRouteTable {
     GArray *used;               /* of bool, by gsi */
 } IrqRouteTable;
 
-void irq_route_init(IrqRouteTable *table, unsigned n_gsis);
+void irq_route_init(IrqRouteTable *table, unsigned n_gsis, bool has_pins);
 void irq_route_done(IrqRouteTable *table);
 
 /* Any thread; they take the table's lock. */
@@ -38,6 +40,10 @@ int irq_route_commit(Vm *vm);
 int irq_route_alloc(Vm *vm);
 /* Frees @gsi; the hypervisor forgets its message at the next change. */
 void irq_route_release(Vm *vm, unsigned gsi);
+/*
+ * Gives the GSIs of the board's pins their messages, those of address 0 none; as below.
+ */
+int irq_route_set_pins(Vm *vm, const MsiMessage *messages);
 /*
  * Gives each route's GSI its message, all in one change.  A failure leaves the table as
  * before.

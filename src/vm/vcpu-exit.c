@@ -82,6 +82,18 @@ static VcpuRun exit_interrupted(KvmVcpu *kv, VcpuStop *ret_stop)
     return VCPU_RUN_INTERRUPTED;
 }
 
+static VcpuRun exit_ioapic_eoi(KvmVcpu *kv, VcpuStop *ret_stop)
+{
+    irqchip_eoi(kv->vcpu.vm, kv->run->eoi.vector);
+    return VCPU_RUN_AGAIN;
+}
+
+/* The guest takes interrupts of the PIC now; kvm_run() gives it the one that waits. */
+static VcpuRun exit_irq_window(KvmVcpu *kv, VcpuStop *ret_stop)
+{
+    return VCPU_RUN_AGAIN;
+}
+
 static VcpuRun exit_shutdown(KvmVcpu *kv, VcpuStop *ret_stop)
 {
     return stopped(ret_stop, VCPU_STOP_SHUTDOWN, "triple fault");
@@ -161,6 +173,8 @@ static VcpuExitFn *const exits[] = {
     [KVM_EXIT_IO] = exit_io,
     [KVM_EXIT_MMIO] = exit_mmio,
     [KVM_EXIT_INTR] = exit_interrupted,
+    [KVM_EXIT_IRQ_WINDOW_OPEN] = exit_irq_window,
+    [KVM_EXIT_IOAPIC_EOI] = exit_ioapic_eoi,
     [KVM_EXIT_SHUTDOWN] = exit_shutdown,
     [KVM_EXIT_FAIL_ENTRY] = exit_fail_entry,
     [KVM_EXIT_INTERNAL_ERROR] = exit_internal_error,

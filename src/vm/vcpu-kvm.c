@@ -54,11 +54,23 @@ static bool fail(GError **error, int err, const char *what)
     return false;
 }
 
+/* The PIC in user space interrupts the boot processor. */
+static void connect_pic(KvmVcpu *kv, Vcpu *boot_vcpu)
+{
+    KvmVm *kvm = vcpu_kvm_vm(kv);
+
+    if (kv->vcpu.index != 0)
+        return;
+    lock_take(&kvm->lock);
+    kvm->boot_vcpu = boot_vcpu;
+    lock_drop(&kvm->lock);
+}
+
 static bool kvm_open(Vcpu *vcpu, GError **error)
 {
     KvmVcpu *kv = vcpu_kvm_of(vcpu);
     KvmVm *kvm = vcpu_kvm_vm(kv);
-    int err = vm_kvm_need_irqchip(kvm);
+    int err = vm_kvm_irq_need_chips(kvm);
     void *run;
 
     kv->fd = -1;
@@ -75,6 +87,7 @@ static bool kvm_open(Vcpu *vcpu, GError **error)
     err = set_cpuid(kv);
     if (err)
         return fail(error, err, "set the vCPU's CPUID");
+    connect_pic(kv, vcpu);
     return vcpu->index != 0 || vcpu_reset_learn(kv, error);
 }
 
@@ -82,9 +95,35 @@ static void kvm_close(Vcpu *vcpu)
 {
     KvmVcpu *kv = vcpu_kvm_of(vcpu);
 
+    connect_pic(kv, NULL);
     if (kv->run)
         munmap(kv->run, vcpu_kvm_vm(kv)->run_size);
     base_close_fd(&kv->fd);
+}
+
+/*
+ * Hands the vector of the PIC in user space to the kernel, which injects it at once.
+ * When the guest takes none now, the kernel is asked to come back as soon as it does.
+ *
+ * irqchip_set_extint() stores the output first and then recalls this vCPU, so a level
+ * that is not seen here ends the KVM_RUN that follows.
+ */
+static void take_extint(KvmVcpu *kv)
+{
+    KvmVm *kvm = vcpu_kvm_vm(kv);
+    bool *level = &kvm->extint;
+    struct kvm_interrupt interrupt;
+
+    if (!kv->has_vector && __atomic_load_n(level, __ATOMIC_SEQ_CST) &&
+        kv->run->ready_for_interrupt_injection)
+        kv->has_vector = irqchip_acknowledge(&kvm->vm, &kv->vector);
+    if (kv->has_vector) {
+        interrupt.irq = kv->vector;
+        /* The kernel has not injected the one before: it keeps its turn. */
+        kv->has_vector = vm_kvm_ioctl(kv->fd, KVM_INTERRUPT, &interrupt) == -EEXIST;
+    }
+    kv->run->request_interrupt_window =
+        kv->has_vector || __atomic_load_n(level, __ATOMIC_SEQ_CST);
 }
 
 static VcpuRun kvm_run(Vcpu *vcpu, VcpuStop *ret_stop)
@@ -92,6 +131,8 @@ static VcpuRun kvm_run(Vcpu *vcpu, VcpuStop *ret_stop)
     KvmVcpu *kv = vcpu_kvm_of(vcpu);
     int ret;
 
+    if (vcpu->index == 0 && vcpu->vm->irqchip == VM_IRQCHIP_SPLIT)
+        take_extint(kv);
     qsbr_offline();
     ret = ioctl(kv->fd, KVM_RUN, NULL);
     qsbr_online();

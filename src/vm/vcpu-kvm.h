@@ -17,6 +17,10 @@ typedef struct KvmVcpu {
     /* Main while paused. */
     bool used;                  /* no longer as the kernel made it */
 
+    /* The vCPU's thread, or main while paused. */
+    bool has_vector;            /* taken from the PIC, and not yet by the kernel */
+    uint8_t vector;
+
     /* The vCPU's thread. */
     AddressHint memory_hint;
     AddressHint io_hint;

@@ -86,3 +86,9 @@ struct Vcpu {
 
     LogLimit log_limit;
 };
+
+/*
+ * Has run() end and begin again, if the thread is in it, so that it sees what changed.
+ * Any thread.
+ */
+void vcpu_recall(Vcpu *vcpu);

@@ -213,6 +213,7 @@ bool vcpu_reset_to(KvmVcpu *kv, const VcpuBoot *boot, GError **error)
     bool ok;
     int err;
 
+    kv->has_vector = false;
     if (kv->vcpu.index == 0)
         enter(&state, boot);
     ok = kv->used ? vcpu_state_set(kv, &state, error) : write_entry(kv, &state, error);

@@ -28,7 +28,10 @@
 #include "vcpu-ops.h"
 #include "vm-ops.h"
 
-/* Parks until the guest is to run again; false when the thread is to end. */
+/*
+ * Parks until the guest is to run again, which is at once when nobody asked for a pause;
+ * false when the thread is to end.
+ */
 static bool park(Vcpu *vcpu)
 {
     bool run;
@@ -222,6 +225,16 @@ void vcpu_request_pause(Vcpu *vcpu)
     lock_take(&vcpu->lock);
     if (vcpu->wanted == VCPU_WANTED_RUNNING)
         want_locked(vcpu, VCPU_WANTED_PAUSED);
+    lock_drop(&vcpu->lock);
+}
+
+void vcpu_recall(Vcpu *vcpu)
+{
+    if (pthread_equal(vcpu->thread, pthread_self()))
+        return;
+    lock_take(&vcpu->lock);
+    if (!vcpu->parked)
+        vcpu->ops->kick(vcpu);
     lock_drop(&vcpu->lock);
 }
 

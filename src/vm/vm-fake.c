@@ -18,6 +18,7 @@
 #define FAKE_GSIS 4096
 #define FAKE_SLOTS 509
 #define PAGE_MASK 4095ull
+#define MSI_LEVEL_TRIGGERED 0x8000u
 
 typedef struct FakeIrqfd {
     int fd;
@@ -42,6 +43,7 @@ typedef struct FakeVm {
     GArray *messages;           /* of FakeMessage, by first firing */
     bool levels[VM_GSI_LINES];
     unsigned edges[VM_GSI_LINES];
+    bool extint;
     unsigned n_clock_stops;
     unsigned n_clock_starts;
     unsigned n_resets;
@@ -285,6 +287,24 @@ static void fake_set_irq(Vm *vm, unsigned gsi, bool level)
     lock_drop(&fake->lock);
 }
 
+static void fake_set_extint(Vm *vm, bool level)
+{
+    FakeVm *fake = to_fake(vm);
+
+    lock_take(&fake->lock);
+    fake->extint = level;
+    lock_drop(&fake->lock);
+}
+
+static void fake_send_msi(Vm *vm, const MsiMessage *message)
+{
+    FakeVm *fake = to_fake(vm);
+
+    lock_take(&fake->lock);
+    count_message_locked(fake, message, 1);
+    lock_drop(&fake->lock);
+}
+
 static void fake_reset(Vm *vm)
 {
     FakeVm *fake = to_fake(vm);
@@ -342,17 +362,19 @@ static const VmOps fake_ops = {
     .irqfd = fake_irqfd,
     .set_routes = fake_set_routes,
     .set_irq = fake_set_irq,
+    .set_extint = fake_set_extint,
+    .send_msi = fake_send_msi,
     .reset = fake_reset,
     .stop_clock = fake_stop_clock,
     .start_clock = fake_start_clock,
     .get_cpuid = fake_get_cpuid,
 };
 
-Vm *vm_fake_new(void)
+static Vm *new_fake(VmIrqchip irqchip)
 {
     FakeVm *fake = g_new0(FakeVm, 1);
 
-    vm_init(&fake->vm, &fake_ops, FAKE_GSIS);
+    vm_init(&fake->vm, &fake_ops, irqchip, FAKE_GSIS);
     fake->vm.max_vcpus = VM_MAX_VCPUS;
     g_mutex_init(&fake->lock);
     fake->slots = g_array_new(FALSE, FALSE, sizeof(VmSlot));
@@ -361,6 +383,16 @@ Vm *vm_fake_new(void)
     fake->routes = g_array_new(FALSE, FALSE, sizeof(IrqRoute));
     fake->messages = g_array_new(FALSE, FALSE, sizeof(FakeMessage));
     return &fake->vm;
+}
+
+Vm *vm_fake_new(void)
+{
+    return new_fake(VM_IRQCHIP_KERNEL);
+}
+
+Vm *vm_fake_new_split(void)
+{
+    return new_fake(VM_IRQCHIP_SPLIT);
 }
 
 void vm_fake_be_amd(Vm *vm)
@@ -579,6 +611,53 @@ unsigned vm_fake_gsi_edges(Vm *vm, unsigned gsi)
     edges = fake->edges[gsi];
     lock_drop(&fake->lock);
     return edges;
+}
+
+bool vm_fake_extint(Vm *vm)
+{
+    FakeVm *fake = to_fake(vm);
+    bool level;
+
+    lock_take(&fake->lock);
+    level = fake->extint;
+    lock_drop(&fake->lock);
+    return level;
+}
+
+bool vm_fake_take_extint(Vm *vm, uint8_t *ret_vector)
+{
+    return vm_fake_extint(vm) && irqchip_acknowledge(vm, ret_vector);
+}
+
+bool vm_fake_pin_route(Vm *vm, unsigned pin, MsiMessage *ret_message)
+{
+    FakeVm *fake = to_fake(vm);
+    bool found = false;
+
+    lock_take(&fake->lock);
+    for (unsigned i = 0; i < fake->routes->len && !found; i++) {
+        const IrqRoute *route = &g_array_index(fake->routes, IrqRoute, i);
+
+        found = route->kind == IRQ_ROUTE_MSI && route->gsi == pin;
+        if (found)
+            *ret_message = route->msi;
+    }
+    lock_drop(&fake->lock);
+    return found;
+}
+
+bool vm_fake_eoi(Vm *vm, uint8_t vector)
+{
+    MsiMessage message;
+
+    for (unsigned pin = 0; pin < IRQCHIP_IOAPIC_PINS; pin++) {
+        if (!vm_fake_pin_route(vm, pin, &message) || (uint8_t)message.data != vector ||
+            !(message.data & MSI_LEVEL_TRIGGERED))
+            continue;
+        irqchip_eoi(vm, vector);
+        return true;
+    }
+    return false;
 }
 
 /* One counter, read under the lock. */

@@ -1,13 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A virtual machine of KVM: slots, doorbells, interrupts, clock.  Linux,
- * Documentation/virt/kvm/api.rst.
- *
- * Order of the start.  Once the kernel's interrupt controllers are on its I/O bus, the
- * next change of a memory slot waits milliseconds for a grace period (seen: 5.5 ms;
- * before: 0.1 ms).  So the controllers are made when the first vCPU, route or irqfd
- * needs them, and a board that adds its memory first starts that much faster.  A level
- * that a device sets before is remembered.
+ * A virtual machine of KVM: slots, doorbells, clock; its interrupts are in vm-kvm-irq.c.
+ * Linux, Documentation/virt/kvm/api.rst.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -84,172 +78,6 @@ static int kvm_doorbell(Vm *vm, const VmDoorbell *doorbell, bool add)
     if (!add)
         bell.flags |= KVM_IOEVENTFD_FLAG_DEASSIGN;
     return vm_kvm_ioctl(kvm->vm_fd, KVM_IOEVENTFD, &bell);
-}
-
-static int set_line(KvmVm *kvm, unsigned gsi, bool level)
-{
-    struct kvm_irq_level line = { .irq = gsi, .level = level };
-
-    return vm_kvm_ioctl(kvm->vm_fd, KVM_IRQ_LINE, &line);
-}
-
-static int save_chips_locked(KvmVm *kvm)
-{
-    g_autofree VmKvmChips *chips = g_new0(VmKvmChips, 1);
-    int err = 0;
-
-    for (unsigned i = 0; !err && i < G_N_ELEMENTS(chips->chips); i++) {
-        chips->chips[i].chip_id = i;
-        err = vm_kvm_ioctl(kvm->vm_fd, KVM_GET_IRQCHIP, &chips->chips[i]);
-    }
-    if (!err && kvm->pit)
-        err = vm_kvm_ioctl(kvm->vm_fd, KVM_GET_PIT2, &chips->pit);
-    if (!err)
-        kvm->chips = g_steal_pointer(&chips);
-    return err;
-}
-
-static int make_irqchip_locked(KvmVm *kvm)
-{
-    struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
-    int err = vm_kvm_ioctl(kvm->vm_fd, KVM_CREATE_IRQCHIP, NULL);
-
-    if (!err && kvm->pit)
-        err = vm_kvm_ioctl(kvm->vm_fd, KVM_CREATE_PIT2, &pit);
-    if (!err)
-        err = save_chips_locked(kvm);
-    if (err)
-        return err;
-    for (unsigned gsi = 0; gsi < VM_GSI_LINES; gsi++) {
-        if (kvm->early_levels & (1u << gsi))
-            set_line(kvm, gsi, true);
-    }
-    __atomic_store_n(&kvm->has_irqchip, true, __ATOMIC_RELEASE);
-    return 0;
-}
-
-static int make_irqchip(KvmVm *kvm, bool *ret_made)
-{
-    int err = 0;
-
-    *ret_made = false;
-    if (__atomic_load_n(&kvm->has_irqchip, __ATOMIC_ACQUIRE))
-        return 0;
-    lock_take(&kvm->lock);
-    if (!kvm->has_irqchip) {
-        err = make_irqchip_locked(kvm);
-        *ret_made = !err;
-    }
-    lock_drop(&kvm->lock);
-    return err;
-}
-
-int vm_kvm_need_irqchip(KvmVm *kvm)
-{
-    bool made;
-    int err = make_irqchip(kvm, &made);
-
-    return made ? irq_route_commit(&kvm->vm) : err;
-}
-
-static int kvm_irqfd(Vm *vm, int fd, unsigned gsi, bool add)
-{
-    KvmVm *kvm = vm_kvm_of(vm);
-    struct kvm_irqfd irqfd = {
-        .fd = (uint32_t)fd,
-        .gsi = gsi,
-        .flags = add ? 0 : KVM_IRQFD_FLAG_DEASSIGN,
-    };
-    int err = vm_kvm_need_irqchip(kvm);
-
-    return err ? err : vm_kvm_ioctl(kvm->vm_fd, KVM_IRQFD, &irqfd);
-}
-
-static struct kvm_irq_routing_entry routing_entry(const IrqRoute *route)
-{
-    struct kvm_irq_routing_entry entry = { .gsi = route->gsi };
-
-    switch (route->kind) {
-    case IRQ_ROUTE_PIC:
-        entry.type = KVM_IRQ_ROUTING_IRQCHIP;
-        entry.u.irqchip.irqchip =
-            route->pin < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE;
-        entry.u.irqchip.pin = route->pin % 8;
-        break;
-    case IRQ_ROUTE_IOAPIC:
-        entry.type = KVM_IRQ_ROUTING_IRQCHIP;
-        entry.u.irqchip.irqchip = KVM_IRQCHIP_IOAPIC;
-        entry.u.irqchip.pin = route->pin;
-        break;
-    case IRQ_ROUTE_MSI:
-        entry.type = KVM_IRQ_ROUTING_MSI;
-        entry.u.msi.address_lo = (uint32_t)route->msi.addr;
-        entry.u.msi.address_hi = (uint32_t)(route->msi.addr >> 32);
-        entry.u.msi.data = route->msi.data;
-        break;
-    }
-    return entry;
-}
-
-static int kvm_set_routes(Vm *vm, const IrqRoute *routes, unsigned n)
-{
-    KvmVm *kvm = vm_kvm_of(vm);
-    g_autofree struct kvm_irq_routing *routing =
-        g_malloc0(sizeof(*routing) + n * sizeof(routing->entries[0]));
-    bool made;
-    int err = make_irqchip(kvm, &made);
-
-    if (err)
-        return err;
-    routing->nr = n;
-    for (unsigned i = 0; i < n; i++)
-        routing->entries[i] = routing_entry(&routes[i]);
-    return vm_kvm_ioctl(kvm->vm_fd, KVM_SET_GSI_ROUTING, routing);
-}
-
-/* True when there is no irqchip yet, and the level will be set when there is. */
-static bool remember_level(KvmVm *kvm, unsigned gsi, bool level)
-{
-    bool early;
-
-    lock_take(&kvm->lock);
-    early = !kvm->has_irqchip;
-    if (level)
-        kvm->early_levels |= 1u << gsi;
-    else
-        kvm->early_levels &= ~(1u << gsi);
-    lock_drop(&kvm->lock);
-    return early;
-}
-
-static void kvm_set_irq(Vm *vm, unsigned gsi, bool level)
-{
-    KvmVm *kvm = vm_kvm_of(vm);
-
-    g_assert(gsi < VM_GSI_LINES);
-    if (!__atomic_load_n(&kvm->has_irqchip, __ATOMIC_ACQUIRE) &&
-        remember_level(kvm, gsi, level))
-        return;
-    set_line(kvm, gsi, level);
-}
-
-/*
- * One message for each APIC id: right in xAPIC and in x2APIC mode, and it waits for
- * none.
- */
-static void kvm_reset(Vm *vm)
-{
-    KvmVm *kvm = vm_kvm_of(vm);
-    int err = 0;
-
-    lock_take(&kvm->lock);
-    for (unsigned i = 0; kvm->chips && !err && i < G_N_ELEMENTS(kvm->chips->chips); i++)
-        err = vm_kvm_ioctl(kvm->vm_fd, KVM_SET_IRQCHIP, &kvm->chips->chips[i]);
-    if (kvm->chips && !err && kvm->pit)
-        err = vm_kvm_ioctl(kvm->vm_fd, KVM_SET_PIT2, &kvm->chips->pit);
-    lock_drop(&kvm->lock);
-    if (err)
-        log_error("cannot reset the interrupt controllers: %s", g_strerror(-err));
 }
 
 static void kvm_stop_clock(Vm *vm)
@@ -352,10 +180,12 @@ static const VmOps kvm_ops = {
     .map = kvm_map,
     .unmap = kvm_unmap,
     .doorbell = kvm_doorbell,
-    .irqfd = kvm_irqfd,
-    .set_routes = kvm_set_routes,
-    .set_irq = kvm_set_irq,
-    .reset = kvm_reset,
+    .irqfd = vm_kvm_irq_fd,
+    .set_routes = vm_kvm_irq_set_routes,
+    .set_irq = vm_kvm_irq_set_irq,
+    .set_extint = vm_kvm_irq_set_extint,
+    .send_msi = vm_kvm_irq_send_msi,
+    .reset = vm_kvm_irq_reset,
     .stop_clock = kvm_stop_clock,
     .start_clock = kvm_start_clock,
     .get_cpuid = kvm_get_cpuid,
@@ -387,29 +217,23 @@ bool vm_kvm_available(GError **error)
     return fd >= 0;
 }
 
-static bool check_options(const VmOptions *options, GError **error)
+static bool check_split(int kvm_fd, GError **error)
 {
-    switch (options->irqchip) {
-    case VM_IRQCHIP_KERNEL:
+    if (check_extension(kvm_fd, KVM_CAP_SPLIT_IRQCHIP) > 0)
         return true;
-    case VM_IRQCHIP_SPLIT:
-        error_set(error, "'kernel-irqchip=split' is not supported: berth has no IOAPIC "
-                  "of its own; use 'on'");
-        return false;
-    case VM_IRQCHIP_OFF:
-        error_set(error, "'kernel-irqchip=off' is not supported: berth has no interrupt "
-                  "controllers of its own; use 'on'");
-        return false;
-    }
+    error_set_class(error, BERTH_ERROR_KVM_MISSING_CAP,
+                    "KVM of this host lacks KVM_CAP_SPLIT_IRQCHIP, which "
+                    "'kernel-irqchip=split' needs");
     return false;
 }
 
-static void enable(KvmVm *kvm, uint32_t cap, uint64_t argument)
+int vm_kvm_enable(KvmVm *kvm, uint32_t cap, uint64_t argument)
 {
     struct kvm_enable_cap request = { .cap = cap, .args = { argument } };
 
-    if (check_extension(kvm->kvm_fd, (int)cap) > 0)
-        vm_kvm_ioctl(kvm->vm_fd, KVM_ENABLE_CAP, &request);
+    if (check_extension(kvm->kvm_fd, cap) <= 0)
+        return -ENOTSUP;
+    return vm_kvm_ioctl(kvm->vm_fd, KVM_ENABLE_CAP, &request);
 }
 
 /*
@@ -420,7 +244,6 @@ static void enable(KvmVm *kvm, uint32_t cap, uint64_t argument)
 static bool prepare(KvmVm *kvm, GError **error)
 {
     uint64_t identity_map = X86_KVM_IDENTITY_MAP;
-    int flags = check_extension(kvm->kvm_fd, KVM_CAP_X2APIC_API);
     int err = vm_kvm_ioctl(kvm->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map);
 
     if (!err)
@@ -429,10 +252,9 @@ static bool prepare(KvmVm *kvm, GError **error)
         error_set_errno(error, -err, "KVM refuses the addresses of its own pages");
         return false;
     }
-    enable(kvm, KVM_CAP_X2APIC_API,
-           (unsigned)flags & (KVM_X2APIC_API_USE_32BIT_IDS |
-                              KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK));
-    enable(kvm, KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1);
+    vm_kvm_irq_enable_x2apic(kvm, KVM_X2APIC_API_USE_32BIT_IDS |
+                                  KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK);
+    vm_kvm_enable(kvm, KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1);
     return true;
 }
 
@@ -475,17 +297,18 @@ Vm *vm_kvm_new(const VmOptions *options, GError **error)
     KvmVm *kvm;
 
     assert_main();
-    if (!check_options(options, error))
-        return NULL;
     kvm_fd = open_device(options->device ? options->device : "/dev/kvm", error);
     if (kvm_fd < 0)
+        return NULL;
+    if (options->irqchip == VM_IRQCHIP_SPLIT && !check_split(kvm_fd, error))
         return NULL;
 
     kvm = g_new0(KvmVm, 1);
     vm = &kvm->vm;
-    vm_init(vm, &kvm_ops, (unsigned)check_extension(kvm_fd, KVM_CAP_IRQ_ROUTING));
+    vm_init(vm, &kvm_ops, options->irqchip,
+            (unsigned)check_extension(kvm_fd, KVM_CAP_IRQ_ROUTING));
     g_mutex_init(&kvm->lock);
-    kvm->pit = options->pit;
+    kvm->pit = options->pit && options->irqchip == VM_IRQCHIP_KERNEL;
     kvm->kvm_fd = autofd_steal(&kvm_fd);
     kvm->vm_fd = vm_kvm_ioctl(kvm->kvm_fd, KVM_CREATE_VM, NULL);
     if (kvm->vm_fd < 0) {

@@ -37,10 +37,12 @@ typedef struct KvmVm {
 
     /* Stored under the lock, loaded by any thread. */
     bool has_irqchip;
+    bool extint;                /* the output of the PIC in user space; sequential */
 
     /* Under the lock. */
     uint32_t early_levels;      /* of GSIs that were raised before there is an irqchip */
     VmKvmChips *chips;          /* at power-on */
+    Vcpu *boot_vcpu;            /* the PIC's, NULL when there is none */
 } KvmVm;
 
 static inline KvmVm *vm_kvm_of(Vm *vm)
@@ -51,8 +53,21 @@ static inline KvmVm *vm_kvm_of(Vm *vm)
 /* An ioctl that is repeated when a signal came; the result or a negative errno. */
 int vm_kvm_ioctl(int fd, unsigned long request, void *arg);
 
+/* Enables @cap; -ENOTSUP when the host has it not. */
+int vm_kvm_enable(KvmVm *kvm, uint32_t cap, uint64_t argument);
+/* Enables those flags of KVM_CAP_X2APIC_API that the host has. */
+void vm_kvm_irq_enable_x2apic(KvmVm *kvm, uint64_t flags);
+
 /* Makes the interrupt controllers, the PIT and their routes unless they are there. */
-int vm_kvm_need_irqchip(KvmVm *kvm);
+int vm_kvm_irq_need_chips(KvmVm *kvm);
+
+/* What VmOps has, in vm-kvm-irq.c. */
+int vm_kvm_irq_fd(Vm *vm, int fd, unsigned gsi, bool add);
+int vm_kvm_irq_set_routes(Vm *vm, const IrqRoute *routes, unsigned n);
+void vm_kvm_irq_set_irq(Vm *vm, unsigned gsi, bool level);
+void vm_kvm_irq_set_extint(Vm *vm, bool level);
+void vm_kvm_irq_send_msi(Vm *vm, const MsiMessage *message);
+void vm_kvm_irq_reset(Vm *vm);
 
 /* What berth needs of KVM, and what it uses when it is there. */
 typedef struct VmKvmCap {

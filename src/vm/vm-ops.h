@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "berth/vm.h"
+#include "berth/irqchip.h"
 #include "irq-route.h"
 
 /* Guest physical pages backed by host memory. */
@@ -41,7 +41,11 @@ typedef struct VmOps {
     int (*set_routes)(Vm *vm, const IrqRoute *routes, unsigned n);
 
     /* Any thread, at the same time too. */
+    /* VM_IRQCHIP_KERNEL only. */
     void (*set_irq)(Vm *vm, unsigned gsi, bool level);
+    /* VM_IRQCHIP_SPLIT only: what vCPU 0 is told of the PIC's output. */
+    void (*set_extint)(Vm *vm, bool level);
+    void (*send_msi)(Vm *vm, const MsiMessage *message);
 
     /* Main, vCPUs paused. */
     void (*reset)(Vm *vm);
@@ -60,11 +64,25 @@ typedef struct VmOps {
 /* Embedded first in what a hypervisor needs. */
 struct Vm {
     const VmOps *ops;
+    VmIrqchip irqchip;
     unsigned max_vcpus;
     IrqRouteTable routes;
     IrqLine gsi_lines[VM_GSI_LINES];
+
+    /* VM_IRQCHIP_SPLIT: changed by main before and after all use. */
+    const VmPic *pic;
+    const VmIoapic *ioapic;
+    unsigned listened_gsi;
+    IrqchipEndFn *on_end;    /* NULL: nobody listens */
+    void *end_opaque;
 };
 
 /* For the hypervisors: what is the same in all of them.  @n_gsis bounds the routes. */
-void vm_init(Vm *vm, const VmOps *ops, unsigned n_gsis);
+void vm_init(Vm *vm, const VmOps *ops, VmIrqchip irqchip, unsigned n_gsis);
 void vm_done(Vm *vm);
+
+/* What a hypervisor tells the chips in user space.  A vCPU's thread, no lock held. */
+bool irqchip_acknowledge(Vm *vm, uint8_t *ret_vector);
+void irqchip_eoi(Vm *vm, uint8_t vector);
+/* vm_set_irq() with chips in user space. */
+void irqchip_set_irq(Vm *vm, unsigned gsi, bool level);

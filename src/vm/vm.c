@@ -11,10 +11,11 @@ static void on_gsi_line(void *opaque, unsigned n, bool level)
     vm_set_irq(opaque, n, level);
 }
 
-void vm_init(Vm *vm, const VmOps *ops, unsigned n_gsis)
+void vm_init(Vm *vm, const VmOps *ops, VmIrqchip irqchip, unsigned n_gsis)
 {
     vm->ops = ops;
-    irq_route_init(&vm->routes, n_gsis);
+    vm->irqchip = irqchip;
+    irq_route_init(&vm->routes, n_gsis, irqchip == VM_IRQCHIP_KERNEL);
     for (unsigned gsi = 0; gsi < VM_GSI_LINES; gsi++)
         irq_line_init(&vm->gsi_lines[gsi], on_gsi_line, vm, gsi);
 }
@@ -35,9 +36,23 @@ unsigned vm_max_vcpus(Vm *vm)
     return vm->max_vcpus;
 }
 
+VmIrqchip vm_irqchip(const Vm *vm)
+{
+    return vm->irqchip;
+}
+
 void vm_set_irq(Vm *vm, unsigned gsi, bool level)
 {
-    vm->ops->set_irq(vm, gsi, level);
+    g_assert(gsi < VM_GSI_LINES);
+    if (vm->irqchip == VM_IRQCHIP_SPLIT)
+        irqchip_set_irq(vm, gsi, level);
+    else
+        vm->ops->set_irq(vm, gsi, level);
+}
+
+void vm_send_msi(Vm *vm, const MsiMessage *message)
+{
+    vm->ops->send_msi(vm, message);
 }
 
 IrqLine *vm_gsi_line(Vm *vm, unsigned gsi)

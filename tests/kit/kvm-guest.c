@@ -5,9 +5,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "berth/qsbr.h"
+
 #include "kvm-guest.h"
 
 #define WAIT_SECONDS 20
+#define SPLIT 0x100u                    /* in a test's data, beside the number of vCPUs */
 
 static uint64_t port_read(void *opaque, uint64_t offset, unsigned size)
 {
@@ -165,7 +168,12 @@ static void add_vcpus(KvmGuest *f, unsigned n)
 
 static void set_up(KvmGuest *f, gconstpointer data)
 {
-    VmOptions options = { .pit = true, .max_vcpus = KVM_GUEST_VCPUS };
+    bool split = GPOINTER_TO_UINT(data) & SPLIT;
+    VmOptions options = {
+        .irqchip = split ? VM_IRQCHIP_SPLIT : VM_IRQCHIP_KERNEL,
+        .pit = true,
+        .max_vcpus = KVM_GUEST_VCPUS,
+    };
     GError *error = NULL;
 
     pthread_mutex_init(&f->lock, NULL);
@@ -176,7 +184,7 @@ static void set_up(KvmGuest *f, gconstpointer data)
     f->vm = vm_kvm_new(&options, &error);
     g_assert_no_error(error);
     add_memory(f);
-    add_vcpus(f, GPOINTER_TO_UINT(data));
+    add_vcpus(f, GPOINTER_TO_UINT(data) & ~SPLIT);
     g_assert_true(address_space_check(f->memory, NULL));
 }
 
@@ -197,6 +205,7 @@ static void tear_down(KvmGuest *f, gconstpointer data)
         ram_block_unref(f->ram);
         ram_block_unref(f->rom);
         vm_free(f->vm);
+        qsbr_synchronize();     /* what was replaced is freed before the next test */
     }
     g_string_free(f->said, TRUE);
     pthread_cond_destroy(&f->changed);
@@ -325,4 +334,10 @@ void kvm_guest_add_test(const char *path, unsigned n_vcpus,
 {
     g_test_add(path, KvmGuest, GUINT_TO_POINTER(n_vcpus), set_up, fn,
                tear_down);
+}
+
+void kvm_guest_add_split_test(const char *path, unsigned n_vcpus,
+                              void (*fn)(KvmGuest *f, gconstpointer data))
+{
+    g_test_add(path, KvmGuest, GUINT_TO_POINTER(n_vcpus | SPLIT), set_up, fn, tear_down);
 }

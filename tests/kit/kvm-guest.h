@@ -79,6 +79,9 @@ typedef struct KvmGuest {
 /* Adds a test of @n_vcpus vCPUs, paused, that is skipped where there is no KVM. */
 void kvm_guest_add_test(const char *path, unsigned n_vcpus,
                         void (*fn)(KvmGuest *f, gconstpointer data));
+/* The same with VM_IRQCHIP_SPLIT; the test has the chips. */
+void kvm_guest_add_split_test(const char *path, unsigned n_vcpus,
+                              void (*fn)(KvmGuest *f, gconstpointer data));
 /* Tells the reason; the test returns then. */
 bool kvm_guest_skipped(KvmGuest *f);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "berth/irqchip.h"
 #include "berth/vm-fake.h"
 
 #define ADDR 0xfee00000
@@ -184,6 +185,76 @@ static void test_every_gsi_can_have_its_message(void)
         msi_route_done(&g_array_index(routes, MsiRoute, i));
 }
 
+static void note_level(void *opaque, unsigned n, bool level)
+{
+    g_string_append_printf(opaque, "%u%c ", n, level ? '+' : '-');
+}
+
+static bool nothing_requested(void *opaque, uint8_t *ret_vector)
+{
+    return false;
+}
+
+static bool is_masked(void *opaque, unsigned pin)
+{
+    return pin == 3 || pin == 17;
+}
+
+static void test_chips_in_user_space_are_wired_as_a_pc(void)
+{
+    g_autoptr(Vm) vm = vm_fake_new_split();
+    g_autoptr(GString) pic_text = g_string_new(NULL);
+    g_autoptr(GString) ioapic_text = g_string_new(NULL);
+    VmPic pic = { .acknowledge = nothing_requested, .is_masked = is_masked };
+    VmIoapic ioapic = { .is_masked = is_masked };
+
+    for (unsigned i = 0; i < IRQCHIP_PIC_PINS; i++)
+        irq_line_init(&pic.pins[i], note_level, pic_text, i);
+    for (unsigned i = 0; i < IRQCHIP_IOAPIC_PINS; i++)
+        irq_line_init(&ioapic.pins[i], note_level, ioapic_text, i);
+    irq_raise(vm_gsi_line(vm, 4));                      /* nobody is there */
+    irqchip_set_pic(vm, &pic);
+    irqchip_set_ioapic(vm, &ioapic);
+
+    irq_pulse(vm_gsi_line(vm, 0));
+    irq_raise(vm_gsi_line(vm, 2));
+    irq_raise(vm_gsi_line(vm, 15));
+    irq_lower(vm_gsi_line(vm, 23));
+
+    g_assert_cmpstr(pic_text->str, ==, "0+ 0- 15+ ");
+    g_assert_cmpstr(ioapic_text->str, ==, "2+ 2- 15+ 23- ");
+    g_assert_true(irqchip_is_masked(vm, 3));
+    g_assert_false(irqchip_is_masked(vm, 0));
+    g_assert_true(irqchip_is_masked(vm, 17));
+}
+
+static void test_routes_of_pins_are_reserved(void)
+{
+    g_autoptr(Vm) vm = vm_fake_new_split();
+    MsiMessage pins[IRQCHIP_IOAPIC_PINS] = { [9] = { ADDR, 0xc051 } };
+    MsiMessage message;
+    MsiRoute route;
+
+    g_assert_true(msi_route_init(&route, vm, NULL));
+    g_assert_cmpint(route.gsi, ==, IRQCHIP_IOAPIC_PINS);
+    g_assert_cmpint(msi_route_set(&route, ADDR, 0x41), ==, 0);
+    g_assert_cmpint(irqchip_set_routes(vm, pins), ==, 0);
+    g_assert_true(vm_fake_pin_route(vm, 9, &message));
+    g_assert_cmphex(message.data, ==, 0xc051);
+
+    vm_fake_fail_nth(vm, 1, -ENOMEM);
+    pins[9].addr = 0;
+    g_assert_cmpint(irqchip_set_routes(vm, pins), ==, -ENOMEM);
+    g_assert_true(vm_fake_pin_route(vm, 9, &message));
+    g_assert_cmpint(irqchip_set_routes(vm, pins), ==, 0);
+    g_assert_false(vm_fake_pin_route(vm, 9, &message));
+
+    msi_route_fire(&route);
+    vm_send_msi(vm, &(MsiMessage) { ADDR, 0x41 });
+    g_assert_cmpuint(vm_fake_msi_count(vm, ADDR, 0x41), ==, 2);
+    msi_route_done(&route);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -200,5 +271,9 @@ int main(int argc, char **argv)
     g_test_add_func("/irq/running-out-is-an-error", test_running_out_is_an_error);
     g_test_add_func("/irq/every-gsi-can-have-its-message",
                     test_every_gsi_can_have_its_message);
+    g_test_add_func("/irq/chips-in-user-space-are-wired-as-a-pc",
+                    test_chips_in_user_space_are_wired_as_a_pc);
+    g_test_add_func("/irq/routes-of-pins-are-reserved",
+                    test_routes_of_pins_are_reserved);
     return g_test_run();
 }

@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 
+#include "berth/irqchip.h"
 #include "berth/thread.h"
 
 #include "kvm-guest.h"
@@ -298,13 +299,132 @@ static void test_not_a_kvm_device(void)
     g_assert_nonnull(strstr(error->message, "not KVM"));
 }
 
-static void test_split_irqchip_is_refused(void)
-{
-    VmOptions options = { .irqchip = VM_IRQCHIP_SPLIT };
-    g_autoptr(GError) error = NULL;
+/* A PIC that requests GUEST_VECTOR as often as it was asked to. */
+typedef struct OneVector {
+    Vm *vm;
+    unsigned n_requests;        /* atomic */
+} OneVector;
 
-    g_assert_null(vm_kvm_new(&options, &error));
-    g_assert_nonnull(strstr(error->message, "split"));
+static bool acknowledge(void *opaque, uint8_t *ret_vector)
+{
+    OneVector *pic = opaque;
+
+    *ret_vector = GUEST_VECTOR;
+    if (__atomic_sub_fetch(&pic->n_requests, 1, __ATOMIC_SEQ_CST) == 0)
+        irqchip_set_extint(pic->vm, false);
+    return true;
+}
+
+static void request(OneVector *pic)
+{
+    __atomic_add_fetch(&pic->n_requests, 1, __ATOMIC_SEQ_CST);
+    irqchip_set_extint(pic->vm, true);
+}
+
+/* With interrupts off until DONE was said; then as interrupts. */
+GUEST(late, 32,
+      " lidt " GUEST_STRING(GUEST_IDTR) "\n"
+      " movl $0x1ff, 0xfee000f0\n movl $0x700, 0xfee00350\n"
+      GUEST_DONE
+      " mov $20000, %ecx\n 1: pause\n loop 1b\n" GUEST_SAY("L")
+      " mov $0x8000, %esp\n sti\n" GUEST_SLEEP);
+
+static void test_extint_of_a_pic_in_user_space(KvmGuest *f, gconstpointer data)
+{
+    uint32_t handler = (uint32_t)(guest_interrupts_handler - guest_interrupts);
+    OneVector one = { .vm = f->vm };
+    VmPic pic = { .acknowledge = acknowledge, .opaque = &one };
+
+    if (kvm_guest_skipped(f))
+        return;
+    irqchip_set_pic(f->vm, &pic);
+    kvm_guest_load(f, 0x18000, guest_interrupts, guest_interrupts_end);
+    kvm_guest_write_gate(f, GUEST_VECTOR, 0x18000 + handler);
+    GUEST_RUN(f, late);
+    kvm_guest_wait_for(f, &f->n_done, 1);
+
+    request(&one);                                      /* waits for the window */
+    kvm_guest_wait_for(f, &f->n_done, 2);
+    kvm_guest_assert_said(f, "L!");
+    for (unsigned i = 0; i < 50; i++) {
+        request(&one);                                  /* out of HLT */
+        kvm_guest_wait_for(f, &f->n_done, 3 + i);
+    }
+    kvm_guest_pause(f);
+    request(&one);
+    kvm_guest_resume(f);
+    kvm_guest_wait_for(f, &f->n_done, 53);
+
+    g_assert_cmpuint(one.n_requests, ==, 0);
+    kvm_guest_pause(f);
+    irqchip_set_pic(f->vm, NULL);
+}
+
+static void note_eoi(void *opaque, uint8_t vector)
+{
+    __atomic_add_fetch((unsigned *)opaque, vector == GUEST_VECTOR ? 1 : 1000,
+                       __ATOMIC_SEQ_CST);
+}
+
+static void test_eoi_is_told_to_an_ioapic_in_user_space(KvmGuest *f, gconstpointer data)
+{
+    MsiMessage pins[IRQCHIP_IOAPIC_PINS] = {
+        [9] = { GUEST_LAPIC, 0xc000 | GUEST_VECTOR },
+    };
+    unsigned n_eois = 0;
+    VmIoapic ioapic = { .eoi = note_eoi, .opaque = &n_eois };
+
+    if (kvm_guest_skipped(f))
+        return;
+    irqchip_set_ioapic(f->vm, &ioapic);
+    kvm_guest_run_interrupts(f);
+    kvm_guest_wait_halted(f->vcpus[0]);
+
+    vm_send_msi(f->vm, &pins[9]);
+    kvm_guest_wait_for(f, &f->n_done, 2);
+    kvm_guest_pause(f);
+    g_assert_cmpuint(n_eois, ==, 0);                    /* nobody asked for it */
+    g_assert_cmpint(irqchip_set_routes(f->vm, pins), ==, 0);
+    kvm_guest_resume(f);
+    vm_send_msi(f->vm, &pins[9]);
+    kvm_guest_wait_for(f, &f->n_done, 3);
+    kvm_guest_pause(f);
+
+    g_assert_cmpuint(n_eois, ==, 1);
+    kvm_guest_assert_said(f, "!!");
+    irqchip_set_ioapic(f->vm, NULL);
+}
+
+/* Interrupts that are ended without a broadcast; says whether the APIC offers that. */
+GUEST(directed, 32,
+      " lidt " GUEST_STRING(GUEST_IDTR) "\n movl $0x11ff, 0xfee000f0\n"
+      " testl $0x1000000, 0xfee00030\n jz 1f\n" GUEST_SAY("D") "1:\n" GUEST_DONE
+      " mov $0x8000, %esp\n sti\n" GUEST_SLEEP);
+
+static void test_suppressed_eoi_is_not_told(KvmGuest *f, gconstpointer data)
+{
+    uint32_t handler = (uint32_t)(guest_interrupts_handler - guest_interrupts);
+    MsiMessage pins[IRQCHIP_IOAPIC_PINS] = {
+        [9] = { GUEST_LAPIC, 0xc000 | GUEST_VECTOR },
+    };
+    unsigned n_eois = 0;
+    VmIoapic ioapic = { .eoi = note_eoi, .opaque = &n_eois };
+
+    if (kvm_guest_skipped(f))
+        return;
+    irqchip_set_ioapic(f->vm, &ioapic);
+    g_assert_cmpint(irqchip_set_routes(f->vm, pins), ==, 0);
+    kvm_guest_load(f, 0x18000, guest_interrupts, guest_interrupts_end);
+    kvm_guest_write_gate(f, GUEST_VECTOR, 0x18000 + handler);
+    GUEST_RUN(f, directed);
+    kvm_guest_wait_for(f, &f->n_done, 1);
+    vm_send_msi(f->vm, &pins[9]);
+    kvm_guest_wait_for(f, &f->n_done, 2);
+    kvm_guest_pause(f);
+
+    if (strcmp(f->said->str, "D!") != 0 || n_eois == 1)
+        g_test_skip("this KVM does not suppress broadcasts of EOI");
+    irqchip_set_ioapic(f->vm, NULL);
 }
 
 static void test_check_host_reports(void)
@@ -339,11 +459,21 @@ int main(int argc, char **argv)
                        test_init_sipi_starts_the_others);
     kvm_guest_add_test("/vm-kvm/doorbells-are-ioeventfds", 1,
                        test_doorbells_are_ioeventfds);
+    kvm_guest_add_split_test("/vm-kvm/extint-of-a-pic-in-user-space", 2,
+                             test_extint_of_a_pic_in_user_space);
+    kvm_guest_add_split_test("/vm-kvm/eoi-is-told-to-an-ioapic-in-user-space", 1,
+                             test_eoi_is_told_to_an_ioapic_in_user_space);
+    kvm_guest_add_split_test("/vm-kvm/suppressed-eoi-is-not-told", 1,
+                             test_suppressed_eoi_is_not_told);
+    kvm_guest_add_split_test("/vm-kvm/split/msi-wakes-from-halt", 1,
+                             test_msi_wakes_from_halt);
+    kvm_guest_add_split_test("/vm-kvm/split/nmi-arrives", 1, test_nmi_arrives);
+    kvm_guest_add_split_test("/vm-kvm/split/init-sipi-starts-the-others", 4,
+                             test_init_sipi_starts_the_others);
     g_test_add_func("/vm-kvm/each-missing-descriptor-is-an-error",
                     test_each_missing_descriptor_is_an_error);
     g_test_add_func("/vm-kvm/missing-device-is-named", test_missing_device_is_named);
     g_test_add_func("/vm-kvm/not-a-kvm-device", test_not_a_kvm_device);
-    g_test_add_func("/vm-kvm/split-irqchip-is-refused", test_split_irqchip_is_refused);
     g_test_add_func("/vm-kvm/check-host-reports", test_check_host_reports);
     return g_test_run();
 }
