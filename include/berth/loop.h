@@ -92,6 +92,8 @@ int64_t loop_clock_ns(void);
 void loop_run(Loop *loop);
 /* Runs the hooks, then one turn, which waits when @may_wait and nothing is ready. */
 void loop_turn(Loop *loop, bool may_wait);
+/* Whether a timer is set, so that the loop, when it sleeps, wakes by itself. */
+bool loop_has_timer(const Loop *loop);
 
 void loop_fd_init(LoopFd *source, int fd, LoopFdFn *fn, void *opaque);
 /*

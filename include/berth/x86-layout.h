@@ -45,18 +45,22 @@
 
 /* Ports. */
 
+#define X86_PORT_PIC_MASTER 0x20u
+#define X86_PORT_PIT 0x40u               /* three counters, control */
 #define X86_PORT_KBC_DATA 0x60u
 #define X86_PORT_B 0x61u                /* NMI status, speaker gate */
 #define X86_PORT_KBC_STATUS 0x64u
 #define X86_PORT_RTC 0x70u              /* index, data, extended index, extended data */
 #define X86_PORT_POST 0x80u             /* delay port */
 #define X86_PORT_A 0x92u                /* A20 gate and fast reset */
+#define X86_PORT_PIC_SLAVE 0xa0u
 #define X86_PORT_SMI_CMD 0xb2u
 #define X86_PORT_DEBUGCON 0xe9u
 #define X86_PORT_COM4 0x2e8u
 #define X86_PORT_COM2 0x2f8u
 #define X86_PORT_COM3 0x3e8u
 #define X86_PORT_COM1 0x3f8u
+#define X86_PORT_ELCR 0x4d0u
 #define X86_PORT_DEBUG_EXIT 0x501u
 #define X86_PORT_FW_CFG 0x510u
 #define X86_PORT_FW_CFG_SIZE 12u

@@ -291,6 +291,11 @@ static int64_t timeout_of_turn(Loop *loop)
     return deadline_ns < 0 ? -1 : MAX(deadline_ns - loop_clock_ns(), 0);
 }
 
+bool loop_has_timer(const Loop *loop)
+{
+    return loop->timer_heap.n_timers > 0;
+}
+
 bool loop_has_work(Loop *loop)
 {
     int64_t deadline_ns = timer_heap_next_ns(&loop->timer_heap);

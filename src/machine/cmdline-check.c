@@ -35,6 +35,14 @@ static bool check_accel_list(const char *text, GError **error)
     return refuse(error, "machine accel", text, "only 'kvm' is there");
 }
 
+static bool check_irqchip(const char *option, OnOffSplit irqchip, GError **error)
+{
+    if (irqchip != ON_OFF_SPLIT_OFF)
+        return true;
+    return refuse(error, option, "kernel-irqchip=off",
+                  "the local APICs are KVM's; only 'on' and 'split' are accepted");
+}
+
 /* Switches of "-machine" that can only be off. */
 static bool check_machine(const MachineOptions *machine, GError **error)
 {
@@ -62,9 +70,8 @@ static bool check_machine(const MachineOptions *machine, GError **error)
         if (refused[i].asked)
             return refuse(error, "machine", refused[i].value, refused[i].reason);
     }
-    if (m->has_kernel_irqchip && m->kernel_irqchip != ON_OFF_SPLIT_ON)
-        return refuse(error, "machine", "kernel-irqchip",
-                      "the interrupt controllers are KVM's; only 'on' is accepted");
+    if (m->has_kernel_irqchip)
+        return check_irqchip("machine", m->kernel_irqchip, error);
     return true;
 }
 
@@ -109,14 +116,21 @@ static bool check_onboard(const Cmdline *cmdline, GError **error)
 
 static bool check_accels(const Cmdline *cmdline, GError **error)
 {
+    const MachineOptions *machine = cmdline->machine;
+
     for (guint i = 0; i < cmdline->accels->len; i++) {
         const AccelOptions *accel = g_ptr_array_index(cmdline->accels, i);
 
         if (strcmp(accel->accel, "kvm") != 0)
             return refuse(error, "accel", accel->accel, "only 'kvm' is there");
-        if (accel->has_kernel_irqchip && accel->kernel_irqchip != ON_OFF_SPLIT_ON)
+        if (!accel->has_kernel_irqchip)
+            continue;
+        if (!check_irqchip("accel", accel->kernel_irqchip, error))
+            return false;
+        if (machine && machine->has_kernel_irqchip &&
+            machine->kernel_irqchip != accel->kernel_irqchip)
             return refuse(error, "accel", "kernel-irqchip",
-                          "the interrupt controllers are KVM's; only 'on' is accepted");
+                          "option '-machine' says something else");
     }
     return true;
 }

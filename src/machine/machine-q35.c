@@ -17,6 +17,9 @@
 #include "berth/fw-cfg.h"
 #include "berth/i8042.h"
 #include "berth/keyval.h"
+#include "berth/i8254.h"
+#include "berth/i8259.h"
+#include "berth/ioapic.h"
 #include "berth/lpc.h"
 #include "berth/mp-table.h"
 #include "berth/pc-ports.h"
@@ -84,6 +87,18 @@ static bool has_i8042(const MachineOptions *options)
     return !options || !options->has_i8042 || options->i8042;
 }
 
+/* What the hypervisor has not; first, so that all that interrupts finds them. */
+static bool add_chips(Machine *machine, GError **error)
+{
+    const I8254Config pit_config = { .make_up = true };
+    DeviceTree *tree = &machine->tree;
+
+    if (vm_irqchip(machine->vm) == VM_IRQCHIP_KERNEL)
+        return true;
+    return ioapic_add(tree, error) && i8259_add(tree, error) &&
+           i8254_add(tree, &pit_config, error);
+}
+
 static bool add_onboard(Machine *machine, GError **error)
 {
     const RtcOptions *rtc = machine->cmdline->rtc;
@@ -94,7 +109,8 @@ static bool add_onboard(Machine *machine, GError **error)
     };
     DeviceTree *tree = &machine->tree;
 
-    if (!device_add_onboard(tree, &pci_host_class, "pci-host", NULL, error) ||
+    if (!add_chips(machine, error) ||
+        !device_add_onboard(tree, &pci_host_class, "pci-host", NULL, error) ||
         !device_add_onboard(tree, &mch_class, "mch", NULL, error))
         return false;
     machine->q35->pci = pci_bus(device_tree_find_bus(tree, "pcie.0"));

@@ -29,6 +29,17 @@ static void set_actions(Machine *machine)
         runstate_set_action(&machine->run, cmdline->action_options);
 }
 
+static VmIrqchip wanted_irqchip(const MachineOptions *machine, const AccelOptions *accel)
+{
+    OnOffSplit irqchip = ON_OFF_SPLIT_ON;
+
+    if (machine && machine->has_kernel_irqchip)
+        irqchip = machine->kernel_irqchip;
+    if (accel && accel->has_kernel_irqchip)
+        irqchip = accel->kernel_irqchip;
+    return irqchip == ON_OFF_SPLIT_SPLIT ? VM_IRQCHIP_SPLIT : VM_IRQCHIP_KERNEL;
+}
+
 static bool make_vm(Machine *machine, GError **error)
 {
     const GPtrArray *accels = machine->cmdline->accels;
@@ -36,7 +47,7 @@ static bool make_vm(Machine *machine, GError **error)
         accels->len > 0 ? g_ptr_array_index(accels, accels->len - 1) : NULL;
     VmOptions options = {
         .device = accel && accel->device ? accel->device : "/dev/kvm",
-        .irqchip = VM_IRQCHIP_KERNEL,
+        .irqchip = wanted_irqchip(machine->cmdline->machine, accel),
         .pit = true,
         .max_vcpus = machine->topology.max_cpus,
     };

@@ -37,6 +37,13 @@ static char *const argv[] = {
     "-smbios", "type=9,slot_designation=S,pci_device=port",
 };
 
+static Vm *make_vm(const MachineOptions *options)
+{
+    if (options && options->kernel_irqchip == ON_OFF_SPLIT_SPLIT)
+        return vm_fake_new_split();
+    return vm_fake_new();
+}
+
 /* The machine that @words describe, or none with @error. */
 static void rig_make(Rig *rig, char *const *words, int n_words, GError **error)
 {
@@ -48,7 +55,7 @@ static void rig_make(Rig *rig, char *const *words, int n_words, GError **error)
     rig->cmdline = cmdline_parse(n_words, (char **)words, error);
     if (rig->cmdline)
         rig->machine = machine_new(rig->cmdline, rig->loop, rig->chars, rig->events,
-                                   vm_fake_new(), error);
+                                   make_vm(rig->cmdline->machine), error);
 }
 
 /* @more: further words of the command line, ended by NULL, or NULL. */
@@ -161,12 +168,12 @@ static GByteArray *save_but_rtc(Rig *rig)
     return state;
 }
 
-static void test_kernel_finds_tables_and_resources(void)
+static void test_kernel_finds_tables_and_resources(gconstpointer more)
 {
     Rig rig;
     uint8_t rsdp[8];
 
-    rig_init(&rig);
+    rig_init_with(&rig, more);
 
     g_assert_true(address_space_read(rig.machine->memory, X86_BIOS_AREA_BASE, rsdp, 8));
     g_assert_cmpmem(rsdp, 8, "RSD PTR ", 8);
@@ -248,13 +255,13 @@ static void test_machine_options_reach_memory(void)
     rig_done(&rig);
 }
 
-static void test_memory_goes_on_at_four_gib(void)
+static void test_memory_goes_on_at_four_gib(gconstpointer more)
 {
     static const char text[] = "above";
     char back[sizeof(text)];
     Rig rig;
 
-    rig_init(&rig);
+    rig_init_with(&rig, more);
 
     g_assert_true(address_space_write(rig.machine->memory, X86_HIGH_RAM_BASE, text,
                                       sizeof(text)));
@@ -415,7 +422,8 @@ static void scribble(Rig *rig, GRand *rand)
 {
     static const uint16_t ports[] = {
         X86_PORT_COM1, X86_PORT_KBC_DATA, X86_PORT_PCI_ADDRESS, X86_PORT_PCI_DATA,
-        X86_PM_BASE + X86_PM_GPE0, X86_PORT_FW_CFG, X86_PORT_POST,
+        X86_PM_BASE + X86_PM_GPE0, X86_PORT_FW_CFG, X86_PORT_POST, X86_PORT_PIC_MASTER,
+        X86_PORT_PIC_SLAVE, X86_PORT_PIT, X86_PORT_B, X86_PORT_ELCR,
     };
     Machine *machine = rig->machine;
 
@@ -424,7 +432,10 @@ static void scribble(Rig *rig, GRand *rand)
         uint32_t value = g_rand_int(rand);
         uint32_t devfn = (uint32_t)g_rand_int_range(rand, 0, 256);
 
-        if (i % 2) {
+        if (i % 16 == 0) {
+            vm_fake_write(machine->vm, machine->memory,
+                          X86_IOAPIC_BASE + (value & 0x10), 4, g_rand_int(rand));
+        } else if (i % 2) {
             uint16_t port = ports[value % G_N_ELEMENTS(ports)];
 
             port += (uint16_t)g_rand_int_range(rand, 0, 8);
@@ -438,7 +449,7 @@ static void scribble(Rig *rig, GRand *rand)
     }
 }
 
-static void test_reset_brings_every_device_back(void)
+static void test_reset_brings_every_device_back(gconstpointer more)
 {
     g_autoptr(GByteArray) before = NULL;
     g_autoptr(GByteArray) dirty = NULL;
@@ -446,7 +457,7 @@ static void test_reset_brings_every_device_back(void)
     GRand *rand = g_rand_new_with_seed(1);
     Rig rig;
 
-    rig_init(&rig);
+    rig_init_with(&rig, more);
     before = save_but_rtc(&rig);
     scribble(&rig, rand);
     dirty = save_but_rtc(&rig);
@@ -464,7 +475,7 @@ static void test_reset_brings_every_device_back(void)
     rig_done(&rig);
 }
 
-static void test_state_goes_from_one_machine_to_another(void)
+static void test_state_goes_from_one_machine_to_another(gconstpointer more)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(GByteArray) saved = NULL;
@@ -472,8 +483,8 @@ static void test_state_goes_from_one_machine_to_another(void)
     GRand *rand = g_rand_new_with_seed(2);
     Rig source, target;
 
-    rig_init(&source);
-    rig_init(&target);
+    rig_init_with(&source, more);
+    rig_init_with(&target, more);
     scribble(&source, rand);
     saved = save(&source);
     runstate_stop(&target.machine->run, RUN_STATE_PAUSED);
@@ -579,12 +590,23 @@ static void test_nmi_comes_to_every_vcpu(void)
     rig_done(&rig);
 }
 
+/* With the interrupt controllers in the hypervisor, and in user space. */
+static void add_test(const char *name, GTestDataFunc test)
+{
+    static const char *const more[] = { "-machine", "kernel-irqchip=split", NULL };
+    g_autofree char *kernel = g_strdup_printf("/machine/%s", name);
+    g_autofree char *split = g_strdup_printf("/machine/split-irqchip/%s", name);
+
+    g_test_add_data_func(kernel, NULL, test);
+    g_test_add_data_func(split, more, test);
+}
+
 int main(int argc, char **argv_)
 {
     g_test_init(&argc, &argv_, NULL);
     thread_set_role(THREAD_MAIN);
-    g_test_add_func("/machine/kernel-finds-tables-and-resources",
-                    test_kernel_finds_tables_and_resources);
+    add_test("kernel-finds-tables-and-resources",
+             test_kernel_finds_tables_and_resources);
     g_test_add_func("/machine/guest-finds-smbios", test_guest_finds_smbios);
     g_test_add_func("/machine/guest-finds-its-generation-id",
                     test_guest_finds_its_generation_id);
@@ -600,12 +622,12 @@ int main(int argc, char **argv_)
                     test_boot_order_of_the_first_start_is_its_own);
     g_test_add_func("/machine/machine-options-reach-memory",
                     test_machine_options_reach_memory);
-    g_test_add_func("/machine/memory-goes-on-at-four-gib",
-                    test_memory_goes_on_at_four_gib);
-    g_test_add_func("/machine/reset-brings-every-device-back",
-                    test_reset_brings_every_device_back);
-    g_test_add_func("/machine/state-goes-from-one-machine-to-another",
-                    test_state_goes_from_one_machine_to_another);
+    add_test("memory-goes-on-at-four-gib",
+             test_memory_goes_on_at_four_gib);
+    add_test("reset-brings-every-device-back",
+             test_reset_brings_every_device_back);
+    add_test("state-goes-from-one-machine-to-another",
+             test_state_goes_from_one_machine_to_another);
     g_test_add_func("/machine/panic-stops-the-machine", test_panic_stops_the_machine);
     g_test_add_func("/machine/panic-that-does-nothing-leaves-the-vcpus-running",
                     test_panic_that_does_nothing_leaves_the_vcpus_running);

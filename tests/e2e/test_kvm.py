@@ -78,6 +78,31 @@ def test_idle_wakeups(t):
             context_switches(guest.process.pid), before)
 
 
+def test_interrupt_chips(t):
+    for where in "on", "split":
+        guest = t.guest("chips", "-machine", f"kernel-irqchip={where}", cpus=2)
+        heard(guest, r"piln\.")
+        guest.type("a")
+        heard(guest, r"piln\.a")
+        guest.qmp.command("stop")
+        guest.type("b")
+        guest.qmp.command("cont")
+        heard(guest, r"piln\.ab")
+        guest.qmp.command("system_reset")
+        heard(guest, r"piln\.abpiln\.")
+        guest.type("c")
+        heard(guest, r"piln\.abpiln\.c")
+        t.equal(f"kernel-irqchip={where}: PIC, IOAPIC and timer, over stop and reset",
+                guest.console.text, "piln.abpiln.c")
+        time.sleep(0.5)
+        before = context_switches(guest.process.pid)
+        time.sleep(3)
+        t.equal(f"kernel-irqchip={where}: no wake-ups in 3 s when it sleeps again",
+                context_switches(guest.process.pid), before)
+        guest.qmp.command("quit")
+        t.equal(f"kernel-irqchip={where}: it quits", guest.wait_exit(SILENCE), 0)
+
+
 def test_hammer(t):
     guest = t.guest("hammer", "-chardev", "null,id=nul",
                     "-device", "isa-debugcon,iobase=0xe9,chardev=nul",
@@ -231,8 +256,8 @@ def test_start_stop_cycles(t):
 
 TESTS = [
     test_first_byte, test_exit_code, test_serial, test_start_info, test_two_vcpus,
-    test_idle_wakeups, test_hammer, test_triple_fault, test_no_reboot,
-    test_set_action, test_life_cycle, test_reset_by_all_vcpus,
+    test_idle_wakeups, test_interrupt_chips, test_hammer, test_triple_fault,
+    test_no_reboot, test_set_action, test_life_cycle, test_reset_by_all_vcpus,
     test_busy_vcpus_keep_nobody_waiting, test_spinning_guest, test_signals,
     test_start_stop_cycles,
 ]

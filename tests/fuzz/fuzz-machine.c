@@ -3,7 +3,8 @@
  * Any guest on the whole machine: a q35 with every device, on the fake hypervisor.  The
  * bytes are a list of accesses to ports, memory, configuration space, BARs and rings, of
  * every width, with turns of the main loop between them.  Nothing a guest does ends the
- * process, and the state that it leaves the machine in can be saved and loaded.
+ * process, and the state that it leaves the machine in can be saved and loaded.  An odd
+ * last byte has the interrupt controllers in user space.
  */
 #include <string.h>
 
@@ -112,6 +113,16 @@ static uint64_t take_bar(Guest *g)
     return (high << 32 | (low & ~0xfull)) + take(g, 2);
 }
 
+/* A port of the interrupt controllers and the timer. */
+static uint16_t take_chip_port(Guest *g, unsigned choice)
+{
+    static const uint16_t bases[] = {
+        X86_PORT_PIC_MASTER, X86_PORT_PIC_SLAVE, X86_PORT_ELCR, X86_PORT_PIT, X86_PORT_B,
+    };
+
+    return bases[choice % G_N_ELEMENTS(bases)] + take(g, 1) % 4;
+}
+
 /* A port: mostly one of a device, or any. */
 static uint16_t take_port(Guest *g)
 {
@@ -122,8 +133,10 @@ static uint16_t take_port(Guest *g)
     };
     uint8_t choice = (uint8_t)take(g, 1);
 
-    if (choice / 16 >= G_N_ELEMENTS(bases))
-        return (uint16_t)(choice << 8 | take(g, 1));
+    if (choice / 16 == G_N_ELEMENTS(bases))
+        return take_chip_port(g, choice % 16);
+    if (choice / 16 > G_N_ELEMENTS(bases))
+        return (uint16_t)take(g, 2);
     return bases[choice / 16] + choice % 16;
 }
 
@@ -290,10 +303,23 @@ static void op_power_button(Guest *g, unsigned size)
     op_turn(g, size);
 }
 
+/* What a vCPU does with chips in user space. */
+static void op_take_extint(Guest *g, unsigned size)
+{
+    uint8_t vector;
+
+    vm_fake_take_extint(g->machine->vm, &vector);
+}
+
+static void op_eoi(Guest *g, unsigned size)
+{
+    vm_fake_eoi(g->machine->vm, (uint8_t)take(g, 1));
+}
+
 static void (*const ops[])(Guest *g, unsigned size) = {
     op_out, op_in, op_write, op_read, op_write_config, op_read_config, op_write_bar,
     op_read_bar, op_turn, op_reset, op_descriptor, op_start_virtio, op_offer, op_kick,
-    op_pause, op_power_button, op_dma,
+    op_pause, op_power_button, op_dma, op_take_extint, op_eoi,
 };
 
 /* What a guest can bring about can be migrated. */
@@ -317,8 +343,10 @@ static void run_guest(const Cmdline *cmdline, Loop *loop, CharSet *chars,
     g_autoptr(GError) error = NULL;
     g_autoptr(Machine) machine = NULL;
     Guest g = { .data = data, .size = size };
+    bool split = size > 0 && data[size - 1] % 2;
 
-    machine = machine_new(cmdline, loop, chars, NULL, vm_fake_new(), &error);
+    machine = machine_new(cmdline, loop, chars, NULL,
+                          split ? vm_fake_new_split() : vm_fake_new(), &error);
     g_assert_no_error(error);
     g_assert_true(machine_start(machine, &error));
     g.machine = machine;

@@ -95,12 +95,17 @@ static const BoardOps fake_board_ops = {
 
 FakeBoard *fake_board_new(void)
 {
+    return fake_board_new_on(vm_fake_new());
+}
+
+FakeBoard *fake_board_new_on(Vm *vm)
+{
     FakeBoard *fake = g_new0(FakeBoard, 1);
     RamOptions ram_options = { 0 };
     Board *board = &fake->board;
 
     qsbr_register();            /* the test's thread is the vCPU */
-    fake->vm = vm_fake_new();
+    fake->vm = vm;
     fake->loop = loop_new("main", THREAD_MAIN, NULL);
     fake->ram = ram_block_new("ram", FAKE_BOARD_RAM, &ram_options, NULL);
     region_init_container(&fake->memory_root, "memory", UINT64_MAX);
@@ -181,6 +186,20 @@ uint32_t fake_board_in(FakeBoard *fake, uint16_t port, unsigned size)
 void fake_board_out(FakeBoard *fake, uint16_t port, unsigned size, uint32_t value)
 {
     vm_fake_write(fake->vm, fake->board.io, port, size, value);
+    qsbr_quiescent();
+}
+
+uint64_t fake_board_read(FakeBoard *fake, uint64_t gpa, unsigned size)
+{
+    uint64_t value = vm_fake_read(fake->vm, fake->board.memory, gpa, size);
+
+    qsbr_quiescent();
+    return value;
+}
+
+void fake_board_write(FakeBoard *fake, uint64_t gpa, unsigned size, uint64_t value)
+{
+    vm_fake_write(fake->vm, fake->board.memory, gpa, size, value);
     qsbr_quiescent();
 }
 

@@ -39,6 +39,8 @@ typedef struct FakeBoard {
 } FakeBoard;
 
 FakeBoard *fake_board_new(void);
+/* The same on @vm (taken): the fake with chips in user space, which the test adds. */
+FakeBoard *fake_board_new_on(Vm *vm);
 /* Removes the devices, too. */
 void fake_board_free(FakeBoard *fake);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(FakeBoard, fake_board_free)
@@ -51,6 +53,10 @@ int fake_board_add_chardev(FakeBoard *fake, const char *id);
 /* A guest's IN and OUT of 1, 2 or 4 bytes. */
 uint32_t fake_board_in(FakeBoard *fake, uint16_t port, unsigned size);
 void fake_board_out(FakeBoard *fake, uint16_t port, unsigned size, uint32_t value);
+
+/* A guest's access to memory. */
+uint64_t fake_board_read(FakeBoard *fake, uint64_t gpa, unsigned size);
+void fake_board_write(FakeBoard *fake, uint64_t gpa, unsigned size, uint64_t value);
 
 /* Runs main's loop until nothing is ready. */
 void fake_board_turn(FakeBoard *fake);

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stock kernel with the IOAPIC, the PIC and the PIT in user space."""
+
+INTERRUPTS = "grep -E '{}' /proc/interrupts"
+TROUBLE = "dmesg | grep -ciE 'lockup|stall|Call Trace|nobody cared|APIC error'; true"
+
+
+def count(line):
+    return sum(int(word) for word in line.split()[1:5] if word.isdigit())
+
+
+def look(lab, guest, when):
+    lab.equal(f"{when}: the guest counts its CPUs", guest.run("nproc"), "4")
+    serial = guest.run(INTERRUPTS.format("ttyS0"))
+    lab.match(f"{when}: the serial port is on the IOAPIC", serial, "IO-APIC.*4-edge")
+    lab.check(f"{when}: it interrupts", count(serial) > 0, serial)
+    lab.match(f"{when}: so is ACPI", guest.run(INTERRUPTS.format("acpi")),
+              "IO-APIC.*9-fasteoi")
+    first, second = (guest.run("head -c 16 /dev/hwrng | xxd -p") for _ in range(2))
+    lab.check(f"{when}: virtio-rng gives bytes", first != second, f"{first} {second}")
+    rng = guest.run(INTERRUPTS.format("virtio0-input"))
+    lab.check(f"{when}: by MSI-X", "MSI" in rng and count(rng) > 0, rng)
+    lab.equal(f"{when}: the kernel has nothing to complain of", guest.run(TROUBLE), "0")
+
+
+def scenario(lab):
+    guest = lab.guest("-machine", "kernel-irqchip=split", "-device", "virtio-rng-pci",
+                      cpus=4).boot()
+    qmp = guest.qmp
+    look(lab, guest, "at start")
+    for _ in range(5):
+        qmp.command("stop")
+        qmp.command("cont")
+    look(lab, guest, "after stop and cont")
+    guest.mark = len(guest.console.text)
+    qmp.command("system_reset")
+    guest.wait_up()
+    look(lab, guest, "after a reset")
+    qmp.command("system_powerdown")
+    qmp.wait_event("SHUTDOWN")
+    lab.equal("the power button's interrupt arrives", guest.wait_exit(), 0)
