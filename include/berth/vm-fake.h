@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include "berth/vcpu-registers.h"
 #include "berth/vcpu.h"
 #include "berth/vm.h"
 
@@ -111,6 +112,9 @@ void vm_fake_vcpu_exit(Vcpu *vcpu, VmFakeExitFn *fn, void *opaque);
 /* What CPUID tells it, by EAX, EBX, ECX, EDX; false when there is no such leaf. */
 bool vm_fake_vcpu_cpuid(Vcpu *vcpu, uint32_t function, uint32_t index,
                         uint32_t ret_regs[4]);
+
+/* What vcpu_read_registers() will say; zeros before. */
+void vm_fake_vcpu_set_registers(Vcpu *vcpu, const VcpuRegisters *registers);
 
 /* How many NMIs came to it. */
 unsigned vm_fake_vcpu_nmis(Vcpu *vcpu);

@@ -156,6 +156,11 @@ bool address_space_is_io(const AddressSpace *as)
     return as->is_io;
 }
 
+const FlatView *address_space_view(AddressSpace *as)
+{
+    return as->view;
+}
+
 bool address_space_check(AddressSpace *as, GError **error)
 {
     int slots_error, doorbells_error;

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "berth/region.h"
+#include "flat-view.h"
 
 typedef enum AddressSpaceChange {
     ADDRESS_SPACE_CHANGED_VIEW = 1,
@@ -13,6 +13,8 @@ typedef enum AddressSpaceChange {
 
 /* Takes the lock unless the caller's batch has it. */
 void address_space_begin(AddressSpace *as);
+/* The view as it is published now; between begin and end. */
+const FlatView *address_space_view(AddressSpace *as);
 /* Notes what the end of the outermost batch has to do. */
 void address_space_changed(AddressSpace *as, AddressSpaceChange change);
 /* The outermost end publishes what changed and drops the lock. */

@@ -174,6 +174,11 @@ static bool kvm_is_halted(Vcpu *vcpu)
            state.mp_state == KVM_MP_STATE_HALTED;
 }
 
+static int kvm_registers(Vcpu *vcpu, VcpuRegisters *ret_registers)
+{
+    return vcpu_registers_get(vcpu_kvm_of(vcpu)->fd, ret_registers);
+}
+
 /* The line ends at LINT1 of each local APIC, which the guest may use for another end. */
 static void kvm_inject_nmi(Vcpu *vcpu)
 {
@@ -218,6 +223,7 @@ const VcpuOps vcpu_kvm_ops = {
     .set_state = kvm_set_state,
     .describe = kvm_describe,
     .is_halted = kvm_is_halted,
+    .registers = kvm_registers,
     .inject_nmi = kvm_inject_nmi,
     .run = kvm_run,
     .resumed = kvm_resumed,

@@ -10,6 +10,7 @@
 
 #include "berth/log.h"
 #include "berth/region.h"
+#include "berth/vcpu-registers.h"
 #include "berth/vcpu.h"
 
 /* Calls a vCPU's thread out of the guest. */
@@ -42,6 +43,8 @@ typedef struct VcpuOps {
     /* Main while paused, or the vCPU's thread. */
     char *(*describe)(Vcpu *vcpu);
     bool (*is_halted)(Vcpu *vcpu);
+    /* 0 or a negative errno. */
+    int (*registers)(Vcpu *vcpu, VcpuRegisters *ret_registers);
     void (*inject_nmi)(Vcpu *vcpu);
 
     /* The vCPU's thread. */
@@ -54,6 +57,11 @@ typedef struct VcpuOps {
     void (*kick)(Vcpu *vcpu);
     void (*unkick)(Vcpu *vcpu);
 } VcpuOps;
+
+/* What main asks a vCPU's thread while it is out of the guest. */
+typedef struct VcpuQuestion {
+    void (*answer)(Vcpu *vcpu, struct VcpuQuestion *question);
+} VcpuQuestion;
 
 typedef enum VcpuWanted {
     VCPU_WANTED_PAUSED,
@@ -79,8 +87,7 @@ struct Vcpu {
     /* Under the lock. */
     VcpuWanted wanted;
     bool parked;                /* out of the guest, and touches nothing */
-    bool ask_halted;            /* somebody waits for is_halted */
-    bool is_halted;
+    VcpuQuestion *question;     /* lent by the one who waits for the answer, or NULL */
     bool ask_nmi;               /* an NMI is to be injected */
     int thread_id;
 

@@ -39,9 +39,9 @@ static bool park(Vcpu *vcpu)
     lock_take(&vcpu->lock);
     vcpu->ops->unkick(vcpu);
     for (;;) {
-        if (vcpu->ask_halted) {
-            vcpu->is_halted = vcpu->ops->is_halted(vcpu);
-            vcpu->ask_halted = false;
+        if (vcpu->question) {
+            vcpu->question->answer(vcpu, vcpu->question);
+            vcpu->question = NULL;
             g_cond_broadcast(&vcpu->changed);
         }
         if (vcpu->ask_nmi) {
@@ -183,21 +183,65 @@ int vcpu_thread_id(Vcpu *vcpu)
     return id;
 }
 
-bool vcpu_is_halted(Vcpu *vcpu)
+/* Has the thread answer, for which it leaves the guest. */
+static void ask(Vcpu *vcpu, VcpuQuestion *question)
 {
-    bool is_halted;
-
     assert_may_wait(THREAD_VCPU);
     lock_take(&vcpu->lock);
-    vcpu->ask_halted = true;
+    vcpu->question = question;
     if (!vcpu->parked)
         vcpu->ops->kick(vcpu);
     g_cond_broadcast(&vcpu->changed);
-    while (vcpu->ask_halted)
+    while (vcpu->question)
         lock_wait(&vcpu->changed, &vcpu->lock);
-    is_halted = vcpu->is_halted;
     lock_drop(&vcpu->lock);
-    return is_halted;
+}
+
+typedef struct HaltedQuestion {
+    VcpuQuestion question;
+    bool is_halted;
+} HaltedQuestion;
+
+static void answer_halted(Vcpu *vcpu, VcpuQuestion *question)
+{
+    CONTAINER_OF(question, HaltedQuestion, question)->is_halted =
+        vcpu->ops->is_halted(vcpu);
+}
+
+bool vcpu_is_halted(Vcpu *vcpu)
+{
+    HaltedQuestion halted = { .question.answer = answer_halted };
+
+    ask(vcpu, &halted.question);
+    return halted.is_halted;
+}
+
+typedef struct RegistersQuestion {
+    VcpuQuestion question;
+    VcpuRegisters *registers;
+    int err;
+} RegistersQuestion;
+
+static void answer_registers(Vcpu *vcpu, VcpuQuestion *question)
+{
+    RegistersQuestion *asked = CONTAINER_OF(question, RegistersQuestion, question);
+
+    asked->err = vcpu->ops->registers(vcpu, asked->registers);
+}
+
+bool vcpu_read_registers(Vcpu *vcpu, VcpuRegisters *ret_registers, GError **error)
+{
+    RegistersQuestion asked = {
+        .question.answer = answer_registers,
+        .registers = ret_registers,
+    };
+
+    assert_main();
+    ask(vcpu, &asked.question);
+    if (asked.err)
+        error_set_errno(error, -asked.err, "vCPU %u: the registers cannot be read",
+                        vcpu->index);
+    return !asked.err;
 }
 
 void vcpu_inject_nmi(Vcpu *vcpu)

@@ -29,6 +29,7 @@ typedef struct FakeVcpu {
     unsigned n_resets;
     unsigned n_nmis;
     VcpuBoot boot;
+    VcpuRegisters registers;
 } FakeVcpu;
 
 #define KVM_LEAVES \
@@ -128,6 +129,16 @@ static bool fake_is_halted(Vcpu *vcpu)
     return true;
 }
 
+static int fake_registers(Vcpu *vcpu, VcpuRegisters *ret_registers)
+{
+    FakeVcpu *fake = to_fake(vcpu);
+
+    lock_take(&fake->lock);
+    *ret_registers = fake->registers;
+    lock_drop(&fake->lock);
+    return 0;
+}
+
 static void fake_inject_nmi(Vcpu *vcpu)
 {
     FakeVcpu *fake = to_fake(vcpu);
@@ -208,6 +219,15 @@ void vm_fake_vcpu_exit(Vcpu *vcpu, VmFakeExitFn *fn, void *opaque)
     lock_drop(&fake->lock);
 }
 
+void vm_fake_vcpu_set_registers(Vcpu *vcpu, const VcpuRegisters *registers)
+{
+    FakeVcpu *fake = to_fake(vcpu);
+
+    lock_take(&fake->lock);
+    fake->registers = *registers;
+    lock_drop(&fake->lock);
+}
+
 unsigned vm_fake_vcpu_nmis(Vcpu *vcpu)
 {
     FakeVcpu *fake = to_fake(vcpu);
@@ -261,6 +281,7 @@ const VcpuOps vm_fake_vcpu_ops = {
     .set_state = fake_set_state,
     .describe = fake_describe,
     .is_halted = fake_is_halted,
+    .registers = fake_registers,
     .inject_nmi = fake_inject_nmi,
     .run = fake_run,
     .resumed = fake_resumed,

@@ -22,6 +22,7 @@ BEGIN {
     group("vm", "cpuid irq irqchip ram region vcpu vm vm-fake")
     group("device", "board bus device device-clock memory-backend msix object pci rng " \
           "virtio virtqueue")
+    group("vm", "page-walk ram-map vcpu-registers")
     group("block", "block")
     group("block-driver", "block-driver")
     group("net", "net")

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "berth/thread.h"
+#include "berth/vcpu-registers.h"
 
 #include "kvm-guest.h"
 
@@ -123,6 +124,34 @@ static void test_code_outside_ram_is_an_internal_error(KvmGuest *f, gconstpointe
     g_assert_nonnull(strstr(f->detail, "suberror"));
     g_autofree char *registers = vcpu_describe(f->vcpus[0]);
     g_assert_nonnull(strstr(registers, "RIP=0000000050000000"));
+}
+
+GUEST(known, 32, " mov $0x12345678, %ecx\n mov $0x9abcdef0, %edi\n" GUEST_DONE
+      "guest_known_loop: jmp guest_known_loop\n");
+
+static void test_registers_of_a_running_vcpu(KvmGuest *f, gconstpointer data)
+{
+    const uint32_t present_code = 0x9a00 | 0xc00000;    /* accessed or not: bit 8 */
+    VcpuRegisters got = { 0 };
+
+    if (kvm_guest_skipped(f))
+        return;
+    GUEST_RUN(f, known);
+    kvm_guest_wait_for(f, &f->n_done, 1);
+
+    for (int i = 0; i < 20; i++)
+        g_assert_true(vcpu_read_registers(f->vcpus[0], &got, NULL));
+
+    g_assert_cmphex(got.general[VCPU_RCX], ==, 0x12345678);
+    g_assert_cmphex(got.general[VCPU_RDI], ==, 0x9abcdef0);
+    g_assert_cmphex(got.general[VCPU_RBX], ==, 0x1234);
+    g_assert_cmphex(got.rip - GUEST_CODE, <, 0x100);
+    g_assert_cmphex(got.segments[VCPU_CS].flags & ~0x100u, ==, present_code);
+    g_assert_cmphex(got.segments[VCPU_CS].limit, ==, 0xffffffff);
+    g_assert_cmphex(got.cr0 & 0x80000001, ==, 1);
+    kvm_guest_pause(f);
+    g_assert_true(vcpu_read_registers(f->vcpus[0], &got, NULL));
+    g_assert_cmphex(got.general[VCPU_RCX], ==, 0x12345678);
 }
 
 GUEST(spin, 32, GUEST_DONE "1: inc %ecx\n jmp 1b\n");
@@ -316,6 +345,8 @@ int main(int argc, char **argv)
     kvm_guest_add_test("/vcpu-kvm/triple-fault-stops", 1, test_triple_fault_stops);
     kvm_guest_add_test("/vcpu-kvm/code-outside-ram-is-an-error", 1,
                        test_code_outside_ram_is_an_internal_error);
+    kvm_guest_add_test("/vcpu-kvm/registers-of-a-running-vcpu", 1,
+                       test_registers_of_a_running_vcpu);
     kvm_guest_add_test("/vcpu-kvm/pause-reaches-a-spinning-guest", 1,
                        test_pause_reaches_a_spinning_guest);
     kvm_guest_add_test("/vcpu-kvm/pauses-do-not-lose-accesses", 1,

@@ -130,6 +130,24 @@ static void test_halted_can_be_asked_any_time(Fixture *f, gconstpointer data)
     wait_count(&f->n_called, 1);
 }
 
+static void test_registers_can_be_asked_any_time(Fixture *f, gconstpointer data)
+{
+    VcpuRegisters set = { .general[VCPU_RBX] = 3, .cr3 = 0x1000 };
+    VcpuRegisters got = { .rip = 1 };
+
+    vm_fake_vcpu_set_registers(f->vcpus[0], &set);
+    g_assert_true(vcpu_read_registers(f->vcpus[0], &got, NULL));
+    g_assert_cmpmem(&got, sizeof(got), &set, sizeof(set));
+    vcpu_resume(f->vcpus[0]);
+
+    for (unsigned i = 0; i < 50; i++) {
+        set.rip = i;
+        vm_fake_vcpu_set_registers(f->vcpus[0], &set);
+        g_assert_true(vcpu_read_registers(f->vcpus[0], &got, NULL));
+        g_assert_cmpuint(got.rip, ==, i);
+    }
+}
+
 static void request_pause(void *opaque)
 {
     vcpu_request_pause(opaque);
@@ -162,13 +180,16 @@ static void test_storm_of_requests(Fixture *f, gconstpointer data)
     for (unsigned i = 0; i < 500; i++) {
         Vcpu *vcpu = f->vcpus[(unsigned)g_test_rand_int_range(0, N_VCPUS)];
 
-        switch (g_test_rand_int_range(0, 4)) {
+        switch (g_test_rand_int_range(0, 5)) {
         case 0:
             vcpu_request_pause(vcpu);
             vcpu_wait_paused(vcpu);
             break;
         case 1:
             vcpu_is_halted(vcpu);
+            break;
+        case 2:
+            vcpu_read_registers(vcpu, &(VcpuRegisters) { 0 }, NULL);
             break;
         default:
             vcpu_resume(vcpu);
@@ -204,6 +225,7 @@ int main(int argc, char **argv)
     ADD("reset-tells-the-entry", test_reset_tells_the_entry);
     ADD("stop-pauses-and-resume-goes-on", test_stop_pauses_and_resume_goes_on);
     ADD("halted-can-be-asked-any-time", test_halted_can_be_asked_any_time);
+    ADD("registers-can-be-asked-any-time", test_registers_can_be_asked_any_time);
     ADD("vcpu-pauses-itself", test_vcpu_pauses_itself);
     ADD("storm-of-requests", test_storm_of_requests);
     ADD("running-vcpus-can-be-freed", test_running_vcpus_can_be_freed);
