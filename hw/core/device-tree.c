@@ -50,6 +50,20 @@ void device_tree_reset(DeviceTree *tree)
     }
 }
 
+void device_tree_suspend(DeviceTree *tree)
+{
+    assert_main();
+    g_assert(!tree->running);
+    LIST_FOREACH(node, &tree->devices) {
+        Device *dev = CONTAINER_OF(node, Device, tree_node);
+
+        if (dev->class->suspend)
+            dev->class->suspend(dev);
+        else if (dev->class->reset)
+            dev->class->reset(dev);
+    }
+}
+
 void device_tree_resume(DeviceTree *tree)
 {
     assert_main();

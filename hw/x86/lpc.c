@@ -12,6 +12,7 @@
  */
 #include <string.h>
 
+#include "berth/irq.h"
 #include "berth/pci.h"
 #include "berth/thread.h"
 #include "berth/x86-layout.h"
@@ -50,6 +51,7 @@ typedef struct Lpc {
     PciDevice pci;
     Pm pm;
     Region rcrb;
+    IrqLine alarm;
     bool preset;
 
     /* Under dev.lock. */
@@ -146,9 +148,10 @@ static void init_registers(PciDevice *pci)
     pci_config_allow(pci, REG_RCBA, 4, RCBA_MASK | RCBA_ENABLE);
 }
 
-static void lpc_reset(Device *dev)
+/* What has no standby power, and what firmware does about it. */
+static void reset_bridge(Lpc *lpc)
 {
-    Lpc *lpc = to_lpc(dev);
+    Device *dev = &lpc->pci.dev;
 
     pci_device_reset(&lpc->pci);
     lock_take(&dev->lock);
@@ -158,8 +161,26 @@ static void lpc_reset(Device *dev)
         pci_config_set(&lpc->pci, REG_ACPI_CNTL, 1, ACPI_CNTL_ENABLE);
     }
     lock_drop(&dev->lock);
-    pm_reset(&lpc->pm);
     update_windows(lpc);
+}
+
+static void lpc_reset(Device *dev)
+{
+    pm_reset(&to_lpc(dev)->pm);
+    reset_bridge(to_lpc(dev));
+}
+
+static void lpc_suspend(Device *dev)
+{
+    pm_suspend(&to_lpc(dev)->pm);
+    reset_bridge(to_lpc(dev));
+}
+
+static void on_alarm(void *opaque, unsigned n, bool level)
+{
+    Lpc *lpc = opaque;
+
+    pm_set_alarm(&lpc->pm, level);
 }
 
 static bool lpc_realize(Device *dev, const DeviceAddArgs *args, GError **error)
@@ -171,6 +192,7 @@ static bool lpc_realize(Device *dev, const DeviceAddArgs *args, GError **error)
         return false;
     init_registers(&lpc->pci);
     pm_init(&lpc->pm, dev);
+    irq_line_init(&lpc->alarm, on_alarm, lpc, 0);
     region_init_io(&lpc->rcrb, "rcrb", X86_RCBA_SIZE, &rcrb_ops, lpc, &dev->lock);
     region_set_enabled(&lpc->rcrb, false);
     region_add(board->memory_root, X86_RCBA_BASE, &lpc->rcrb, BELOW_ALL_ELSE);
@@ -226,17 +248,20 @@ static const DeviceClass lpc_class = {
     .realize = lpc_realize,
     .unrealize = lpc_unrealize,
     .reset = lpc_reset,
+    .suspend = lpc_suspend,
     .pause = lpc_pause,
     .resume = lpc_resume,
 };
 
-Device *lpc_add(DeviceTree *tree, bool preset, GError **error)
+Device *lpc_add(DeviceTree *tree, const LpcConfig *config, GError **error)
 {
     Device *dev = device_add_onboard(tree, &lpc_class, "lpc", NULL, error);
 
     if (!dev)
         return NULL;
-    to_lpc(dev)->preset = preset;
+    to_lpc(dev)->preset = config->preset;
+    to_lpc(dev)->pm.s3 = config->s3;
+    to_lpc(dev)->pm.s4 = config->s4;
     lpc_reset(dev);
     return dev;
 }
@@ -247,12 +272,17 @@ IrqLine *lpc_gpe(Device *dev, unsigned n)
     return &to_lpc(dev)->pm.gpes[n];
 }
 
+IrqLine *lpc_alarm_line(Device *dev)
+{
+    return &to_lpc(dev)->alarm;
+}
+
 void lpc_power_button(Device *dev)
 {
     pm_power_button(&to_lpc(dev)->pm);
 }
 
-void lpc_wake(Device *dev)
+void lpc_wake(Device *dev, BoardWakeReason reason)
 {
-    pm_wake(&to_lpc(dev)->pm);
+    pm_wake(&to_lpc(dev)->pm, reason);
 }

@@ -13,6 +13,11 @@
  * TMR_EN asks for that interrupt.
  *
  * SMI_CMD: there is no SMM; the two values of the FADT switch SCI_EN.
+ *
+ * Sleep (data sheet, 5.13.6 and the power wells of 13.8.3).  While the machine is
+ * suspended to RAM the registers in the resume and RTC wells keep their values, the rest
+ * is as after a reset.  The power button and, if it is enabled, the RTC's alarm wake the
+ * machine; one whose status is set and enabled when it falls asleep does so at once.
  */
 #include "berth/error.h"
 #include "berth/irq.h"
@@ -23,9 +28,11 @@
 
 #define STS_TMR (1u << 0)
 #define STS_PWRBTN (1u << 8)
+#define STS_RTC (1u << 10)
 #define STS_WAK (1u << 15)
 #define STS_CLEARABLE 0x8d31u           /* WAK, PRBTNOR, RTC, PWRBTN, GBL, BM, TMR */
 #define EN_BITS 0x0521u                 /* RTC, PWRBTN, GBL, TMR */
+#define KEPT_BITS 0xff00u               /* of PM1_STS, PM1_EN and PM1_CNT, in sleep */
 #define CNT_SCI_EN (1u << 0)
 #define CNT_SLP_TYP_SHIFT 10
 #define CNT_SLP_EN (1u << 13)
@@ -128,7 +135,6 @@ static void pm_on_timer(void *opaque)
     lock_drop(&pm->dev->lock);
 }
 
-/* The ACPI tables offer S5 alone. */
 static void enter_sleep(Pm *pm)
 {
     Board *board = pm->dev->board;
@@ -136,6 +142,10 @@ static void enter_sleep(Pm *pm)
 
     if (type == X86_SLP_TYP_S5)
         board->ops->request_shutdown(board->opaque);
+    else if (type == X86_SLP_TYP_S3 && pm->s3)
+        board->ops->request_suspend(board->opaque);
+    else if (type == X86_SLP_TYP_S4 && pm->s4)
+        board->ops->request_suspend_disk(board->opaque);
     else
         device_guest_error(pm->dev, "sleep type %u is not offered", type);
 }
@@ -322,6 +332,20 @@ void pm_reset(Pm *pm)
     lock_drop(&pm->dev->lock);
 }
 
+void pm_suspend(Pm *pm)
+{
+    lock_take(&pm->dev->lock);
+    pm->pm1_sts &= KEPT_BITS;
+    pm->pm1_en &= KEPT_BITS;
+    pm->pm1_cnt &= KEPT_BITS;
+    pm->smi_en = 0;
+    pm->apm_cnt = 0;
+    pm->apm_sts = 0;
+    pm->overflows_seen = timer_overflows(pm);
+    registers_changed(pm);
+    lock_drop(&pm->dev->lock);
+}
+
 void pm_pause(Pm *pm)
 {
     lock_take(&pm->dev->lock);
@@ -331,6 +355,18 @@ void pm_pause(Pm *pm)
     lock_drop(&pm->dev->lock);
 }
 
+/* Has no effect unless the machine is suspended; under the lock. */
+static void wake_by_pending(Pm *pm)
+{
+    Board *board = pm->dev->board;
+    uint16_t pending = pm->pm1_sts & pm->pm1_en;
+
+    if (pending & STS_PWRBTN)
+        board->ops->request_wakeup(board->opaque, BOARD_WAKE_POWER_BUTTON);
+    else if (pending & STS_RTC)
+        board->ops->request_wakeup(board->opaque, BOARD_WAKE_RTC);
+}
+
 void pm_resume(Pm *pm)
 {
     lock_take(&pm->dev->lock);
@@ -338,21 +374,44 @@ void pm_resume(Pm *pm)
     pm->timer_wanted = needs_timer(pm);
     set_timer(pm);
     update_sci(pm);
+    wake_by_pending(pm);
     lock_drop(&pm->dev->lock);
 }
 
 void pm_power_button(Pm *pm)
 {
+    Board *board = pm->dev->board;
+
     lock_take(&pm->dev->lock);
     pm->pm1_sts |= STS_PWRBTN;
     update_sci(pm);
+    board->ops->request_wakeup(board->opaque, BOARD_WAKE_POWER_BUTTON);
     lock_drop(&pm->dev->lock);
 }
 
-void pm_wake(Pm *pm)
+void pm_set_alarm(Pm *pm, bool level)
 {
     lock_take(&pm->dev->lock);
-    pm->pm1_sts |= STS_WAK;
+    if (level) {
+        pm->pm1_sts |= STS_RTC;
+        update_sci(pm);
+        wake_by_pending(pm);
+    }
+    lock_drop(&pm->dev->lock);
+}
+
+/* The firmware of a machine that wakes switches SCI_EN on (ACPI 6.3, 4.8.3.2.1). */
+void pm_wake(Pm *pm, BoardWakeReason reason)
+{
+    static const uint16_t status[] = {
+        [BOARD_WAKE_OTHER] = STS_WAK,
+        [BOARD_WAKE_POWER_BUTTON] = STS_WAK | STS_PWRBTN,
+        [BOARD_WAKE_RTC] = STS_WAK | STS_RTC,
+    };
+
+    lock_take(&pm->dev->lock);
+    pm->pm1_sts |= status[reason];
+    pm->pm1_cnt |= CNT_SCI_EN;
     update_sci(pm);
     lock_drop(&pm->dev->lock);
 }

@@ -13,6 +13,8 @@
 
 typedef struct Pm {
     Device *dev;                /* the bridge */
+    bool s3;                    /* there is this sleep state */
+    bool s4;
     Region block;               /* at PMBASE */
     Region smi;                 /* ports 0xb2, 0xb3 */
     IrqLine *sci;
@@ -42,10 +44,17 @@ extern const VMStateDesc pm_vmstate;
 void pm_init(Pm *pm, Device *dev);
 void pm_done(Pm *pm);
 void pm_reset(Pm *pm);
+/* Suspended to RAM: what has standby power is kept. */
+void pm_suspend(Pm *pm);
 void pm_pause(Pm *pm);
 void pm_resume(Pm *pm);
 void pm_power_button(Pm *pm);
-void pm_wake(Pm *pm);
+void pm_wake(Pm *pm, BoardWakeReason reason);
+
+/* Any thread, without the lock. */
+
+/* The level of the RTC's alarm. */
+void pm_set_alarm(Pm *pm, bool level);
 
 /* Main or a vCPU, under dev->lock. */
 void pm_set_base(Pm *pm, bool enabled, uint16_t base);

@@ -58,6 +58,7 @@ typedef struct Rtc {
     Device dev;
     Region region;
     IrqLine *irq;
+    IrqLine *alarm;
     LoopMessage rearm;
     Timer timer;                /* main's */
 
@@ -69,6 +70,7 @@ typedef struct Rtc {
     int64_t seen;               /* guest time up to which register C is right */
     int64_t target;             /* guest time at which the timer is to fire */
     bool irq_level;
+    bool alarm_level;
     bool paused;
 } Rtc;
 
@@ -143,15 +145,20 @@ static int64_t catch_up(Rtc *rtc)
 
 static void drive_irq(Rtc *rtc)
 {
-    rtc->irq_level = rtc->cmos[REG_C] & rtc->cmos[REG_B] & B_INTERRUPTS;
+    uint8_t flags = rtc->cmos[REG_C] & rtc->cmos[REG_B];
+
+    rtc->irq_level = flags & B_INTERRUPTS;
+    rtc->alarm_level = flags & C_AF;
     irq_set(rtc->irq, rtc->irq_level);
+    irq_set(rtc->alarm, rtc->alarm_level);
 }
 
 static void update_irq(Rtc *rtc)
 {
-    bool level = rtc->cmos[REG_C] & rtc->cmos[REG_B] & B_INTERRUPTS;
+    uint8_t flags = rtc->cmos[REG_C] & rtc->cmos[REG_B];
 
-    if (level != rtc->irq_level)
+    if ((bool)(flags & B_INTERRUPTS) != rtc->irq_level ||
+        (bool)(flags & C_AF) != rtc->alarm_level)
         drive_irq(rtc);
 }
 
@@ -420,6 +427,11 @@ static void rtc_unrealize(Device *dev)
     irq_lower(rtc->irq);
 }
 
+/* A battery feeds it. */
+static void rtc_suspend(Device *dev)
+{
+}
+
 static void rtc_pause(Device *dev)
 {
     Rtc *rtc = to_rtc(dev);
@@ -489,6 +501,7 @@ static const DeviceClass rtc_class = {
     .realize = rtc_realize,
     .unrealize = rtc_unrealize,
     .reset = rtc_reset,
+    .suspend = rtc_suspend,
     .pause = rtc_pause,
     .resume = rtc_resume,
 };
@@ -562,6 +575,7 @@ Device *rtc_add(DeviceTree *tree, const RtcConfig *config, GError **error)
         return NULL;
     rtc = to_rtc(dev);
     lock_take(&dev->lock);
+    rtc->alarm = config->alarm;
     store_memory(rtc, config);
     if (config->local_time && localtime_r(&now, &tm))
         set_time(rtc, host_ticks() + tm.tm_gmtoff * TICKS_PER_SEC);

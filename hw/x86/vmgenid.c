@@ -81,6 +81,11 @@ static void vmgenid_reset(Device *dev)
     vmgenid->told = vmgenid->guid;
 }
 
+/* The guest's memory is kept, and the place in it is firmware's to know. */
+static void vmgenid_suspend(Device *dev)
+{
+}
+
 static bool set_guid(Vmgenid *vmgenid, const char *text, GError **error)
 {
     if (!text || strcmp(text, "auto") == 0)
@@ -125,6 +130,7 @@ const DeviceClass vmgenid_class = {
     .vmstate = &vmgenid_vmstate,
     .realize = vmgenid_realize,
     .reset = vmgenid_reset,
+    .suspend = vmgenid_suspend,
     .resume = vmgenid_resume,
 };
 

@@ -46,7 +46,15 @@ typedef struct AcpiMachine {
     bool i8042;                 /* tell of the keyboard controller, to be probed */
     bool fw_cfg;
     uint64_t vmgenid;           /* where the generation ID is; 0: there is none */
+    bool s3;                    /* the guest may suspend to RAM */
+    bool s4;                    /* and to disk */
 } AcpiMachine;
+
+/* Where a guest wants to be when it is woken from S3. */
+typedef struct AcpiWaking {
+    uint32_t vector;            /* gpa */
+    bool flat;                  /* in protected mode, else in real mode: below 1 MiB */
+} AcpiWaking;
 
 /* A table's place in the blob. */
 typedef struct AcpiTable {
@@ -77,6 +85,13 @@ void acpi_tables_write(const AcpiTables *tables, uint64_t gpa, void *dest);
  * looks for it at multiples of 16 in X86_BIOS_AREA.
  */
 void acpi_rsdp_write(const AcpiTables *tables, uint64_t tables_gpa, void *dest);
+
+/*
+ * Reads from the FACS in @blob, which the guest can write to, where to wake it.  False
+ * with @error when it names no place.
+ */
+bool acpi_fadt_waking(const AcpiTables *tables, const void *blob,
+                        AcpiWaking *ret_waking, GError **error);
 
 /* The tables in the order of the blob; lent. */
 const AcpiTable *acpi_tables_list(const AcpiTables *tables, size_t *ret_count);

@@ -45,6 +45,11 @@ struct DeviceClass {
     void (*unrealize)(Device *dev);
     /* The state at power-on.  NULL: nothing to do. */
     void (*reset)(Device *dev);
+    /*
+     * The machine is suspended to RAM: what the device keeps, for it has standby power or
+     * a battery.  NULL: nothing, it is reset.
+     */
+    void (*suspend)(Device *dev);
     /* Ends what works without a vCPU (queues), and starts it again.  NULL: nothing. */
     void (*pause)(Device *dev);
     void (*resume)(Device *dev);
@@ -119,6 +124,8 @@ Bus *device_tree_find_bus(DeviceTree *tree, const char *name);
 
 /* Calls each device's reset(), in order of realization.  The tree is paused. */
 void device_tree_reset(DeviceTree *tree);
+/* The same as the machine is suspended to RAM: devices lose what they do not keep. */
+void device_tree_suspend(DeviceTree *tree);
 
 /* Before the vCPUs run, and after they stopped.  Both may be called twice. */
 void device_tree_resume(DeviceTree *tree);

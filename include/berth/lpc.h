@@ -8,17 +8,30 @@
 
 /* Main only. */
 
-/*
- * Adds "/machine/lpc" as function 00:1f.0.  With @preset a reset leaves PMBASE at
- * X86_PM_BASE and the block enabled, as firmware would: for machines that have none.
- */
-Device *lpc_add(DeviceTree *tree, bool preset, GError **error);
+typedef struct LpcConfig {
+    /*
+     * A reset leaves PMBASE at X86_PM_BASE and the block enabled, as firmware would: for
+     * machines that have none.
+     */
+    bool preset;
+    bool s3;                    /* the guest may suspend to RAM */
+    bool s4;                    /* and to disk */
+} LpcConfig;
 
 /* What an edge of raises general-purpose event @n, up to BOARD_GPES; for the board. */
 IrqLine *lpc_gpe(Device *dev, unsigned n);
 
-/* A press of the power button; an SCI when the guest has enabled it. */
+/* Adds "/machine/lpc" as function 00:1f.0. */
+Device *lpc_add(DeviceTree *tree, const LpcConfig *config, GError **error);
+
+/* Where the RTC tells of its alarm, which may wake the machine; lent. */
+IrqLine *lpc_alarm_line(Device *dev);
+
+/*
+ * A press of the power button: an SCI when the guest has enabled it, and the end of its
+ * sleep.
+ */
 void lpc_power_button(Device *dev);
 
-/* The wake status, for a guest that is woken from S3. */
-void lpc_wake(Device *dev);
+/* What a guest that is woken from S3 finds, as firmware leaves it. */
+void lpc_wake(Device *dev, BoardWakeReason reason);

@@ -91,6 +91,9 @@ bool machine_start(Machine *machine, GError **error);
 /* Lets the vCPUs run; an error when there is nothing that they could run. */
 bool machine_cont(Machine *machine, GError **error);
 
+/* Whether the guest is offered to suspend to RAM, and can be woken. */
+bool machine_can_suspend(const Machine *machine);
+
 /* The kinds of machine, ended by one without a name. */
 const MachineType *machine_types(void);
 /* By name or alias; NULL when there is none. */

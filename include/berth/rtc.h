@@ -8,6 +8,7 @@
 
 typedef struct RtcConfig {
     bool local_time;            /* starts with the host's local time, else with UTC */
+    IrqLine *alarm;             /* lent, NULL for none: high while an alarm interrupts */
     uint64_t low_ram;           /* bytes of RAM below 4 GiB, counted from 0 */
     uint64_t high_ram;          /* bytes of RAM above 4 GiB */
 } RtcConfig;

@@ -7,7 +7,8 @@
  */
 #pragma once
 
-#include "berth/device.h"
+#include "berth/board.h"
+#include "berth/log.h"
 #include "berth/loop.h"
 
 typedef struct QmpEvents QmpEvents;

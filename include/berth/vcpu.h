@@ -18,6 +18,7 @@ typedef enum VcpuEntry {
     VCPU_ENTRY_RESET,           /* the architecture's reset vector, firmware in place */
     VCPU_ENTRY_LONG,            /* 64-bit boot protocol: paging on, rip, rsi */
     VCPU_ENTRY_PVH,             /* 32-bit flat, paging off, ebx = start info */
+    VCPU_ENTRY_REAL,            /* real mode, as a waking vector below 1 MiB has it */
 } VcpuEntry;
 
 typedef struct VcpuBoot {
@@ -25,7 +26,8 @@ typedef struct VcpuBoot {
     uint64_t ip;
     uint64_t arg;               /* rsi, ebx */
     uint64_t page_table;        /* cr3 for VCPU_ENTRY_LONG */
-    uint64_t gdt;               /* gpa of a GDT: 0, 0, code 0x10, data 0x18, TSS 0x20 */
+    /* gpa of a GDT, for VCPU_ENTRY_LONG and _PVH: 0, 0, code 0x10, data 0x18, TSS 0x20 */
+    uint64_t gdt;
 } VcpuBoot;
 
 typedef enum VcpuStopReason {

@@ -78,6 +78,8 @@
 #define X86_ACPI_DISABLE 0x03u
 #define X86_RESET_VALUE 0x0eu           /* written to X86_PORT_RESET: full reset */
 #define X86_SLP_TYP_S5 0u
+#define X86_SLP_TYP_S3 1u
+#define X86_SLP_TYP_S4 2u
 #define X86_CMOS_CENTURY 0x32u
 
 /* Offsets from the PM base. */

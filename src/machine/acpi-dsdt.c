@@ -9,7 +9,7 @@
  *     \_SB.MRES        what no driver may be given: ECAM, RCBA, PM block, SMI command
  *     \_SB.FWCF        fw_cfg
  *     \_SB.VGEN        generation ID, with its event in \_GPE
- *     \_S5             power off
+ *     \_S3 \_S4 \_S5   suspend to RAM and to disk, where they are allowed; power off
  *
  * The power button is the fixed one of the FADT.  ACPI 6.3; PCI Firmware 3.2, 4.5 (_OSC).
  */
@@ -264,16 +264,25 @@ static void append_vmgenid_event(Aml *aml)
     aml_end(aml);
 }
 
-/* \_S5: what is written to the SLP_TYP of PM1a and PM1b. */
-static void append_sleep_states(Aml *aml)
+/* What is written to the SLP_TYP of PM1a and PM1b. */
+static void append_sleep_state(Aml *aml, const char *name, unsigned type)
 {
-    aml_name(aml, "\\_S5");
+    aml_name(aml, name);
     aml_package(aml, 4);
-    aml_int(aml, X86_SLP_TYP_S5);
-    aml_int(aml, X86_SLP_TYP_S5);
+    aml_int(aml, type);
+    aml_int(aml, type);
     aml_int(aml, 0);
     aml_int(aml, 0);
     aml_end(aml);
+}
+
+static void append_sleep_states(Aml *aml, const AcpiMachine *machine)
+{
+    if (machine->s3)
+        append_sleep_state(aml, "\\_S3", X86_SLP_TYP_S3);
+    if (machine->s4)
+        append_sleep_state(aml, "\\_S4", X86_SLP_TYP_S4);
+    append_sleep_state(aml, "\\_S5", X86_SLP_TYP_S5);
 }
 
 uint32_t acpi_dsdt_append(AcpiTables *tables, const AcpiMachine *machine)
@@ -296,7 +305,7 @@ uint32_t acpi_dsdt_append(AcpiTables *tables, const AcpiMachine *machine)
     aml_end(&aml);
     if (machine->vmgenid)
         append_vmgenid_event(&aml);
-    append_sleep_states(&aml);
+    append_sleep_states(&aml, machine);
     aml_done(&aml);
     acpi_table_end(tables);
     return start;

@@ -5,7 +5,10 @@
  * The revision is that of ACPI 6.3: from it on a guest understands the online-capable
  * flag of a vCPU in the MADT.
  */
+#include <string.h>
+
 #include "acpi-table.h"
+#include "berth/error.h"
 #include "berth/x86-layout.h"
 
 #define FADT_REVISION 6
@@ -19,7 +22,6 @@
 #define FADT_WBINVD 0x00000001
 #define FADT_PROC_C1 0x00000004
 #define FADT_NO_SLEEP_BUTTON 0x00000020
-#define FADT_NO_RTC_WAKE 0x00000040
 #define FADT_RESET_REGISTER 0x00000400
 #define FADT_PLATFORM_CLOCK 0x00008000  /* the PM timer may be used */
 #define FADT_NO_C2 0x0fff               /* latencies above these limits: no such state */
@@ -123,6 +125,24 @@ uint32_t acpi_fadt_append_facs(AcpiTables *tables)
     return start;
 }
 
+bool acpi_fadt_waking(const AcpiTables *tables, const void *blob,
+                        AcpiWaking *ret_waking, GError **error)
+{
+    Facs facs;
+
+    memcpy(&facs, (const char *)blob + tables->facs, sizeof(facs));
+    if (facs.x_waking_vector != 0 && facs.x_waking_vector < 4 * GIB) {
+        *ret_waking = (AcpiWaking) { (uint32_t)facs.x_waking_vector, true };
+        return true;
+    }
+    if (facs.waking_vector == 0 || facs.waking_vector >= X86_EXT_RAM_BASE) {
+        error_set(error, "the guest has left no waking vector below 1 MiB");
+        return false;
+    }
+    *ret_waking = (AcpiWaking) { facs.waking_vector, false };
+    return true;
+}
+
 static AcpiGas io_register(uint16_t port, uint8_t n_bytes, uint8_t access)
 {
     return (AcpiGas){
@@ -148,8 +168,7 @@ static void fadt_set_registers(Fadt *fadt)
     fadt->reset_value = X86_RESET_VALUE;
 }
 
-uint32_t acpi_fadt_append(AcpiTables *tables, const AcpiMachine *machine, uint32_t facs,
-                          uint32_t dsdt)
+uint32_t acpi_fadt_append(AcpiTables *tables, const AcpiMachine *machine, uint32_t dsdt)
 {
     uint32_t start = acpi_table_begin(tables, "FACP", 8);
     Fadt fadt = {
@@ -165,7 +184,7 @@ uint32_t acpi_fadt_append(AcpiTables *tables, const AcpiMachine *machine, uint32
         .century = X86_CMOS_CENTURY,
         .boot_arch = FADT_BOOT_LEGACY | FADT_BOOT_NO_VGA |
                      (machine->i8042 ? FADT_BOOT_8042 : 0),
-        .flags = FADT_WBINVD | FADT_PROC_C1 | FADT_NO_SLEEP_BUTTON | FADT_NO_RTC_WAKE |
+        .flags = FADT_WBINVD | FADT_PROC_C1 | FADT_NO_SLEEP_BUTTON |
                  FADT_RESET_REGISTER | FADT_PLATFORM_CLOCK,
         .hypervisor = { 'b', 'e', 'r', 't', 'h' },
     };
@@ -173,7 +192,7 @@ uint32_t acpi_fadt_append(AcpiTables *tables, const AcpiMachine *machine, uint32
     fadt_set_registers(&fadt);
     acpi_table_append(tables, &fadt, sizeof(fadt));
     acpi_table_end(tables);
-    acpi_link(tables, start + offsetof(Fadt, facs), sizeof(fadt.facs), facs);
+    acpi_link(tables, start + offsetof(Fadt, facs), sizeof(fadt.facs), tables->facs);
     acpi_link(tables, start + offsetof(Fadt, dsdt), sizeof(fadt.dsdt), dsdt);
     acpi_link(tables, start + offsetof(Fadt, x_dsdt), sizeof(fadt.x_dsdt), dsdt);
     return start;

@@ -27,6 +27,7 @@ struct AcpiTables {
     GArray *tables;             /* of AcpiTable */
     GArray *links;              /* of AcpiLink */
     uint32_t xsdt;              /* offset */
+    uint32_t facs;              /* offset */
 };
 
 /* The header of a table whose other fields are still to come. */
@@ -44,7 +45,7 @@ void acpi_link(AcpiTables *tables, uint32_t at, uint8_t size, uint32_t target);
 /* Each appends one table and returns its offset. */
 
 uint32_t acpi_fadt_append_facs(AcpiTables *tables);
-uint32_t acpi_fadt_append(AcpiTables *tables, const AcpiMachine *machine, uint32_t facs,
-                          uint32_t dsdt);
+/* After the FACS. */
+uint32_t acpi_fadt_append(AcpiTables *tables, const AcpiMachine *machine, uint32_t dsdt);
 uint32_t acpi_madt_append(AcpiTables *tables, const AcpiMachine *machine);
 uint32_t acpi_dsdt_append(AcpiTables *tables, const AcpiMachine *machine);

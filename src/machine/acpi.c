@@ -140,16 +140,16 @@ static uint32_t mcfg_append(AcpiTables *tables, const AcpiMachine *machine)
 AcpiTables *acpi_tables_new(const AcpiMachine *machine)
 {
     AcpiTables *tables = g_new0(AcpiTables, 1);
-    uint32_t facs, dsdt, top[3];
+    uint32_t dsdt, top[3];
 
     g_assert(machine->ecam.base + machine->ecam.size <= 4 * GIB);
     g_assert(machine->pci32.base + machine->pci32.size <= 4 * GIB);
     tables->blob = g_byte_array_new();
     tables->tables = g_array_new(FALSE, FALSE, sizeof(AcpiTable));
     tables->links = g_array_new(FALSE, FALSE, sizeof(AcpiLink));
-    facs = acpi_fadt_append_facs(tables);
+    tables->facs = acpi_fadt_append_facs(tables);
     dsdt = acpi_dsdt_append(tables, machine);
-    top[0] = acpi_fadt_append(tables, machine, facs, dsdt);
+    top[0] = acpi_fadt_append(tables, machine, dsdt);
     top[1] = acpi_madt_append(tables, machine);
     top[2] = mcfg_append(tables, machine);
     tables->xsdt = xsdt_append(tables, top, G_N_ELEMENTS(top));

@@ -84,8 +84,6 @@ static const struct {
     const char *only;           /* as JSON */
     const char *reason;
 } fixed_properties[] = {
-    { ONBOARD_DRIVER_ICH9_LPC, "disable_s3", "1", "the machine has no state S3" },
-    { ONBOARD_DRIVER_ICH9_LPC, "disable_s4", "1", "the machine has no state S4" },
     { ONBOARD_DRIVER_ICH9_LPC, "noreboot", "true", "there is no TCO watchdog" },
     { ONBOARD_DRIVER_MCH, "extended-tseg-mbytes", "16",
       "there is no system management mode" },

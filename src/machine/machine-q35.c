@@ -99,10 +99,22 @@ static bool add_chips(Machine *machine, GError **error)
            i8254_add(tree, &pit_config, error);
 }
 
+static bool has_s4(const Machine *machine)
+{
+    const OnboardDevice *lpc = machine->cmdline->onboard[ONBOARD_DRIVER_ICH9_LPC];
+
+    return machine_has_acpi(machine) && !lpc->u.ICH9_LPC.disable_s4;
+}
+
 static bool add_onboard(Machine *machine, GError **error)
 {
     const RtcOptions *rtc = machine->cmdline->rtc;
-    const RtcConfig rtc_config = {
+    const LpcConfig lpc_config = {
+        .preset = machine->boot_image != NULL,
+        .s3 = machine_can_suspend(machine),
+        .s4 = has_s4(machine),
+    };
+    RtcConfig rtc_config = {
         .local_time = rtc && rtc->has_base && rtc->base == RTC_BASE_LOCALTIME,
         .low_ram = MIN(machine->ram_size, X86_LOW_RAM_MAX),
         .high_ram = high_ram(machine),
@@ -114,11 +126,12 @@ static bool add_onboard(Machine *machine, GError **error)
         !device_add_onboard(tree, &mch_class, "mch", NULL, error))
         return false;
     machine->q35->pci = pci_bus(device_tree_find_bus(tree, "pcie.0"));
-    machine->q35->lpc = lpc_add(tree, machine->boot_image != NULL, error);
+    machine->q35->lpc = lpc_add(tree, &lpc_config, error);
     if (!machine->q35->lpc)
         return false;
     for (unsigned i = 0; i < BOARD_GPES; i++)
         machine->board.gpes[i] = lpc_gpe(machine->q35->lpc, i);
+    rtc_config.alarm = lpc_alarm_line(machine->q35->lpc);
     machine->q35->rtc = rtc_add(tree, &rtc_config, error);
     return machine->q35->rtc &&
            (!has_i8042(machine->cmdline->machine) || i8042_add(tree, error)) &&
@@ -293,6 +306,8 @@ static AcpiTables *describe(Machine *machine)
         .i8042 = false,
         .fw_cfg = true,
         .vmgenid = vmgenid_find(&machine->tree) ? VMGENID_GPA : 0,
+        .s3 = machine_can_suspend(machine),
+        .s4 = has_s4(machine),
     };
 
     for (unsigned i = 0; i < n_cpus; i++) {
@@ -395,7 +410,7 @@ static bool load_kernel(Machine *machine, bool ram_is_zero, VcpuBoot *boot,
     return boot_image_load(machine->boot_image, &target, boot, error);
 }
 
-bool machine_q35_load(Machine *machine, VcpuBoot *boot, GError **error)
+static bool assign_resources(Machine *machine, GError **error)
 {
     const PciWindows windows = {
         .io_base = X86_PCI_IO_BASE,
@@ -406,6 +421,12 @@ bool machine_q35_load(Machine *machine, VcpuBoot *boot, GError **error)
         .mem64_size = machine->q35->pci64.size,
         .irq_base = X86_GSI_PCI_BASE,
     };
+
+    return pci_assign_resources(machine->q35->pci, &windows, error);
+}
+
+bool machine_q35_load(Machine *machine, VcpuBoot *boot, GError **error)
+{
     Device *vmgenid = vmgenid_find(&machine->tree);
     bool is_first = !machine->q35->is_started;
     uint64_t smbios;
@@ -418,10 +439,33 @@ bool machine_q35_load(Machine *machine, VcpuBoot *boot, GError **error)
         error_set(error, "-m: the guest has no memory below 1 MiB for vmgenid");
         return false;
     }
-    return pci_assign_resources(machine->q35->pci, &windows, error) &&
+    return assign_resources(machine, error) &&
            machine_identity_load(machine, &smbios, error) &&
            write_tables(machine, smbios, error) &&
            load_kernel(machine, is_first, boot, error);
+}
+
+bool machine_q35_wake(Machine *machine, BoardWakeReason reason, VcpuBoot *boot,
+                      GError **error)
+{
+    Q35Board *board = machine->q35;
+    AcpiWaking waking;
+    const void *tables;
+
+    lpc_wake(board->lpc, reason);
+    if (!machine->boot_image)
+        return true;
+    if (!assign_resources(machine, error))
+        return false;
+    g_assert(board->acpi);      /* else there is no S3 */
+    tables = address_space_map(machine->memory, ACPI_TABLES_GPA,
+                               acpi_tables_size(board->acpi), false);
+    g_assert(tables);
+    if (!acpi_fadt_waking(board->acpi, tables, &waking, error))
+        return false;
+    boot->entry = waking.flat ? VCPU_ENTRY_PVH : VCPU_ENTRY_REAL;
+    boot->ip = waking.vector;
+    return true;
 }
 
 void machine_q35_power_button(Q35Board *board)

@@ -21,5 +21,13 @@ void machine_q35_free(Q35Board *board);
  */
 bool machine_q35_load(Machine *machine, VcpuBoot *boot, GError **error);
 
+/*
+ * What firmware does when a machine wakes from S3: gives PCI functions their resources
+ * and *@boot the guest's waking vector.  The devices are as in sleep, the vCPUs paused.
+ * False with @error when there is no such vector.
+ */
+bool machine_q35_wake(Machine *machine, BoardWakeReason reason, VcpuBoot *boot,
+                      GError **error);
+
 /* Presses the power button. */
 void machine_q35_power_button(Q35Board *board);

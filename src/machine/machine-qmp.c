@@ -97,7 +97,10 @@ MachineInfoList *qmp_query_machines(QmpContext *ctx, GError **error)
 
 CurrentMachineParams *qmp_query_current_machine(QmpContext *ctx, GError **error)
 {
-    return g_new0(CurrentMachineParams, 1);
+    CurrentMachineParams *info = g_new0(CurrentMachineParams, 1);
+
+    info->wakeup_suspend_support = machine_can_suspend(ctx->machine);
+    return info;
 }
 
 MemoryInfo *qmp_query_memory_size_summary(QmpContext *ctx, GError **error)

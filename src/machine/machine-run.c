@@ -6,8 +6,6 @@
  * lock.  It asks the vCPUs to leave the guest, so that none runs on beyond the write that
  * asked, and posts to main, which does the rest.
  */
-#include "berth/error.h"
-
 #include "machine-q35.h"
 #include "machine-vcpus.h"
 #include "qapi-events.h"
@@ -57,7 +55,7 @@ static void on_suspend(void *opaque)
     Machine *machine = opaque;
 
     vm_reset(machine->vm);
-    device_tree_reset(&machine->tree);
+    device_tree_suspend(&machine->tree);
 }
 
 /* The guest's clock stands still, as its vCPUs do. */
@@ -70,8 +68,11 @@ static void on_resume_suspended(void *opaque)
 
 static bool on_wake(void *opaque, BoardWakeReason reason, GError **error)
 {
-    error_set(error, "there is no waking vector");
-    return false;
+    Machine *machine = opaque;
+    VcpuBoot boot = { .entry = VCPU_ENTRY_RESET };
+
+    return machine_q35_wake(machine, reason, &boot, error) &&
+           machine_vcpus_reset(machine, &boot, error);
 }
 
 static void on_power_button(void *opaque)

@@ -229,6 +229,13 @@ bool machine_has_acpi(const Machine *machine)
            (!options || !options->has_acpi || options->acpi != ON_OFF_AUTO_OFF);
 }
 
+bool machine_can_suspend(const Machine *machine)
+{
+    const OnboardDevice *lpc = machine->cmdline->onboard[ONBOARD_DRIVER_ICH9_LPC];
+
+    return machine_has_acpi(machine) && !lpc->u.ICH9_LPC.disable_s3;
+}
+
 char *machine_vcpu_path(const Machine *machine, unsigned index)
 {
     return g_strdup_printf("/machine/unattached/device[%u]", index);

@@ -69,8 +69,18 @@ bool qmp_system_powerdown(QmpContext *ctx, GError **error)
 
 bool qmp_system_wakeup(QmpContext *ctx, GError **error)
 {
-    error_set(error, "wake-up from suspend is not supported by this guest");
-    return false;
+    Machine *machine = ctx->machine;
+
+    if (!machine_can_suspend(machine)) {
+        error_set(error, "wake-up from suspend is not supported by this guest");
+        return false;
+    }
+    if (machine->run.state != RUN_STATE_SUSPENDED) {
+        error_set(error, "Unable to wake up: guest is not in suspended state");
+        return false;
+    }
+    runstate_request_wakeup(&machine->run, BOARD_WAKE_OTHER);
+    return true;
 }
 
 bool qmp_quit(QmpContext *ctx, GError **error)

@@ -177,6 +177,14 @@ static void enter_pvh(VcpuState *state, const VcpuBoot *boot)
     };
 }
 
+/* ACPI 6.3, 5.2.10 (firmware waking vector). */
+static void enter_real(VcpuState *state, const VcpuBoot *boot)
+{
+    state->sregs.cs.base = boot->ip & ~15ull;
+    state->sregs.cs.selector = (uint16_t)(boot->ip >> 4);
+    state->regs.rip = boot->ip & 15;
+}
+
 static void enter(VcpuState *state, const VcpuBoot *boot)
 {
     switch (boot->entry) {
@@ -187,6 +195,9 @@ static void enter(VcpuState *state, const VcpuBoot *boot)
         break;
     case VCPU_ENTRY_PVH:
         enter_pvh(state, boot);
+        break;
+    case VCPU_ENTRY_REAL:
+        enter_real(state, boot);
         break;
     }
 }

@@ -25,6 +25,7 @@ static void add_all(FakeBoard *fake)
         "isa-serial,chardev=chr", "pcie-root-port,id=port", "virtio-rng-pci",
         "virtio-rng-pci,bus=port,max-bytes=100,period=1000",
     };
+    const LpcConfig lpc_config = { .preset = true, .s3 = true, .s4 = true };
     const RtcConfig rtc = { .low_ram = FAKE_BOARD_RAM };
     DeviceTree *tree = &fake->tree;
     g_autoptr(GError) error = NULL;
@@ -33,7 +34,7 @@ static void add_all(FakeBoard *fake)
     fake->board.objects = object_set_new();
     g_assert_nonnull(device_add_onboard(tree, &pci_host_class, "host", NULL, &error));
     g_assert_nonnull(device_add_onboard(tree, &mch_class, "mch", NULL, &error));
-    g_assert_nonnull(lpc_add(tree, true, &error));
+    g_assert_nonnull(lpc_add(tree, &lpc_config, &error));
     g_assert_nonnull(rtc_add(tree, &rtc, &error));
     g_assert_nonnull(i8042_add(tree, &error));
     g_assert_nonnull(pc_ports_add(tree, &error));

@@ -575,6 +575,41 @@ static void test_suspended_machine_has_lost_its_devices(void)
     rig_done(&rig);
 }
 
+static uint64_t find_facs(Rig *rig)
+{
+    uint64_t at = X86_BIOS_AREA_BASE;
+
+    while (peek(rig, at, 4) != 0x53434146)
+        at += 16;
+    return at;
+}
+
+static void test_woken_machine_is_at_its_vector(void)
+{
+    Machine *machine;
+    VcpuBoot boot;
+    uint64_t bar;
+    Rig rig;
+
+    rig_init(&rig);
+    machine = rig.machine;
+    bar = peek(&rig, config(1, 0, 0x20), 4);
+    vm_fake_write(machine->vm, machine->memory, find_facs(&rig) + 12, 4, 0x98765);
+    on_vcpu(&rig, suspend, RUN_STATE_SUSPENDED);
+    g_assert_cmphex(peek(&rig, config(1, 0, 0), 4), ==, 0xffffffff);
+
+    machine->board.ops->request_wakeup(machine, BOARD_WAKE_OTHER);
+    loop_turn(rig.loop, false);
+
+    g_assert_cmpint(machine->run.state, ==, RUN_STATE_RUNNING);
+    for (unsigned i = 0; i < 2; i++)
+        g_assert_cmpuint(vm_fake_vcpu_resets(machine->vcpus[i], &boot), ==, 2);
+    g_assert_cmpint(boot.entry, ==, VCPU_ENTRY_REAL);
+    g_assert_cmphex(boot.ip, ==, 0x98765);
+    g_assert_cmphex(peek(&rig, config(1, 0, 0x20), 4), ==, bar);
+    rig_done(&rig);
+}
+
 static void test_nmi_comes_to_every_vcpu(void)
 {
     Rig rig;
@@ -633,6 +668,8 @@ int main(int argc, char **argv_)
                     test_panic_that_does_nothing_leaves_the_vcpus_running);
     g_test_add_func("/machine/suspended-machine-has-lost-its-devices",
                     test_suspended_machine_has_lost_its_devices);
+    g_test_add_func("/machine/woken-machine-is-at-its-vector",
+                    test_woken_machine_is_at_its_vector);
     g_test_add_func("/machine/nmi-comes-to-every-vcpu", test_nmi_comes_to_every_vcpu);
     return g_test_run();
 }

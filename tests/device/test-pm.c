@@ -2,6 +2,7 @@
 /*
  * The LPC bridge and the ACPI power management block in it.
  */
+#include "berth/irq.h"
 #include "berth/lpc.h"
 #include "berth/pci.h"
 #include "berth/x86-layout.h"
@@ -20,6 +21,7 @@
 #define SCI X86_GSI_SCI
 #define STS_TMR 0x0001u
 #define STS_PWRBTN 0x0100u
+#define STS_RTC 0x0400u
 #define STS_WAK 0x8000u
 #define SCI_EN 0x0001u
 #define SLP_EN 0x2000u
@@ -29,15 +31,22 @@ typedef struct Fixture {
     Device *lpc;
 } Fixture;
 
-static void fixture_init(Fixture *f, bool preset)
+static void fixture_init_with(Fixture *f, const LpcConfig *config)
 {
     f->board = fake_board_new();
     g_assert_nonnull(device_add_onboard(&f->board->tree, &pci_host_class, "pcihost", NULL,
                                         NULL));
-    f->lpc = lpc_add(&f->board->tree, preset, NULL);
+    f->lpc = lpc_add(&f->board->tree, config, NULL);
     g_assert_nonnull(f->lpc);
     device_tree_reset(&f->board->tree);
     device_tree_resume(&f->board->tree);
+}
+
+static void fixture_init(Fixture *f, bool preset)
+{
+    const LpcConfig config = { .preset = preset, .s3 = true, .s4 = true };
+
+    fixture_init_with(f, &config);
 }
 
 static void fixture_done(Fixture *f)
@@ -148,11 +157,27 @@ static void test_wake_status(void)
     Fixture f;
 
     fixture_init(&f, true);
-    lpc_wake(f.lpc);
+    lpc_wake(f.lpc, BOARD_WAKE_OTHER);
     g_assert_cmphex(in(&f, STS, 2), ==, STS_WAK);
+    g_assert_cmphex(in(&f, CNT, 2), ==, SCI_EN);
     out(&f, STS + 1, 1, 0x80);
     g_assert_cmphex(in(&f, STS, 2), ==, 0);
+    lpc_wake(f.lpc, BOARD_WAKE_POWER_BUTTON);
+    g_assert_cmphex(in(&f, STS, 2), ==, STS_WAK | STS_PWRBTN);
+    out(&f, STS, 2, 0xffff);
+    lpc_wake(f.lpc, BOARD_WAKE_RTC);
+    g_assert_cmphex(in(&f, STS, 2), ==, STS_WAK | STS_RTC);
     fixture_done(&f);
+}
+
+/* Writes every sleep type; all but S5 leave a machine that goes on. */
+static void sleep_in_all_ways(Fixture *f)
+{
+    for (unsigned type = 0; type < 8; type++) {
+        out(f, CNT, 2, type << 10);
+        out(f, CNT + 1, 1, (type << 10 | SLP_EN) >> 8);
+        g_assert_cmphex(in(f, CNT, 2), ==, type << 10);
+    }
 }
 
 static void test_sleep_states(void)
@@ -160,15 +185,101 @@ static void test_sleep_states(void)
     Fixture f;
 
     fixture_init(&f, true);
-    out(&f, CNT, 2, X86_SLP_TYP_S5 << 10);
-    g_assert_cmpuint(f.board->n_shutdowns, ==, 0);
-    for (unsigned type = 1; type < 8; type++) {
-        out(&f, CNT, 2, type << 10 | SLP_EN);
-        g_assert_cmphex(in(&f, CNT, 2), ==, type << 10);
-    }
-    g_assert_cmpuint(f.board->n_shutdowns, ==, 0);
-    out(&f, CNT + 1, 1, (X86_SLP_TYP_S5 << 10 | SLP_EN) >> 8);
+    sleep_in_all_ways(&f);
     g_assert_cmpuint(f.board->n_shutdowns, ==, 1);
+    g_assert_cmpuint(f.board->n_suspends, ==, 1);
+    g_assert_cmpuint(f.board->n_disk_suspends, ==, 1);
+    fixture_done(&f);
+}
+
+static void test_sleep_states_that_are_disabled(void)
+{
+    const LpcConfig config = { .preset = true };
+    Fixture f;
+
+    fixture_init_with(&f, &config);
+    sleep_in_all_ways(&f);
+    g_assert_cmpuint(f.board->n_shutdowns, ==, 1);
+    g_assert_cmpuint(f.board->n_suspends, ==, 0);
+    g_assert_cmpuint(f.board->n_disk_suspends, ==, 0);
+    fixture_done(&f);
+}
+
+/* What the machine does with the devices when the guest suspends. */
+static void suspend(Fixture *f)
+{
+    device_tree_pause(&f->board->tree);
+    device_tree_suspend(&f->board->tree);
+    device_tree_resume(&f->board->tree);
+}
+
+static void test_sleep_keeps_what_has_standby_power(void)
+{
+    Fixture f;
+
+    fixture_init(&f, true);
+    out(&f, EN, 2, 0xffff);
+    out(&f, GPE_EN, 4, 0x12345678);
+    out(&f, PM + X86_PM_SMI, 4, 0x5a);
+    out(&f, SMI_CMD + 1, 1, 0x77);
+    config_write(&f, 0x60, 1, 0x0b);
+    out(&f, CNT, 2, X86_SLP_TYP_S3 << 10 | SCI_EN | SLP_EN);
+
+    suspend(&f);
+
+    g_assert_cmphex(in(&f, EN, 2), ==, STS_PWRBTN | STS_RTC);
+    g_assert_cmphex(in(&f, GPE_EN, 4), ==, 0x12345678);
+    g_assert_cmphex(in(&f, CNT, 2), ==, X86_SLP_TYP_S3 << 10);
+    g_assert_cmphex(in(&f, PM + X86_PM_SMI, 4), ==, 0);
+    g_assert_cmphex(in(&f, SMI_CMD + 1, 1), ==, 0);
+    g_assert_cmphex(config_read(&f, 0x60, 1), ==, 0x80);
+    fixture_done(&f);
+}
+
+static void test_power_button_wakes(void)
+{
+    Fixture f;
+
+    fixture_init(&f, true);
+    suspend(&f);
+    lpc_power_button(f.lpc);
+
+    g_assert_cmpuint(f.board->n_wakeups, ==, 1);
+    g_assert_cmpint(f.board->wake_reason, ==, BOARD_WAKE_POWER_BUTTON);
+    fixture_done(&f);
+}
+
+static void test_alarm_wakes_when_it_may(void)
+{
+    Fixture f;
+
+    fixture_init(&f, true);
+    suspend(&f);
+    irq_pulse(lpc_alarm_line(f.lpc));
+    g_assert_cmphex(in(&f, STS, 2), ==, STS_RTC);
+    g_assert_cmpuint(f.board->n_wakeups, ==, 0);
+
+    out(&f, STS, 2, STS_RTC);
+    out(&f, EN, 2, STS_RTC);
+    irq_pulse(lpc_alarm_line(f.lpc));
+
+    g_assert_cmpuint(f.board->n_wakeups, ==, 1);
+    g_assert_cmpint(f.board->wake_reason, ==, BOARD_WAKE_RTC);
+    fixture_done(&f);
+}
+
+static void test_what_is_pending_wakes_at_once(void)
+{
+    Fixture f;
+
+    fixture_init(&f, true);
+    irq_pulse(lpc_alarm_line(f.lpc));
+    out(&f, EN, 2, STS_RTC);
+    f.board->n_wakeups = 0;
+
+    suspend(&f);
+
+    g_assert_cmpuint(f.board->n_wakeups, ==, 1);
     fixture_done(&f);
 }
 
@@ -369,6 +480,14 @@ int main(int argc, char **argv)
                     test_power_button_interrupts_until_it_is_cleared);
     g_test_add_func("/pm/wake-status", test_wake_status);
     g_test_add_func("/pm/sleep-states", test_sleep_states);
+    g_test_add_func("/pm/sleep-states-that-are-disabled",
+                    test_sleep_states_that_are_disabled);
+    g_test_add_func("/pm/sleep-keeps-what-has-standby-power",
+                    test_sleep_keeps_what_has_standby_power);
+    g_test_add_func("/pm/power-button-wakes", test_power_button_wakes);
+    g_test_add_func("/pm/alarm-wakes-when-it-may", test_alarm_wakes_when_it_may);
+    g_test_add_func("/pm/what-is-pending-wakes-at-once",
+                    test_what_is_pending_wakes_at_once);
     g_test_add_func("/lpc/reset-port-and-the-bridge-are-neighbours",
                     test_reset_port_and_the_bridge_are_neighbours);
     g_test_add_func("/pm/timer-runs-at-its-rate", test_timer_runs_at_its_rate);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <time.h>
 
+#include "berth/irq.h"
 #include "berth/rtc.h"
 #include "berth/timer.h"
 
@@ -260,6 +261,46 @@ static void test_alarm_rings_at_its_time(void)
     g_assert_cmphex(get(fake, REG_C) & 0xa0, ==, 0xa0);
 }
 
+static void on_alarm(void *opaque, unsigned n, bool level)
+{
+    unsigned *rises = opaque;
+
+    *rises += level;
+}
+
+/* What is told apart from the interrupt: alarms alone, and in sleep too. */
+static void test_alarm_has_a_line(void)
+{
+    FakeBoard *fake = fake_board_new();
+    unsigned rises = 0;
+    RtcConfig with_line = config;
+    IrqLine line;
+
+    irq_line_init(&line, on_alarm, &rises, 0);
+    with_line.alarm = &line;
+    g_assert_nonnull(rtc_add(&fake->tree, &with_line, NULL));
+    device_tree_reset(&fake->tree);
+    device_tree_resume(&fake->tree);
+    for (unsigned reg = 1; reg <= 5; reg += 2)
+        put(fake, reg, 0xc0);
+    put(fake, REG_B, 0x12);
+    get(fake, REG_C);
+    while (!vm_fake_gsi_level(fake->vm, RTC_IRQ))
+        loop_turn(fake->loop, true);
+    g_assert_cmpuint(rises, ==, 0);
+
+    put(fake, REG_B, 0x22);
+    device_tree_pause(&fake->tree);
+    device_tree_suspend(&fake->tree);
+    get(fake, REG_C);
+    device_tree_resume(&fake->tree);
+    fake_board_wait(fake, &rises, 3000);
+    g_assert_cmpuint(rises, ==, 1);
+    g_assert_cmphex(get(fake, REG_B), ==, 0x22);
+
+    fake_board_free(fake);
+}
+
 /* The time jumps over the alarm's: the flag is set all the same, without a timer. */
 static void test_flags_show_what_went_by(void)
 {
@@ -402,6 +443,7 @@ int main(int argc, char **argv)
     g_test_add_func("/rtc/update-interrupt-comes-with-the-second",
                     test_update_interrupt_comes_with_the_second);
     g_test_add_func("/rtc/alarm-rings-at-its-time", test_alarm_rings_at_its_time);
+    g_test_add_func("/rtc/alarm-has-a-line", test_alarm_has_a_line);
     g_test_add_func("/rtc/flags-show-what-went-by", test_flags_show_what_went_by);
     g_test_add_func("/rtc/idle-clock-wakes-nobody", test_idle_clock_wakes_nobody);
     g_test_add_func("/rtc/memory-size-is-told", test_memory_size_is_told);

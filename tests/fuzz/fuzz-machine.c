@@ -221,6 +221,10 @@ static void op_turn(Guest *g, unsigned size)
     if (machine->tree.queue_loop)
         loop_call_sync(machine->tree.queue_loop, nothing, NULL);
     loop_turn(machine->loop, false);
+    if (machine->run.suspended) {
+        runstate_request_wakeup(&machine->run, BOARD_WAKE_OTHER);
+        loop_turn(machine->loop, false);
+    }
     if (!runstate_is_running(&machine->run))
         runstate_start(&machine->run, NULL);
 }

@@ -36,6 +36,8 @@ static const AcpiMachine plain = {
     .pit = true,
     .fw_cfg = true,
     .vmgenid = X86_VMGENID_PAGE + 40,
+    .s3 = true,
+    .s4 = true,
 };
 
 /* The other way in everything that is a choice. */
@@ -183,6 +185,47 @@ static void test_tables_are_the_golden_ones(gconstpointer data)
         g_autofree char *path = g_strdup_printf("%s/%s.aml", folder, list[i].signature);
 
         check_file(path, blob + list[i].offset, list[i].size);
+    }
+}
+
+/* What a guest wrote to its FACS (ACPI 6.3, 5.2.10), and where that wakes it. */
+static const struct {
+    uint32_t vector;
+    uint64_t x_vector;
+    uint32_t wakes_at;          /* 0: nowhere */
+    bool flat;
+} wakings[] = {
+    { 0, 0, 0, false },
+    { 0x98000, 0, 0x98000, false },
+    { 0xfffff, 0, 0xfffff, false },
+    { 0x100000, 0, 0, false },
+    { 0xffffffff, 0, 0, false },
+    { 0x98000, 0x1234567, 0x1234567, true },
+    { 0, 0xffffffff, 0xffffffff, true },
+    { 0x98000, 0x100000000, 0x98000, false },
+    { 0, UINT64_MAX, 0, false },
+};
+
+static void test_waking_vector(void)
+{
+    g_autoptr(AcpiTables) tables = acpi_tables_new(&plain);
+    g_autofree uint8_t *blob = g_malloc(acpi_tables_size(tables));
+    const AcpiTable *facs;
+    size_t count;
+
+    acpi_tables_write(tables, TABLES_GPA, blob);
+    facs = acpi_tables_list(tables, &count);
+    g_assert_cmpstr(facs->signature, ==, "FACS");
+    for (size_t i = 0; i < G_N_ELEMENTS(wakings); i++) {
+        AcpiWaking waking = { 0 };
+
+        memcpy(blob + facs->offset + 12, &wakings[i].vector, 4);
+        memcpy(blob + facs->offset + 24, &wakings[i].x_vector, 8);
+
+        g_assert_cmpint(acpi_fadt_waking(tables, blob, &waking, NULL), ==,
+                        wakings[i].wakes_at != 0);
+        g_assert_cmphex(waking.vector, ==, wakings[i].wakes_at);
+        g_assert_cmpint(waking.flat, ==, wakings[i].flat);
     }
 }
 
@@ -344,5 +387,6 @@ int main(int argc, char **argv)
     g_test_add_func("/acpi/osc-grants-native-hot-plug", test_osc_grants_native_hot_plug);
     g_test_add_func("/acpi/rsdp-leads-to-every-table", test_rsdp_leads_to_every_table);
     g_test_add_func("/acpi/4096-cpus-have-tables", test_4096_cpus_have_tables);
+    g_test_add_func("/acpi/waking-vector", test_waking_vector);
     return g_test_run();
 }

@@ -186,7 +186,6 @@ static const struct {
     { "-global =", "=" },
     { "-global driver=pcie-root-port,property=slot", "value" },
     { "-global ICH9-LPC.disable_s3=2", "disable_s3" },
-    { "-global ICH9-LPC.disable_s3=0", "disable_s3" },
     { "-global ICH9-LPC.noreboot=off", "noreboot" },
     { "-global ICH9-LPC.addr=3", "addr" },
     { "-global mch.extended-tseg-mbytes=8", "extended-tseg-mbytes" },

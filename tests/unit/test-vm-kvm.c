@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 
 #include "berth/irqchip.h"
+#include "berth/qsbr.h"
 #include "berth/thread.h"
 
 #include "kvm-guest.h"
@@ -54,6 +55,26 @@ static void test_flat_entry_ports_and_mmio(KvmGuest *f, gconstpointer data)
     kvm_guest_assert_said(f, "b[m1 1=12][m2 2=1234][m4 4=12345678]");
     g_assert_cmpmem(f->ram->host + 0x9000, 14,
                     "\x19\x22\x33\x44\xff\xff\xff\xff\x40\1\0\0\xff\xff", 14);
+}
+
+/* At a place that is not a multiple of 16: %cs and %ip have a part each. */
+GUEST(waking, 16,
+      " call 1f\n1: pop %ax\n out %ax, $" GUEST_STRING(GUEST_PORT_ECHO) "\n"
+      " mov %cs, %ax\n out %ax, $" GUEST_STRING(GUEST_PORT_ECHO) "\n"
+      GUEST_DONE GUEST_SLEEP);
+
+static void test_real_entry(KvmGuest *f, gconstpointer data)
+{
+    const VcpuBoot boot = { .entry = VCPU_ENTRY_REAL, .ip = 0x8015 };
+
+    if (kvm_guest_skipped(f))
+        return;
+    kvm_guest_load(f, 0x8015, guest_waking, guest_waking_end);
+    kvm_guest_reset(f, &boot);
+    kvm_guest_resume(f);
+    kvm_guest_wait_for(f, &f->n_done, 1);
+
+    kvm_guest_assert_said(f, "[w2 50=8][w2 50=801]");
 }
 
 GUEST(long, 64,
@@ -257,8 +278,10 @@ static void test_each_missing_descriptor_is_an_error(void)
 {
     struct rlimit saved;
     unsigned n_failed = 0;
-    int next = dup(0);
+    int next;
 
+    qsbr_quiescent();           /* what other tests left to be freed has descriptors */
+    next = dup(0);
     close(next);
     if (!vm_kvm_available(NULL)) {
         g_test_skip("no KVM");
@@ -448,6 +471,7 @@ int main(int argc, char **argv)
                        test_reset_vector_and_string_io);
     kvm_guest_add_test("/vm-kvm/flat-entry-ports-and-mmio", 1,
                        test_flat_entry_ports_and_mmio);
+    kvm_guest_add_test("/vm-kvm/real-entry", 1, test_real_entry);
     kvm_guest_add_test("/vm-kvm/long-entry", 1, test_long_entry);
     kvm_guest_add_test("/vm-kvm/msi-wakes-from-halt", 1, test_msi_wakes_from_halt);
     kvm_guest_add_test("/vm-kvm/nmi-arrives", 1, test_nmi_arrives);

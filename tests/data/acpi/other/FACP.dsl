@@ -3,7 +3,7 @@
 [000h 0000   4]                    Signature : "FACP"    [Fixed ACPI Description Table (FADT)]
 [004h 0004   4]                 Table Length : 00000114
 [008h 0008   1]                     Revision : 06
-[009h 0009   1]                     Checksum : 8C
+[009h 0009   1]                     Checksum : CC
 [00Ah 0010   6]                       Oem ID : "BERTH "
 [010h 0016   8]                 Oem Table ID : "Q35     "
 [018h 0024   4]                 Oem Revision : 00000001
@@ -53,14 +53,14 @@
                 PCIe ASPM Not Supported (V4) : 0
                    CMOS RTC Not Present (V5) : 0
 [06Fh 0111   1]                     Reserved : 00
-[070h 0112   4]        Flags (decoded below) : 00008465
+[070h 0112   4]        Flags (decoded below) : 00008425
       WBINVD instruction is operational (V1) : 1
               WBINVD flushes all caches (V1) : 0
                     All CPUs support C1 (V1) : 1
                   C2 works on MP system (V1) : 0
             Control Method Power Button (V1) : 0
             Control Method Sleep Button (V1) : 1
-        RTC wake not in fixed reg space (V1) : 1
+        RTC wake not in fixed reg space (V1) : 0
             RTC can wake system from S4 (V1) : 0
                         32-bit PM Timer (V1) : 0
                       Docking Supported (V1) : 0
@@ -167,14 +167,14 @@
 
 Raw Table Data: Length 276 (0x114)
 
-    0000: 46 41 43 50 14 01 00 00 06 8C 42 45 52 54 48 20  // FACP......BERTH 
+    0000: 46 41 43 50 14 01 00 00 06 CC 42 45 52 54 48 20  // FACP......BERTH 
     0010: 51 33 35 20 20 20 20 20 01 00 00 00 42 52 54 48  // Q35     ....BRTH
     0020: 01 00 00 00 40 00 0E 00 80 00 0E 00 00 04 09 00  // ....@...........
     0030: B2 00 00 00 02 03 00 00 00 06 00 00 00 00 00 00  // ................
     0040: 04 06 00 00 00 00 00 00 00 00 00 00 08 06 00 00  // ................
     0050: 20 06 00 00 00 00 00 00 04 02 00 04 10 00 00 00  //  ...............
     0060: FF 0F FF 0F 00 00 00 00 00 00 00 00 32 07 00 00  // ............2...
-    0070: 65 84 00 00 01 08 00 01 F9 0C 00 00 00 00 00 00  // e...............
+    0070: 25 84 00 00 01 08 00 01 F9 0C 00 00 00 00 00 00  // %...............
     0080: 0E 00 00 03 00 00 00 00 00 00 00 00 80 00 0E 00  // ................
     0090: 00 00 00 00 01 20 00 02 00 06 00 00 00 00 00 00  // ..... ..........
     00A0: 00 00 00 00 00 00 00 00 00 00 00 00 01 10 00 02  // ................

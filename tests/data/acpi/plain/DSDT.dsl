@@ -1240,6 +1240,20 @@ DefinitionBlock ("", "DSDT", 2, "BERTH ", "Q35     ", 0x00000001)
         }
     }
 
+    Name (\_S3, Package (0x04)  // _S3_: S3 System State
+    {
+        One, 
+        One, 
+        Zero, 
+        Zero
+    })
+    Name (\_S4, Package (0x04)  // _S4_: S4 System State
+    {
+        0x02, 
+        0x02, 
+        Zero, 
+        Zero
+    })
     Name (\_S5, Package (0x04)  // _S5_: S5 System State
     {
         Zero, 

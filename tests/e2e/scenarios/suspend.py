@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Suspend to RAM: the guest sleeps, is woken by the operator, the power button and its
+clock, and finds its devices, its vCPUs and the time of day again."""
+
+import time
+
+SLEEP = "echo mem > /sys/power/state"
+ALARM = "/sys/class/rtc/rtc0/wakealarm"
+ENTROPY = "head -c 8 /dev/hwrng | xxd -p"
+TROUBLE = ("dmesg | grep -iE 'lockup|stall|Call Trace|acpi.*error|fail|hung' | "
+           "grep -vE 'PCCT|RETBleed'")
+
+
+def sleep(guest, qmp, prepare="true"):
+    """Has the guest sleep; its shell's next word comes after the wake-up."""
+    guest.type(f"{prepare}; {SLEEP}; echo woken $?\n")
+    qmp.wait_event("SUSPEND", 120)
+
+
+def woken(guest, qmp):
+    qmp.wait_event("WAKEUP", 120)
+    found = guest.console.wait(r"\nwoken (\d+)\r?\n", guest.mark)
+    guest.mark = found.end()
+    return found[1]
+
+
+def clock_error(guest):
+    return abs(int(guest.run("date +%s")) - time.time())
+
+
+def scenario(lab):
+    guest = lab.guest("-device", "pcie-root-port,id=port,chassis=1", "-device",
+                      "virtio-rng-pci,bus=port").boot()
+    qmp = guest.qmp
+    lab.match("S3 is offered", guest.run("cat /sys/power/mem_sleep"), "deep")
+    lab.match("S4 is offered", guest.run("cat /sys/power/state"), "disk")
+    guest.run("echo deep > /sys/power/mem_sleep; dmesg -n 3")
+
+    sleep(guest, qmp)
+    lab.equal("suspended", guest.status, "suspended")
+    time.sleep(2)
+    qmp.command("system_wakeup")
+    lab.equal("system_wakeup: it goes on", woken(guest, qmp), "0")
+    lab.check("the time of day is right", clock_error(guest) < 2)
+    lab.equal("both vCPUs are there", guest.run("nproc"), "2")
+    lab.match("devices behind a port work", guest.run(ENTROPY), "^[0-9a-f]{16}$")
+
+    sleep(guest, qmp, f"echo +4 > {ALARM}")
+    lab.equal("its clock wakes it", woken(guest, qmp), "0")
+    lab.check("the time of day is right again", clock_error(guest) < 2)
+    lab.equal("the alarm has gone off", guest.run(f"cat {ALARM}"), "")
+
+    sleep(guest, qmp)
+    qmp.command("stop")
+    qmp.command("cont")
+    lab.equal("stopped and continued in its sleep", guest.status, "suspended")
+    qmp.command("system_powerdown")
+    lab.equal("the power button wakes it", woken(guest, qmp), "0")
+    lab.match("devices work", guest.run(ENTROPY), "^[0-9a-f]{16}$")
+    lab.equal("nothing to complain of", guest.run(TROUBLE + " || true"), "")
+
+    sleep(guest, qmp)
+    qmp.command("quit")
+    lab.equal("it can be ended in its sleep", guest.wait_exit(), 0)

@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Run control with a guest that does what the test orders: sleep and wake-up, power-off,
+NMI."""
+
+import sys
+
+from rig import main
+from poke import WAKING, Poke
+from qmp import QmpError
+
+PM_STATUS, PM_ENABLE, PM_CONTROL = 0x600, 0x602, 0x604
+SCI_EN, SLEEP = 1, 1 << 13
+S3, S4, S5 = 1 << 10, 2 << 10, 0
+WAK, PWRBTN, RTC_STS = 0x8000, 0x0100, 0x0400
+FACS_VECTOR, FACS_X_VECTOR = 12, 24
+APIC_SPURIOUS, APIC_ON, LINT1, LINT_NMI = 0xfee000f0, 0x1ff, 0xfee00360, 0x400
+
+
+def poke(t, *args):
+    guest = t.guest("poke", *args)
+    return guest, guest.qmp, Poke(guest)
+
+
+def fall_asleep(guest, vector=WAKING):
+    guest.write(guest.facs + FACS_VECTOR, vector)
+    guest.order("w", PM_CONTROL, S3 | SLEEP | SCI_EN)
+
+
+def refused(qmp, command):
+    try:
+        qmp.command(command)
+    except QmpError as error:
+        return error.text
+    return None
+
+
+def test_suspend(t):
+    guest, qmp, driver = poke(t)
+    t.equal("can be woken", qmp.command("query-current-machine"),
+            {"wakeup-suspend-support": True})
+    t.equal("nothing to wake", refused(qmp, "system_wakeup"),
+            "Unable to wake up: guest is not in suspended state")
+    driver.facs = driver.table("FACS")
+    driver.write(0x9000, 0x12345678)
+
+    fall_asleep(driver)
+    t.equal("SUSPEND event", qmp.wait_event("SUSPEND"), {})
+    t.equal("suspended", qmp.command("query-status"),
+            {"running": False, "status": "suspended"})
+    qmp.command("cont")
+    t.equal("cont has no effect", guest.status, "suspended")
+    qmp.command("system_wakeup")
+    t.equal("WAKEUP event", qmp.wait_event("WAKEUP"), {})
+    driver.heard("W")
+    t.equal("running", guest.status, "running")
+    t.equal("memory is kept", driver.read(0x9000), 0x12345678)
+    t.equal("the status of a wake-up", driver.inp(PM_STATUS, 2), WAK)
+    t.equal("in ACPI mode", driver.inp(PM_CONTROL, 2) & SCI_EN, SCI_EN)
+
+    driver.out(PM_STATUS, WAK, 2)
+    fall_asleep(driver)
+    qmp.wait_event("SUSPEND")
+    qmp.command("stop")
+    t.equal("it can be stopped", guest.status, "paused")
+    t.equal("a stopped one is not woken", refused(qmp, "system_wakeup"),
+            "Unable to wake up: guest is not in suspended state")
+    qmp.command("cont")
+    t.equal("and be suspended again", guest.status, "suspended")
+    qmp.command("system_powerdown")
+    qmp.wait_event("WAKEUP")
+    driver.heard("W")
+    t.equal("the power button wakes", driver.inp(PM_STATUS, 2), WAK | PWRBTN)
+
+    names = [event["event"] for event in qmp.events]
+    t.equal("the other events", names, ["STOP", "RESUME", "POWERDOWN"])
+
+
+def test_alarm(t):
+    guest, qmp, driver = poke(t)
+    driver.facs = driver.table("FACS")
+    for reg in (1, 3, 5):           # any second, minute, hour
+        driver.out(0x70, reg)
+        driver.out(0x71, 0xc0)
+    driver.out(0x70, 0xb)
+    driver.out(0x71, driver.inp(0x71) | 0x20)
+    driver.out(0x70, 0xc)
+    driver.inp(0x71)
+    driver.out(PM_STATUS, RTC_STS, 2)
+    driver.out(PM_ENABLE, RTC_STS, 2)
+
+    fall_asleep(driver)
+    qmp.wait_event("SUSPEND")
+    qmp.wait_event("WAKEUP")
+    driver.heard("W")
+    t.equal("woken by the alarm", driver.inp(PM_STATUS, 2) & (WAK | RTC_STS),
+            WAK | RTC_STS)
+
+
+def test_no_waking_vector(t):
+    """As firmware that finds none, the machine boots."""
+    for vector in (0, 0x100000, 0xfffffff0):
+        guest, qmp, driver = poke(t)
+        driver.facs = driver.table("FACS")
+        fall_asleep(driver, vector)
+        qmp.wait_event("SUSPEND")
+        qmp.command("system_wakeup")
+        t.equal(f"{vector:#x}: reset", qmp.wait_event("RESET"),
+                {"guest": True, "reason": "guest-reset"})
+        driver.heard("!")
+        t.equal(f"{vector:#x}: running", guest.status, "running")
+
+
+def test_suspended_reset(t):
+    guest, qmp, driver = poke(t)
+    driver.facs = driver.table("FACS")
+    fall_asleep(driver)
+    qmp.wait_event("SUSPEND")
+    qmp.command("system_reset")
+    qmp.wait_event("RESET")
+    t.equal("system_reset leaves it to be continued", guest.status, "prelaunch")
+    qmp.command("cont")
+    driver.heard("!")
+    t.equal("its vector is gone", driver.read(driver.facs + FACS_VECTOR), 0)
+
+
+def test_disabled(t):
+    guest, qmp, driver = poke(t, "-global", "ICH9-LPC.disable_s3=1", "-global",
+                              "ICH9-LPC.disable_s4=1")
+    for state in (S3, S4):
+        driver.out(PM_CONTROL, state | SLEEP, 2)
+    t.equal("no sleep state: it runs on", guest.status, "running")
+    t.equal("cannot be woken", qmp.command("query-current-machine"),
+            {"wakeup-suspend-support": False})
+    t.equal("system_wakeup says so", refused(qmp, "system_wakeup"),
+            "wake-up from suspend is not supported by this guest")
+
+
+def test_power_off(t):
+    guest, qmp, driver = poke(t, "-no-shutdown")
+    driver.order("w", PM_CONTROL, S4 | SLEEP)
+    qmp.wait_event("SUSPEND_DISK")
+    t.equal("S4 is a power-off", qmp.wait_event("SHUTDOWN"),
+            {"guest": True, "reason": "guest-shutdown"})
+    t.equal("the process stays", guest.status, "shutdown")
+    t.equal("cont is refused", refused(qmp, "cont"),
+            "Resetting the Virtual Machine is required")
+    qmp.command("system_reset")
+    qmp.command("cont")
+    driver.heard("!")
+    qmp.command("set-action", shutdown="poweroff")
+    driver.order("w", PM_CONTROL, S5 | SLEEP)
+    qmp.wait_event("SHUTDOWN", accept=lambda data: data["guest"])
+    t.equal("S5 ends the process", guest.wait_exit(), 0)
+
+
+def test_nmi(t):
+    guest, qmp, driver = poke(t)
+    qmp.command("inject-nmi")
+    t.equal("LINT1 is masked: no NMI", driver.read(LINT1) & 0x10000, 0x10000)
+    driver.write(APIC_SPURIOUS, APIC_ON)
+    driver.write(LINT1, LINT_NMI)
+    qmp.command("inject-nmi")
+    driver.heard("N")
+    t.equal("the guest goes on", driver.inp(PM_STATUS, 2), 0)
+
+
+def test_preconfig(t):
+    done = t.run("-preconfig")
+    t.equal("-preconfig is refused", done.returncode, 1)
+    t.match("with its name", done.stderr, "-preconfig")
+    guest = t.guest("poke", "-S")
+    t.equal("x-exit-preconfig", refused(guest.qmp, "x-exit-preconfig"),
+            "The command is permitted only before machine initialization")
+
+
+TESTS = [test_suspend, test_alarm, test_no_waking_vector, test_suspended_reset,
+         test_disabled, test_power_off, test_nmi, test_preconfig]
+
+if __name__ == "__main__":
+    sys.exit(main(TESTS, __doc__))
