@@ -532,7 +532,7 @@ static void test_random_rings(void)
 
 #if !defined(__SANITIZE_THREAD__)
 typedef struct Racer {
-    KitVirtio *v;
+    struct vring_desc *desc;    /* where they are, also while the driver starts again */
     int ends;                   /* atomic */
 } Racer;
 
@@ -547,7 +547,7 @@ static void *rewrite_descriptors(void *opaque)
     Racer *racer = opaque;
 
     for (unsigned i = 0; !__atomic_load_n(&racer->ends, __ATOMIC_RELAXED); i++)
-        racer->v->queue.desc[i % 2] = kinds[i / 3 % G_N_ELEMENTS(kinds)];
+        racer->desc[i % 2] = kinds[i / 3 % G_N_ELEMENTS(kinds)];
     return NULL;
 }
 
@@ -559,7 +559,7 @@ static void test_racing_guest(void)
     Fixture f;
 
     fixture_init(&f, INDIRECT, SIZE);
-    racer.v = f.v;
+    racer.desc = f.v->queue.desc;
     thread = g_thread_new("racer", rewrite_descriptors, &racer);
     for (int i = 0; i < 20000; i++) {
         kit_virtio_offer(f.v, 0);
