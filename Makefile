@@ -24,7 +24,7 @@ BUILD := build/$(VARIANT)
 endif
 GEN := build/gen
 
-PACKAGES := glib-2.0 json-c
+PACKAGES := glib-2.0 json-c nettle
 VERSION := 1.0.0
 
 CFLAGS ?= -O2 -g
@@ -57,7 +57,12 @@ endif
 endif
 
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
-PKG_LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
+# A few objects of nettle are used: from its archive, where there is one, they cost a
+# process without secrets nothing; the shared library costs 16 KiB and time at start.
+NETTLE := $(firstword $(wildcard $(shell pkg-config --variable=libdir nettle \
+        2>/dev/null)/libnettle.a) -lnettle)
+PKG_LIBS := $(filter-out -lnettle,$(shell pkg-config --libs $(PACKAGES) 2>/dev/null)) \
+        $(NETTLE)
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DBERTH_VERSION='"$(VERSION)"' -Iinclude -I$(GEN) \
         -pthread $(WARN) $(PKG_CFLAGS) $(CFLAGS) $(VARIANT_CFLAGS_$(VARIANT))
 ALL_LIBS = -pthread -Wl,--as-needed $(PKG_LIBS) -laio

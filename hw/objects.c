@@ -5,6 +5,7 @@
 #include "berth/memory-backend.h"
 #include "berth/object.h"
 #include "berth/rng.h"
+#include "berth/secret.h"
 
 const ObjectClass *const object_classes[] = {
     [OBJECT_TYPE_IOTHREAD] = &object_iothread_class,
@@ -12,6 +13,7 @@ const ObjectClass *const object_classes[] = {
     [OBJECT_TYPE_MEMORY_BACKEND_RAM] = &memory_backend_ram_class,
     [OBJECT_TYPE_RNG_BUILTIN] = &rng_builtin_class,
     [OBJECT_TYPE_RNG_RANDOM] = &rng_random_class,
+    [OBJECT_TYPE_SECRET] = &secret_class,
 };
 
 G_STATIC_ASSERT(G_N_ELEMENTS(object_classes) == OBJECT_TYPE__MAX);

@@ -4,7 +4,8 @@
 set -eu
 
 # Building.
-BUILD="gcc libc6-dev make pkg-config python3 libglib2.0-dev libjson-c-dev libaio-dev"
+BUILD="gcc libc6-dev make pkg-config python3 libglib2.0-dev libjson-c-dev nettle-dev \
+    libaio-dev"
 # Checking: the other compiler with its sanitizers and fuzzer, iasl for the ACPI tables.
 CHECK="clang libclang-rt-14-dev acpica-tools git"
 # Stock guests, and the emulated host where there is no VMX or SVM.

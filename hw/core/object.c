@@ -126,6 +126,8 @@ static const char *family_str(ObjectFamily family)
         return "a memory backend";
     case OBJECT_FAMILY_RNG:
         return "a source of entropy";
+    case OBJECT_FAMILY_SECRET:
+        return "a secret";
     }
     return NULL;
 }

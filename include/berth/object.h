@@ -14,6 +14,7 @@ typedef enum ObjectFamily {
     OBJECT_FAMILY_IOTHREAD,
     OBJECT_FAMILY_MEMORY,
     OBJECT_FAMILY_RNG,
+    OBJECT_FAMILY_SECRET,
 } ObjectFamily;
 
 typedef struct ObjectClass {

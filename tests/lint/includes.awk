@@ -15,13 +15,13 @@
 
 BEGIN {
     # The contracts in include/berth (and what the generator writes), by subject.
-    group("base", "base error fdset file-read id iov json keyval list log qapi qsbr " \
-          "thread trace uuid vmstate")
+    group("base", "base cipher error fdset file-read id iov json keyval list log qapi " \
+          "qsbr thread trace uuid vmstate")
     group("types", "qapi-types")
     group("loop", "aio iothread loop poller timer worker")
     group("vm", "cpuid irq irqchip ram region vcpu vm vm-fake")
     group("device", "board bus device device-clock memory-backend msix object pci rng " \
-          "virtio virtqueue")
+          "secret virtio virtqueue")
     group("vm", "page-walk ram-map vcpu-registers")
     group("block", "block")
     group("block-driver", "block-driver")
@@ -83,6 +83,7 @@ BEGIN {
     only("netlink/.*", "^net/")
     only("linux/(vhost|if_tun)\\.h", "^net/")
     only("json-c/.*|json\\.h", "^src/base/json[a-z-]*\\.[ch]$")
+    only("nettle/.*", "^src/base/cipher\\.c$")
     only("seccomp\\.h", "^src/machine/sandbox\\.c$")
     only("zlib\\.h|zstd\\.h", "^block/")
     only("gio/.*|glib-object\\.h|gmodule\\.h", "^$")
