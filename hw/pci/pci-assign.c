@@ -10,6 +10,7 @@
  * 64-bit prefetchable BARs go above 4 GiB when there is such a window, all other memory
  * below: a bridge forwards memory above 4 GiB as prefetchable only.
  */
+#include "berth/pci-assign.h"
 #include "berth/error.h"
 #include "berth/thread.h"
 

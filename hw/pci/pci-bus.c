@@ -18,8 +18,8 @@
 
 #include "pci-private.h"
 
-#define ROOT_FUNCTIONS 256u
-#define PORT_FUNCTIONS 8u       /* below an express port there is slot 0 only */
+#define ALL_FUNCTIONS 256u
+#define SLOT_FUNCTIONS 8u       /* below an express port there is slot 0 only */
 
 PciDevice *pci_bus_function(const PciBus *bus, unsigned devfn)
 {
@@ -36,7 +36,7 @@ void pci_bus_set_numbers(PciBus *bus, int number, int subordinate)
 
 bool pci_bus_is_below_port(const PciBus *bus)
 {
-    return bus->bridge && bus->bridge->express_cap;
+    return bus->kind == PCI_BUS_SLOT;
 }
 
 /* The bus below @bus through which cycles for bus @number go. */
@@ -206,15 +206,16 @@ static const BusOps pci_bus_ops = {
     .unplug = pci_bus_unplug,
 };
 
-bool pci_bus_init(PciBus *bus, const char *name, PciDevice *bridge, Device *owner,
-                  GError **error)
+bool pci_bus_init(PciBus *bus, const char *name, PciBusKind kind, PciDevice *bridge,
+                  Device *owner, GError **error)
 {
     if (!bus_init(&bus->bus, BUS_PCI, name, owner, owner->tree, error))
         return false;
     bus->bus.ops = &pci_bus_ops;
+    bus->kind = kind;
     bus->bridge = bridge;
     bus->intx = bridge ? bridge->bus->intx : pci_intx_new(owner->board);
-    bus->n_functions = bridge ? PORT_FUNCTIONS : ROOT_FUNCTIONS;
+    bus->n_functions = kind == PCI_BUS_SLOT ? SLOT_FUNCTIONS : ALL_FUNCTIONS;
     bus->functions = g_new0(PciDevice *, bus->n_functions);
     bus->reserved = g_new0(PciDevice *, bus->n_functions);
     region_init_container(&bus->memory, "pci-memory", UINT64_MAX);

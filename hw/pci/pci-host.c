@@ -98,7 +98,7 @@ static bool host_realize(Device *dev, const DeviceAddArgs *args, GError **error)
     PciHost *host = to_host(dev);
     Board *board = dev->board;
 
-    if (!pci_bus_init(&host->root, "pcie.0", NULL, dev, error))
+    if (!pci_bus_init(&host->root, "pcie.0", PCI_BUS_ROOT, NULL, dev, error))
         return false;
     pci_bus_set_numbers(&host->root, 0, 255);
     region_init_io(&host->ports, "pci-ports", PORTS_SIZE, &ports_ops, host, NULL);

@@ -36,9 +36,9 @@ void pci_bar_unmap(PciDevice *pci);
 
 /* pci-bus.c */
 
-/* The root when @bridge is NULL.  False with @error when the name is taken. */
-bool pci_bus_init(PciBus *bus, const char *name, PciDevice *bridge, Device *owner,
-                  GError **error);
+/* @bridge is NULL for the root.  False with @error when the name is taken. */
+bool pci_bus_init(PciBus *bus, const char *name, PciBusKind kind, PciDevice *bridge,
+                  Device *owner, GError **error);
 void pci_bus_done(PciBus *bus);
 /* False with @error that names the parameter. */
 bool pci_bus_reserve(PciBus *bus, PciDevice *pci, const DeviceAddArgs *args,
@@ -68,18 +68,41 @@ void msix_update(PciDevice *pci);
 void *msix_vmstate_via(void *opaque, const VMStateDesc **ret_desc);
 bool msix_control_touched(const PciDevice *pci, unsigned offset, unsigned size);
 
-/* pcie-port.c */
+/* pci-bridge.c */
 
-typedef enum PortWindow {
-    PORT_WINDOW_IO,
-    PORT_WINDOW_MEMORY,
-    PORT_WINDOW_PREFETCHABLE,
-    PORT_WINDOW__MAX,
-} PortWindow;
+typedef enum BridgeWindow {
+    BRIDGE_WINDOW_IO,
+    BRIDGE_WINDOW_MEMORY,
+    BRIDGE_WINDOW_PREFETCHABLE,
+    BRIDGE_WINDOW__MAX,
+} BridgeWindow;
+
+/* Embedded first in a bridge. */
+typedef struct PciBridge {
+    PciDevice pci;
+    PciBus secondary;
+    Region windows[BRIDGE_WINDOW__MAX];
+    bool forwards[BRIDGE_WINDOW__MAX];  /* windows[] is initialised and added */
+    bool in_reset;              /* the secondary bus, as last seen */
+} PciBridge;
+
+extern const VMStateDesc pci_bridge_vmstate;
+
+/*
+ * In realize() in place of pci_device_init(): makes the secondary bus, too, which has the
+ * name of the device or "@prefix.N".
+ */
+bool pci_bridge_init(PciBridge *bridge, const PciClass *class, PciBusKind kind,
+                     const char *prefix, GError **error);
+/* In place of pci_device_done() and pci_device_reset(). */
+void pci_bridge_done(PciBridge *bridge);
+void pci_bridge_reset(PciBridge *bridge);
+/* From the after_write() of its class. */
+void pci_bridge_after_write(PciBridge *bridge, unsigned offset, unsigned size);
 
 /* What the registers of a window say; *@ret_last < *@ret_base when it is empty. */
-void pcie_port_window(const PciDevice *pci, PortWindow window, uint64_t *ret_base,
-                      uint64_t *ret_last);
+void pci_bridge_window(const PciDevice *pci, BridgeWindow window, uint64_t *ret_base,
+                       uint64_t *ret_last);
 
 /* ecam.c: the window of memory, for the host. */
 void ecam_init(Region *region, PciBus *root);

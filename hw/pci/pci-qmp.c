@@ -81,12 +81,12 @@ static PciMemoryRegionList *describe_bars(const PciDevice *pci)
     return list;
 }
 
-static PciMemoryRange *describe_window(const PciDevice *pci, PortWindow window)
+static PciMemoryRange *describe_window(const PciDevice *pci, BridgeWindow window)
 {
     PciMemoryRange *range = g_new0(PciMemoryRange, 1);
     uint64_t base, last;
 
-    pcie_port_window(pci, window, &base, &last);
+    pci_bridge_window(pci, window, &base, &last);
     range->base = base;
     range->limit = last;
     return range;
@@ -100,9 +100,9 @@ static PciBridgeInfo *describe_bridge(const PciDevice *pci)
     bus->number = pci_config_get(pci, PCI_PRIMARY_BUS, 1);
     bus->secondary = pci_config_get(pci, PCI_SECONDARY_BUS, 1);
     bus->subordinate = pci_config_get(pci, PCI_SUBORDINATE_BUS, 1);
-    bus->io_range = describe_window(pci, PORT_WINDOW_IO);
-    bus->memory_range = describe_window(pci, PORT_WINDOW_MEMORY);
-    bus->prefetchable_range = describe_window(pci, PORT_WINDOW_PREFETCHABLE);
+    bus->io_range = describe_window(pci, BRIDGE_WINDOW_IO);
+    bus->memory_range = describe_window(pci, BRIDGE_WINDOW_MEMORY);
+    bus->prefetchable_range = describe_window(pci, BRIDGE_WINDOW_PREFETCHABLE);
     info->bus = bus;
     return info;
 }

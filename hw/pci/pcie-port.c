@@ -3,10 +3,7 @@
  * pcie-root-port: a port of the root complex with one slot (PCI-to-PCI Bridge 1.2; PCI
  * Express Base 4.0, sections 7.5.1.3 and 7.5.3).
  *
- * Forwarding.  The secondary bus has its own memory and ports; each of the three windows
- * of the header is an alias into them, there while the window is not empty and the
- * command register enables it.  Every write brings all three in step with the registers,
- * under dev->lock, so the order of partial writes does not matter.
+ * What makes it a bridge is in pci-bridge.c.
  *
  * Slot.  Hot-plug capable by surprise removal, without indicators, latch or power
  * control, and commands complete at once (No Command Completed Support).  Presence and
@@ -29,94 +26,19 @@
 #define SLOT_EVENTS (PCI_EXP_SLTSTA_PDC | PCI_EXP_SLTSTA_DLLSC)
 
 typedef struct PciePort {
-    PciDevice pci;
-    PciBus secondary;
-    Region windows[PORT_WINDOW__MAX];
-    bool forwards[PORT_WINDOW__MAX];    /* windows[] is initialised and added */
-    bool in_reset;              /* the secondary bus, as last seen */
+    PciBridge bridge;
     bool interrupts;            /* the slot's events, as last seen */
 } PciePort;
 
 static PciePort *to_port(PciDevice *pci)
 {
-    return CONTAINER_OF(pci, PciePort, pci);
-}
-
-void pcie_port_window(const PciDevice *pci, PortWindow window, uint64_t *ret_base,
-                      uint64_t *ret_last)
-{
-    uint64_t base, limit;
-
-    switch (window) {
-    case PORT_WINDOW_IO:
-        *ret_base = (pci_config_get(pci, PCI_IO_BASE, 1) & 0xf0u) << 8;
-        *ret_last = (pci_config_get(pci, PCI_IO_LIMIT, 1) & 0xf0u) << 8 | 0xfff;
-        return;
-    case PORT_WINDOW_MEMORY:
-        base = pci_config_get(pci, PCI_MEMORY_BASE, 2);
-        limit = pci_config_get(pci, PCI_MEMORY_LIMIT, 2);
-        break;
-    case PORT_WINDOW_PREFETCHABLE:
-    case PORT_WINDOW__MAX:
-    default:
-        base = pci_config_get(pci, PCI_PREF_MEMORY_BASE, 2) |
-            (uint64_t)pci_config_get(pci, PCI_PREF_BASE_UPPER32, 4) << 16;
-        limit = pci_config_get(pci, PCI_PREF_MEMORY_LIMIT, 2) |
-            (uint64_t)pci_config_get(pci, PCI_PREF_LIMIT_UPPER32, 4) << 16;
-    }
-    *ret_base = (base & ~15ull) << 16;
-    *ret_last = (limit & ~15ull) << 16 | 0xfffff;
-}
-
-static void update_window_locked(PciePort *port, PortWindow window)
-{
-    static const char *const names[] = { "port-io", "port-memory", "port-prefetchable" };
-    PciDevice *pci = &port->pci;
-    Region *region = &port->windows[window];
-    bool is_io = window == PORT_WINDOW_IO;
-    uint32_t enable = is_io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
-    uint64_t base, last, size;
-    bool forwards;
-
-    pcie_port_window(pci, window, &base, &last);
-    size = last - base == UINT64_MAX ? UINT64_MAX : last - base + 1;
-    forwards = base <= last && pci_config_get(pci, PCI_COMMAND, 2) & enable;
-    if (port->forwards[window] &&
-        (!forwards || region->addr != base || region->size != size)) {
-        region_done(region);
-        port->forwards[window] = false;
-    }
-    if (forwards && !port->forwards[window]) {
-        region_init_alias(region, names[window],
-                          is_io ? &port->secondary.io : &port->secondary.memory, base,
-                          size);
-        region_add(is_io ? &pci->bus->io : &pci->bus->memory, base, region, 0);
-        port->forwards[window] = true;
-    }
-}
-
-/* Forwarding of memory, ports and configuration cycles as the registers say. */
-static void update_forwarding(PciePort *port)
-{
-    PciDevice *pci = &port->pci;
-    Board *board = pci->dev.board;
-
-    lock_take(&pci->dev.lock);
-    region_batch_begin(board->memory);
-    region_batch_begin(board->io);
-    for (int i = 0; i < PORT_WINDOW__MAX; i++)
-        update_window_locked(port, i);
-    region_batch_end(board->io);
-    region_batch_end(board->memory);
-    pci_bus_set_numbers(&port->secondary, pci_config_get(pci, PCI_SECONDARY_BUS, 1),
-                        pci_config_get(pci, PCI_SUBORDINATE_BUS, 1));
-    lock_drop(&pci->dev.lock);
+    return CONTAINER_OF(pci, PciePort, bridge.pci);
 }
 
 /* Interrupts when an event that the slot control register enables has come. */
 static void update_slot_interrupt(PciePort *port)
 {
-    PciDevice *pci = &port->pci;
+    PciDevice *pci = &port->bridge.pci;
     unsigned cap = pci->express_cap;
     uint32_t control, events;
     bool interrupts, rises;
@@ -138,34 +60,13 @@ static void update_slot_interrupt(PciePort *port)
     lock_drop(&pci->dev.lock);
 }
 
-static void reset_secondary(PciePort *port)
-{
-    for (unsigned devfn = 0; devfn < port->secondary.n_functions; devfn++) {
-        PciDevice *pci = pci_bus_function(&port->secondary, devfn);
-
-        if (pci)
-            pci->dev.class->reset(&pci->dev);
-    }
-}
-
 static void port_after_write(PciDevice *pci, unsigned offset, unsigned size)
 {
     PciePort *port = to_port(pci);
-    bool in_reset, resets;
 
-    if (pci_config_touches(offset, size, PCI_COMMAND, 2) ||
-        pci_config_touches(offset, size, PCI_PRIMARY_BUS, PCI_CAPABILITY_LIST -
-                           PCI_PRIMARY_BUS))
-        update_forwarding(port);
     if (pci_config_touches(offset, size, pci->express_cap + PCI_EXP_SLTCTL, 4))
         update_slot_interrupt(port);
-    lock_take(&pci->dev.lock);
-    in_reset = pci_config_get(pci, PCI_BRIDGE_CONTROL, 2) & PCI_BRIDGE_CTL_BUS_RESET;
-    resets = in_reset && !port->in_reset;
-    port->in_reset = in_reset;
-    lock_drop(&pci->dev.lock);
-    if (resets)
-        reset_secondary(port);
+    pci_bridge_after_write(&port->bridge, offset, size);
 }
 
 static void port_secondary_changed(PciDevice *pci)
@@ -176,8 +77,8 @@ static void port_secondary_changed(PciDevice *pci)
     bool occupied = false;
     uint32_t slot_bits, link_bits;
 
-    for (unsigned devfn = 0; devfn < port->secondary.n_functions; devfn++)
-        occupied = occupied || pci_bus_function(&port->secondary, devfn);
+    for (unsigned devfn = 0; devfn < port->bridge.secondary.n_functions; devfn++)
+        occupied = occupied || pci_bus_function(&port->bridge.secondary, devfn);
     lock_take(&pci->dev.lock);
     slot_bits = pci_config_get(pci, status, 2);
     link_bits = pci_config_get(pci, link, 2) & ~PCI_EXP_LNKSTA_DLLLA;
@@ -220,23 +121,6 @@ static void add_express_cap(PciDevice *pci, const PcieRootPortProps *props)
     pci_config_allow(pci, cap + PCI_EXP_RTCTL, 2,
                      PCI_EXP_RTCTL_SECEE | PCI_EXP_RTCTL_SENFEE | PCI_EXP_RTCTL_SEFEE |
                      PCI_EXP_RTCTL_PMEIE);
-}
-
-static void init_bridge_header(PciDevice *pci)
-{
-    pci_config_allow(pci, PCI_PRIMARY_BUS, 4, 0x00ffffff);
-    pci_config_allow(pci, PCI_IO_BASE, 1, 0xf0);
-    pci_config_allow(pci, PCI_IO_LIMIT, 1, 0xf0);
-    pci_config_allow_w1c(pci, PCI_SEC_STATUS, 2, 0xf900);
-    pci_config_allow(pci, PCI_MEMORY_BASE, 4, 0xfff0fff0);
-    pci_config_set(pci, PCI_PREF_MEMORY_BASE, 2, PCI_PREF_RANGE_TYPE_64);
-    pci_config_set(pci, PCI_PREF_MEMORY_LIMIT, 2, PCI_PREF_RANGE_TYPE_64);
-    pci_config_allow(pci, PCI_PREF_MEMORY_BASE, 4, 0xfff0fff0);
-    pci_config_allow(pci, PCI_PREF_BASE_UPPER32, 4, UINT32_MAX);
-    pci_config_allow(pci, PCI_PREF_LIMIT_UPPER32, 4, UINT32_MAX);
-    pci_config_allow(pci, PCI_BRIDGE_CONTROL, 2,
-                     PCI_BRIDGE_CTL_PARITY | PCI_BRIDGE_CTL_SERR |
-                     PCI_BRIDGE_CTL_BUS_RESET);
 }
 
 static bool check_size(const char *name, uint64_t value, uint64_t max, GError **error)
@@ -291,88 +175,43 @@ static PciReserve reserve_of(const PcieRootPortProps *props)
     return reserve;
 }
 
-static bool make_secondary(PciePort *port, GError **error)
-{
-    Device *dev = &port->pci.dev;
-    g_autofree char *name = g_strdup(dev->id);
-
-    for (unsigned i = 1; !name; i++) {
-        name = g_strdup_printf("pcie.%u", i);
-        if (device_tree_find_bus(dev->tree, name))
-            g_clear_pointer(&name, g_free);
-    }
-    return pci_bus_init(&port->secondary, name, &port->pci, dev, error);
-}
-
 static bool port_realize(Device *dev, const DeviceAddArgs *args, GError **error)
 {
     PciDevice *pci = pci_device(dev);
     PciePort *port = to_port(pci);
     const PcieRootPortProps *props = &args->u.pcie_root_port;
 
-    if (!check_props(dev, props, error) || !pci_device_init(pci, &port_pci_class, error))
+    if (!check_props(dev, props, error) ||
+        !pci_bridge_init(&port->bridge, &port_pci_class, PCI_BUS_SLOT, "pcie", error))
         return false;
-    if (!make_secondary(port, error)) {
-        pci_device_done(pci);
-        return false;
-    }
-    init_bridge_header(pci);
     add_express_cap(pci, props);
     pci_add_pm_cap(pci);
     msix_add(pci, 1, MSIX_BAR);
-    port->secondary.reserve = reserve_of(props);
-    pci->secondary = &port->secondary;
+    port->bridge.secondary.reserve = reserve_of(props);
     return true;
 }
 
 static void port_unrealize(Device *dev)
 {
-    PciDevice *pci = pci_device(dev);
-    PciePort *port = to_port(pci);
-    Board *board = dev->board;
-
-    region_batch_begin(board->memory);
-    region_batch_begin(board->io);
-    for (int i = 0; i < PORT_WINDOW__MAX; i++) {
-        if (port->forwards[i])
-            region_done(&port->windows[i]);
-    }
-    region_batch_end(board->io);
-    region_batch_end(board->memory);
-    pci_bus_done(&port->secondary);
-    pci_device_done(pci);
+    pci_bridge_done(&to_port(pci_device(dev))->bridge);
 }
 
 static void port_reset(Device *dev)
 {
-    PciDevice *pci = pci_device(dev);
-    PciePort *port = to_port(pci);
+    PciePort *port = to_port(pci_device(dev));
 
-    pci_device_reset(pci);
-    port->in_reset = false;
-    update_forwarding(port);
+    pci_bridge_reset(&port->bridge);
     update_slot_interrupt(port);
 }
 
-static bool port_post_load(void *opaque, GError **error)
-{
-    PciePort *port = opaque;
-
-    port->in_reset = pci_config_get(&port->pci, PCI_BRIDGE_CONTROL, 2) &
-        PCI_BRIDGE_CTL_BUS_RESET;
-    update_forwarding(port);
-    return true;
-}
-
 static const VMStateField port_fields[] = {
-    VMSTATE_PCI(PciePort, pci),
+    VMSTATE_STRUCT(PciePort, bridge, pci_bridge_vmstate),
     VMSTATE_BOOL(PciePort, interrupts),
     VMSTATE_END
 };
 
 static const VMStateDesc port_vmstate = {
     .name = "pcie-root-port", .version = 1, .min_version = 1, .fields = port_fields,
-    .post_load = port_post_load,
 };
 
 const DeviceClass pcie_root_port_class = {

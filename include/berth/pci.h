@@ -94,8 +94,15 @@ typedef struct PciReserve {
     unsigned buses;             /* beside its own */
 } PciReserve;
 
+typedef enum PciBusKind {
+    PCI_BUS_ROOT,               /* of the root complex: express, 32 slots */
+    PCI_BUS_SLOT,               /* below an express port: express, slot 0 alone */
+    PCI_BUS_CONVENTIONAL,       /* 32 slots, nothing express */
+} PciBusKind;
+
 struct PciBus {
     Bus bus;
+    PciBusKind kind;
     PciDevice *bridge;          /* NULL for the root */
     PciIntx *intx;              /* the root's */
     Region memory;              /* BARs, and windows to the buses below */
@@ -130,24 +137,7 @@ extern const DeviceClass pci_host_class;
 extern const DeviceClass mch_class;
 
 extern const DeviceClass pcie_root_port_class;
-
-/* Where pci_assign_resources() may put things; sizes in bytes, 0 for no such space. */
-typedef struct PciWindows {
-    uint64_t io_base;
-    uint64_t io_size;
-    uint64_t mem32_base;
-    uint64_t mem32_size;
-    uint64_t mem64_base;
-    uint64_t mem64_size;
-    uint8_t irq_base;           /* interrupt line register of board->pci_irqs[0] */
-} PciWindows;
-
-/*
- * What firmware does before it starts a kernel: numbers the buses, gives BARs and bridge
- * windows addresses, fills the interrupt line registers and switches decoding on.  False
- * with @error that names the space that is too small.  Main, after device_tree_reset().
- */
-bool pci_assign_resources(PciBus *root, const PciWindows *windows, GError **error);
+extern const DeviceClass pcie_pci_bridge_class;
 
 /* Main, in realize and unrealize. */
 

@@ -23,6 +23,7 @@
 #include "berth/lpc.h"
 #include "berth/mp-table.h"
 #include "berth/pc-ports.h"
+#include "berth/pci-assign.h"
 #include "berth/pci.h"
 #include "berth/rtc.h"
 #include "berth/serial.h"

@@ -2,6 +2,7 @@
 /* PCI functions, buses and resources as a guest sees them. */
 #include <string.h>
 
+#include "berth/pci-assign.h"
 #include "berth/error.h"
 #include "berth/vm-fake.h"
 

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include "berth/pci-assign.h"
 #include "berth/error.h"
 #include "berth/msix.h"
 #include "berth/qsbr.h"

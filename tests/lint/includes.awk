@@ -20,8 +20,8 @@ BEGIN {
     group("types", "qapi-types")
     group("loop", "aio iothread loop poller timer worker")
     group("vm", "cpuid irq irqchip ram region vcpu vm vm-fake")
-    group("device", "board bus device device-clock memory-backend msix object pci rng " \
-          "secret virtio virtqueue")
+    group("device", "board bus device device-clock device-timer memory-backend msix " \
+          "object pci pci-assign rng secret virtio virtqueue")
     group("vm", "page-walk ram-map vcpu-registers")
     group("block", "block")
     group("block-driver", "block-driver")
