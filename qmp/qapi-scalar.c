@@ -109,14 +109,17 @@ static bool set_enum(const QapiReader *reader, const QapiPlace *place,
 {
     int value = qapi_enum_parse((QapiTypeId)(type - qapi_types), text);
     g_autofree char *name = NULL;
+    const char *reason;
 
     if (value >= 0) {
         memcpy(slot, &value, sizeof(value));
         return true;
     }
     name = qapi_parse_place_name(reader, place, NULL);
-    error_set(reader->error, "Parameter '%.*s' does not accept value '%.*s'",
-              QAPI_ECHO_MAX, name, QAPI_ECHO_MAX, text);
+    reason = qapi_enum_refusal((QapiTypeId)(type - qapi_types), text);
+    error_set(reader->error, "Parameter '%.*s' does not accept value '%.*s'%s%s",
+              QAPI_ECHO_MAX, name, QAPI_ECHO_MAX, text, reason ? ": " : "",
+              reason ? reason : "");
     return false;
 }
 

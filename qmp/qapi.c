@@ -31,6 +31,17 @@ int qapi_enum_parse(QapiTypeId type, const char *text)
     return -1;
 }
 
+const char *qapi_enum_refusal(QapiTypeId type, const char *text)
+{
+    const QapiType *t = &qapi_types[type];
+
+    for (unsigned i = t->n_members; i < t->n_members + (unsigned)t->n_refused; i++) {
+        if (strcmp(qapi_text(qapi_type_members(t)[i].name), text) == 0)
+            return qapi_text(qapi_type_members(t)[i].doc);
+    }
+    return NULL;
+}
+
 const QapiMember *qapi_type_find(const QapiType *type, const char *name)
 {
     for (unsigned i = 0; i < type->n_members; i++) {

@@ -26,7 +26,9 @@ void qmp_reply_write(const QmpSession *session, const QmpCommand *command,
 
     qmp_line_begin(&writer, out, session->pretty);
     json_writer_key(&writer, "return");
-    if (command->returns) {
+    if (command->returns == QAPI_TYPE_STR) {
+        json_writer_string(&writer, value);
+    } else if (command->returns) {
         qapi_write(command->returns, value, &writer);
     } else {
         json_writer_begin_object(&writer);
@@ -43,6 +45,8 @@ void qmp_reply_free_value(const QmpCommand *command, void *value)
 {
     if (qapi_types[command->returns].meta == QAPI_META_ANY)
         json_unref(value);
+    else if (command->returns == QAPI_TYPE_STR)
+        g_free(value);
     else if (command->returns)
         qapi_free(command->returns, value);
 }

@@ -422,6 +422,15 @@ static void uart_on_event(void *opaque, CharEvent event)
     lock_drop(uart->lock);
 }
 
+static void uart_on_moved(void *opaque, Chardev *chr)
+{
+    Uart *uart = opaque;
+
+    lock_take(uart->lock);
+    uart->chr = chr;
+    lock_drop(uart->lock);
+}
+
 static void uart_on_accept_input(void *opaque)
 {
     Uart *uart = opaque;
@@ -434,6 +443,7 @@ static const CharUser uart_char_user = {
     .read = uart_on_read,
     .writable = uart_on_writable,
     .event = uart_on_event,
+    .moved = uart_on_moved,
 };
 
 const RegionOps uart_region_ops = {

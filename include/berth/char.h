@@ -42,12 +42,6 @@ typedef enum CharEvent {
     CHAR_EVENT_FOCUS_OUT,       /* it goes to another user */
 } CharEvent;
 
-/* What a person at a mux wants of the whole process. */
-typedef enum CharMuxCommand {
-    CHAR_MUX_QUIT,
-    CHAR_MUX_SAVE,              /* of disks with -snapshot, to their files */
-} CharMuxCommand;
-
 /* Callbacks on the main loop, with no lock of the chardev held; each may be NULL. */
 typedef struct CharUser {
     /* How many bytes read() would take now; NULL: any number. */
@@ -56,87 +50,21 @@ typedef struct CharUser {
     void (*writable)(void *opaque);
     void (*event)(void *opaque, CharEvent event);
     /*
+     * The user's chardev is @chr from now on (chardev-change): it keeps that pointer
+     * under the lock under which it writes.  After the return the old one is gone.
+     * Events of both far ends come around it.  NULL: it cannot be changed.
+     */
+    void (*moved)(void *opaque, Chardev *chr);
+    /*
      * What a client left in the socket when it closed is kept until it was read; else
      * it is dropped when can_read() says 0, and the next client is let in.
      */
     bool reads_to_end;
 } CharUser;
 
-/* A command of CharMuxCommand; returns a line that says why not, or NULL. */
-typedef const char *CharMuxFn(void *opaque, CharMuxCommand command);
-/* Puts a monitor for people on @chr ("mon:"); false with @error. */
-typedef bool CharMonitorFn(void *opaque, Chardev *chr, GError **error);
-/* Opens @path with the open(2) @flags; the descriptor, or -1 with @error. */
-typedef int CharOpenFn(void *opaque, const char *path, int flags, GError **error);
-/* The descriptor that a client named @name, now the caller's; -1 with @error. */
-typedef int CharNamedFdFn(void *opaque, const char *name, GError **error);
+/* Main only.  How chardevs are made and found is in char-set.h. */
 
-/* Main only. */
-
-/*
- * The process ignores SIGPIPE from now on: a reader that goes away is an error of
- * write.
- */
-CharSet *char_set_new(Loop *loop);
-/* Closes and frees all chardevs; their users are gone before.  Accepts NULL. */
-void char_set_free(CharSet *set);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(CharSet, char_set_free)
-
-/* How files are opened; by default, open(2) with close-on-exec. */
-void char_set_open_hook(CharSet *set, CharOpenFn *fn, void *opaque);
-/* Who knows names in "fd="; by default there are only numbers. */
-void char_set_named_fd_hook(CharSet *set, CharNamedFdFn *fn, void *opaque);
-/* Who does what a person at a mux asks for; by default, nobody. */
-void char_set_mux_hook(CharSet *set, CharMuxFn *fn, void *opaque);
-/* Who makes monitors for people; by default "mon:" is refused. */
-void char_set_monitor_hook(CharSet *set, CharMonitorFn *fn, void *opaque);
-bool char_set_has_monitors(const CharSet *set);
-/* The byte that a mux's commands begin with (Ctrl-A, 1, at the start). */
-void char_set_escape(CharSet *set, uint8_t escape);
-/*
- * While char_add() waits for a client or a server, it gives up with an error when @fd
- * (lent) polls readable; -1, the start value, for never.
- */
-void char_set_stop_fd(CharSet *set, int fd);
-/*
- * After SIGCONT: the terminal of stdio gets its mode back, which a shell may have
- * changed.
- */
-void char_set_continued(CharSet *set);
-
-/*
- * Sends what waits in all chardevs, for which it blocks until @deadline_ns of
- * loop_clock_ns(): for the end of the process.
- */
-void char_set_flush(CharSet *set, int64_t deadline_ns);
-
-/*
- * Opens a chardev from typed options.  A server with wait=on blocks until its client
- * came, a client without reconnect until it is connected.  The error names the option.
- */
-Chardev *char_add(CharSet *set, const char *id, const ChardevBackend *backend,
-                  GError **error);
-/*
- * The same as "ID-base", and a mux @id on it, which is returned.
- */
-Chardev *char_add_muxed(CharSet *set, const char *id, const ChardevBackend *backend,
-                        GError **error);
-/*
- * From command-line text as in -serial and -qmp: "null", "stdio", "pty", "file:PATH",
- * "unix:PATH[,server][,nowait]..." and "tcp:HOST:PORT[,server]..." with the options of
- * ChardevSocket, or "chardev:ID", which is the one that is there already.  "mon:" before
- * any other makes a mux with a monitor on it.
- */
-Chardev *char_add_from_text(CharSet *set, const char *id, const char *text,
-                            GError **error);
-/*
- * Refused while it has a user or clients; the error is DeviceNotFound for an unknown
- * id.
- */
-bool char_remove(CharSet *set, const char *id, GError **error);
 Chardev *char_find(CharSet *set, const char *id);
-/* What query-chardev tells; the caller frees by the generated function. */
-ChardevInfoList *char_set_query(CharSet *set);
 
 /*
  * Takes the chardev for @user.  Returns the one to use from now on: @chr, or of a mux a

@@ -36,6 +36,7 @@ typedef struct QapiType {
     uint16_t size;              /* bytes; of the struct behind the pointer */
     uint16_t first;             /* members, enum values: qapi_members[first ...] */
     uint16_t n_members;
+    uint16_t n_refused;         /* enum: names with the reason as doc, after the values */
     QapiTypeId element;         /* list */
     uint16_t tag;               /* union: index of the discriminator among the members */
     uint16_t first_branch;      /* union: qapi_branches[first_branch + tag's value] */

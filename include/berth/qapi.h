@@ -65,3 +65,5 @@ void qapi_list_append(QapiTypeId type, void *list, const void *item);
 const char *qapi_enum_str(QapiTypeId type, int value);
 /* The value of a name, -1 when there is none. */
 int qapi_enum_parse(QapiTypeId type, const char *text);
+/* Why berth has not the value of a name that QEMU has; NULL when there is no such. */
+const char *qapi_enum_refusal(QapiTypeId type, const char *text);

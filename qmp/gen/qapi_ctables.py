@@ -113,6 +113,11 @@ class Tables:
         else:
             fields += self.builtin_fields(type_)
         count = len(self.members) - first
+        for name, reason in type_.refused:
+            self.members.append(f"{{ .name = {self.texts.add(name)}, "
+                                f".doc = {self.texts.add(reason)} }},")
+        if type_.refused:
+            fields.append(f".n_refused = {len(type_.refused)}")
         if count:
             fields += [f".first = {first}", f".n_members = {count}"]
         if type_.doc and not type_.implicit:

@@ -21,7 +21,7 @@ C_KEYWORDS = set("""
     """.split())
 
 ENTITY_KEYS = {
-    "enum": {"data"},
+    "enum": {"data", "refused"},
     "struct": {"data", "base"},
     "union": {"base", "discriminator", "data"},
     "alternate": {"data"},
@@ -64,6 +64,7 @@ class Type:
     implicit: bool = False
     index: int = 0
     values: list = dataclasses.field(default_factory=list)      # enum: (name, doc)
+    refused: list = dataclasses.field(default_factory=list)     # enum: (name, reason)
     members: list = dataclasses.field(default_factory=list)     # Member, base's first
     branches: dict = dataclasses.field(default_factory=dict)    # union: value -> Type
     tag: object = None                                          # union: Member
@@ -262,6 +263,12 @@ class Schema:
             type_.values.append((value, self.documentation(entity, value)))
         if not type_.values:
             raise SchemaError(entity.place, f"'{type_.name}' has no values")
+        for name, reason in entity.value.get("refused", {}).items():
+            if name in [value for value, _ in type_.values] or not NAME.match(name):
+                raise SchemaError(entity.place, f"bad refused value '{name}'")
+            if not isinstance(reason, str) or not reason:
+                raise SchemaError(entity.place, f"refused value '{name}' has no reason")
+            type_.refused.append((name, reason))
 
     def members_of(self, entity, data):
         if not isinstance(data, dict):
@@ -405,9 +412,9 @@ class Schema:
         returns = None
         if "returns" in value:
             returns = self.type_of(entity.place, value["returns"])
-            if returns.kind not in ("struct", "union", "list", "any"):
+            if returns.kind not in ("struct", "union", "list", "any", "str"):
                 raise SchemaError(entity.place,
-                                  "a command returns an object, a list or any")
+                                  "a command returns an object, a list, a text or any")
         if value.get("async") and value.get("allow-oob"):
             raise SchemaError(entity.place,
                               "a command is async or allow-oob, not both")

@@ -121,6 +121,8 @@ def write_type(out, type_):
         for name, doc in type_.values:
             out.append(wrap(f"`{name}`: {doc}", "- ", "  "))
         out.append("")
+        for name, reason in type_.refused:
+            out.append(wrap(f"Not there: `{name}` ({reason}).") + "\n")
     elif type_.kind == "alternate":
         out.append("One of:\n")
         write_members(out, type_.members)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Output to a file.  O_NONBLOCK is for a FIFO: opening one that nobody reads fails, and
- * a slow reader gives back-pressure.
+ * Output to a file, and input from another.  O_NONBLOCK is for a FIFO: opening one for
+ * output that nobody reads fails, and a slow reader gives back-pressure.
  */
 #include <fcntl.h>
 
@@ -11,7 +11,8 @@
 
 typedef struct CharFile {
     Chardev chr;
-    int fd;
+    int in_fd;                  /* -1: none */
+    int out_fd;
 } CharFile;
 
 static CharFile *to_file(Chardev *chr)
@@ -21,24 +22,33 @@ static CharFile *to_file(Chardev *chr)
 
 static bool file_open(Chardev *chr, const ChardevBackend *backend, GError **error)
 {
-    const ChardevFile *options = &backend->u.file;
+    const ChardevFile *options = backend->u.file.data;
     int mode = options->append ? O_APPEND : O_TRUNC;
     CharFile *file = to_file(chr);
 
-    file->fd = char_open_file(chr->set, options->path,
-                              O_WRONLY | O_CREAT | O_NONBLOCK | mode, error);
-    if (file->fd < 0) {
-        g_prefix_error(error, "parameter 'path': ");
+    file->in_fd = -1;
+    file->out_fd = char_open_file(chr->set, options->out,
+                                  O_WRONLY | O_CREAT | O_NONBLOCK | mode, error);
+    if (file->out_fd < 0) {
+        g_prefix_error(error, "output file: ");
         return false;
     }
-    char_stream_open(chr, -1, file->fd);
+    if (options->in) {
+        file->in_fd = char_open_file(chr->set, options->in, O_RDONLY | O_NONBLOCK, error);
+        if (file->in_fd < 0) {
+            g_prefix_error(error, "input file: ");
+            return false;
+        }
+    }
+    char_stream_open(chr, file->in_fd, file->out_fd);
     return true;
 }
 
 static void file_close(Chardev *chr)
 {
     char_stream_close(chr);
-    base_close_fd(&to_file(chr)->fd);
+    base_close_fd(&to_file(chr)->in_fd);
+    base_close_fd(&to_file(chr)->out_fd);
 }
 
 const CharClass char_file_class = {
@@ -46,4 +56,5 @@ const CharClass char_file_class = {
     .instance_size = sizeof(CharFile),
     .open = file_open,
     .close = file_close,
+    .hangup = char_stream_end_input,
 };

@@ -511,7 +511,7 @@ static const CharClass front_class = {
 static bool mux_open(Chardev *chr, const ChardevBackend *backend, GError **error)
 {
     CharMux *mux = to_mux(chr);
-    const char *id = backend->u.mux.chardev;
+    const char *id = backend->u.mux.data->chardev;
     Chardev *base = char_find(chr->set, id);
 
     loop_message_init(&chr->update, on_update, mux);

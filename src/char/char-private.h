@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "berth/char.h"
+#include "berth/char-set.h"
 #include "berth/log.h"
 
 typedef struct CharClass {
@@ -29,6 +29,10 @@ typedef struct CharClass {
     /* In place of read(2), and of write(2) (any thread, under the lock). */
     ssize_t (*receive)(Chardev *chr, void *data, size_t size);
     ssize_t (*send)(Chardev *chr, int fd, const void *data, size_t size);
+    /* In place of user->read(), which it calls. */
+    void (*deliver)(Chardev *chr, uint8_t *data, size_t size);
+    /* Ends what is stuck; the loop sees it. */
+    void (*yank)(Chardev *chr);
     /* In place of the stream: any thread, and main. */
     size_t (*write)(Chardev *chr, const void *data, size_t size);
     void (*accept_input)(Chardev *chr);
@@ -60,6 +64,10 @@ struct Chardev {
     Chardev *below;             /* of a front-end: where its output goes; else NULL */
     unsigned n_calls;           /* callbacks under way */
     bool free_later;            /* when they have ended */
+    CharAddedFn *added;         /* of char_add_later(); NULL: it is added at once */
+    void *added_opaque;
+    bool opening;               /* set by open(), which is ended by char_opened() */
+    bool replaces;              /* the one with its id, when it is open */
     LoopFd in;
     LoopFd out;                 /* added only when it is another descriptor than `in` */
     LoopMessage update;
@@ -88,6 +96,7 @@ struct CharSet {
     Loop *loop;
     int stop_fd;
     ListNode chardevs;
+    ListNode opening;           /* of char_add_later(), not there yet */
     CharOpenFn *open;
     void *open_opaque;
     CharNamedFdFn *named_fd;
@@ -110,11 +119,27 @@ extern const CharClass char_mux_class;
 Chardev *char_new(CharSet *set, const CharClass *class, const char *id);
 /* Closes and frees, now or when the callbacks that are under way have ended. */
 void char_free(Chardev *chr);
+/* Frees one that was never opened, or is closed. */
+void char_release(Chardev *chr);
+/* By a user, clients, or the front-ends of a mux. */
+bool char_is_used(const Chardev *chr);
 
 /* Around code that may call the user; after the last char_leave() @chr may be gone. */
 void char_enter(Chardev *chr);
 void char_leave(Chardev *chr);
 void char_send_event(Chardev *chr, CharEvent event);
+
+/* Whether open() may wait: there is no machine yet. */
+bool char_may_wait(const Chardev *chr);
+/* What char_add_later() or char_change_later() has begun. */
+Chardev *char_find_opening(CharSet *set, const char *id);
+/* Ends that with success or @error (taken), and tells whoever asked for it. */
+void char_end_adding(Chardev *chr, GError *error);
+/*
+ * The end of an open() that has set `opening`, on the loop: the chardev is there, or
+ * @error (taken) says why not, and it is freed.
+ */
+void char_opened(Chardev *chr, GError *error);
 
 /* Opens a file by the set's hook. */
 int char_open_file(CharSet *set, const char *path, int flags, GError **error);

@@ -176,10 +176,12 @@ static bool pty_open(Chardev *chr, const ChardevBackend *backend, GError **error
     pty->watch_fd = -1;
     timer_init(&pty->look, chr->loop, on_look, pty);
     if (!open_master(pty, error) || !prepare_slave(pty, error) ||
-        !make_link(pty, backend->u.pty.path, error))
+        !make_link(pty, backend->u.pty.data->path, error))
         return false;
     look_again(pty);
-    /* Where people and scripts look for the name, in the words that they know. */
+    if (!char_may_wait(chr))
+        return true;
+    /* Where people and scripts look for the name at the start, in known words. */
     printf("char device redirected to %s (label %s)\n", pty->name, chr->id);
     fflush(stdout);
     return true;

@@ -2,11 +2,82 @@
 /*
  * Commands about character devices.
  */
-#include "berth/char.h"
+#include <string.h>
+
+#include "berth/char-set.h"
+#include "berth/error.h"
 #include "berth/qmp.h"
 #include "qmp-commands.h"
 
 ChardevInfoList *qmp_query_chardev(QmpContext *ctx, GError **error)
 {
     return char_set_query(ctx->chars);
+}
+
+ChardevBackendInfoList *qmp_query_chardev_backends(QmpContext *ctx, GError **error)
+{
+    ChardevBackendInfoList *list = ChardevBackendInfoList_new();
+
+    for (int kind = 0; kind < CHARDEV_BACKEND_KIND__MAX; kind++) {
+        ChardevBackendInfo *info = g_new0(ChardevBackendInfo, 1);
+
+        info->name = g_strdup(ChardevBackendKind_str(kind));
+        ChardevBackendInfoList_append(list, info);
+    }
+    return list;
+}
+
+/* The end of chardev-add and chardev-change, whose answers are the same. */
+static void on_added(void *opaque, Chardev *chr, GError *error)
+{
+    ChardevReturn *value;
+    g_autofree char *filename = NULL;
+
+    if (error) {
+        qmp_reply_fail(opaque, error);
+        return;
+    }
+    value = g_new0(ChardevReturn, 1);
+    filename = char_filename(chr);
+    if (g_str_has_prefix(filename, "pty:"))
+        value->pty = g_strdup(filename + strlen("pty:"));
+    qmp_reply_return(opaque, value);
+}
+
+/* A client has its descriptors by name: numbers would reach any of the process. */
+static int take_named_fd(void *opaque, const char *name, GError **error)
+{
+    return qmp_session_take_named_fd(opaque, name, error);
+}
+
+void qmp_chardev_add(QmpContext *ctx, const ChardevAddArgs *args, QmpReply *reply)
+{
+    char_set_named_fd_hook(ctx->chars, take_named_fd, ctx->session);
+    char_add_later(ctx->chars, args->id, args->backend, on_added, reply);
+    char_set_named_fd_hook(ctx->chars, NULL, NULL);
+}
+
+void qmp_chardev_change(QmpContext *ctx, const ChardevChangeArgs *args, QmpReply *reply)
+{
+    char_set_named_fd_hook(ctx->chars, take_named_fd, ctx->session);
+    char_change_later(ctx->chars, args->id, args->backend, on_added, reply);
+    char_set_named_fd_hook(ctx->chars, NULL, NULL);
+}
+
+bool qmp_chardev_remove(QmpContext *ctx, const ChardevRemoveArgs *args, GError **error)
+{
+    return char_remove(ctx->chars, args->id, error);
+}
+
+bool qmp_chardev_send_break(QmpContext *ctx, const ChardevSendBreakArgs *args,
+                            GError **error)
+{
+    Chardev *chr = char_find(ctx->chars, args->id);
+
+    if (!chr) {
+        error_set(error, "character device '%s' not found", args->id);
+        return false;
+    }
+    char_send_break(chr);
+    return true;
 }

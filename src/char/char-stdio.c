@@ -159,7 +159,7 @@ static bool stdio_open(Chardev *chr, const ChardevBackend *backend, GError **err
         return false;
     }
     terminal.taken = true;
-    stdio->signal = backend->u.stdio.signal;
+    stdio->signal = backend->u.stdio.data->signal;
     end_open(&stdio->in, STDIN_FILENO, O_RDONLY);
     end_open(&stdio->out, STDOUT_FILENO, O_WRONLY);
     take_terminal(stdio);

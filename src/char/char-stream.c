@@ -246,7 +246,9 @@ static void read_some(Chardev *chr, size_t room, bool hangup)
     room = MIN(room, sizeof(data));
     n = chr->class->receive ? chr->class->receive(chr, data, room)
                             : read(chr->in.fd, data, room);
-    if (n > 0)
+    if (n > 0 && chr->class->deliver)
+        chr->class->deliver(chr, data, n);
+    else if (n > 0)
         chr->user->read(chr->opaque, data, n);
     else if (n == 0 || hangup || (errno != EAGAIN && errno != EINTR))
         end_of_input(chr, n == 0 && !hangup);

@@ -18,7 +18,6 @@ typedef struct Refusal {
 
 static const Refusal refusals[] = {
     { "vc", "there is no display that would show it" },
-    { "telnet:", "use tcp: and a client without the telnet protocol" },
     { "tn3270:", "use tcp:" },
     { "websocket:", "use tcp: or unix:" },
     { "udp:", "use tcp: or unix:" },
@@ -42,22 +41,23 @@ static char *modernise(const char *text)
     return g_strjoinv(",", words);
 }
 
-static bool parse_socket(ChardevBackend *backend, const char *text, GError **error)
+static bool parse_socket(ChardevOptions *options, const char *text, GError **error)
 {
     g_autofree char *modern = modernise(text);
-    ChardevSocket *options = qapi_parse_keyval(QAPI_TYPE_CHARDEV_SOCKET, modern, "path",
-                                               error);
+    ChardevSocketOptions *sock = qapi_parse_keyval(QAPI_TYPE_CHARDEV_SOCKET_OPTIONS,
+                                                   modern, "path", error);
 
-    if (!options)
+    if (!sock)
         return false;
-    backend->backend = CHARDEV_BACKEND_KIND_SOCKET;
-    backend->u.socket = *options;
-    g_free(options);
+    options->backend = CHARDEV_BACKEND_KIND_SOCKET;
+    options->u.socket = *sock;
+    g_free(sock);
     return true;
 }
 
-/* "HOST:PORT,..." and "[V6]:PORT,..." to "host=HOST,port=PORT,..." */
-static bool parse_tcp(ChardevBackend *backend, const char *text, GError **error)
+/* "HOST:PORT,..." and "[V6]:PORT,..." to "host=HOST,port=PORT,..." and @more. */
+static bool parse_tcp(ChardevOptions *options, const char *text, const char *more,
+                      GError **error)
 {
     const char *end = strchrnul(text, ',');
     const char *colon = memrchr(text, ':', end - text);
@@ -66,7 +66,7 @@ static bool parse_tcp(ChardevBackend *backend, const char *text, GError **error)
     int host_size;
 
     if (!colon || colon + 1 == end) {
-        error_set(error, "'tcp:' expects a host and a port, not '%s'", text);
+        error_set(error, "expected a host and a port, not '%s'", text);
         return false;
     }
     host_size = colon - text;
@@ -74,19 +74,19 @@ static bool parse_tcp(ChardevBackend *backend, const char *text, GError **error)
         host++;
         host_size -= 2;
     }
-    pairs = g_strdup_printf("host=%.*s,port=%.*s%s", host_size, host,
-                            (int)(end - colon - 1), colon + 1, end);
-    return parse_socket(backend, pairs, error);
+    pairs = g_strdup_printf("host=%.*s,port=%.*s%s%s", host_size, host,
+                            (int)(end - colon - 1), colon + 1, end, more);
+    return parse_socket(options, pairs, error);
 }
 
-static bool parse_file(ChardevBackend *backend, const char *path, GError **error)
+static bool parse_file(ChardevOptions *options, const char *path, GError **error)
 {
     if (!*path) {
         error_set(error, "'file:' expects a path");
         return false;
     }
-    backend->backend = CHARDEV_BACKEND_KIND_FILE;
-    backend->u.file.path = g_strdup(path);
+    options->backend = CHARDEV_BACKEND_KIND_FILE;
+    options->u.file.path = g_strdup(path);
     return true;
 }
 
@@ -103,21 +103,26 @@ static bool refuse(const char *text, GError **error)
     return false;
 }
 
-static bool parse(ChardevBackend *backend, const char *text, GError **error)
+static bool parse(ChardevOptions *options, const char *text, GError **error)
 {
     if (strcmp(text, "null") == 0) {
-        backend->backend = CHARDEV_BACKEND_KIND_NULL;
+        options->backend = CHARDEV_BACKEND_KIND_NULL;
     } else if (strcmp(text, "stdio") == 0) {
-        backend->backend = CHARDEV_BACKEND_KIND_STDIO;
-        backend->u.stdio.signal = true;
+        options->backend = CHARDEV_BACKEND_KIND_STDIO;
+        options->u.stdio.signal = true;
     } else if (strcmp(text, "pty") == 0) {
-        backend->backend = CHARDEV_BACKEND_KIND_PTY;
+        options->backend = CHARDEV_BACKEND_KIND_PTY;
+    } else if (g_str_has_prefix(text, "pty:")) {
+        options->backend = CHARDEV_BACKEND_KIND_PTY;
+        options->u.pty.path = g_strdup(text + strlen("pty:"));
     } else if (g_str_has_prefix(text, "file:")) {
-        return parse_file(backend, text + strlen("file:"), error);
+        return parse_file(options, text + strlen("file:"), error);
     } else if (g_str_has_prefix(text, "unix:")) {
-        return parse_socket(backend, text + strlen("unix:"), error);
+        return parse_socket(options, text + strlen("unix:"), error);
     } else if (g_str_has_prefix(text, "tcp:")) {
-        return parse_tcp(backend, text + strlen("tcp:"), error);
+        return parse_tcp(options, text + strlen("tcp:"), "", error);
+    } else if (g_str_has_prefix(text, "telnet:")) {
+        return parse_tcp(options, text + strlen("telnet:"), ",telnet=on", error);
     } else {
         return refuse(text, error);
     }
@@ -128,7 +133,7 @@ static bool parse(ChardevBackend *backend, const char *text, GError **error)
 static Chardev *add_monitored(CharSet *set, const char *id, const char *text,
                               GError **error)
 {
-    g_autoptr(ChardevBackend) backend = g_new0(ChardevBackend, 1);
+    g_autoptr(ChardevOptions) options = g_new0(ChardevOptions, 1);
     g_autofree char *base = g_strconcat(id, "-base", NULL);
     Chardev *chr;
 
@@ -136,12 +141,14 @@ static Chardev *add_monitored(CharSet *set, const char *id, const char *text,
         error_set(error, "'mon:' is not supported: there is no monitor for people");
         return NULL;
     }
-    if (!parse(backend, text, error))
+    if (!parse(options, text, error))
         return NULL;
+    options->id = g_strdup(id);
+    options->mux = true;
     /* Ctrl-C is for the guest: the mux has a key of its own for the end. */
-    if (backend->backend == CHARDEV_BACKEND_KIND_STDIO)
-        backend->u.stdio.signal = false;
-    chr = char_add_muxed(set, id, backend, error);
+    if (options->backend == CHARDEV_BACKEND_KIND_STDIO)
+        options->u.stdio.signal = false;
+    chr = char_options_add(set, options, error);
     if (!chr || set->monitor(set->monitor_opaque, chr, error))
         return chr;
     char_remove(set, id, NULL);
@@ -152,13 +159,16 @@ static Chardev *add_monitored(CharSet *set, const char *id, const char *text,
 Chardev *char_add_from_text(CharSet *set, const char *id, const char *text,
                             GError **error)
 {
-    g_autoptr(ChardevBackend) backend = g_new0(ChardevBackend, 1);
+    g_autoptr(ChardevOptions) options = NULL;
     Chardev *chr;
 
     if (g_str_has_prefix(text, "mon:"))
         return add_monitored(set, id, text + strlen("mon:"), error);
-    if (!g_str_has_prefix(text, "chardev:"))
-        return parse(backend, text, error) ? char_add(set, id, backend, error) : NULL;
+    if (!g_str_has_prefix(text, "chardev:")) {
+        options = g_new0(ChardevOptions, 1);
+        options->id = g_strdup(id);
+        return parse(options, text, error) ? char_options_add(set, options, error) : NULL;
+    }
     chr = char_find(set, text + strlen("chardev:"));
     if (!chr)
         error_set_class(error, BERTH_ERROR_DEVICE_NOT_FOUND,

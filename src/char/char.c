@@ -1,141 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The set of character devices, their users, and their lives.
+ * A chardev and its user, and their lives.
  *
  * A user may close a chardev in a callback of that chardev.  So whatever may call the
  * user stands between char_enter() and char_leave(), and the memory goes at the last
  * leave.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <string.h>
 
 #include "berth/error.h"
-#include "berth/id.h"
 
 #include "char-private.h"
-
-#define DEFAULT_ESCAPE 0x01     /* Ctrl-A */
-
-static const CharClass *const classes[CHARDEV_BACKEND_KIND__MAX] = {
-    [CHARDEV_BACKEND_KIND_NULL] = &char_null_class,
-    [CHARDEV_BACKEND_KIND_FILE] = &char_file_class,
-    [CHARDEV_BACKEND_KIND_STDIO] = &char_stdio_class,
-    [CHARDEV_BACKEND_KIND_PTY] = &char_pty_class,
-    [CHARDEV_BACKEND_KIND_SOCKET] = &char_socket_class,
-    [CHARDEV_BACKEND_KIND_MUX] = &char_mux_class,
-};
-
-static int open_plain(void *opaque, const char *path, int flags, GError **error)
-{
-    int fd = open(path, flags | O_CLOEXEC, 0666);
-
-    if (fd < 0)
-        error_set_errno(error, errno, "cannot open '%s'", path);
-    return fd;
-}
-
-static int refuse_name(void *opaque, const char *name, GError **error)
-{
-    error_set(error, "parameter 'fd' expects a number, not '%s'", name);
-    return -1;
-}
-
-CharSet *char_set_new(Loop *loop)
-{
-    CharSet *set = g_new0(CharSet, 1);
-
-    assert_main();
-    signal(SIGPIPE, SIG_IGN);
-    set->loop = loop;
-    set->stop_fd = -1;
-    set->open = open_plain;
-    set->named_fd = refuse_name;
-    set->escape = DEFAULT_ESCAPE;
-    list_init(&set->chardevs);
-    return set;
-}
-
-static bool is_used(const Chardev *chr)
-{
-    return chr->user || char_is_listener(chr) ||
-           (chr->class->is_used && chr->class->is_used(chr));
-}
-
-void char_set_free(CharSet *set)
-{
-    if (!set)
-        return;
-    /* The youngest first: a mux before what is below it. */
-    while (!list_is_empty(&set->chardevs)) {
-        Chardev *chr = CONTAINER_OF(set->chardevs.prev, Chardev, node);
-
-        g_assert(!is_used(chr));
-        char_free(chr);
-    }
-    g_free(set);
-}
-
-void char_set_open_hook(CharSet *set, CharOpenFn *fn, void *opaque)
-{
-    set->open = fn;
-    set->open_opaque = opaque;
-}
-
-void char_set_named_fd_hook(CharSet *set, CharNamedFdFn *fn, void *opaque)
-{
-    set->named_fd = fn;
-    set->named_fd_opaque = opaque;
-}
-
-int char_open_file(CharSet *set, const char *path, int flags, GError **error)
-{
-    return set->open(set->open_opaque, path, flags, error);
-}
-
-void char_set_mux_hook(CharSet *set, CharMuxFn *fn, void *opaque)
-{
-    set->mux = fn;
-    set->mux_opaque = opaque;
-}
-
-void char_set_monitor_hook(CharSet *set, CharMonitorFn *fn, void *opaque)
-{
-    set->monitor = fn;
-    set->monitor_opaque = opaque;
-}
-
-bool char_set_has_monitors(const CharSet *set)
-{
-    return set->monitor != NULL;
-}
-
-void char_set_escape(CharSet *set, uint8_t escape)
-{
-    set->escape = escape;
-}
-
-void char_set_stop_fd(CharSet *set, int fd)
-{
-    set->stop_fd = fd;
-}
-
-void char_set_continued(CharSet *set)
-{
-    LIST_FOREACH(node, &set->chardevs) {
-        Chardev *chr = CONTAINER_OF(node, Chardev, node);
-
-        if (chr->class->continued)
-            chr->class->continued(chr);
-    }
-}
-
-void char_set_flush(CharSet *set, int64_t deadline_ns)
-{
-    LIST_FOREACH(node, &set->chardevs)
-        char_flush(CONTAINER_OF(node, Chardev, node), deadline_ns);
-}
 
 Chardev *char_new(CharSet *set, const CharClass *class, const char *id)
 {
@@ -150,7 +25,7 @@ Chardev *char_new(CharSet *set, const CharClass *class, const char *id)
     return chr;
 }
 
-static void release(Chardev *chr)
+void char_release(Chardev *chr)
 {
     for (unsigned i = 0; i < chr->n_fds; i++)
         close(chr->fds[i]);
@@ -169,7 +44,7 @@ void char_free(Chardev *chr)
     if (chr->n_calls > 0)
         chr->free_later = true;
     else
-        release(chr);
+        char_release(chr);
 }
 
 void char_enter(Chardev *chr)
@@ -181,7 +56,7 @@ void char_leave(Chardev *chr)
 {
     chr->n_calls--;
     if (chr->n_calls == 0 && chr->free_later)
-        release(chr);
+        char_release(chr);
 }
 
 void char_send_event(Chardev *chr, CharEvent event)
@@ -190,101 +65,16 @@ void char_send_event(Chardev *chr, CharEvent event)
         chr->user->event(chr->opaque, event);
 }
 
-Chardev *char_add(CharSet *set, const char *id, const ChardevBackend *backend,
-                  GError **error)
+bool char_is_used(const Chardev *chr)
 {
-    Chardev *chr;
-
-    assert_loop(set->loop);
-    if (!id_check(id, "id", error))
-        return NULL;
-    if (char_find(set, id)) {
-        error_set(error, "there is a character device '%s' already", id);
-        return NULL;
-    }
-    chr = char_new(set, classes[backend->backend], id);
-    /* The members of ChardevCommon come first in every branch. */
-    if (!char_log_open(chr, &backend->u.null, error)) {
-        release(chr);
-        return NULL;
-    }
-    if (!chr->class->open(chr, backend, error)) {
-        char_free(chr);
-        return NULL;
-    }
-    list_append(&set->chardevs, &chr->node);
-    return chr;
-}
-
-Chardev *char_add_muxed(CharSet *set, const char *id, const ChardevBackend *backend,
-                        GError **error)
-{
-    g_autofree char *base = g_strconcat(id, "-base", NULL);
-    ChardevBackend mux = {
-        .backend = CHARDEV_BACKEND_KIND_MUX,
-        .u.mux.chardev = base,
-    };
-    Chardev *chr;
-
-    if (!char_add(set, base, backend, error))
-        return NULL;
-    chr = char_add(set, id, &mux, error);
-    if (!chr)
-        char_remove(set, base, NULL);
-    return chr;
-}
-
-bool char_remove(CharSet *set, const char *id, GError **error)
-{
-    Chardev *chr = char_find(set, id);
-
-    assert_loop(set->loop);
-    if (!chr) {
-        error_set_class(error, BERTH_ERROR_DEVICE_NOT_FOUND,
-                        "there is no character device '%s'", id);
-        return false;
-    }
-    if (is_used(chr)) {
-        error_set(error, "character device '%s' is in use", id);
-        return false;
-    }
-    char_free(chr);
-    return true;
-}
-
-Chardev *char_find(CharSet *set, const char *id)
-{
-    LIST_FOREACH(node, &set->chardevs) {
-        Chardev *chr = CONTAINER_OF(node, Chardev, node);
-
-        if (strcmp(chr->id, id) == 0)
-            return chr;
-    }
-    return NULL;
-}
-
-ChardevInfoList *char_set_query(CharSet *set)
-{
-    ChardevInfoList *list = ChardevInfoList_new();
-
-    LIST_FOREACH(node, &set->chardevs) {
-        Chardev *chr = CONTAINER_OF(node, Chardev, node);
-        ChardevInfo *info = g_new0(ChardevInfo, 1);
-
-        info->label = g_strdup(chr->id);
-        info->filename = chr->class->filename ? chr->class->filename(chr)
-                                              : g_strdup(chr->class->name);
-        info->frontend_open = chr->class->frontend_open ? chr->class->frontend_open(chr)
-                                                        : chr->frontend_open;
-        ChardevInfoList_append(list, info);
-    }
-    return list;
+    return chr->user || char_is_listener(chr) ||
+           (chr->class->is_used && chr->class->is_used(chr));
 }
 
 static bool take(Chardev *chr, GError **error)
 {
     assert_loop(chr->loop);
-    if (is_used(chr)) {
+    if (char_is_used(chr)) {
         error_set(error, "character device '%s' is in use", chr->id);
         return false;
     }

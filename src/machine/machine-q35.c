@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "berth/acpi.h"
-#include "berth/char.h"
+#include "berth/char-set.h"
 #include "berth/error.h"
 #include "berth/fw-cfg-options.h"
 #include "berth/fw-cfg.h"

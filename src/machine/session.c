@@ -7,7 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include "berth/char.h"
+#include "berth/char-set.h"
 #include "berth/error.h"
 #include "berth/fdset.h"
 #include "berth/id.h"
@@ -80,19 +80,14 @@ static bool add_fds(Session *session, GError **error)
     return true;
 }
 
-/* "-chardev": the same kinds as ChardevBackend, with an id. */
 static bool add_chardevs(Session *session, GError **error)
 {
     const GPtrArray *options = session->cmdline->chardevs;
 
     for (guint i = 0; i < options->len; i++) {
         const ChardevOptions *option = g_ptr_array_index(options, i);
-        ChardevBackend backend = { .backend = option->backend };
 
-        G_STATIC_ASSERT(sizeof(backend.u) == sizeof(option->u));
-        memcpy(&backend.u, &option->u, sizeof(backend.u));
-        if (!(option->mux ? char_add_muxed : char_add)(session->chars, option->id,
-                                                       &backend, error)) {
+        if (!char_options_add(session->chars, option, error)) {
             g_prefix_error(error, "-chardev %s: ", option->id);
             return false;
         }
@@ -264,6 +259,7 @@ void session_free(Session *session)
         return;
     assert_main();
 
+    char_set_cancel(session->chars);
     machine_free(session->machine);
     monitor_flush_all(session->monitors);
     char_set_flush(session->chars, loop_clock_ns() + FLUSH_NS);

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "berth/char.h"
+#include "berth/char-set.h"
 #include "berth/error.h"
 #include "berth/machine.h"
 #include "berth/memory-backend.h"

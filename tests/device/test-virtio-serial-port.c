@@ -364,10 +364,8 @@ static void test_nobody_gets_what_a_gone_client_left(Fixture *f, gconstpointer u
 static Chardev *add_server(KitBoard *kit, const char *id, const char *path)
 {
     g_autofree char *text = g_strdup_printf("socket,server=on,wait=off,path=%s", path);
-    g_autoptr(ChardevBackend) backend = NULL;
 
-    backend = qapi_parse_keyval(QAPI_TYPE_CHARDEV_BACKEND, text, "backend", NULL);
-    return char_add(kit->chars, id, backend, NULL);
+    return char_bench_add_to(kit->chars, id, text, NULL);
 }
 
 /* The bytes of two clients do not run together. */

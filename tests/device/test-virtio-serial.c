@@ -247,13 +247,11 @@ static void test_clients_come_and_go(void)
     g_autofree char *folder = g_dir_make_tmp("berth-serial-XXXXXX", NULL);
     g_autofree char *path = g_build_filename(folder, "socket", NULL);
     g_autofree char *text = g_strdup_printf("socket,server=on,wait=off,path=%s", path);
-    g_autoptr(ChardevBackend) backend = NULL;
     g_autoptr(KitSerial) s = NULL;
     Device *dev;
     int fd;
 
-    backend = qapi_parse_keyval(QAPI_TYPE_CHARDEV_BACKEND, text, "backend", NULL);
-    g_assert_nonnull(char_add(kit->chars, "c", backend, NULL));
+    g_assert_nonnull(char_bench_add_to(kit->chars, "c", text, NULL));
     dev = kit_add(kit, SERIAL);
     kit_add(kit, CHANNEL);
     kit_start(kit);

@@ -6,10 +6,12 @@ import os
 import pty
 import re
 import select
+import socket
 import sys
 import time
 
 from rig import GUESTS, SILENCE, main
+from qmp import QmpError
 
 
 PLAIN = ["-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35",
@@ -84,7 +86,145 @@ def test_escape(t):
         t.check(f"-echr {bad}: refused", done.returncode == 1 and "-echr" in done.stderr)
 
 
-TESTS = [test_mux, test_escape]
+def unix_backend(path, **more):
+    return {"type": "socket",
+            "data": {"addr": {"type": "unix", "data": {"path": str(path)}}, **more}}
+
+
+def filename(qmp, label):
+    found = [c["filename"] for c in qmp.command("query-chardev") if c["label"] == label]
+    return found[0] if found else None
+
+
+def refusal(qmp, command, **arguments):
+    """The words of the error, empty when there is none."""
+    try:
+        qmp.command(command, **arguments)
+    except QmpError as error:
+        return error.text
+    return ""
+
+
+def hears(sock, wanted):
+    """Reads until the bytes have come."""
+    sock.settimeout(SILENCE)
+    data = b""
+    while wanted not in data:
+        piece = sock.recv(4096)
+        if not piece:
+            return False
+        data += piece
+    return True
+
+
+def test_commands(t):
+    guest = t.guest(None, "-S")
+    qmp = guest.qmp
+    pts = qmp.command("chardev-add", id="p", backend={"type": "pty", "data": {}})["pty"]
+    t.match("chardev-add tells the pty", pts, r"^/dev/pts/\d+$")
+    t.equal("and so does query-chardev", filename(qmp, "p"), f"pty:{pts}")
+    t.equal("a second of the name", refusal(
+        qmp, "chardev-add", id="p", backend={"type": "null", "data": {}}) != "", True)
+    t.match("a kind that there is not", refusal(
+        qmp, "chardev-add", id="x", backend={"type": "spicevmc", "data": {}}), "SPICE")
+    t.match("data is missing", refusal(
+        qmp, "chardev-add", id="x", backend={"type": "null"}), "backend.data")
+    path = t.folder / "sock"
+    qmp.command("chardev-add", id="s", backend=unix_backend(path))
+    t.equal("a server", filename(qmp, "s"), f"disconnected:unix:{path},server=on")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        t.equal("connected", filename(qmp, "s"), f"unix:{path},server=on")
+        yankable = qmp.command("query-yank")
+        t.check("query-yank lists it", {"type": "chardev", "id": "s"} in yankable)
+        t.match("a yank of what is not there", refusal(
+            qmp, "yank", instances=[{"type": "chardev", "id": "s"},
+                                    {"type": "chardev", "id": "p"}]), "'p'")
+        qmp.command("yank", instances=[{"type": "chardev", "id": "s"}])
+        client.settimeout(SILENCE)
+        t.equal("yank ends the connection", client.recv(1), b"")
+    fds = socket.socketpair()
+    qmp.command("getfd", fds=[fds[1].fileno()], fdname="far")
+    fds[1].close()
+    by_name = {"type": "socket", "data": {"addr": {"type": "fd", "data": {"str": "far"}},
+                                          "server": False}}
+    qmp.command("chardev-add", id="f", backend=by_name)
+    t.equal("a descriptor by its name", filename(qmp, "f"), "unix:")
+    by_name["data"]["addr"]["data"]["str"] = "3"
+    t.check("but not one of the process by its number",
+            refusal(qmp, "chardev-add", id="n", backend=by_name) != "")
+    for label in ("p", "s", "f"):
+        qmp.command("chardev-remove", id=label)
+    t.equal("all are gone", [filename(qmp, label) for label in "psf"], [None] * 3)
+    t.check("what is not there cannot be removed", refusal(qmp, "chardev-remove", id="p"))
+    t.check("the monitor's is busy", refusal(qmp, "chardev-remove", id="compat_monitor0"))
+    t.check("and cannot be changed", refusal(qmp, "chardev-change", id="compat_monitor0",
+                                             backend={"type": "null", "data": {}}))
+
+
+def test_clients_wait_alone(t):
+    """A command that waits for its far end keeps no other client waiting."""
+    guest = t.guest(None, "-S")
+    path = t.folder / "sock"
+    other = guest.new_session()
+    guest.qmp.send({"execute": "chardev-add", "arguments": {
+        "id": "s", "backend": unix_backend(path, wait=True)}})
+    t.equal("another client is served", other.command("query-status")["status"],
+            "prelaunch")
+    with socket.socket(socket.AF_UNIX) as client:
+        deadline = time.monotonic() + SILENCE
+        while not path.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        client.connect(str(path))
+        t.equal("then it ends", guest.qmp.receive(), {"return": {}})
+    guest.qmp.send({"execute": "chardev-add", "arguments": {
+        "id": "w", "backend": unix_backend(t.folder / "w", wait=True)}})
+    while not (t.folder / "w").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    other.command("chardev-remove", id="w")
+    t.match("or another client ends it", str(guest.qmp.receive()), "removed")
+    guest.qmp.send({"execute": "chardev-add", "arguments": {
+        "id": "w", "backend": unix_backend(t.folder / "w", wait=True)}})
+    while not (t.folder / "w").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    other.command("quit")
+    t.equal("or the end of all", guest.wait_exit(), 0)
+    t.check("its file is gone", not (t.folder / "w").exists())
+    other.close()
+
+
+def test_change_under_a_guest(t):
+    """The guest's port goes from one far end to another, with nothing but that seen."""
+    first, second = t.folder / "first", t.folder / "second"
+    guest = t.guest("echo", "-S", "-chardev",
+                    f"socket,id=c,path={first},server=on,wait=off", serial=(
+                        "-serial", "chardev:c"))
+    qmp = guest.qmp
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(first))
+        qmp.command("cont")
+        t.check("the guest's first byte", hears(client, b"B"))
+        client.sendall(b"one")
+        t.check("its echo", hears(client, b"one"))
+        qmp.command("chardev-change", id="c", backend=unix_backend(second))
+        t.equal("the old far end is told", client.recv(1), b"")
+    t.equal("the new one has the name", filename(qmp, "c"),
+            f"disconnected:unix:{second},server=on")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(second))
+        client.sendall(b"two")
+        t.check("it echoes there", hears(client, b"two"))
+        t.check("a failure", refusal(qmp, "chardev-change", id="c",
+                                     backend=unix_backend(t.folder / "no" / "x")))
+        client.sendall(b"three")
+        t.check("leaves all as it is", hears(client, b"three"))
+        qmp.command("chardev-change", id="c",
+                    backend={"type": "file", "data": {"out": str(t.folder / "out")}})
+    t.check("the old socket's file is gone", not second.exists())
+
+
+TESTS = [test_mux, test_escape, test_commands, test_clients_wait_alone,
+         test_change_under_a_guest]
 
 if __name__ == "__main__":
     sys.exit(main(TESTS, __doc__))

@@ -8,7 +8,7 @@
  */
 #include <string.h>
 
-#include "berth/char.h"
+#include "berth/char-set.h"
 #include "berth/log.h"
 #include "berth/machine.h"
 #include "berth/thread.h"

@@ -17,6 +17,7 @@
 #include "berth/qsbr.h"
 #include "berth/virtio.h"
 
+#include "char-bench.h"
 #include "fuzz.h"
 #include "kit-serial.h"
 
@@ -55,7 +56,6 @@ static void set_name(struct sockaddr_un *address, unsigned n)
 
 static void add_chardev(unsigned n)
 {
-    g_autoptr(ChardevBackend) backend = NULL;
     g_autofree char *text = NULL;
     char id[] = { 'c', '0' + n, 0 };
     struct sockaddr_un address;
@@ -63,8 +63,7 @@ static void add_chardev(unsigned n)
     set_name(&address, n);
     text = g_strdup_printf("socket,server=on,wait=off,abstract=on,path=%s",
                            address.sun_path + 1);
-    backend = qapi_parse_keyval(QAPI_TYPE_CHARDEV_BACKEND, text, "backend", NULL);
-    g_assert_nonnull(char_add(subject.kit->chars, id, backend, NULL));
+    g_assert_nonnull(char_bench_add_to(subject.kit->chars, id, text, NULL));
 }
 
 static void add_port(unsigned nr)

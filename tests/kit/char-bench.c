@@ -100,15 +100,27 @@ int char_bench_count_turns(CharBench *f, int ms)
     return n_turns;
 }
 
+Chardev *char_bench_add_to(CharSet *set, const char *id, const char *options,
+                           GError **error)
+{
+    g_autofree char *text = g_strdup_printf("%s,id=%s", options, id);
+    g_autoptr(ChardevOptions) parsed = qapi_parse_keyval(QAPI_TYPE_CHARDEV_OPTIONS, text,
+                                                         "backend", error);
+
+    return parsed ? char_options_add(set, parsed, error) : NULL;
+}
+
+Chardev *char_bench_try_add(CharBench *f, const char *id, const char *options,
+                            GError **error)
+{
+    return char_bench_add_to(f->set, id, options, error);
+}
+
 Chardev *char_bench_add(CharBench *f, const char *id, const char *options)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(ChardevBackend) backend = qapi_parse_keyval(QAPI_TYPE_CHARDEV_BACKEND,
-                                                          options, "backend", &error);
-    Chardev *chr;
+    Chardev *chr = char_bench_try_add(f, id, options, &error);
 
-    g_assert_no_error(error);
-    chr = char_add(f->set, id, backend, &error);
     g_assert_no_error(error);
     return chr;
 }

@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "berth/char.h"
+#include "berth/char-set.h"
 #include "berth/timer.h"
 
 /* A user of a chardev. */
@@ -34,7 +34,11 @@ extern const CharUser char_bench_patient_user;
 void char_bench_set_up(CharBench *bench, const void *unused);
 void char_bench_tear_down(CharBench *bench, const void *unused);
 
-/* Adds a chardev from "KIND,key=value". */
+/* Adds a chardev from "KIND,key=value"; only the last may not fail. */
+Chardev *char_bench_add_to(CharSet *set, const char *id, const char *options,
+                           GError **error);
+Chardev *char_bench_try_add(CharBench *bench, const char *id, const char *options,
+                            GError **error);
 Chardev *char_bench_add(CharBench *bench, const char *id, const char *options);
 void char_bench_attach(CharBench *bench, Chardev *chr, const CharUser *user);
 /* The chardev "c" that serves bench->path, attached to. */

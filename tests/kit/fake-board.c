@@ -6,6 +6,7 @@
 #include "berth/qsbr.h"
 #include "berth/timer.h"
 
+#include "char-bench.h"
 #include "fake-board.h"
 
 static void on_request_reset(void *opaque, BoardResetReason reason)
@@ -163,15 +164,12 @@ Device *fake_board_add(FakeBoard *fake, const char *text, GError **error)
 int fake_board_add_chardev(FakeBoard *fake, const char *id)
 {
     g_autofree char *text = NULL;
-    ChardevBackend *backend;
     int fds[2];
 
     g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), ==, 0);
     g_assert_true(g_unix_set_fd_nonblocking(fds[0], true, NULL));
     text = g_strdup_printf("socket,fd=%d", fds[1]);
-    backend = qapi_parse_keyval(QAPI_TYPE_CHARDEV_BACKEND, text, "backend", NULL);
-    g_assert_nonnull(char_add(fake->board.chars, id, backend, NULL));
-    qapi_free_ChardevBackend(backend);
+    g_assert_nonnull(char_bench_add_to(fake->board.chars, id, text, NULL));
     return fds[0];
 }
 

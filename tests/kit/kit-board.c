@@ -17,6 +17,7 @@
 #include "berth/thread.h"
 #include "berth/vm-fake.h"
 
+#include "char-bench.h"
 #include "kit-board.h"
 
 static void on_irq(void *opaque, unsigned n, bool level)
@@ -172,15 +173,13 @@ Object *kit_add_object(KitBoard *kit, const char *json)
 
 int kit_add_chardev(KitBoard *kit, const char *id)
 {
-    g_autoptr(ChardevBackend) backend = NULL;
     g_autofree char *text = NULL;
     int fds[2];
 
     g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), ==, 0);
     g_assert_true(g_unix_set_fd_nonblocking(fds[0], true, NULL));
     text = g_strdup_printf("socket,fd=%d", fds[1]);
-    backend = qapi_parse_keyval(QAPI_TYPE_CHARDEV_BACKEND, text, "backend", NULL);
-    g_assert_nonnull(char_add(kit->chars, id, backend, NULL));
+    g_assert_nonnull(char_bench_add_to(kit->chars, id, text, NULL));
     return fds[0];
 }
 

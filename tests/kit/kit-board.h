@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "berth/char.h"
+#include "berth/char-set.h"
 #include "berth/device.h"
 #include "berth/loop.h"
 #include "berth/object.h"

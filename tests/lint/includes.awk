@@ -27,7 +27,7 @@ BEGIN {
     group("block-driver", "block-driver")
     group("net", "net")
     group("net-driver", "net-driver")
-    group("char", "char")
+    group("char", "char char-set")
     group("qmp", "monitor qapi-events qapi-option qapi-tables qmp qmp-commands " \
           "qmp-introspect")
     group("migrate", "migrate")

@@ -21,6 +21,9 @@ BEGIN {
     prefix("src/base/thread", "assert_|lock_")
     prefix("src/main", "main$")
     prefix("src/char/char-stream", "char_(write|pending|flush|accept_input)$")
+    prefix("src/char/char-set", "char_(find|filename|remove|yank|can_yank|open_file)$")
+    prefix("src/char/char-add", "char_(may_wait|opened|find_opening|end_adding)$")
+    prefix("src/char/char-add", "char_change_later$")
     prefix("src/char/char-text", "char_add_from_text$")
     prefix(".*-qmp", "qmp_")
 }

@@ -33,7 +33,6 @@ static void connect_far_end(MuxBench *f)
 static void set_up(MuxBench *f, const void *unused)
 {
     g_autofree char *options = NULL;
-    g_autoptr(ChardevBackend) mux = g_new0(ChardevBackend, 1);
 
     char_bench_set_up(&f->bench, NULL);
     char_set_mux_hook(f->bench.set, on_command, f);
@@ -309,7 +308,6 @@ static bool frontend_is_open(MuxBench *f, const char *id)
 static void test_limits_and_lives(MuxBench *f, const void *unused)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(ChardevBackend) on_mux = g_new0(ChardevBackend, 1);
 
     g_assert_false(frontend_is_open(f, "m"));
     g_assert_false(frontend_is_open(f, "base"));
@@ -322,9 +320,7 @@ static void test_limits_and_lives(MuxBench *f, const void *unused)
     g_assert_nonnull(strstr(error->message, "4 users"));
     g_assert_false(char_remove(f->bench.set, "m", NULL));
 
-    on_mux->backend = CHARDEV_BACKEND_KIND_MUX;
-    on_mux->u.mux.chardev = g_strdup("m");
-    g_assert_null(char_add(f->bench.set, "mm", on_mux, NULL));
+    g_assert_null(char_bench_try_add(&f->bench, "mm", "mux,chardev=m", NULL));
 
     /* The focus goes to the last that is left; then there is nobody to read. */
     char_detach(f->readers[3].chr);

@@ -61,16 +61,14 @@ static void test_server_replaces_a_stale_socket_but_no_file(CharBench *f,
 {
     g_autofree char *options = g_strdup_printf("socket,path=%s,server=on,wait=off",
                                                f->path);
-    g_autoptr(ChardevBackend) backend = qapi_parse_keyval(QAPI_TYPE_CHARDEV_BACKEND,
-                                                          options, "backend", NULL);
     g_autoptr(GError) error = NULL;
 
     close(char_bench_listen(f->path));
-    g_assert_nonnull(char_add(f->set, "c", backend, NULL));
+    char_bench_add(f, "c", options);
     g_assert_true(char_remove(f->set, "c", NULL));
 
     g_assert_true(g_file_set_contents(f->path, "x", -1, NULL));
-    g_assert_null(char_add(f->set, "c", backend, &error));
+    g_assert_null(char_bench_try_add(f, "c", options, &error));
     g_assert_nonnull(strstr(error->message, f->path));
     g_assert_true(g_file_test(f->path, G_FILE_TEST_IS_REGULAR));
     g_unlink(f->path);

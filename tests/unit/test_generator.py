@@ -118,8 +118,12 @@ REFUSED = {
                             "branches that JSON cannot tell apart"),
     "async and oob": (doc("c") + "{ 'command': 'c', 'async': true, 'allow-oob': true }",
                       "a command is async or allow-oob, not both"),
-    "command returns text": (doc("c") + "{ 'command': 'c', 'returns': 'str' }",
-                             "a command returns an object, a list or any"),
+    "command returns a number": (doc("c") + "{ 'command': 'c', 'returns': 'int' }",
+                                 "a command returns an object, a list, a text or any"),
+    "value and refused": (doc("E", "a") + "{ 'enum': 'E', 'data': [ 'a' ], 'refused': "
+                          "{ 'a': 'no' } }", "bad refused value 'a'"),
+    "refused for nothing": (doc("E", "a") + "{ 'enum': 'E', 'data': [ 'a' ], 'refused': "
+                            "{ 'b': '' } }", "refused value 'b' has no reason"),
     "command takes enum": (E + doc("c") + "{ 'command': 'c', 'data': 'E' }",
                            "'E' is not a struct or union"),
     "undocumented feature": (doc("c") + "{ 'command': 'c', 'features': [ 'f' ] }",
