@@ -37,21 +37,10 @@ CpuPlace cpu_topology_place(const CpuTopology *topology, unsigned index);
 /* Main only. */
 
 /*
- * Parses "-cpu" text and builds the model from what @vm supports:
- *
- *     MODEL[,PROPERTY...]   MODEL is host or max, which are the same
- *     +FEATURE  -FEATURE  FEATURE=on|off      in QEMU's spelling, '_' or '-'
- *     migratable=on|off     off adds what cannot be migrated (invtsc); on
- *     kvm=on|off            off hides KVM's leaves from the guest; on
- *     check=on|off          on warns of what the host lacks; on
- *     enforce=on|off        on makes that an error; off
- *     pmu=on|off            performance counters, as far as the host has them; on
- *     host-phys-bits=on|off on: as many physical address bits as the host; off: 40; on
- *     host-phys-bits-limit=N   at most N
- *     phys-bits=N           exactly N, at most the host's
- *
- * False names of models and properties, and APIC ids that the hypervisor has not, are
- * errors that name them.
+ * Makes the processor of "-cpu" text, MODEL[,PROPERTY...], from what @vm supports; the
+ * models and properties are told in docs/cpu-models.md.  False names, what the host has
+ * not and "enforce" asks for, and APIC ids that the hypervisor has not, are errors that
+ * name them.
  */
 CpuModel *cpu_model_new(Vm *vm, const char *text, const CpuTopology *topology,
                         GError **error);
@@ -61,12 +50,19 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(CpuModel, cpu_model_free)
 /* Any thread. */
 
 CpuPlace cpu_model_place(const CpuModel *model, unsigned index);
+/* "Nehalem-x86_64-cpu" for "-cpu Nehalem". */
+const char *cpu_model_type(const CpuModel *model);
 
 /* CPUID leaf 1: EAX, and above it EDX. */
 uint64_t cpu_model_signature(const CpuModel *model);
 
-/*
- * Appends the names of all features that "-cpu" understands, a line for each CPUID
- * word.
- */
+/* What the hypervisor of this host can give a guest's processor. */
+typedef struct CpuHost CpuHost;
+
+/* Of @vm, or, when that is NULL, of KVM here.  Main. */
+CpuHost *cpu_host_probe(Vm *vm, GError **error);
+void cpu_host_free(CpuHost *host);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(CpuHost, cpu_host_free)
+
+/* Appends the names of all features that "-cpu" understands, in lines. */
 void cpu_features_help(GString *out);

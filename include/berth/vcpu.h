@@ -44,6 +44,11 @@ typedef struct VcpuOwner {
     AddressSpace *memory;       /* both lent */
     AddressSpace *io;
     void (*stopped)(void *opaque, Vcpu *vcpu, VcpuStopReason reason, const char *detail);
+    /*
+     * The guest told of its crash by Hyper-V's registers, and goes on.  On the vCPU's
+     * thread; must not wait.  NULL: nobody is told.
+     */
+    void (*crashed)(void *opaque, Vcpu *vcpu, const uint64_t parameters[5]);
     void *opaque;
 } VcpuOwner;
 

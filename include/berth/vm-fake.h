@@ -93,8 +93,14 @@ unsigned vm_fake_clock_stops(Vm *vm);
 unsigned vm_fake_clock_starts(Vm *vm);
 unsigned vm_fake_resets(Vm *vm);
 
-/* From now on the host's processor is one of AMD's; before it is one of Intel's. */
-void vm_fake_be_amd(Vm *vm);
+/* The host's processor; at first one of Intel's kind with no more than it was given. */
+typedef struct VmFakeCpu {
+    bool is_amd;
+    bool is_complete;           /* has every feature that has a name */
+    bool has_hyperv;            /* KVM has Hyper-V's interface */
+} VmFakeCpu;
+
+void vm_fake_set_cpu(Vm *vm, const VmFakeCpu *cpu);
 
 /*
  * vCPUs are real threads with a guest that sleeps.  One that runs stops with @reason,
@@ -118,6 +124,9 @@ void vm_fake_vcpu_set_registers(Vcpu *vcpu, const VcpuRegisters *registers);
 
 /* How many NMIs came to it. */
 unsigned vm_fake_vcpu_nmis(Vcpu *vcpu);
+
+/* An MSR that its model sets; false when it sets none. */
+bool vm_fake_vcpu_msr(Vcpu *vcpu, uint32_t index, uint64_t *ret_value);
 
 /* How often it was reset, and how the last time. */
 unsigned vm_fake_vcpu_resets(Vcpu *vcpu, VcpuBoot *ret_boot);

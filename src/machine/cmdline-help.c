@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "berth/cpu-query.h"
 #include "berth/error.h"
 #include "berth/machine.h"
 #include "berth/qapi-option.h"
@@ -92,10 +93,15 @@ static bool write_accel(GString *out, const char *name, GError **error)
 
 static bool write_cpu(GString *out, const char *name, GError **error)
 {
-    g_string_append(out, "Available CPUs:\n"
-                    "  host                  all that KVM offers of this host's CPU\n"
-                    "  max                   the same\n\n"
-                    "Recognized CPUID flags:\n");
+    g_autoptr(GPtrArray) list = cpu_query_definitions(NULL);
+
+    g_string_append(out, "Available CPUs:\n");
+    for (guint i = 0; i < list->len; i++) {
+        const CpuDefinition *definition = g_ptr_array_index(list, i);
+
+        g_string_append_printf(out, "  %-20s  %s\n", definition->name, definition->text);
+    }
+    g_string_append(out, "\nRecognized CPUID flags:\n");
     cpu_features_help(out);
     return true;
 }

@@ -38,12 +38,27 @@ static void on_vcpu_stopped(void *opaque, Vcpu *vcpu, VcpuStopReason reason,
     }
 }
 
+static void on_vcpu_crashed(void *opaque, Vcpu *vcpu, const uint64_t parameters[5])
+{
+    Machine *machine = opaque;
+    GuestPanicInformation info = {
+        .type = GUEST_PANIC_INFORMATION_TYPE_HYPER_V,
+        .u.hyper_v = { .arg1 = parameters[0], .arg2 = parameters[1],
+                       .arg3 = parameters[2], .arg4 = parameters[3],
+                       .arg5 = parameters[4] },
+    };
+
+    machine_vcpus_request_pause(machine);
+    runstate_request_panic(&machine->run, &info);
+}
+
 bool machine_vcpus_init(Machine *machine, GError **error)
 {
     const VcpuOwner owner = {
         .memory = machine->memory,
         .io = machine->io,
         .stopped = on_vcpu_stopped,
+        .crashed = on_vcpu_crashed,
         .opaque = machine,
     };
     const char *model = machine->cmdline->cpu ? machine->cmdline->cpu : "host";

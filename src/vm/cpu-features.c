@@ -1,176 +1,339 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One row a CPUID register, its bits by number.  Intel SDM volume 2A, CPUID; AMD APM
+ * Intel SDM volume 2A, CPUID, and volume 3, appendix A (VMX) and volume 4 (MSRs); AMD APM
  * volume 3, appendix E; Linux, Documentation/virt/kvm/x86/cpuid.rst.
  *
- * A bit without a name keeps what KVM says; bits that change while the guest runs
- * (OSXSAVE, OSPKE) have none.
+ * Names are one text, so that they cost no relocation: a line a word, in the order of
+ * CpuWord; in a line the names from bit 0 on, and ".N" for N bits without a name.  Bits
+ * that change while the guest runs (OSXSAVE, OSPKE) have none.  A few names are those of
+ * two bits, which are then set and cleared together.
  */
 #include <string.h>
 
 #include "cpu-features.h"
 
-static const CpuFeatureWord words[] = {
-    { 1, 0, CPUID_EDX, {
-        [0] = "fpu", [1] = "vme", [2] = "de", [3] = "pse", [4] = "tsc", [5] = "msr",
-        [6] = "pae", [7] = "mce", [8] = "cx8", [9] = "apic", [11] = "sep", [12] = "mtrr",
-        [13] = "pge", [14] = "mca", [15] = "cmov", [16] = "pat", [17] = "pse36",
-        [18] = "pn", [19] = "clflush", [21] = "ds", [22] = "acpi", [23] = "mmx",
-        [24] = "fxsr", [25] = "sse", [26] = "sse2", [27] = "ss", [28] = "ht", [29] = "tm",
-        [30] = "ia64", [31] = "pbe",
-    } },
-    { 1, 0, CPUID_ECX, {
-        [0] = "pni", [1] = "pclmulqdq", [2] = "dtes64", [3] = "monitor", [4] = "ds-cpl",
-        [5] = "vmx", [6] = "smx", [7] = "est", [8] = "tm2", [9] = "ssse3", [10] = "cid",
-        [12] = "fma", [13] = "cx16", [14] = "xtpr", [15] = "pdcm", [17] = "pcid",
-        [18] = "dca", [19] = "sse4.1", [20] = "sse4.2", [21] = "x2apic", [22] = "movbe",
-        [23] = "popcnt", [24] = "tsc-deadline", [25] = "aes", [26] = "xsave",
-        [28] = "avx", [29] = "f16c", [30] = "rdrand", [31] = "hypervisor",
-    } },
-    { 6, 0, CPUID_EAX, { [2] = "arat" } },
-    { 7, 0, CPUID_EBX, {
-        [0] = "fsgsbase", [1] = "tsc-adjust", [2] = "sgx", [3] = "bmi1", [4] = "hle",
-        [5] = "avx2", [6] = "fdp-excptn-only", [7] = "smep", [8] = "bmi2", [9] = "erms",
-        [10] = "invpcid", [11] = "rtm", [13] = "zero-fcs-fds", [14] = "mpx",
-        [16] = "avx512f", [17] = "avx512dq", [18] = "rdseed", [19] = "adx", [20] = "smap",
-        [21] = "avx512ifma", [22] = "pcommit", [23] = "clflushopt", [24] = "clwb",
-        [25] = "intel-pt", [26] = "avx512pf", [27] = "avx512er", [28] = "avx512cd",
-        [29] = "sha-ni", [30] = "avx512bw", [31] = "avx512vl",
-    } },
-    { 7, 0, CPUID_ECX, {
-        [1] = "avx512vbmi", [2] = "umip", [3] = "pku", [5] = "waitpkg",
-        [6] = "avx512vbmi2", [7] = "shstk", [8] = "gfni", [9] = "vaes",
-        [10] = "vpclmulqdq", [11] = "avx512vnni", [12] = "avx512bitalg",
-        [14] = "avx512-vpopcntdq", [16] = "la57", [22] = "rdpid",
-        [24] = "bus-lock-detect", [25] = "cldemote", [27] = "movdiri",
-        [28] = "movdir64b", [30] = "sgxlc", [31] = "pks",
-    } },
-    { 7, 0, CPUID_EDX, {
-        [2] = "avx512-4vnniw", [3] = "avx512-4fmaps", [4] = "fsrm",
-        [8] = "avx512-vp2intersect", [10] = "md-clear", [14] = "serialize",
-        [16] = "tsx-ldtrk", [19] = "arch-lbr", [20] = "ibt", [22] = "amx-bf16",
-        [23] = "avx512-fp16", [24] = "amx-tile", [25] = "amx-int8", [26] = "spec-ctrl",
-        [27] = "stibp", [28] = "flush-l1d", [29] = "arch-capabilities",
-        [30] = "core-capability", [31] = "ssbd",
-    } },
-    { 7, 1, CPUID_EAX, {
-        [0] = "sha512", [1] = "sm3", [2] = "sm4", [4] = "avx-vnni", [5] = "avx512-bf16",
-        [7] = "cmpccxadd", [10] = "fzrm", [11] = "fsrs", [12] = "fsrc", [17] = "fred",
-        [18] = "lkgs", [19] = "wrmsrns", [21] = "amx-fp16", [23] = "avx-ifma",
-        [26] = "lam",
-    } },
-    { 7, 1, CPUID_EDX, {
-        [4] = "avx-vnni-int8", [5] = "avx-ne-convert", [8] = "amx-complex",
-        [10] = "avx-vnni-int16", [14] = "prefetchiti", [19] = "avx10",
-    } },
-    { 7, 2, CPUID_EDX, {
-        [0] = "intel-psfd", [1] = "ipred-ctrl", [2] = "rrsba-ctrl", [3] = "ddpd-u",
-        [4] = "bhi-ctrl", [5] = "mcdt-no",
-    } },
-    { 0xd, 1, CPUID_EAX, {
-        [0] = "xsaveopt", [1] = "xsavec", [2] = "xgetbv1", [3] = "xsaves", [4] = "xfd",
-    } },
-    { 0x80000001, 0, CPUID_EDX, {
-        [11] = "syscall", [20] = "nx", [22] = "mmxext", [25] = "fxsr-opt",
-        [26] = "pdpe1gb", [27] = "rdtscp", [29] = "lm", [30] = "3dnowext",
-        [31] = "3dnow",
-    } },
-    { 0x80000001, 0, CPUID_ECX, {
-        [0] = "lahf-lm", [1] = "cmp-legacy", [2] = "svm", [3] = "extapic",
-        [4] = "cr8legacy", [5] = "abm", [6] = "sse4a", [7] = "misalignsse",
-        [8] = "3dnowprefetch", [9] = "osvw", [10] = "ibs", [11] = "xop", [12] = "skinit",
-        [13] = "wdt", [15] = "lwp", [16] = "fma4", [17] = "tce", [19] = "nodeid-msr",
-        [21] = "tbm", [22] = "topoext", [23] = "perfctr-core", [24] = "perfctr-nb",
-    } },
-    { 0x80000007, 0, CPUID_EBX, { [0] = "overflow-recov", [1] = "succor" } },
-    { 0x80000007, 0, CPUID_EDX, { [8] = "invtsc" } },
-    { 0x80000008, 0, CPUID_EBX, {
-        [0] = "clzero", [2] = "xsaveerptr", [9] = "wbnoinvd", [12] = "ibpb",
-        [14] = "ibrs", [15] = "amd-stibp", [17] = "stibp-always-on", [24] = "amd-ssbd",
-        [25] = "virt-ssbd", [26] = "amd-no-ssb", [28] = "amd-psfd",
-    } },
-    { 0x8000000a, 0, CPUID_EDX, {
-        [0] = "npt", [1] = "lbrv", [2] = "svm-lock", [3] = "nrip-save", [4] = "tsc-scale",
-        [5] = "vmcb-clean", [6] = "flushbyasid", [7] = "decodeassists",
-        [10] = "pause-filter", [12] = "pfthreshold", [13] = "avic",
-        [15] = "v-vmsave-vmload", [16] = "vgif", [25] = "vnmi", [28] = "svme-addr-chk",
-    } },
-    { 0x80000021, 0, CPUID_EAX, {
-        [0] = "no-nested-data-bp", [1] = "fs-gs-base-ns",
-        [2] = "lfence-always-serializing", [6] = "null-sel-clr-base", [8] = "auto-ibrs",
-        [20] = "prefetchi", [24] = "eraps", [27] = "sbpb", [28] = "ibpb-brtype",
-        [29] = "srso-no", [30] = "srso-user-kernel-no",
-    } },
-    { 0x40000001, 0, CPUID_EAX, {
-        [0] = "kvmclock", [1] = "kvm-nopiodelay", [2] = "kvm-mmu", [3] = "kvmclock",
-        [4] = "kvm-asyncpf", [5] = "kvm-steal-time", [6] = "kvm-pv-eoi",
-        [7] = "kvm-pv-unhalt", [9] = "kvm-pv-tlb-flush", [10] = "kvm-asyncpf-vmexit",
-        [11] = "kvm-pv-ipi", [12] = "kvm-poll-control", [13] = "kvm-pv-sched-yield",
-        [14] = "kvm-asyncpf-int", [15] = "kvm-msi-ext-dest-id",
-        [24] = "kvmclock-stable-bit",
-    } },
-    { 0x40000001, 0, CPUID_EDX, { [0] = "kvm-hint-dedicated" } },
+static const char all_names[] =
+    "fpu vme de pse tsc msr pae mce cx8 apic .1 sep mtrr pge mca cmov pat pse36 "
+    "pn clflush .1 ds acpi mmx fxsr sse sse2 ss ht tm ia64 pbe\n"
+    "pni pclmulqdq dtes64 monitor ds-cpl vmx smx est tm2 ssse3 cid .1 fma cx16 "
+    "xtpr pdcm .1 pcid dca sse4.1 sse4.2 x2apic movbe popcnt tsc-deadline aes "
+    "xsave .1 avx f16c rdrand hypervisor\n"
+    ".2 arat\n"
+    "fsgsbase tsc-adjust sgx bmi1 hle avx2 fdp-excptn-only smep bmi2 erms invpcid "
+    "rtm .1 zero-fcs-fds mpx .1 avx512f avx512dq rdseed adx smap avx512ifma "
+    "pcommit clflushopt clwb intel-pt avx512pf avx512er avx512cd sha-ni avx512bw "
+    "avx512vl\n"
+    ".1 avx512vbmi umip pku .1 waitpkg avx512vbmi2 cet-ss gfni vaes vpclmulqdq "
+    "avx512vnni avx512bitalg .1 avx512-vpopcntdq .1 la57 .5 rdpid .1 "
+    "bus-lock-detect cldemote .1 movdiri movdir64b .1 sgxlc pks\n"
+    ".2 avx512-4vnniw avx512-4fmaps fsrm .3 avx512-vp2intersect .1 md-clear .3 "
+    "serialize .1 tsx-ldtrk .2 arch-lbr cet-ibt .1 amx-bf16 avx512-fp16 amx-tile "
+    "amx-int8 spec-ctrl stibp flush-l1d arch-capabilities core-capability ssbd\n"
+    "sha512 sm3 sm4 .1 avx-vnni avx512-bf16 .1 cmpccxadd .2 fzrm fsrs fsrc .4 "
+    "fred lkgs wrmsrns .1 amx-fp16 .1 avx-ifma .2 lam .4 movrs\n"
+    ".5 msr-imm\n"
+    ".4 avx-vnni-int8 avx-ne-convert .2 amx-complex .1 avx-vnni-int16 .3 "
+    "prefetchiti .4 avx10 .1 apxf\n"
+    "intel-psfd ipred-ctrl rrsba-ctrl ddpd-u bhi-ctrl mcdt-no\n"
+    "xsaveopt xsavec xgetbv1 xsaves xfd\n"
+    "sgx1 sgx2 .9 sgx-edeccssa\n"
+    "sgx-exinfo\n"
+    ".1 sgx-debug sgx-mode64 .1 sgx-provisionkey sgx-tokenkey .1 sgx-kss .2 "
+    "sgx-aex-notify\n"
+    ".31 intel-pt-lip\n"
+    "amx-int8-alias amx-bf16-alias amx-complex-alias amx-fp16-alias amx-fp8 .1 "
+    "amx-tf32 amx-avx512 amx-movrs\n"
+    ".16 avx10-128 avx10-256 avx10-512\n"
+    ".2 avx10-vnni-int\n"
+    "apx-nci-ndd-nf\n"
+    "kvmclock kvm-nopiodelay kvm-mmu kvmclock kvm-asyncpf kvm-steal-time "
+    "kvm-pv-eoi kvm-pv-unhalt .1 kvm-pv-tlb-flush kvm-asyncpf-vmexit kvm-pv-ipi "
+    "kvm-poll-control kvm-pv-sched-yield kvm-asyncpf-int kvm-msi-ext-dest-id .8 "
+    "kvmclock-stable-bit\n"
+    "kvm-hint-dedicated\n"
+    ".11 syscall .8 nx .1 mmxext .2 fxsr-opt pdpe1gb rdtscp .1 lm 3dnowext 3dnow\n"
+    "lahf-lm cmp-legacy svm extapic cr8legacy abm sse4a misalignsse 3dnowprefetch "
+    "osvw ibs xop skinit wdt .1 lwp fma4 tce .1 nodeid-msr .1 tbm topoext "
+    "perfctr-core perfctr-nb\n"
+    "overflow-recov succor\n"
+    ".8 invtsc\n"
+    "clzero .1 xsaveerptr .6 wbnoinvd .2 ibpb .1 ibrs amd-stibp .1 "
+    "stibp-always-on .6 amd-ssbd virt-ssbd amd-no-ssb .1 amd-psfd\n"
+    "npt lbrv svm-lock nrip-save tsc-scale vmcb-clean flushbyasid decodeassists "
+    ".2 pause-filter .1 pfthreshold avic .1 v-vmsave-vmload vgif gmet .7 vnmi .2 "
+    "svme-addr-chk\n"
+    "no-nested-data-bp fs-gs-base-ns lfence-always-serializing .2 verw-clear "
+    "null-sel-clr-base .1 auto-ibrs .11 prefetchi .3 eraps .2 sbpb ibpb-brtype "
+    "srso-no srso-user-kernel-no\n"
+    ".1 tsa-sq-no tsa-l1-no\n"
+    "perfmon-v2\n"
+    "rdctl-no ibrs-all rsba skip-l1dfl-vmentry ssb-no mds-no pschange-mc-no "
+    "tsx-ctrl taa-no .4 sbdr-ssdp-no fbsdp-no psdp-no .1 fb-clear .2 bhi-no .3 "
+    "pbrsb-no .1 gds-no rfds-no rfds-clear .33 its-no\n"
+    ".5 split-lock-detect\n"
+    ".13 full-width-write\n"
+    ".54 vmx-ins-outs vmx-true-ctls vmx-any-errcode .1 vmx-nested-exception\n"
+    "vmx-intr-exit .2 vmx-nmi-exit .1 vmx-vnmi vmx-preemption-timer "
+    "vmx-posted-intr\n"
+    ".2 vmx-vintr-pending vmx-tsc-offset .3 vmx-hlt-exit .1 vmx-invlpg-exit "
+    "vmx-mwait-exit vmx-rdpmc-exit vmx-rdtsc-exit .2 vmx-cr3-load-noexit "
+    "vmx-cr3-store-noexit .2 vmx-cr8-load-exit vmx-cr8-store-exit "
+    "vmx-flexpriority vmx-vnmi-pending vmx-movdr-exit vmx-io-exit vmx-io-bitmap "
+    ".1 vmx-mtf vmx-msr-bitmap vmx-monitor-exit vmx-pause-exit vmx-secondary-ctls\n"
+    "vmx-apicv-xapic vmx-ept vmx-desc-exit vmx-rdtscp-exit vmx-apicv-x2apic "
+    "vmx-vpid vmx-wbinvd-exit vmx-unrestricted-guest vmx-apicv-register "
+    "vmx-apicv-vid vmx-ple vmx-rdrand-exit vmx-invpcid-exit vmx-vmfunc "
+    "vmx-shadow-vmcs vmx-encls-exit vmx-rdseed-exit vmx-pml .2 vmx-xsaves .1 "
+    "vmx-mbec .2 vmx-tsc-scaling vmx-enable-user-wait-pause\n"
+    ".2 vmx-exit-nosave-debugctl .9 vmx-exit-load-perf-global-ctrl .2 "
+    "vmx-exit-ack-intr .2 vmx-exit-save-pat vmx-exit-load-pat vmx-exit-save-efer "
+    "vmx-exit-load-efer vmx-exit-save-preemption-timer vmx-exit-clear-bndcfgs .1 "
+    "vmx-exit-clear-rtit-ctl .2 vmx-exit-save-cet vmx-exit-load-pkrs .1 "
+    "vmx-exit-secondary-ctls\n"
+    ".2 vmx-entry-noload-debugctl .6 vmx-entry-ia32e-mode .3 "
+    "vmx-entry-load-perf-global-ctrl vmx-entry-load-pat vmx-entry-load-efer "
+    "vmx-entry-load-bndcfgs .1 vmx-entry-load-rtit-ctl .1 vmx-entry-load-cet .1 "
+    "vmx-entry-load-pkrs vmx-entry-load-fred\n"
+    ".5 vmx-store-lma vmx-activity-hlt vmx-activity-shutdown "
+    "vmx-activity-wait-sipi .20 vmx-vmwrite-vmexit-fields vmx-zero-len-inject\n"
+    "vmx-ept-execonly .5 vmx-page-walk-4 vmx-page-walk-5 .8 vmx-ept-2mb "
+    "vmx-ept-1gb .2 vmx-invept vmx-eptad vmx-ept-advanced-exitinfo .2 "
+    "vmx-invept-single-context vmx-invept-all-context .5 vmx-invvpid .7 "
+    "vmx-invvpid-single-addr vmx-invept-single-context vmx-invvpid-all-context "
+    "vmx-invept-single-context-noglobals\n"
+    "vmx-eptp-switching\n";
+
+static const CpuWordInfo infos[CPU_WORD__MAX] = {
+    [CPU_WORD_1_EDX] = { 0x1, 0, CPUID_EDX, .unasked = 1u << 28 },
+    [CPU_WORD_1_ECX] = { 0x1, 0, CPUID_ECX },
+    [CPU_WORD_6_EAX] = { 0x6, 0, CPUID_EAX },
+    [CPU_WORD_7_0_EBX] = { 0x7, 0, CPUID_EBX },
+    [CPU_WORD_7_0_ECX] = { 0x7, 0, CPUID_ECX },
+    [CPU_WORD_7_0_EDX] = { 0x7, 0, CPUID_EDX },
+    [CPU_WORD_7_1_EAX] = { 0x7, 1, CPUID_EAX },
+    [CPU_WORD_7_1_ECX] = { 0x7, 1, CPUID_ECX },
+    [CPU_WORD_7_1_EDX] = { 0x7, 1, CPUID_EDX },
+    [CPU_WORD_7_2_EDX] = { 0x7, 2, CPUID_EDX },
+    [CPU_WORD_D_1_EAX] = { 0xd, 1, CPUID_EAX },
+    [CPU_WORD_12_0_EAX] = { 0x12, 0, CPUID_EAX },
+    [CPU_WORD_12_0_EBX] = { 0x12, 0, CPUID_EBX },
+    [CPU_WORD_12_1_EAX] = { 0x12, 1, CPUID_EAX },
+    [CPU_WORD_14_0_ECX] = { 0x14, 0, CPUID_ECX },
+    [CPU_WORD_1E_1_EAX] = { 0x1e, 1, CPUID_EAX },
+    [CPU_WORD_24_0_EBX] = { 0x24, 0, CPUID_EBX },
+    [CPU_WORD_24_1_ECX] = { 0x24, 1, CPUID_ECX },
+    [CPU_WORD_29_0_EBX] = { 0x29, 0, CPUID_EBX },
+    [CPU_WORD_KVM_EAX] = { 0x40000001, 0, CPUID_EAX },
+    [CPU_WORD_KVM_EDX] = { 0x40000001, 0, CPUID_EDX, .unasked = ~0u },
+    [CPU_WORD_80000001_EDX] = { 0x80000001, 0, CPUID_EDX },
+    [CPU_WORD_80000001_ECX] = { 0x80000001, 0, CPUID_ECX },
+    [CPU_WORD_80000007_EBX] = { 0x80000007, 0, CPUID_EBX },
+    [CPU_WORD_80000007_EDX] = { 0x80000007, 0, CPUID_EDX, .unmigratable = 1u << 8 },
+    [CPU_WORD_80000008_EBX] = { 0x80000008, 0, CPUID_EBX },
+    [CPU_WORD_8000000A_EDX] = { 0x8000000a, 0, CPUID_EDX },
+    [CPU_WORD_80000021_EAX] = { 0x80000021, 0, CPUID_EAX },
+    [CPU_WORD_80000021_ECX] = { 0x80000021, 0, CPUID_ECX },
+    [CPU_WORD_80000022_EAX] = { 0x80000022, 0, CPUID_EAX },
+    [CPU_WORD_ARCH_CAPABILITIES] = { 0x10a, .is_msr = true },
+    [CPU_WORD_CORE_CAPABILITY] = { 0xcf, .is_msr = true },
+    [CPU_WORD_PERF_CAPABILITIES] = { 0x345, .is_msr = true },
+    [CPU_WORD_VMX_BASIC] = { 0x480, .is_msr = true },
+    [CPU_WORD_VMX_PIN] = { 0x48d, .is_msr = true },
+    [CPU_WORD_VMX_PROC] = { 0x48e, .is_msr = true },
+    [CPU_WORD_VMX_PROC2] = { 0x48b, .is_msr = true },
+    [CPU_WORD_VMX_EXIT] = { 0x48f, .is_msr = true },
+    [CPU_WORD_VMX_ENTRY] = { 0x490, .is_msr = true },
+    [CPU_WORD_VMX_MISC] = { 0x485, .is_msr = true },
+    [CPU_WORD_VMX_EPT_VPID] = { 0x48c, .is_msr = true },
+    [CPU_WORD_VMX_VMFUNC] = { 0x491, .is_msr = true },
 };
 
 typedef struct CpuFeatureAlias {
-    const char *alias;
-    const char *name;
+    char alias[12];
+    char name[12];
 } CpuFeatureAlias;
 
 static const CpuFeatureAlias aliases[] = {
-    { "sse3", "pni" },
-    { "pclmuldq", "pclmulqdq" },
-    { "sse4-1", "sse4.1" },
-    { "sse4-2", "sse4.2" },
-    { "xd", "nx" },
-    { "ffxsr", "fxsr-opt" },
-    { "i64", "lm" },
+    { "sse3", "pni" },      { "pclmuldq", "pclmulqdq" }, { "sse4-1", "sse4.1" },
+    { "sse4-2", "sse4.2" }, { "xd", "nx" },              { "ffxsr", "fxsr-opt" },
+    { "i64", "lm" },        { "shstk", "cet-ss" },       { "ibt", "cet-ibt" },
 };
 
-const CpuFeatureWord *cpu_features_word(unsigned i)
+/* Which bits a name has: two at most. */
+typedef struct NamedBits {
+    CpuFeature bits[2];
+    unsigned n;
+} NamedBits;
+
+struct CpuFeatureIndex {
+    GHashTable *by_name;        /* of NamedBits */
+};
+
+const CpuWordInfo *cpu_features_word(CpuWord word)
 {
-    return i < G_N_ELEMENTS(words) ? &words[i] : NULL;
+    return &infos[word];
 }
 
-static const char *find_name(const char *name)
-{
-    for (unsigned i = 0; i < G_N_ELEMENTS(words); i++) {
-        for (unsigned bit = 0; bit < 32; bit++) {
-            const char *known = words[i].names[bit];
+/* The second bits of names that have two. */
+static const CpuFeature seconds[] = {
+    { CPU_WORD_KVM_EAX, 3 },            /* kvmclock */
+    { CPU_WORD_VMX_EPT_VPID, 41 },      /* vmx-invept-single-context */
+};
 
-            if (known && !strcmp(known, name))
-                return known;
-        }
+static bool is_second(CpuWord word, unsigned bit)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(seconds); i++) {
+        if (seconds[i].word == word && seconds[i].bit == bit)
+            return true;
     }
-    return NULL;
+    return false;
 }
 
-const char *cpu_features_canonical(const char *name)
+void cpu_features_begin(CpuFeatureIter *iter)
+{
+    *iter = (CpuFeatureIter){ .next = all_names };
+}
+
+bool cpu_features_next(CpuFeatureIter *iter)
+{
+    while (*iter->next) {
+        const char *token = iter->next;
+        size_t length = strcspn(token, " \n");
+        bool is_gap = token[0] == '.';
+
+        memcpy(iter->name, token, length);
+        iter->name[length] = '\0';
+        iter->bit = iter->next_bit;
+        iter->word = iter->next_word;
+        iter->next_bit +=
+            is_gap ? (unsigned)g_ascii_strtoull(iter->name + 1, NULL, 10) : 1;
+        if (token[length] == '\n') {
+            iter->next_bit = 0;
+            iter->next_word++;
+        }
+        iter->next = token + length + (token[length] != '\0');
+        if (is_gap)
+            continue;
+        iter->again = is_second(iter->word, iter->bit);
+        return true;
+    }
+    return false;
+}
+
+void cpu_features_named(CpuWords *ret_words)
+{
+    CpuFeatureIter iter;
+
+    memset(ret_words, 0, sizeof(*ret_words));
+    cpu_features_begin(&iter);
+    while (cpu_features_next(&iter))
+        ret_words->bits[iter.word] |= 1ull << iter.bit;
+}
+
+CpuFeatureIndex *cpu_features_index_new(void)
+{
+    CpuFeatureIndex *names = g_new(CpuFeatureIndex, 1);
+    CpuFeatureIter iter;
+
+    names->by_name = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    cpu_features_begin(&iter);
+    while (cpu_features_next(&iter)) {
+        NamedBits *named = g_hash_table_lookup(names->by_name, iter.name);
+
+        if (!named) {
+            named = g_new0(NamedBits, 1);
+            g_hash_table_insert(names->by_name, g_strdup(iter.name), named);
+        }
+        g_assert(named->n < G_N_ELEMENTS(named->bits));
+        named->bits[named->n++] =
+            (CpuFeature){ (uint8_t)iter.word, (uint8_t)iter.bit };
+    }
+    return names;
+}
+
+void cpu_features_index_free(CpuFeatureIndex *names)
+{
+    if (!names)
+        return;
+    g_hash_table_unref(names->by_name);
+    g_free(names);
+}
+
+/* The name that the table has for @name; the caller frees. */
+static char *canonical(const char *name)
 {
     g_autofree char *dashed = g_strdelimit(g_strdup(name), "_", '-');
 
     for (unsigned i = 0; i < G_N_ELEMENTS(aliases); i++) {
         if (!strcmp(aliases[i].alias, dashed))
-            return aliases[i].name;
+            return g_strdup(aliases[i].name);
     }
-    return find_name(dashed);
+    return g_steal_pointer(&dashed);
+}
+
+bool cpu_features_index_find(const CpuFeatureIndex *names, const char *name,
+                            CpuWords *ret_words)
+{
+    const NamedBits *named = g_hash_table_lookup(names->by_name, name);
+
+    if (!named) {
+        g_autofree char *known = canonical(name);
+
+        named = g_hash_table_lookup(names->by_name, known);
+    }
+    if (named && ret_words) {
+        memset(ret_words, 0, sizeof(*ret_words));
+        for (unsigned i = 0; i < named->n; i++)
+            cpu_words_set(ret_words, named->bits[i], true);
+    }
+    return named != NULL;
+}
+
+bool cpu_features_find(const char *name, CpuWords *ret_words)
+{
+    g_autofree char *known = canonical(name);
+    CpuFeatureIter iter;
+    bool found = false;
+
+    memset(ret_words, 0, sizeof(*ret_words));
+    cpu_features_begin(&iter);
+    while (cpu_features_next(&iter)) {
+        if (strcmp(iter.name, known))
+            continue;
+        ret_words->bits[iter.word] |= 1ull << iter.bit;
+        found = true;
+    }
+    return found;
+}
+
+char *cpu_features_describe(CpuWord word, unsigned bit, const char *name)
+{
+    static const char regs[][4] = { "EAX", "EBX", "ECX", "EDX" };
+    const CpuWordInfo *info = &infos[word];
+
+    if (info->is_msr)
+        return g_strdup_printf("MSR(%XH).%s [bit %u]", info->function, name, bit);
+    if (info->function == 7 || info->function == 0xd || info->index > 0)
+        return g_strdup_printf("CPUID[eax=%02Xh,ecx=%02Xh].%s.%s [bit %u]",
+                               info->function, info->index, regs[info->reg], name, bit);
+    return g_strdup_printf("CPUID[eax=%02Xh].%s.%s [bit %u]", info->function,
+                           regs[info->reg], name, bit);
 }
 
 void cpu_features_help(GString *out)
 {
-    const char *gap = "  ";
+    CpuFeatureIter iter;
+    gsize line = out->len;
 
-    for (unsigned i = 0; i < G_N_ELEMENTS(words); i++) {
-        for (unsigned bit = 0; bit < 32; bit++) {
-            const char *name = words[i].names[bit];
-
-            if (!name)
-                continue;
-            g_string_append_printf(out, "%s%s", gap, name);
-            gap = " ";
-        }
-        if (strcmp(gap, " ") == 0)
+    cpu_features_begin(&iter);
+    while (cpu_features_next(&iter)) {
+        if (iter.again)
+            continue;
+        if (out->len > line && out->len - line + strlen(iter.name) > 76) {
             g_string_append_c(out, '\n');
-        gap = "  ";
+            line = out->len;
+        }
+        g_string_append_printf(out, "%s%s", out->len == line ? "  " : " ", iter.name);
     }
+    g_string_append_c(out, '\n');
 }

@@ -1,29 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CPUID as data: what the files of the CPU model share, and what a hypervisor gives and
- * takes.
+ * A finished model: what the hypervisors take from it.
  */
 #pragma once
 
-#include "berth/cpuid.h"
+#include "cpu-options.h"
 
-typedef enum CpuidReg { CPUID_EAX, CPUID_EBX, CPUID_ECX, CPUID_EDX } CpuidReg;
-
-typedef struct CpuidEntry {
-    uint32_t function;
-    uint32_t index;
-    bool indexed;               /* the index counts */
-    uint32_t regs[4];           /* by CpuidReg */
-} CpuidEntry;
-
-/* The entry of (@function, @index) in an array of CpuidEntry, NULL when there is none. */
-CpuidEntry *cpu_model_find(const GArray *cpuid, uint32_t function, uint32_t index);
+struct CpuModel {
+    CpuTopology topology;
+    char type[56];              /* "Nehalem-x86_64-cpu" */
+    bool is_amd;
+    bool levels_v2;             /* leaf 0x1f with one die, too */
+    bool hides_counters;
+    uint32_t signature;
+    CpuOptions options;         /* with what was not given filled in */
+    CpuWords words;             /* the features that the guest has */
+    CpuWords missing;           /* and those that it was to have */
+    GArray *cpuid;              /* of CpuidEntry */
+    GArray *msrs;               /* of CpuMsr */
+};
 
 /*
  * The CPUID of vCPU @index: a new array of CpuidEntry.  @tsc_khz: the guest's TSC
  * frequency, 0 when it is not known.
  */
 GArray *cpu_model_cpuid(const CpuModel *model, unsigned index, uint32_t tsc_khz);
-
-/* What EDX has after a reset: family, model, stepping. */
-uint32_t cpu_model_version(const CpuModel *model);

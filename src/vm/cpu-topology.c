@@ -75,7 +75,7 @@ static void set_bits(uint32_t *reg, unsigned low, unsigned n, uint32_t value)
 
 static void apply_basic(GArray *cpuid, const CpuPlace *place, const Shifts *shifts)
 {
-    CpuidEntry *entry = cpu_model_find(cpuid, 1, 0);
+    CpuidEntry *entry = cpu_leaf_find(cpuid, 1, 0);
 
     if (!entry)
         return;
@@ -86,27 +86,35 @@ static void apply_basic(GArray *cpuid, const CpuPlace *place, const Shifts *shif
         entry->regs[CPUID_EDX] |= HTT;
 }
 
-/* Caches of level 1 and 2 are a core's, those above a die's. */
+/* The bits of APIC ids below those that share a cache. */
+static unsigned shift_of_cache(const CpuidEntry *entry, const Shifts *shifts)
+{
+    unsigned level = (entry->regs[CPUID_EAX] >> 5) & 7;
+
+    switch ((CpuShare)entry->share) {
+    case CPU_SHARE_CORE:
+        return shifts->core;
+    case CPU_SHARE_DIE:
+        return shifts->die;
+    case CPU_SHARE_PACKAGE:
+        return shifts->package;
+    case CPU_SHARE_BY_LEVEL:
+        break;
+    }
+    return level < 3 ? shifts->core : shifts->die;
+}
+
 static void apply_caches(GArray *cpuid, uint32_t function, const Shifts *shifts)
 {
     for (unsigned i = 0; i < cpuid->len; i++) {
         CpuidEntry *entry = &g_array_index(cpuid, CpuidEntry, i);
         uint32_t *eax = &entry->regs[CPUID_EAX];
-        unsigned level = (*eax >> 5) & 7;
 
         if (entry->function != function || (*eax & 0x1f) == 0)
             continue;
-        set_bits(eax, 14, 12, (1u << (level < 3 ? shifts->core : shifts->die)) - 1);
+        set_bits(eax, 14, 12, (1u << shift_of_cache(entry, shifts)) - 1);
         if (function == LEAF_CACHES)
             set_bits(eax, 26, 6, (1u << (shifts->package - shifts->core)) - 1);
-    }
-}
-
-static void remove_leaf(GArray *cpuid, uint32_t function)
-{
-    for (unsigned i = cpuid->len; i-- > 0;) {
-        if (g_array_index(cpuid, CpuidEntry, i).function == function)
-            g_array_remove_index(cpuid, i);
     }
 }
 
@@ -116,7 +124,6 @@ static void append_level(GArray *cpuid, uint32_t function, uint32_t index, uint3
     CpuidEntry entry = {
         .function = function,
         .index = index,
-        .indexed = true,
         .regs = { values[0], values[1], level << 8 | index, values[2] },
     };
 
@@ -132,7 +139,7 @@ static void apply_levels(GArray *cpuid, uint32_t function, const CpuTopology *to
     unsigned in_die = topology->threads * topology->cores;
     unsigned in_package = in_die * topology->dies;
     bool has_dies = function == LEAF_TOPOLOGY_V2;
-    CpuidEntry *basic = cpu_model_find(cpuid, 0, 0);
+    CpuidEntry *basic = cpu_leaf_find(cpuid, 0, 0);
     uint32_t thread[] = { shifts->core, topology->threads, place->apic_id };
     uint32_t core[] = { has_dies ? shifts->die : shifts->package,
                         has_dies ? in_die : in_package, place->apic_id };
@@ -141,7 +148,7 @@ static void apply_levels(GArray *cpuid, uint32_t function, const CpuTopology *to
 
     if (basic)
         basic->regs[CPUID_EAX] = MAX(basic->regs[CPUID_EAX], function);
-    remove_leaf(cpuid, function);
+    cpu_leaf_drop(cpuid, function, function);
     append_level(cpuid, function, 0, LEVEL_THREAD, thread);
     append_level(cpuid, function, 1, LEVEL_CORE, core);
     if (has_dies)
@@ -153,9 +160,9 @@ static void apply_amd(GArray *cpuid, const CpuTopology *topology, const CpuPlace
                       const Shifts *shifts)
 {
     unsigned in_package = topology->threads * topology->cores * topology->dies;
-    CpuidEntry *features = cpu_model_find(cpuid, LEAF_AMD_FEATURES, 0);
-    CpuidEntry *sizes = cpu_model_find(cpuid, LEAF_AMD_SIZES, 0);
-    CpuidEntry *node = cpu_model_find(cpuid, LEAF_AMD_TOPOLOGY, 0);
+    CpuidEntry *features = cpu_leaf_find(cpuid, LEAF_AMD_FEATURES, 0);
+    CpuidEntry *sizes = cpu_leaf_find(cpuid, LEAF_AMD_SIZES, 0);
+    CpuidEntry *node = cpu_leaf_find(cpuid, LEAF_AMD_TOPOLOGY, 0);
 
     if (features && in_package > 1)
         features->regs[CPUID_ECX] |= CMP_LEGACY;
@@ -175,16 +182,19 @@ static void apply_amd(GArray *cpuid, const CpuTopology *topology, const CpuPlace
 }
 
 void cpu_topology_apply(GArray *cpuid, const CpuTopology *topology, const CpuPlace *place,
-                        bool is_amd)
+                        const CpuTopologyForm *form)
 {
     Shifts shifts = shifts_of(topology);
 
     apply_basic(cpuid, place, &shifts);
-    apply_levels(cpuid, LEAF_TOPOLOGY, topology, place, &shifts);
-    remove_leaf(cpuid, LEAF_TOPOLOGY_V2);
-    if (topology->dies > 1)
-        apply_levels(cpuid, LEAF_TOPOLOGY_V2, topology, place, &shifts);
-    if (is_amd) {
+    cpu_leaf_drop(cpuid, LEAF_TOPOLOGY, LEAF_TOPOLOGY);
+    cpu_leaf_drop(cpuid, LEAF_TOPOLOGY_V2, LEAF_TOPOLOGY_V2);
+    if (!form->no_levels) {
+        apply_levels(cpuid, LEAF_TOPOLOGY, topology, place, &shifts);
+        if (topology->dies > 1 || form->levels_v2)
+            apply_levels(cpuid, LEAF_TOPOLOGY_V2, topology, place, &shifts);
+    }
+    if (form->is_amd) {
         apply_caches(cpuid, LEAF_AMD_CACHES, &shifts);
         apply_amd(cpuid, topology, place, &shifts);
     } else {

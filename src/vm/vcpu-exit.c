@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "vcpu-kvm.h"
+#include "vcpu-model.h"
 
 typedef VcpuRun VcpuExitFn(KvmVcpu *kv, VcpuStop *ret_stop);
 
@@ -101,8 +101,17 @@ static VcpuRun exit_shutdown(KvmVcpu *kv, VcpuStop *ret_stop)
 
 static VcpuRun exit_system_event(KvmVcpu *kv, VcpuStop *ret_stop)
 {
+    if (kv->run->system_event.type == KVM_SYSTEM_EVENT_CRASH) {
+        vcpu_model_crashed(kv);
+        return VCPU_RUN_AGAIN;
+    }
     return stopped(ret_stop, VCPU_STOP_SYSTEM_EVENT, "system event %u",
                    kv->run->system_event.type);
+}
+
+static VcpuRun exit_hyperv(KvmVcpu *kv, VcpuStop *ret_stop)
+{
+    return vcpu_model_exit_hyperv(kv);
 }
 
 static VcpuRun exit_fail_entry(KvmVcpu *kv, VcpuStop *ret_stop)
@@ -179,6 +188,7 @@ static VcpuExitFn *const exits[] = {
     [KVM_EXIT_FAIL_ENTRY] = exit_fail_entry,
     [KVM_EXIT_INTERNAL_ERROR] = exit_internal_error,
     [KVM_EXIT_SYSTEM_EVENT] = exit_system_event,
+    [KVM_EXIT_HYPERV] = exit_hyperv,
 };
 
 VcpuRun vcpu_exit_dispatch(KvmVcpu *kv, VcpuStop *ret_stop)

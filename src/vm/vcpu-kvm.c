@@ -16,37 +16,13 @@
 #include "berth/thread.h"
 
 #include "vcpu-kvm.h"
+#include "vcpu-model.h"
 
 /* Intel SDM volume 3, 11.5.1 (local vector table). */
 #define APIC_LVT1 0x360
 #define APIC_LVT_MASKED 0x10000u
 #define APIC_MODE_MASK 0x700u
 #define APIC_MODE_NMI 0x400u
-
-static int set_cpuid(KvmVcpu *kv)
-{
-    int tsc_khz = vm_kvm_ioctl(kv->fd, KVM_GET_TSC_KHZ, NULL);
-    g_autoptr(GArray) entries =
-        cpu_model_cpuid(kv->vcpu.model, kv->vcpu.index, (uint32_t)MAX(tsc_khz, 0));
-    g_autofree struct kvm_cpuid2 *cpuid =
-        g_malloc0(sizeof(*cpuid) + entries->len * sizeof(cpuid->entries[0]));
-
-    cpuid->nent = entries->len;
-    for (unsigned i = 0; i < entries->len; i++) {
-        const CpuidEntry *from = &g_array_index(entries, CpuidEntry, i);
-
-        cpuid->entries[i] = (struct kvm_cpuid_entry2){
-            .function = from->function,
-            .index = from->index,
-            .flags = from->indexed ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
-            .eax = from->regs[CPUID_EAX],
-            .ebx = from->regs[CPUID_EBX],
-            .ecx = from->regs[CPUID_ECX],
-            .edx = from->regs[CPUID_EDX],
-        };
-    }
-    return vm_kvm_ioctl(kv->fd, KVM_SET_CPUID2, cpuid);
-}
 
 static bool fail(GError **error, int err, const char *what)
 {
@@ -76,6 +52,8 @@ static bool kvm_open(Vcpu *vcpu, GError **error)
     kv->fd = -1;
     if (err)
         return fail(error, err, "make the interrupt controllers");
+    if (vcpu->index == 0 && !vcpu_model_prepare_vm(kvm, vcpu->model, error))
+        return false;
     kv->fd = vm_kvm_ioctl(kvm->vm_fd, KVM_CREATE_VCPU,
                           (void *)(uintptr_t)vcpu->place.apic_id);
     if (kv->fd < 0)
@@ -84,9 +62,8 @@ static bool kvm_open(Vcpu *vcpu, GError **error)
     if (run == MAP_FAILED)
         return fail(error, -errno, "share a vCPU's memory");
     kv->run = run;
-    err = set_cpuid(kv);
-    if (err)
-        return fail(error, err, "set the vCPU's CPUID");
+    if (!vcpu_model_apply(kv, error))
+        return false;
     connect_pic(kv, vcpu);
     return vcpu->index != 0 || vcpu_reset_learn(kv, error);
 }

@@ -15,7 +15,7 @@
 
 #include "berth/error.h"
 
-#include "vcpu-kvm.h"
+#include "vcpu-model.h"
 
 /* Intel SDM volume 3A, 2.5; volume 3, 12.11 (MTRRs); volume 4 (MSRs). */
 #define CR0_PE (1u << 0)
@@ -88,7 +88,7 @@ bool vcpu_reset_learn(KvmVcpu *kv, GError **error)
     misc = vcpu_state_msr(state, MSR_MISC_ENABLE);
     if (misc)
         misc->data |= MISC_ENABLE_FAST_STRING;
-    state->regs.rdx = cpu_model_version(kv->vcpu.model);
+    state->regs.rdx = kv->vcpu.model->signature;
     state->events.flags |=
         KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR;
     vcpu_kvm_vm(kv)->power_on = state;
@@ -229,6 +229,10 @@ bool vcpu_reset_to(KvmVcpu *kv, const VcpuBoot *boot, GError **error)
         enter(&state, boot);
     ok = kv->used ? vcpu_state_set(kv, &state, error) : write_entry(kv, &state, error);
     kv->used = true;
+    if (ok && (err = vcpu_model_reset(kv)) < 0) {
+        error_set_errno(error, -err, "KVM cannot set the vCPU's own registers");
+        return false;
+    }
     if (!ok || boot->entry == VCPU_ENTRY_RESET)
         return ok;
     err = vcpu_state_write_msrs(kv, mtrrs, G_N_ELEMENTS(mtrrs));

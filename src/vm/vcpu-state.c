@@ -20,7 +20,7 @@
 
 #include "berth/error.h"
 
-#include "vcpu-kvm.h"
+#include "vcpu-model.h"
 #include "vcpu-state.h"
 
 #define EFER_SVME (1u << 12)
@@ -165,8 +165,10 @@ static bool get_msrs(KvmVcpu *kv, VcpuState *state, GError **error)
     KvmVm *kvm = vcpu_kvm_vm(kv);
     unsigned done = 0;
 
-    if (!kvm->msrs)
+    if (!kvm->msrs) {
         kvm->msrs = list_msrs(kvm->kvm_fd);
+        vcpu_model_add_msrs(kv, kvm->msrs);
+    }
     state->msrs = g_malloc0(sizeof(struct kvm_msrs) +
                             kvm->msrs->len * sizeof(struct kvm_msr_entry));
     while (done < kvm->msrs->len) {

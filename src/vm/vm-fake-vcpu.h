@@ -4,9 +4,11 @@
  */
 #pragma once
 
+#include "berth/vm-fake.h"
+
+#include "cpu-host.h"
 #include "vcpu-ops.h"
 
 extern const VcpuOps vm_fake_vcpu_ops;
 
-/* The CPUID of the host's invented processor, an array of CpuidEntry. */
-GArray *vm_fake_vcpu_host(bool is_amd);
+CpuHost *vm_fake_vcpu_host(const VmFakeCpu *cpu);

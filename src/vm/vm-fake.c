@@ -33,7 +33,7 @@ typedef struct FakeMessage {
 typedef struct FakeVm {
     Vm vm;
     GMutex lock;
-    bool is_amd;                /* main only */
+    VmFakeCpu cpu;              /* main only */
 
     /* Under the lock. */
     GArray *slots;              /* of VmSlot, by address */
@@ -333,9 +333,9 @@ static void fake_start_clock(Vm *vm)
     lock_drop(&fake->lock);
 }
 
-static GArray *fake_get_cpuid(Vm *vm, GError **error)
+static CpuHost *fake_cpu_host(Vm *vm, GError **error)
 {
-    return vm_fake_vcpu_host(to_fake(vm)->is_amd);
+    return vm_fake_vcpu_host(&to_fake(vm)->cpu);
 }
 
 static void fake_free(Vm *vm)
@@ -367,7 +367,7 @@ static const VmOps fake_ops = {
     .reset = fake_reset,
     .stop_clock = fake_stop_clock,
     .start_clock = fake_start_clock,
-    .get_cpuid = fake_get_cpuid,
+    .cpu_host = fake_cpu_host,
 };
 
 static Vm *new_fake(VmIrqchip irqchip)
@@ -395,9 +395,9 @@ Vm *vm_fake_new_split(void)
     return new_fake(VM_IRQCHIP_SPLIT);
 }
 
-void vm_fake_be_amd(Vm *vm)
+void vm_fake_set_cpu(Vm *vm, const VmFakeCpu *cpu)
 {
-    to_fake(vm)->is_amd = true;
+    to_fake(vm)->cpu = *cpu;
 }
 
 VmFakeCalls vm_fake_calls(Vm *vm)

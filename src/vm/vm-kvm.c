@@ -15,11 +15,7 @@
 #include "berth/x86-layout.h"
 
 #include "vcpu-kvm.h"
-
-#define CPUID_1_ECX_TSC_DEADLINE (1u << 24)
-#define CPUID_1_ECX_HYPERVISOR (1u << 31)
-
-#define CPUID_ENTRIES_MAX 4096
+#include "vm-kvm-cpu.h"
 
 int vm_kvm_ioctl(int fd, unsigned long request, void *arg)
 {
@@ -107,56 +103,9 @@ static void kvm_start_clock(Vm *vm)
         log_warn("the guest's clock jumps over the pause: %s", g_strerror(-err));
 }
 
-static struct kvm_cpuid2 *supported_cpuid(int kvm_fd, int *ret_err)
+static CpuHost *kvm_cpu_host(Vm *vm, GError **error)
 {
-    g_autofree struct kvm_cpuid2 *cpuid = NULL;
-
-    *ret_err = -E2BIG;
-    for (unsigned n = 128; *ret_err == -E2BIG && n <= CPUID_ENTRIES_MAX; n *= 2) {
-        g_free(cpuid);
-        cpuid = g_malloc0(sizeof(*cpuid) + n * sizeof(cpuid->entries[0]));
-        cpuid->nent = n;
-        *ret_err = vm_kvm_ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid);
-    }
-    return g_steal_pointer(&cpuid);
-}
-
-/* Bits of leaf 1 ECX that KVM's list leaves to the one who makes the VM. */
-static uint32_t unlisted_ecx(KvmVm *kvm)
-{
-    uint32_t bits = CPUID_1_ECX_HYPERVISOR;
-
-    if (check_extension(kvm->kvm_fd, KVM_CAP_TSC_DEADLINE_TIMER) > 0)
-        bits |= CPUID_1_ECX_TSC_DEADLINE;
-    return bits;
-}
-
-static GArray *kvm_get_cpuid(Vm *vm, GError **error)
-{
-    KvmVm *kvm = vm_kvm_of(vm);
-    int err;
-    g_autofree struct kvm_cpuid2 *cpuid = supported_cpuid(kvm->kvm_fd, &err);
-    GArray *entries;
-
-    if (err < 0) {
-        error_set_errno(error, -err, "KVM does not tell which CPUID it supports");
-        return NULL;
-    }
-    entries = g_array_new(FALSE, FALSE, sizeof(CpuidEntry));
-    for (unsigned i = 0; i < cpuid->nent; i++) {
-        const struct kvm_cpuid_entry2 *from = &cpuid->entries[i];
-        CpuidEntry to = {
-            .function = from->function,
-            .index = from->index,
-            .indexed = from->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX,
-            .regs = { from->eax, from->ebx, from->ecx, from->edx },
-        };
-
-        if (to.function == 1)
-            to.regs[CPUID_ECX] |= unlisted_ecx(kvm);
-        g_array_append_val(entries, to);
-    }
-    return entries;
+    return vm_kvm_cpu_host(vm_kvm_of(vm)->kvm_fd, error);
 }
 
 static void kvm_free(Vm *vm)
@@ -188,7 +137,7 @@ static const VmOps kvm_ops = {
     .reset = vm_kvm_irq_reset,
     .stop_clock = kvm_stop_clock,
     .start_clock = kvm_start_clock,
-    .get_cpuid = kvm_get_cpuid,
+    .cpu_host = kvm_cpu_host,
 };
 
 static int open_device(const char *path, GError **error)
@@ -208,6 +157,13 @@ static int open_device(const char *path, GError **error)
     if (!vm_kvm_caps_check(fd, error))
         return -1;
     return autofd_steal(&fd);
+}
+
+CpuHost *vm_kvm_probe_cpu(GError **error)
+{
+    g_autofd int fd = open_device("/dev/kvm", error);
+
+    return fd < 0 ? NULL : vm_kvm_cpu_host(fd, error);
 }
 
 bool vm_kvm_available(GError **error)

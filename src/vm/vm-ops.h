@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "berth/cpuid.h"
 #include "berth/irqchip.h"
 #include "irq-route.h"
 
@@ -52,8 +53,8 @@ typedef struct VmOps {
     void (*stop_clock)(Vm *vm);
     void (*start_clock)(Vm *vm);
 
-    /* Main: the CPUID that a guest can have, an array of CpuidEntry (cpu-model.h). */
-    GArray *(*get_cpuid)(Vm *vm, GError **error);
+    /* Main: what a guest's processor can have. */
+    CpuHost *(*cpu_host)(Vm *vm, GError **error);
 } VmOps;
 
 #define VM_GSI_LINES 24

@@ -19,7 +19,7 @@ BEGIN {
           "qsbr thread trace uuid vmstate")
     group("types", "qapi-types")
     group("loop", "aio iothread loop poller timer worker")
-    group("vm", "cpuid irq irqchip ram region vcpu vm vm-fake")
+    group("vm", "cpu-query cpuid irq irqchip ram region vcpu vm vm-fake")
     group("device", "board bus device device-clock device-timer memory-backend msix " \
           "object pci pci-assign rng secret virtio virtqueue")
     group("vm", "page-walk ram-map vcpu-registers")

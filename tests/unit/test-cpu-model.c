@@ -62,8 +62,7 @@ static Guest guest_new(const char *text, const CpuTopology *topology, unsigned i
     Guest guest;
 
     guest.vm = vm_fake_new();
-    if (is_amd)
-        vm_fake_be_amd(guest.vm);
+    vm_fake_set_cpu(guest.vm, &(VmFakeCpu){ .is_amd = is_amd });
     guest.model = cpu_model_new(guest.vm, text, topology, &error);
     g_assert_no_error(error);
     guest.vcpu = vcpu_new(guest.vm, index, guest.model, &owner, NULL);
@@ -138,8 +137,7 @@ static void test_performance_counters(void)
     g_auto(Guest) without = guest_new("host,pmu=off", &one, 0, false);
 
     g_assert_cmphex(get(&with, 0xa, 0, EAX), ==, 0x07300804);
-    g_assert_cmphex(get(&without, 0xa, 0, EAX), ==, 0);
-    g_assert_cmphex(get(&without, 0xa, 0, EDX), ==, 0);
+    g_assert_false(has_leaf(&without, 0xa));
 }
 
 static void test_kvm_leaves(void)
@@ -249,7 +247,7 @@ typedef struct BadText {
 
 static const BadText bad_texts[] = {
     { "", "CPU model ''" },
-    { "Nehalem", "'Nehalem'" },
+    { "Niagara", "'Niagara'" },
     { "host,+frobnicate", "'frobnicate'" },
     { "host,frobnicate=on", "'frobnicate'" },
     { "host,-", "''" },
@@ -258,8 +256,8 @@ static const BadText bad_texts[] = {
     { "host,migratable=1", "'migratable'" },
     { "host,phys-bits=99", "'phys-bits'" },
     { "host,phys-bits=52", "46" },
-    { "host,enforce=on,+svm", "CPUID.80000001H:ECX.svm [bit 2]" },
-    { "host,enforce,avx512f=on", "CPUID.07H:EBX.avx512f [bit 16]" },
+    { "host,enforce=on,+svm", "requested features" },
+    { "host,enforce,avx512f=on", "requested features" },
 };
 
 static void test_bad_texts_are_named(void)
@@ -293,7 +291,7 @@ static void test_missing_feature_is_a_warning(void)
     g_assert_cmpint(n, >, 0);
     text[n] = '\0';
     g_assert_cmpstr(text, ==, "berth: warning: host doesn't support requested feature: "
-                    "CPUID.07H:EBX.avx512f [bit 16]\n");
+                    "CPUID[eax=07h,ecx=00h].EBX.avx512f [bit 16]\n");
 }
 
 static void test_apic_ids_out_of_reach(void)

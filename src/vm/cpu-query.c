@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Answers about processor models.
+ *
+ * A static answer is "base", which has nothing, with every feature said: it means the
+ * same for every version of berth, on every host.  A full answer names the model and says
+ * all that can be said of it.  Neither looks at what the host lacks: that is told by the
+ * list of definitions.
+ */
+#include <string.h>
+
+#include "berth/cpu-query.h"
+#include "berth/error.h"
+
+#include "cpu-filter.h"
+#include "cpu-model.h"
+
+static void free_definition(gpointer data)
+{
+    CpuDefinition *definition = data;
+
+    g_ptr_array_unref(definition->unavailable);
+    g_free(definition);
+}
+
+/* Without a hypervisor: no leaf, no feature. */
+static CpuHost *empty_host(void)
+{
+    return cpu_host_new(g_array_new(FALSE, FALSE, sizeof(CpuidEntry)),
+                        g_array_new(FALSE, FALSE, sizeof(CpuidEntry)),
+                        g_array_new(FALSE, FALSE, sizeof(CpuMsr)));
+}
+
+static GPtrArray *names_of(const CpuWords *words)
+{
+    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+    CpuFeatureIter iter;
+
+    cpu_features_begin(&iter);
+    while (cpu_features_next(&iter)) {
+        if (!iter.again && (words->bits[iter.word] >> iter.bit & 1))
+            g_ptr_array_add(names, g_strdup(iter.name));
+    }
+    return names;
+}
+
+static CpuDefinition *add_definition(GPtrArray *list, const char *name, const char *text)
+{
+    CpuDefinition *definition = g_new0(CpuDefinition, 1);
+
+    g_strlcpy(definition->name, name, sizeof(definition->name));
+    g_snprintf(definition->type, sizeof(definition->type), "%s-x86_64-cpu", name);
+    g_strlcpy(definition->text, text, sizeof(definition->text));
+    g_ptr_array_add(list, definition);
+    return definition;
+}
+
+/* A version's brand string, and what it has more (+) or less (-) than the one before. */
+static void describe(CpuDefinition *definition, const CpuModelRow *row,
+                     const CpuModelRow *before)
+{
+    g_autoptr(GString) text = g_string_new(row->id);
+    CpuFeatureIter iter;
+
+    cpu_features_begin(&iter);
+    while (before && cpu_features_next(&iter)) {
+        uint64_t bit = 1ull << iter.bit;
+        bool has = row->words.bits[iter.word] & bit;
+
+        if (has != !!(before->words.bits[iter.word] & bit) && !iter.again)
+            g_string_append_printf(text, " %c%s", has ? '+' : '-', iter.name);
+    }
+    if (text->len >= sizeof(definition->text))
+        g_string_overwrite(text, sizeof(definition->text) - 4, "...");
+    g_strlcpy(definition->text, text->str, sizeof(definition->text));
+}
+
+static CpuDefinition *add_row(GPtrArray *list, const char *name, const CpuModelRow *row,
+                              const CpuWords *missing)
+{
+    CpuDefinition *definition = add_definition(list, name, "");
+
+    definition->is_migration_safe = true;
+    definition->unavailable = names_of(missing);
+    if (strcmp(name, row->name) != 0) {
+        g_strlcpy(definition->alias_of, row->name, sizeof(definition->alias_of));
+        g_snprintf(definition->text, sizeof(definition->text), "(alias of %s)",
+                   row->name);
+    } else {
+        describe(definition, row, row->version > 1 ? row - 1 : NULL);
+    }
+    return definition;
+}
+
+static void add_versions(GPtrArray *list, const CpuModelRow *row, const CpuHost *host)
+{
+    CpuFilter quiet = { 0 };
+    CpuWords missing = { { 0 } };
+    CpuSpec spec;
+
+    cpu_spec_init_row(&spec, row, host);
+    cpu_filter_depend(&spec, false);
+    cpu_filter_apply(&spec, host, &quiet, &missing, NULL);
+    if (row->version == 1) {
+        g_autofree char *name = cpu_models_unversioned(row);
+
+        add_row(list, name, row, &missing);
+    }
+    if (*row->alias)
+        add_row(list, row->alias, row, &missing);
+    add_row(list, row->name, row, &missing);
+}
+
+static gint compare_names(gconstpointer a, gconstpointer b)
+{
+    const CpuDefinition *const *left = a;
+    const CpuDefinition *const *right = b;
+
+    return strcmp((*left)->name, (*right)->name);
+}
+
+GPtrArray *cpu_query_definitions(const CpuHost *host)
+{
+    static const CpuWords none;
+    g_autoptr(CpuHost) nothing = host ? NULL : empty_host();
+    g_autoptr(CpuFeatureIndex) names = cpu_features_index_new();
+    g_autoptr(CpuModels) models = cpu_models_new(names);
+    GPtrArray *list = g_ptr_array_new_with_free_func(free_definition);
+    CpuDefinition *base;
+
+    for (unsigned i = 0; i < models->n; i++)
+        add_versions(list, &models->rows[i], host ? host : nothing);
+    g_ptr_array_sort(list, compare_names);
+    base = add_definition(list, "base", "no feature at all, to begin with");
+    base->is_static = true;
+    base->is_migration_safe = true;
+    base->unavailable = names_of(&none);
+    add_definition(list, "host", "all that KVM offers of this host's processor")
+        ->unavailable = names_of(&none);
+    add_definition(list, "max", "the same as host")->unavailable = names_of(&none);
+    return list;
+}
+
+void cpu_query_clear(CpuAnswer *answer)
+{
+    g_clear_pointer(&answer->model, g_free);
+    g_clear_pointer(&answer->props, json_unref);
+}
+
+/* A value of QMP in the form of the command line; the caller frees.  NULL for others. */
+static char *text_of(const JsonValue *value)
+{
+    switch (json_kind(value)) {
+    case JSON_BOOL:
+        return g_strdup(json_as_bool(value) ? "on" : "off");
+    case JSON_STRING:
+        return g_strdup(json_as_string(value));
+    case JSON_INT:
+        return json_to_text(value);
+    default:
+        return NULL;
+    }
+}
+
+static bool set_props(CpuOptions *options, const JsonValue *props, GError **error)
+{
+    JsonIter iter = { 0 };
+    JsonValue *value;
+    const char *name;
+
+    while (props && json_next(props, &iter, &name, &value)) {
+        g_autofree char *text = text_of(value);
+
+        if (!text) {
+            error_set(error, "Parameter 'props.%s' expects a bool, a number or a text",
+                      name);
+            return false;
+        }
+        if (!cpu_options_set(options, name, text, error))
+            return false;
+    }
+    return true;
+}
+
+/* The model with its properties, as it would be on a host that has everything. */
+static bool resolve(const CpuHost *host, const CpuQuery *query, CpuOptions *options,
+                    CpuSpec *ret_spec, GError **error)
+{
+    cpu_options_init(options);
+    options->model = g_strdup(query->model);
+    if (!set_props(options, query->props, error) ||
+        !cpu_spec_init(ret_spec, options, host, error))
+        return false;
+    cpu_filter_depend(ret_spec, false);
+    return true;
+}
+
+static void put_features(JsonValue *props, const CpuWords *words)
+{
+    CpuFeatureIter iter;
+
+    cpu_features_begin(&iter);
+    while (cpu_features_next(&iter)) {
+        if (!iter.again)
+            json_set(props, iter.name,
+                     json_new_bool(words->bits[iter.word] >> iter.bit & 1));
+    }
+}
+
+static JsonValue *static_props(const CpuSpec *spec)
+{
+    JsonValue *props = json_new_object();
+
+    put_features(props, &spec->words);
+    json_set(props, "vendor", json_new_string(spec->vendor));
+    json_set(props, "family", json_new_uint(spec->family));
+    json_set(props, "model", json_new_uint(spec->model));
+    json_set(props, "stepping", json_new_uint(spec->stepping));
+    json_set(props, "model-id", json_new_string(spec->id));
+    json_set(props, "min-level", json_new_uint(spec->level));
+    json_set(props, "min-xlevel", json_new_uint(spec->xlevel));
+    return props;
+}
+
+static JsonValue *full_props(const CpuSpec *spec, const CpuOptions *options)
+{
+    JsonValue *props = json_new_object();
+    const CpuProperty *property;
+    const char *name;
+
+    put_features(props, &spec->words);
+    for (unsigned i = 0; (property = cpu_options_property(i)); i++)
+        json_set(props, cpu_options_name(property), cpu_options_get(property, options));
+    for (unsigned i = 0; (name = cpu_hyperv_name(i)); i++)
+        json_set(props, name,
+                 json_new_bool(cpu_hyperv_has(&options->hyperv, (CpuHypervFeature)i)));
+    return props;
+}
+
+bool cpu_query_expand(const CpuHost *host, const CpuQuery *query, bool is_static,
+                      CpuAnswer *ret_answer, GError **error)
+{
+    g_autoptr(CpuHost) nothing = host ? NULL : empty_host();
+    g_auto(CpuOptions) options = { 0 };
+    CpuSpec spec;
+
+    host = host ? host : nothing;
+    if (!resolve(host, query, &options, &spec, error))
+        return false;
+    /* Passed through is what there is: that KVM has none of it is no error. */
+    if (!cpu_hyperv_resolve(&options.hyperv, host, error))
+        return false;
+    cpu_spec_fill_options(&spec, &options);
+    ret_answer->model = g_strdup(is_static ? "base" : query->model);
+    ret_answer->props = is_static ? static_props(&spec) : full_props(&spec, &options);
+    return true;
+}
+
+static void subtract(CpuWords *words, const CpuWords *other)
+{
+    for (unsigned word = 0; word < CPU_WORD__MAX; word++)
+        words->bits[word] &= ~other->bits[word];
+}
+
+static bool is_empty(const CpuWords *words)
+{
+    uint64_t any = 0;
+
+    for (unsigned word = 0; word < CPU_WORD__MAX; word++)
+        any |= words->bits[word];
+    return any == 0;
+}
+
+bool cpu_query_compare(const CpuHost *host, const CpuQuery *a, const CpuQuery *b,
+                       CpuComparison *ret_result, GPtrArray **ret_names, GError **error)
+{
+    g_autoptr(CpuHost) nothing = host ? NULL : empty_host();
+    g_auto(CpuOptions) a_options = { 0 };
+    g_auto(CpuOptions) b_options = { 0 };
+    CpuSpec a_spec, b_spec;
+    CpuWords only_a, only_b, both;
+
+    host = host ? host : nothing;
+    if (!resolve(host, a, &a_options, &a_spec, error) ||
+        !resolve(host, b, &b_options, &b_spec, error))
+        return false;
+    only_a = a_spec.words;
+    only_b = b_spec.words;
+    subtract(&only_a, &b_spec.words);
+    subtract(&only_b, &a_spec.words);
+    if (is_empty(&only_a))
+        *ret_result =
+            is_empty(&only_b) ? CPU_COMPARISON_IDENTICAL : CPU_COMPARISON_SUBSET;
+    else
+        *ret_result =
+            is_empty(&only_b) ? CPU_COMPARISON_SUPERSET : CPU_COMPARISON_INCOMPATIBLE;
+    for (unsigned word = 0; word < CPU_WORD__MAX; word++)
+        both.bits[word] = only_a.bits[word] | only_b.bits[word];
+    *ret_names = names_of(&both);
+    return true;
+}
+
+bool cpu_query_baseline(const CpuHost *host, const CpuQuery *a, const CpuQuery *b,
+                        CpuAnswer *ret_answer, GError **error)
+{
+    g_autoptr(CpuHost) nothing = host ? NULL : empty_host();
+    g_auto(CpuOptions) a_options = { 0 };
+    g_auto(CpuOptions) b_options = { 0 };
+    CpuSpec a_spec, b_spec;
+
+    host = host ? host : nothing;
+    if (!resolve(host, a, &a_options, &a_spec, error) ||
+        !resolve(host, b, &b_options, &b_spec, error))
+        return false;
+    for (unsigned word = 0; word < CPU_WORD__MAX; word++)
+        a_spec.words.bits[word] &= b_spec.words.bits[word];
+    a_spec.level = MIN(a_spec.level, b_spec.level);
+    a_spec.xlevel = MIN(a_spec.xlevel, b_spec.xlevel);
+    ret_answer->model = g_strdup("base");
+    ret_answer->props = static_props(&a_spec);
+    return true;
+}
+
+void cpu_query_properties(CpuPropertyFn *fn, void *opaque)
+{
+    const CpuProperty *property;
+    CpuFeatureIter iter;
+    const char *name;
+
+    cpu_features_begin(&iter);
+    while (cpu_features_next(&iter)) {
+        if (!iter.again)
+            fn(opaque, iter.name, "bool");
+    }
+    for (unsigned i = 0; (property = cpu_options_property(i)); i++)
+        fn(opaque, cpu_options_name(property), cpu_options_type(property));
+    for (unsigned i = 0; (name = cpu_hyperv_name(i)); i++)
+        fn(opaque, name, "bool");
+    fn(opaque, "unavailable-features", "strList");
+}
+
+static JsonValue *missing_names(const CpuModel *model)
+{
+    g_autoptr(GPtrArray) names = names_of(&model->missing);
+    JsonValue *list = json_new_array();
+
+    for (unsigned i = 0; i < names->len; i++)
+        json_append(list, json_new_string(g_ptr_array_index(names, i)));
+    return list;
+}
+
+JsonValue *cpu_query_property(const CpuModel *model, const char *name)
+{
+    const CpuProperty *property;
+    CpuHypervFeature feature;
+    CpuWords bits;
+
+    if (strcmp(name, "unavailable-features") == 0)
+        return missing_names(model);
+    for (unsigned i = 0; (property = cpu_options_property(i)); i++) {
+        if (strcmp(cpu_options_name(property), name) == 0)
+            return cpu_options_get(property, &model->options);
+    }
+    if (cpu_hyperv_find(name, &feature))
+        return json_new_bool(cpu_hyperv_has(&model->options.hyperv, feature));
+    if (!cpu_features_find(name, &bits))
+        return NULL;
+    subtract(&bits, &model->words);
+    return json_new_bool(is_empty(&bits));
+}
