@@ -7,6 +7,7 @@
 #include "berth/debug-exit.h"
 #include "berth/debugcon.h"
 #include "berth/device.h"
+#include "berth/i6300esb.h"
 #include "berth/pci.h"
 #include "berth/serial.h"
 #include "berth/virtio.h"
@@ -16,6 +17,7 @@ const DeviceKind device_kinds[] = {
     [DEVICE_DRIVER_ISA_SERIAL] = { &serial_class, NULL },
     [DEVICE_DRIVER_ISA_DEBUGCON] = { &debugcon_class, NULL },
     [DEVICE_DRIVER_ISA_DEBUG_EXIT] = { &debug_exit_class, NULL },
+    [DEVICE_DRIVER_I6300ESB] = { &i6300esb_class, NULL },
     [DEVICE_DRIVER_PCIE_ROOT_PORT] = { &pcie_root_port_class, NULL },
     [DEVICE_DRIVER_PCIE_PCI_BRIDGE] = { &pcie_pci_bridge_class, NULL },
     [DEVICE_DRIVER_VIRTIO_RNG_PCI] = { &virtio_pci_class, &virtio_rng_class },

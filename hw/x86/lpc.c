@@ -45,7 +45,7 @@
 #define RCRB_ROUTES 0x3100u             /* D31IP to D25IR */
 #define RCRB_ROUTES_SIZE 0x100u
 #define RCRB_GCS 0x3410u
-#define GCS_NO_REBOOT 0x20u             /* strapped: the TCO watchdog cannot reset */
+#define GCS_NO_REBOOT 0x20u             /* the TCO watchdog cannot reset */
 
 typedef struct Lpc {
     PciDevice pci;
@@ -53,6 +53,7 @@ typedef struct Lpc {
     Region rcrb;
     IrqLine alarm;
     bool preset;
+    bool no_reboot;             /* as strapped: the guest cannot have it otherwise */
 
     /* Under dev.lock. */
     uint8_t routes[RCRB_ROUTES_SIZE];
@@ -71,7 +72,7 @@ static uint64_t rcrb_read(void *opaque, uint64_t offset, unsigned size)
     if (offset >= RCRB_ROUTES && offset + size <= RCRB_ROUTES + RCRB_ROUTES_SIZE)
         memcpy(&value, lpc->routes + offset - RCRB_ROUTES, size);
     else if (offset == RCRB_GCS)
-        value = GCS_NO_REBOOT;
+        value = lpc->pm.tco.no_reboot ? GCS_NO_REBOOT : 0;
     return GUINT64_FROM_LE(value);
 }
 
@@ -82,6 +83,8 @@ static void rcrb_write(void *opaque, uint64_t offset, uint64_t value, unsigned s
 
     if (offset >= RCRB_ROUTES && offset + size <= RCRB_ROUTES + RCRB_ROUTES_SIZE)
         memcpy(lpc->routes + offset - RCRB_ROUTES, &little, size);
+    else if (offset == RCRB_GCS)
+        lpc->pm.tco.no_reboot = lpc->no_reboot || value & GCS_NO_REBOOT;
 }
 
 static const RegionOps rcrb_ops = {
@@ -159,6 +162,7 @@ static void reset_bridge(Lpc *lpc)
     if (lpc->preset) {
         pci_config_set(&lpc->pci, REG_PMBASE, 4, X86_PM_BASE | PMBASE_IO);
         pci_config_set(&lpc->pci, REG_ACPI_CNTL, 1, ACPI_CNTL_ENABLE);
+        pci_config_set(&lpc->pci, REG_RCBA, 4, X86_RCBA_BASE | RCBA_ENABLE);
     }
     lock_drop(&dev->lock);
     update_windows(lpc);
@@ -166,14 +170,18 @@ static void reset_bridge(Lpc *lpc)
 
 static void lpc_reset(Device *dev)
 {
-    pm_reset(&to_lpc(dev)->pm);
-    reset_bridge(to_lpc(dev));
+    Lpc *lpc = to_lpc(dev);
+
+    pm_reset(&lpc->pm, lpc->no_reboot);
+    reset_bridge(lpc);
 }
 
 static void lpc_suspend(Device *dev)
 {
-    pm_suspend(&to_lpc(dev)->pm);
-    reset_bridge(to_lpc(dev));
+    Lpc *lpc = to_lpc(dev);
+
+    pm_suspend(&lpc->pm, lpc->no_reboot);
+    reset_bridge(lpc);
 }
 
 static void on_alarm(void *opaque, unsigned n, bool level)
@@ -220,6 +228,9 @@ static void lpc_resume(Device *dev)
 
 static bool lpc_post_load(void *opaque, GError **error)
 {
+    Lpc *lpc = opaque;
+
+    lpc->pm.tco.no_reboot |= lpc->no_reboot;
     update_windows(opaque);
     return true;
 }
@@ -260,6 +271,7 @@ Device *lpc_add(DeviceTree *tree, const LpcConfig *config, GError **error)
     if (!dev)
         return NULL;
     to_lpc(dev)->preset = config->preset;
+    to_lpc(dev)->no_reboot = config->no_reboot;
     to_lpc(dev)->pm.s3 = config->s3;
     to_lpc(dev)->pm.s4 = config->s4;
     lpc_reset(dev);

@@ -4,6 +4,7 @@
  *
  *     00  PM1_STS, PM1_EN      04  PM1_CNT      08  PM_TMR
  *     20  GPE0_STS (8 bytes)   28  GPE0_EN      30  SMI_EN, SMI_STS
+ *     60  TCO (tco.c)
  *
  * Registers are made of bytes that act on their own, so an access of any width is right.
  *
@@ -40,6 +41,8 @@
 
 /* The guest cannot hide other ports behind the block. */
 #define BELOW_ALL_ELSE (-1)
+
+#define SMI_TCO_EN (1u << 13)
 
 #define TMR_HZ 3579545
 #define TMR_MASK 0xffffffu
@@ -166,6 +169,7 @@ static uint64_t with_byte(uint64_t value, unsigned n, uint8_t byte)
 static void write_byte(Pm *pm, unsigned offset, uint8_t byte)
 {
     unsigned n = offset & 7;
+    uint32_t kept;
 
     switch (offset) {
     case X86_PM1_EVT:
@@ -191,9 +195,23 @@ static void write_byte(Pm *pm, unsigned offset, uint8_t byte)
         pm->gpe0_en = with_byte(pm->gpe0_en, n, byte);
         break;
     case X86_PM_SMI ... X86_PM_SMI + 3:
-        pm->smi_en = with_byte(pm->smi_en, n & 3, byte);
+        kept = tco_is_locked(&pm->tco) ? SMI_TCO_EN : 0;
+        pm->smi_en = (pm->smi_en & kept) |
+                     ((uint32_t)with_byte(pm->smi_en, n & 3, byte) & ~kept);
+        break;
+    case X86_PM_TCO ... X86_PM_TCO + TCO_SIZE - 1:
+        tco_write_byte(&pm->tco, offset - X86_PM_TCO, byte);
         break;
     }
+}
+
+static uint32_t read_tco(const Pm *pm, unsigned offset)
+{
+    uint32_t value = 0;
+
+    for (unsigned i = 0; i < 4; i++)
+        value |= (uint32_t)tco_read_byte(&pm->tco, offset + i) << 8 * i;
+    return value;
 }
 
 static uint32_t read_word(const Pm *pm, unsigned offset)
@@ -213,6 +231,8 @@ static uint32_t read_word(const Pm *pm, unsigned offset)
         return pm->gpe0_en >> 32;
     case X86_PM_SMI:
         return pm->smi_en;
+    case X86_PM_TCO ... X86_PM_TCO + TCO_SIZE - 4:
+        return read_tco(pm, offset - X86_PM_TCO);
     }
     return 0;
 }
@@ -298,6 +318,7 @@ void pm_init(Pm *pm, Device *dev)
         irq_line_init(&pm->gpes[i], on_gpe, pm, i);
     loop_message_init(&pm->rearm, pm_on_rearm, pm);
     timer_init(&pm->timer, board->loop, pm_on_timer, pm);
+    tco_init(&pm->tco, dev, &pm->clock);
     region_init_io(&pm->block, "acpi-pm", X86_PM_SIZE, &block_ops, pm, NULL);
     region_init_io(&pm->smi, "smi-cmd", 2, &smi_ops, pm, &dev->lock);
     region_set_enabled(&pm->block, false);
@@ -313,10 +334,22 @@ void pm_done(Pm *pm)
     region_done(&pm->smi);
     loop_message_cancel(pm->dev->board->loop, &pm->rearm);
     timer_cancel(&pm->timer);
+    tco_done(&pm->tco);
     irq_lower(pm->sci);
 }
 
-void pm_reset(Pm *pm)
+/* What has no standby power. */
+static void reset_core(Pm *pm, bool no_reboot)
+{
+    pm->smi_en = 0;
+    pm->apm_cnt = 0;
+    pm->apm_sts = 0;
+    pm->overflows_seen = timer_overflows(pm);
+    tco_reset(&pm->tco, no_reboot);
+    registers_changed(pm);
+}
+
+void pm_reset(Pm *pm, bool no_reboot)
 {
     lock_take(&pm->dev->lock);
     pm->pm1_sts = 0;
@@ -324,25 +357,17 @@ void pm_reset(Pm *pm)
     pm->pm1_cnt = 0;
     pm->gpe0_sts = 0;
     pm->gpe0_en = 0;
-    pm->smi_en = 0;
-    pm->apm_cnt = 0;
-    pm->apm_sts = 0;
-    pm->overflows_seen = timer_overflows(pm);
-    registers_changed(pm);
+    reset_core(pm, no_reboot);
     lock_drop(&pm->dev->lock);
 }
 
-void pm_suspend(Pm *pm)
+void pm_suspend(Pm *pm, bool no_reboot)
 {
     lock_take(&pm->dev->lock);
     pm->pm1_sts &= KEPT_BITS;
     pm->pm1_en &= KEPT_BITS;
     pm->pm1_cnt &= KEPT_BITS;
-    pm->smi_en = 0;
-    pm->apm_cnt = 0;
-    pm->apm_sts = 0;
-    pm->overflows_seen = timer_overflows(pm);
-    registers_changed(pm);
+    reset_core(pm, no_reboot);
     lock_drop(&pm->dev->lock);
 }
 
@@ -350,6 +375,7 @@ void pm_pause(Pm *pm)
 {
     lock_take(&pm->dev->lock);
     device_clock_stop(&pm->clock);
+    tco_rearm(&pm->tco);
     pm->timer_wanted = false;
     set_timer(pm);
     lock_drop(&pm->dev->lock);
@@ -371,6 +397,7 @@ void pm_resume(Pm *pm)
 {
     lock_take(&pm->dev->lock);
     device_clock_start(&pm->clock);
+    tco_rearm(&pm->tco);
     pm->timer_wanted = needs_timer(pm);
     set_timer(pm);
     update_sci(pm);
@@ -434,6 +461,10 @@ static bool pm_post_load(void *opaque, GError **error)
         error_set(error, "field 'clock.elapsed_ns' is no age of a machine");
         return false;
     }
+    if (!tco_time_is_sane(&pm->tco)) {
+        error_set(error, "field 'tco': the timer is set to no time");
+        return false;
+    }
     pm->pm1_sts &= STS_CLEARABLE & ~STS_TMR;
     pm->pm1_en &= EN_BITS;
     pm->pm1_cnt &= CNT_BITS;
@@ -452,6 +483,7 @@ static const VMStateField pm_fields[] = {
     VMSTATE_U8(Pm, apm_sts),
     VMSTATE_U64(Pm, overflows_seen),
     VMSTATE_I64(Pm, clock.elapsed_ns),
+    VMSTATE_STRUCT(Pm, tco, tco_vmstate),
     VMSTATE_END
 };
 

@@ -11,6 +11,8 @@
 #include "berth/timer.h"
 #include "berth/vmstate.h"
 
+#include "tco.h"
+
 typedef struct Pm {
     Device *dev;                /* the bridge */
     bool s3;                    /* there is this sleep state */
@@ -21,7 +23,8 @@ typedef struct Pm {
     IrqLine gpes[BOARD_GPES];   /* the devices' ends: see on_gpe() */
     LoopMessage rearm;
     Timer timer;                /* main's: the next overflow of the PM timer */
-    DeviceClock clock;          /* of the PM timer; read without the lock */
+    DeviceClock clock;          /* of the timers; read without the lock */
+    Tco tco;
 
     /* Under dev->lock. */
     uint16_t pm1_sts;           /* without TMR_STS, which is computed */
@@ -43,9 +46,10 @@ extern const VMStateDesc pm_vmstate;
 
 void pm_init(Pm *pm, Device *dev);
 void pm_done(Pm *pm);
-void pm_reset(Pm *pm);
+/* @no_reboot is what keeps the TCO watchdog from resetting. */
+void pm_reset(Pm *pm, bool no_reboot);
 /* Suspended to RAM: what has standby power is kept. */
-void pm_suspend(Pm *pm);
+void pm_suspend(Pm *pm, bool no_reboot);
 void pm_pause(Pm *pm);
 void pm_resume(Pm *pm);
 void pm_power_button(Pm *pm);

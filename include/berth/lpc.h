@@ -10,12 +10,13 @@
 
 typedef struct LpcConfig {
     /*
-     * A reset leaves PMBASE at X86_PM_BASE and the block enabled, as firmware would: for
-     * machines that have none.
+     * A reset leaves PMBASE and RCBA at X86_PM_BASE and X86_RCBA_BASE, enabled, as
+     * firmware would: for machines that have none.
      */
     bool preset;
     bool s3;                    /* the guest may suspend to RAM */
     bool s4;                    /* and to disk */
+    bool no_reboot;             /* strapped: the TCO watchdog resets nothing */
 } LpcConfig;
 
 /* What an edge of raises general-purpose event @n, up to BOARD_GPES; for the board. */

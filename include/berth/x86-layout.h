@@ -93,6 +93,7 @@
 #define X86_PM_GPE0 0x20u
 #define X86_PM_GPE0_SIZE 16u            /* 64 status bits, 64 enable bits */
 #define X86_PM_SMI 0x30u                /* SMI_EN, SMI_STS */
+#define X86_PM_TCO 0x60u                /* the TCO watchdog, 32 bytes */
 
 /* Bits of GPE0, the numbers of \_GPE._Exx. */
 

@@ -84,7 +84,6 @@ static const struct {
     const char *only;           /* as JSON */
     const char *reason;
 } fixed_properties[] = {
-    { ONBOARD_DRIVER_ICH9_LPC, "noreboot", "true", "there is no TCO watchdog" },
     { ONBOARD_DRIVER_MCH, "extended-tseg-mbytes", "16",
       "there is no system management mode" },
     { ONBOARD_DRIVER_KVM_PIT, "lost_tick_policy", "\"delay\"",

@@ -100,11 +100,14 @@ static bool add_chips(Machine *machine, GError **error)
            i8254_add(tree, &pit_config, error);
 }
 
+static const Ich9LpcProps *lpc_props(const Machine *machine)
+{
+    return &machine->cmdline->onboard[ONBOARD_DRIVER_ICH9_LPC]->u.ICH9_LPC;
+}
+
 static bool has_s4(const Machine *machine)
 {
-    const OnboardDevice *lpc = machine->cmdline->onboard[ONBOARD_DRIVER_ICH9_LPC];
-
-    return machine_has_acpi(machine) && !lpc->u.ICH9_LPC.disable_s4;
+    return machine_has_acpi(machine) && !lpc_props(machine)->disable_s4;
 }
 
 static bool add_onboard(Machine *machine, GError **error)
@@ -114,6 +117,7 @@ static bool add_onboard(Machine *machine, GError **error)
         .preset = machine->boot_image != NULL,
         .s3 = machine_can_suspend(machine),
         .s4 = has_s4(machine),
+        .no_reboot = lpc_props(machine)->noreboot,
     };
     RtcConfig rtc_config = {
         .local_time = rtc && rtc->has_base && rtc->base == RTC_BASE_LOCALTIME,

@@ -174,8 +174,103 @@ def test_preconfig(t):
             "The command is permitted only before machine initialization")
 
 
+class Esb:
+    """The function i6300esb below a bridge on bus 1, where the board has put it."""
+
+    CONFIG, LOCK, RELOAD, TIMED_OUT = 0x60, 0x68, 0xc, 0x200
+
+    def __init__(self, driver, bdf):
+        self.driver = driver
+        self.bdf = bdf
+        self.bar = driver.config_read(bdf, 0x10) & ~15
+
+    def unlocked(self, offset, value):
+        for byte in (0x80, 0x86):
+            self.driver.write(self.bar + self.RELOAD, byte)
+        self.driver.write(self.bar + offset, value)
+
+    def start(self):
+        """2 ms in each stage, of the fast counter."""
+        self.driver.config_write(self.bdf, self.CONFIG, 0x7, 2)
+        for preload in (0, 4):
+            self.unlocked(preload, 2063)
+        self.driver.order("l", *self.last_write())
+
+    def last_write(self):
+        """The order that enables it: of a guest that is then silent for ever."""
+        return self.driver.config(self.bdf, self.LOCK), 2
+
+    def timed_out(self):
+        return self.driver.read(self.bar + self.RELOAD) == self.TIMED_OUT
+
+
+def watchdog(t, *args):
+    guest, qmp, driver = poke(t, "-device", "pcie-root-port,id=port,chassis=1", "-device",
+                              "pcie-pci-bridge,id=pci,bus=port", "-device",
+                              "i6300esb,bus=pci,addr=0x1", *args)
+    return guest, qmp, driver, Esb(driver, 2 << 8 | 1 << 3)
+
+
+def test_watchdog_actions(t):
+    guest, qmp, driver, esb = watchdog(t)
+    t.equal("the function", driver.config_read(esb.bdf, 0), 0x25ab8086)
+    esb.start()
+    t.equal("reset", qmp.wait_event("WATCHDOG"), {"action": "reset"})
+    t.equal("resets", qmp.wait_event("RESET"), {"guest": True, "reason": "guest-reset"})
+    driver.heard("!")
+    t.check("the guest sees why", esb.timed_out())
+
+    for action, event, data, status in (
+            ("pause", "STOP", {}, "watchdog"),
+            ("shutdown", "POWERDOWN", {}, "running"),
+            ("none", None, None, "running"),
+            ("debug", None, None, "running")):
+        qmp.command("watchdog-set-action", action=action)
+        esb.start()
+        t.equal(action, qmp.wait_event("WATCHDOG"), {"action": action})
+        if event:
+            t.equal(f"{action}: {event}", qmp.wait_event(event), data)
+        t.equal(f"{action}: status", guest.status, status)
+        qmp.command("cont")
+        driver.heard(".")
+        driver.config_write(esb.bdf, esb.LOCK, 0)
+    t.match("debug writes a line", guest.stderr, "watchdog has expired")
+
+    qmp.command("set-action", watchdog="inject-nmi")
+    driver.write(APIC_SPURIOUS, APIC_ON)
+    driver.write(LINT1, LINT_NMI)
+    esb.start()
+    t.equal("inject-nmi", qmp.wait_event("WATCHDOG"), {"action": "inject-nmi"})
+    driver.heard("N")
+
+    qmp.command("watchdog-set-action", action="poweroff")
+    driver.config_write(esb.bdf, esb.LOCK, 0)
+    esb.start()
+    t.equal("poweroff", qmp.wait_event("WATCHDOG"), {"action": "poweroff"})
+    t.equal("is told", qmp.wait_event("SHUTDOWN"),
+            {"guest": True, "reason": "guest-shutdown"})
+    t.equal("ends the process", guest.wait_exit(), 0)
+
+
+def test_tco(t):
+    guest, qmp, driver = poke(t, "-watchdog-action", "pause")
+    driver.out(0x672, 2, 2)
+    driver.out(0x660, 1, 2)
+    driver.out(0x668, 0, 2)
+    t.equal("after two rounds", qmp.wait_event("WATCHDOG"), {"action": "pause"})
+    qmp.wait_event("STOP")
+    t.equal("watchdog", guest.status, "watchdog")
+    qmp.command("cont")
+    t.equal("SECOND_TO_STS", driver.inp(0x666, 2), 2)
+
+    guest, qmp, driver = poke(t, "-global", "ICH9-LPC.noreboot=on")
+    driver.write(0xfed1f410, 0)
+    t.equal("strapped", driver.read(0xfed1f410), 0x20)
+
+
 TESTS = [test_suspend, test_alarm, test_no_waking_vector, test_suspended_reset,
-         test_disabled, test_power_off, test_nmi, test_preconfig]
+         test_disabled, test_power_off, test_nmi, test_watchdog_actions, test_tco,
+         test_preconfig]
 
 if __name__ == "__main__":
     sys.exit(main(TESTS, __doc__))

@@ -10,11 +10,12 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-#include "berth/pci-assign.h"
 #include "berth/error.h"
 #include "berth/msix.h"
+#include "berth/pci-assign.h"
 #include "berth/qsbr.h"
 #include "berth/thread.h"
+#include "berth/timer.h"
 #include "berth/vm-fake.h"
 
 #include "char-bench.h"
@@ -43,8 +44,32 @@ static void on_serial_port(void *opaque, const char *id, bool open)
                            id, open ? '+' : '-');
 }
 
+static void on_watchdog_expired(void *opaque)
+{
+    KitBoard *kit = opaque;
+
+    kit->n_watchdogs++;
+}
+
+static void on_panicked(void *opaque, const GuestPanicInformation *info)
+{
+    KitBoard *kit = opaque;
+
+    kit->n_panics++;
+}
+
+static void on_crashloaded(void *opaque, const GuestPanicInformation *info)
+{
+    KitBoard *kit = opaque;
+
+    kit->n_crashloads++;
+}
+
 static const BoardOps kit_ops = {
     .request_reset = on_reset,
+    .watchdog_expired = on_watchdog_expired,
+    .guest_panicked = on_panicked,
+    .guest_crashloaded = on_crashloaded,
     .serial_port_changed = on_serial_port,
 };
 
@@ -212,6 +237,23 @@ void kit_start(KitBoard *kit)
     pci_assign_resources(kit->root, &windows, &error);
     g_assert_no_error(error);
     device_tree_resume(&kit->tree);
+}
+
+static void on_limit(void *opaque)
+{
+    g_assert_not_reached();
+}
+
+void kit_wait_for(KitBoard *kit, const unsigned *counter, unsigned wanted)
+{
+    Timer limit;
+
+    timer_init(&limit, kit->loop, on_limit, NULL);
+    timer_set(&limit, loop_clock_ns() + 10 * NS_PER_SEC);
+    while (*counter < wanted)
+        loop_turn(kit->loop, true);
+    timer_cancel(&limit);
+    g_assert_cmpuint(*counter, ==, wanted);
 }
 
 void kit_run(KitBoard *kit)

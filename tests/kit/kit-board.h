@@ -39,6 +39,9 @@ typedef struct KitBoard {
     DeviceTree tree;
     PciBus *root;
     unsigned n_resets;
+    unsigned n_watchdogs;
+    unsigned n_panics;
+    unsigned n_crashloads;
     GString *port_changes;      /* "ID+ ID-": serial ports opened and closed */
 } KitBoard;
 
@@ -64,6 +67,8 @@ void kit_assert_refused(KitBoard *kit, const char *json, const char *words);
 
 /* Assigns PCI resources as the machine does, and resumes the devices. */
 void kit_start(KitBoard *kit);
+/* Turns main's loop until *@counter is @wanted; fails after 10 seconds. */
+void kit_wait_for(KitBoard *kit, const unsigned *counter, unsigned wanted);
 /* Lets the queues' loop do all that it can do now, when it has no thread of its own. */
 void kit_run(KitBoard *kit);
 /* The same of both loops, where each may have work for the other. */

@@ -186,7 +186,7 @@ static const struct {
     { "-global =", "=" },
     { "-global driver=pcie-root-port,property=slot", "value" },
     { "-global ICH9-LPC.disable_s3=2", "disable_s3" },
-    { "-global ICH9-LPC.noreboot=off", "noreboot" },
+    { "-global ICH9-LPC.noreboot=perhaps", "noreboot" },
     { "-global ICH9-LPC.addr=3", "addr" },
     { "-global mch.extended-tseg-mbytes=8", "extended-tseg-mbytes" },
     { "-global kvm-pit.lost_tick_policy=slew", "lost_tick_policy" },
@@ -281,7 +281,7 @@ static void test_globals_of_a_board_device_are_typed(void)
     lpc = &cmdline->onboard[ONBOARD_DRIVER_ICH9_LPC]->u.ICH9_LPC;
     g_assert_cmpuint(lpc->disable_s3, ==, 1);
     g_assert_cmpuint(lpc->disable_s4, ==, 0);
-    g_assert_true(lpc->noreboot);
+    g_assert_false(lpc->noreboot);
     g_assert_true(cmdline->onboard[ONBOARD_DRIVER_HPET]->u.hpet.msi);
     g_assert_cmpuint(cmdline->onboard[ONBOARD_DRIVER_HPET]->u.hpet.timers, ==, 3);
 }
