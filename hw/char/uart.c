@@ -3,9 +3,9 @@
  * The 16550A (PC16550D data sheet; the names of registers are those of
  * <linux/serial_reg.h>).
  *
- * Bytes take no time: the baud rate is stored, and there are no timers.  The character
- * time-out interrupt is therefore raised as soon as the FIFO holds less than the trigger
- * level.
+ * Bytes take no time: the baud rate is stored, and told to a port of the host that may
+ * be at the far end, and there are no timers.  The character time-out interrupt is
+ * therefore raised as soon as the FIFO holds less than the trigger level.
  *
  * Output.  A byte goes into the FIFO and from there to the chardev, at once.  What the
  * chardev does not take stays, and THRE is withheld until writable(); a vCPU never waits.
@@ -29,6 +29,7 @@
 
 #include "uart.h"
 
+#define BASE_SPEED 115200u              /* with a divisor of 1 */
 #define DEFAULT_DIVISOR 12              /* 9600 baud */
 #define LSR_ERRORS (UART_LSR_OE | UART_LSR_PE | UART_LSR_FE | UART_LSR_BI)
 #define LSR_FIFO_ERROR 0x80
@@ -244,6 +245,34 @@ static void write_ier(Uart *uart, uint8_t value)
         uart->thre_pending = true;
 }
 
+/* For a port of the host that is at the far end. */
+static void drive_line(Uart *uart)
+{
+    unsigned divisor = uart->dlm << 8 | uart->dll;
+    CharLine line = {
+        .speed = BASE_SPEED / MAX(divisor, 1),
+        .n_bits = 5 + (uart->lcr & UART_LCR_WLEN8),
+        .n_stop_bits = uart->lcr & UART_LCR_STOP ? 2 : 1,
+    };
+
+    if (uart->lcr & UART_LCR_PARITY)
+        line.parity = uart->lcr & UART_LCR_EPAR ? CHAR_PARITY_EVEN : CHAR_PARITY_ODD;
+    if (uart->chr && divisor > 0)
+        char_set_line(uart->chr, &line);
+}
+
+/* A driver sets the divisor first and gives DLAB back then. */
+static void write_lcr(Uart *uart, uint8_t value)
+{
+    uint8_t changed = uart->lcr ^ value;
+
+    uart->lcr = value;
+    if ((changed & ~UART_LCR_SBC) && !(value & UART_LCR_DLAB))
+        drive_line(uart);
+    if ((changed & UART_LCR_SBC) && uart->chr)
+        char_set_break(uart->chr, value & UART_LCR_SBC);
+}
+
 static void write_mcr(Uart *uart, uint8_t value)
 {
     bool was_loop = uart->mcr & UART_MCR_LOOP;
@@ -360,7 +389,7 @@ static void uart_write(void *opaque, uint64_t offset, uint64_t value, unsigned s
         write_fcr(uart, value);
         break;
     case UART_LCR:
-        uart->lcr = value;
+        write_lcr(uart, value);
         break;
     case UART_MCR:
         write_mcr(uart, value);
@@ -428,6 +457,7 @@ static void uart_on_moved(void *opaque, Chardev *chr)
 
     lock_take(uart->lock);
     uart->chr = chr;
+    drive_line(uart);
     lock_drop(uart->lock);
 }
 
@@ -487,6 +517,7 @@ void uart_reset(Uart *uart)
     uart->rx_breaks = 0;
     uart->ier = 0;
     uart->fcr = 0;
+    write_lcr(uart, uart->lcr & ~UART_LCR_SBC);
     uart->lcr = 0;
     uart->mcr = 0;
     uart->lsr_errors = 0;
@@ -537,6 +568,7 @@ static bool uart_post_load(void *opaque, GError **error)
     lock_take(uart->lock);
     uart->tx_held = false;
     drive_irq(uart);
+    drive_line(uart);
     lock_drop(uart->lock);
     return true;
 }

@@ -102,6 +102,12 @@ bool char_remove(CharSet *set, const char *id, GError **error);
 bool char_can_yank(const Chardev *chr);
 /* Ends them, and attempts to connect; the loop sees the end of each. */
 void char_yank(Chardev *chr);
+bool char_is_ringbuf(const Chardev *chr);
+/*
+ * Takes the oldest bytes out of a ringbuf, @size at most; with @whole_characters, of a
+ * UTF-8 character that is not there as a whole, none.  The caller frees.
+ */
+GByteArray *char_ringbuf_read(Chardev *chr, size_t size, bool whole_characters);
 /* What is at the far end, in QEMU's spellings ("pty:/dev/pts/3"); the caller frees. */
 char *char_filename(const Chardev *chr);
 /* What query-chardev tells; the caller frees by the generated function. */

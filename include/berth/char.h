@@ -42,6 +42,20 @@ typedef enum CharEvent {
     CHAR_EVENT_FOCUS_OUT,       /* it goes to another user */
 } CharEvent;
 
+typedef enum CharParity {
+    CHAR_PARITY_NONE,
+    CHAR_PARITY_ODD,
+    CHAR_PARITY_EVEN,
+} CharParity;
+
+/* How a serial line is driven. */
+typedef struct CharLine {
+    uint32_t speed;             /* bits a second */
+    uint8_t n_bits;             /* 5 to 8 */
+    uint8_t n_stop_bits;        /* 1 or 2 */
+    CharParity parity;
+} CharLine;
+
 /* Callbacks on the main loop, with no lock of the chardev held; each may be NULL. */
 typedef struct CharUser {
     /* How many bytes read() would take now; NULL: any number. */
@@ -125,3 +139,7 @@ bool char_flush(Chardev *chr, int64_t deadline_ns);
 
 /* Returns how many bytes were taken, 0 to @size; see above. */
 size_t char_write(Chardev *chr, const void *data, size_t size);
+/* Of a serial port of the host; no effect on another far end. */
+void char_set_line(Chardev *chr, const CharLine *line);
+/* Holds that line low, or no longer. */
+void char_set_break(Chardev *chr, bool on);

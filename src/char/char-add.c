@@ -21,6 +21,12 @@ static const CharClass *const classes[CHARDEV_BACKEND_KIND__MAX] = {
     [CHARDEV_BACKEND_KIND_STDIO] = &char_stdio_class,
     [CHARDEV_BACKEND_KIND_PTY] = &char_pty_class,
     [CHARDEV_BACKEND_KIND_SOCKET] = &char_socket_class,
+    [CHARDEV_BACKEND_KIND_PIPE] = &char_pipe_class,
+    [CHARDEV_BACKEND_KIND_UDP] = &char_udp_class,
+    [CHARDEV_BACKEND_KIND_SERIAL] = &char_serial_class,
+    [CHARDEV_BACKEND_KIND_RINGBUF] = &char_ringbuf_class,
+    [CHARDEV_BACKEND_KIND_MEMORY] = &char_ringbuf_class,
+    [CHARDEV_BACKEND_KIND_HUB] = &char_hub_class,
     [CHARDEV_BACKEND_KIND_MUX] = &char_mux_class,
 };
 

@@ -149,17 +149,52 @@ static ChardevSocket *socket_options(const ChardevSocketOptions *options, GError
     return sock;
 }
 
-static ChardevBackend *backend_from(const ChardevOptions *options, GError **error)
+static ChardevHostdev *hostdev_options(const ChardevHostdevOptions *options)
 {
-    g_autoptr(ChardevBackend) backend = g_new0(ChardevBackend, 1);
+    ChardevHostdev *hostdev = g_new0(ChardevHostdev, 1);
 
-    backend->type = options->backend;
+    copy_log(hostdev, options);
+    hostdev->device = g_strdup(options->path);
+    return hostdev;
+}
+
+static SocketAddressLegacy *udp_address(const ChardevUdpOptions *options,
+                                        const char *host, const char *port)
+{
+    SocketAddressLegacy *addr = g_new0(SocketAddressLegacy, 1);
+    InetSocketAddress *inet = g_new0(InetSocketAddress, 1);
+
+    addr->type = SOCKET_ADDRESS_TYPE_INET;
+    addr->u.inet.data = inet;
+    inet->host = g_strdup(host);
+    inet->port = g_strdup(port);
+    inet->has_ipv4 = options->has_ipv4;
+    inet->ipv4 = options->ipv4;
+    inet->has_ipv6 = options->has_ipv6;
+    inet->ipv6 = options->ipv6;
+    return addr;
+}
+
+static ChardevUdp *udp_options(const ChardevUdpOptions *options)
+{
+    ChardevUdp *udp = g_new0(ChardevUdp, 1);
+    const char *localaddr = options->localaddr ? options->localaddr : "";
+    const char *localport = options->localport ? options->localport : "0";
+
+    copy_log(udp, options);
+    udp->remote = udp_address(options, *options->host ? options->host : "localhost",
+                              options->port);
+    if (options->localaddr || options->localport)
+        udp->local = udp_address(options, localaddr, *localport ? localport : "0");
+    return udp;
+}
+
+/* What the command line spells as QMP does. */
+static void copy_options(const ChardevOptions *options, ChardevBackend *backend)
+{
     switch (options->backend) {
     case CHARDEV_BACKEND_KIND_NULL:
         backend->u.null.data = qapi_clone_ChardevCommon(&options->u.null);
-        break;
-    case CHARDEV_BACKEND_KIND_FILE:
-        backend->u.file.data = file_options(&options->u.file);
         break;
     case CHARDEV_BACKEND_KIND_STDIO:
         backend->u.stdio.data = qapi_clone_ChardevStdio(&options->u.stdio);
@@ -167,14 +202,41 @@ static ChardevBackend *backend_from(const ChardevOptions *options, GError **erro
     case CHARDEV_BACKEND_KIND_PTY:
         backend->u.pty.data = qapi_clone_ChardevPty(&options->u.pty);
         break;
-    case CHARDEV_BACKEND_KIND_SOCKET:
-        backend->u.socket.data = socket_options(&options->u.socket, error);
-        if (!backend->u.socket.data)
-            return NULL;
+    case CHARDEV_BACKEND_KIND_RINGBUF:
+    case CHARDEV_BACKEND_KIND_MEMORY:
+        backend->u.ringbuf.data = qapi_clone_ChardevRingbuf(&options->u.ringbuf);
         break;
     case CHARDEV_BACKEND_KIND_MUX:
         backend->u.mux.data = qapi_clone_ChardevMux(&options->u.mux);
         break;
+    case CHARDEV_BACKEND_KIND_HUB:
+        backend->u.hub.data = qapi_clone_ChardevHub(&options->u.hub);
+        break;
+    case CHARDEV_BACKEND_KIND_FILE:
+        backend->u.file.data = file_options(&options->u.file);
+        break;
+    case CHARDEV_BACKEND_KIND_PIPE:
+    case CHARDEV_BACKEND_KIND_SERIAL:
+        backend->u.pipe.data = hostdev_options(&options->u.pipe);
+        break;
+    case CHARDEV_BACKEND_KIND_UDP:
+        backend->u.udp.data = udp_options(&options->u.udp);
+        break;
+    case CHARDEV_BACKEND_KIND_SOCKET:
+        break;
+    }
+}
+
+static ChardevBackend *backend_from(const ChardevOptions *options, GError **error)
+{
+    g_autoptr(ChardevBackend) backend = g_new0(ChardevBackend, 1);
+
+    backend->type = options->backend;
+    copy_options(options, backend);
+    if (options->backend == CHARDEV_BACKEND_KIND_SOCKET) {
+        backend->u.socket.data = socket_options(&options->u.socket, error);
+        if (!backend->u.socket.data)
+            return NULL;
     }
     return g_steal_pointer(&backend);
 }

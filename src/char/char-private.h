@@ -24,13 +24,19 @@ typedef struct CharClass {
     char *(*filename)(const Chardev *chr);
     /* The stream is open and the far end has gone. */
     void (*hangup)(Chardev *chr);
+    /* In place of that, where an error of the descriptor is not its end: EPOLLERR. */
+    void (*on_error)(Chardev *chr);
     /* Back from the background; see char_set_continued(). */
     void (*continued)(Chardev *chr);
     /* In place of read(2), and of write(2) (any thread, under the lock). */
     ssize_t (*receive)(Chardev *chr, void *data, size_t size);
+    bool (*has_input)(const Chardev *chr);      /* beside what the descriptor has */
     ssize_t (*send)(Chardev *chr, int fd, const void *data, size_t size);
     /* In place of user->read(), which it calls. */
     void (*deliver)(Chardev *chr, uint8_t *data, size_t size);
+    /* Any thread; of a far end that is a serial port. */
+    void (*set_line)(Chardev *chr, const CharLine *line);
+    void (*set_break)(Chardev *chr, bool on);
     /* Ends what is stuck; the loop sees it. */
     void (*yank)(Chardev *chr);
     /* In place of the stream: any thread, and main. */
@@ -113,7 +119,12 @@ extern const CharClass char_file_class;
 extern const CharClass char_stdio_class;
 extern const CharClass char_pty_class;
 extern const CharClass char_socket_class;
+extern const CharClass char_pipe_class;
+extern const CharClass char_udp_class;
+extern const CharClass char_serial_class;
+extern const CharClass char_ringbuf_class;
 extern const CharClass char_mux_class;
+extern const CharClass char_hub_class;
 
 /* A closed chardev of @class, in no set; @id is copied. */
 Chardev *char_new(CharSet *set, const CharClass *class, const char *id);

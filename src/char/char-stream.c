@@ -100,13 +100,23 @@ static size_t write_locked(Chardev *chr, const uint8_t *data, size_t size)
     return sent;
 }
 
+static size_t write_by_class(Chardev *chr, const void *data, size_t size)
+{
+    size_t taken = chr->class->write(chr, data, size);
+
+    lock_take(&chr->lock);
+    char_log_write_locked(chr, data, taken);
+    lock_drop(&chr->lock);
+    return taken;
+}
+
 size_t char_write(Chardev *chr, const void *data, size_t size)
 {
     bool wake;
     size_t taken;
 
     if (chr->class->write)
-        return chr->class->write(chr, data, size);
+        return write_by_class(chr, data, size);
 
     lock_take(&chr->lock);
     taken = write_locked(chr, data, size);
@@ -198,6 +208,12 @@ static void flush(Chardev *chr)
         chr->class->hangup(chr);
 }
 
+/* Input that the descriptor does not tell of. */
+static bool has_own_input(const Chardev *chr)
+{
+    return chr->pumps || (chr->class->has_input && chr->class->has_input(chr));
+}
+
 void char_stream_update(Chardev *chr)
 {
     bool wants_input = chr->user && chr->user->read && !chr->paused && !chr->ended;
@@ -217,7 +233,7 @@ void char_stream_update(Chardev *chr)
         in_events |= out_events;
     if (chr->in.loop)
         loop_fd_set_events(&chr->in, in_events);
-    if (chr->pumps && wants_input)
+    if (wants_input && has_own_input(chr))
         loop_post(chr->loop, &chr->update);
 }
 
@@ -277,6 +293,10 @@ static void on_in(void *opaque, uint32_t events)
     Chardev *chr = opaque;
 
     char_enter(chr);
+    if ((events & EPOLLERR) && chr->class->on_error) {
+        chr->class->on_error(chr);
+        events &= ~EPOLLERR;
+    }
     if (events & EPOLLOUT)
         flush(chr);
     if (chr->in.loop && (events & ~EPOLLOUT))
@@ -301,7 +321,7 @@ static void on_update(void *opaque)
     Chardev *chr = opaque;
 
     char_enter(chr);
-    if (chr->pumps && !chr->paused && !chr->ended)
+    if (has_own_input(chr) && !chr->paused && !chr->ended)
         take_input(chr, false);
     char_stream_update(chr);
     char_leave(chr);
@@ -342,7 +362,8 @@ void char_stream_open(Chardev *chr, int in_fd, int out_fd)
 
     if (in_fd >= 0) {
         chr->pumps = !add_source(chr, &chr->in, in_fd, 0);
-        out_polls = in_fd == out_fd && !chr->pumps;
+        /* A descriptor whose errors are not its end takes what it takes. */
+        out_polls = in_fd == out_fd && !chr->pumps && !chr->class->on_error;
     }
     if (in_fd != out_fd)
         out_polls = add_source(chr, &chr->out, out_fd, 0);

@@ -10,22 +10,6 @@
 
 #include "char-private.h"
 
-/* What berth has not, and what to say. */
-typedef struct Refusal {
-    const char *prefix;
-    const char *reason;
-} Refusal;
-
-static const Refusal refusals[] = {
-    { "vc", "there is no display that would show it" },
-    { "tn3270:", "use tcp:" },
-    { "websocket:", "use tcp: or unix:" },
-    { "udp:", "use tcp: or unix:" },
-    { "pipe:", "use unix: or file:" },
-    { "ringbuf", "use file:" },
-    { "/dev/", "the host's serial and parallel ports cannot be passed through" },
-};
-
 /* "nowait" is older than "wait=off". */
 static char *modernise(const char *text)
 {
@@ -55,55 +39,140 @@ static bool parse_socket(ChardevOptions *options, const char *text, GError **err
     return true;
 }
 
-/* "HOST:PORT,..." and "[V6]:PORT,..." to "host=HOST,port=PORT,..." and @more. */
-static bool parse_tcp(ChardevOptions *options, const char *text, const char *more,
-                      GError **error)
+/*
+ * Takes "HOST:PORT" off the beginning of @text, up to one of @ends; a HOST with colons
+ * stands in brackets, and may be empty.  Returns what follows; NULL when it is none.
+ */
+static const char *take_host(const char *text, const char *ends, char **ret_host,
+                             char **ret_port)
 {
-    const char *end = strchrnul(text, ',');
+    const char *end = text + strcspn(text, ends);
     const char *colon = memrchr(text, ':', end - text);
-    g_autofree char *pairs = NULL;
     const char *host = text;
-    int host_size;
+    size_t size;
 
-    if (!colon || colon + 1 == end) {
+    if (!colon || colon + 1 == end)
+        return NULL;
+    size = colon - text;
+    if (size >= 2 && host[0] == '[' && host[size - 1] == ']') {
+        host++;
+        size -= 2;
+    }
+    *ret_host = g_strndup(host, size);
+    *ret_port = g_strndup(colon + 1, end - colon - 1);
+    return end;
+}
+
+/* "HOST:PORT,..." to "host=HOST,port=PORT,..." and @more. */
+static bool parse_inet(ChardevOptions *options, const char *text, const char *more,
+                       GError **error)
+{
+    g_autofree char *host = NULL, *port = NULL, *pairs = NULL;
+    const char *rest = take_host(text, ",", &host, &port);
+
+    if (!rest) {
         error_set(error, "expected a host and a port, not '%s'", text);
         return false;
     }
-    host_size = colon - text;
-    if (host_size >= 2 && host[0] == '[' && host[host_size - 1] == ']') {
-        host++;
-        host_size -= 2;
-    }
-    pairs = g_strdup_printf("host=%.*s,port=%.*s%s%s", host_size, host,
-                            (int)(end - colon - 1), colon + 1, end, more);
+    pairs = g_strdup_printf("host=%s,port=%s%s%s", host, port, rest, more);
     return parse_socket(options, pairs, error);
+}
+
+static bool parse_tcp(ChardevOptions *options, const char *text, GError **error)
+{
+    return parse_inet(options, text, "", error);
+}
+
+static bool parse_telnet(ChardevOptions *options, const char *text, GError **error)
+{
+    return parse_inet(options, text, ",telnet=on", error);
+}
+
+static bool parse_tn3270(ChardevOptions *options, const char *text, GError **error)
+{
+    return parse_inet(options, text, ",tn3270=on", error);
+}
+
+static bool parse_websocket(ChardevOptions *options, const char *text, GError **error)
+{
+    return parse_inet(options, text, ",websocket=on", error);
+}
+
+/* "HOST:PORT@LOCALHOST:LOCALPORT", of which all but PORT may be left out. */
+static bool parse_udp(ChardevOptions *options, const char *text, GError **error)
+{
+    ChardevUdpOptions *udp = &options->u.udp;
+    const char *rest;
+
+    options->backend = CHARDEV_BACKEND_KIND_UDP;
+    rest = take_host(text, "@,", &udp->host, &udp->port);
+    if (rest && *rest == '@')
+        rest = take_host(rest + 1, ",", &udp->localaddr, &udp->localport);
+    if (rest && !*rest)
+        return true;
+    error_set(error, "'udp:' expects [HOST]:PORT[@[HOST]:PORT], not '%s'", text);
+    return false;
 }
 
 static bool parse_file(ChardevOptions *options, const char *path, GError **error)
 {
-    if (!*path) {
-        error_set(error, "'file:' expects a path");
-        return false;
-    }
     options->backend = CHARDEV_BACKEND_KIND_FILE;
     options->u.file.path = g_strdup(path);
     return true;
 }
 
-static bool refuse(const char *text, GError **error)
+static bool parse_pipe(ChardevOptions *options, const char *path, GError **error)
 {
-    for (size_t i = 0; i < G_N_ELEMENTS(refusals); i++) {
-        if (g_str_has_prefix(text, refusals[i].prefix)) {
-            error_set(error, "'%s' is not supported: %s", text, refusals[i].reason);
-            return false;
-        }
-    }
-    error_set(error, "unknown character device '%s': expected null, stdio, pty, "
-              "file:PATH, unix:PATH, tcp:HOST:PORT or chardev:ID", text);
-    return false;
+    options->backend = CHARDEV_BACKEND_KIND_PIPE;
+    options->u.pipe.path = g_strdup(path);
+    return true;
 }
 
-static bool parse(ChardevOptions *options, const char *text, GError **error)
+static bool parse_pty(ChardevOptions *options, const char *path, GError **error)
+{
+    options->backend = CHARDEV_BACKEND_KIND_PTY;
+    options->u.pty.path = g_strdup(path);
+    return true;
+}
+
+static bool parse_device(ChardevOptions *options, const char *path, GError **error)
+{
+    options->backend = CHARDEV_BACKEND_KIND_SERIAL;
+    options->u.serial.path = g_strconcat("/dev/", path, NULL);
+    return true;
+}
+
+/* What begins a text, and reads what follows. */
+typedef struct TextForm {
+    const char *prefix;
+    bool (*parse)(ChardevOptions *options, const char *text, GError **error);
+} TextForm;
+
+static const TextForm forms[] = {
+    { "file:", parse_file },     { "pipe:", parse_pipe },
+    { "pty:", parse_pty },       { "unix:", parse_socket },
+    { "tcp:", parse_tcp },       { "telnet:", parse_telnet },
+    { "tn3270:", parse_tn3270 }, { "websocket:", parse_websocket },
+    { "udp:", parse_udp },       { "/dev/", parse_device },
+};
+
+/* Names that QEMU has; those of hardware are told of as the kind that they would be. */
+static bool refuse(const char *text, GError **error)
+{
+    g_autofree char *name = g_strndup(text, strcspn(text, ":"));
+    const char *kind = name, *reason;
+
+    if (g_str_has_prefix(text, "/dev/parport") || g_str_has_prefix(text, "/dev/ppi"))
+        kind = "parallel";
+    else if (g_str_has_prefix(text, "COM") || strcmp(name, "con") == 0)
+        kind = "console";
+    reason = qapi_enum_refusal(QAPI_TYPE_CHARDEV_BACKEND_KIND, kind);
+    if (reason)
+        error_set(error, "'%s' is not supported: %s", text, reason);
+    return reason;
+}
+
+static bool parse_name(ChardevOptions *options, const char *text, GError **error)
 {
     if (strcmp(text, "null") == 0) {
         options->backend = CHARDEV_BACKEND_KIND_NULL;
@@ -112,21 +181,30 @@ static bool parse(ChardevOptions *options, const char *text, GError **error)
         options->u.stdio.signal = true;
     } else if (strcmp(text, "pty") == 0) {
         options->backend = CHARDEV_BACKEND_KIND_PTY;
-    } else if (g_str_has_prefix(text, "pty:")) {
-        options->backend = CHARDEV_BACKEND_KIND_PTY;
-        options->u.pty.path = g_strdup(text + strlen("pty:"));
-    } else if (g_str_has_prefix(text, "file:")) {
-        return parse_file(options, text + strlen("file:"), error);
-    } else if (g_str_has_prefix(text, "unix:")) {
-        return parse_socket(options, text + strlen("unix:"), error);
-    } else if (g_str_has_prefix(text, "tcp:")) {
-        return parse_tcp(options, text + strlen("tcp:"), "", error);
-    } else if (g_str_has_prefix(text, "telnet:")) {
-        return parse_tcp(options, text + strlen("telnet:"), ",telnet=on", error);
     } else {
-        return refuse(text, error);
+        error_set(error, "unknown character device '%s': expected null, stdio, "
+                  "pty[:PATH], file:PATH, pipe:PATH, unix:PATH, tcp:HOST:PORT, "
+                  "telnet:HOST:PORT, udp:HOST:PORT, /dev/TERMINAL or chardev:ID", text);
+        return false;
     }
     return true;
+}
+
+static bool parse(ChardevOptions *options, const char *text, GError **error)
+{
+    if (refuse(text, error))
+        return false;
+    for (size_t i = 0; i < G_N_ELEMENTS(forms); i++) {
+        const char *rest = text + strlen(forms[i].prefix);
+
+        if (!g_str_has_prefix(text, forms[i].prefix))
+            continue;
+        if (*rest)
+            return forms[i].parse(options, rest, error);
+        error_set(error, "'%s' expects a path or an address", text);
+        return false;
+    }
+    return parse_name(options, text, error);
 }
 
 /* "mon:" and another text: a mux with a monitor. */

@@ -94,6 +94,8 @@ Chardev *char_attach(Chardev *chr, const CharUser *user, void *opaque, GError **
     chr->frontend_open = true;
     chr->paused = false;
     char_stream_update(chr);
+    if (chr->class->accept_input)
+        chr->class->accept_input(chr);
     return chr;
 }
 
@@ -147,6 +149,22 @@ void char_send_break(Chardev *chr)
         chr->class->send_break(chr);
     else
         char_send_event(chr, CHAR_EVENT_BREAK);
+}
+
+void char_set_line(Chardev *chr, const CharLine *line)
+{
+    if (chr->below)
+        char_set_line(chr->below, line);
+    else if (chr->class->set_line)
+        chr->class->set_line(chr, line);
+}
+
+void char_set_break(Chardev *chr, bool on)
+{
+    if (chr->below)
+        char_set_break(chr->below, on);
+    else if (chr->class->set_break)
+        chr->class->set_break(chr, on);
 }
 
 const char *char_id(const Chardev *chr)

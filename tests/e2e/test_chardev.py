@@ -105,6 +105,16 @@ def refusal(qmp, command, **arguments):
     return ""
 
 
+def becomes(condition):
+    """Waits until it is true."""
+    deadline = time.monotonic() + SILENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
+
+
 def hears(sock, wanted):
     """Reads until the bytes have come."""
     sock.settimeout(SILENCE)
@@ -134,7 +144,8 @@ def test_commands(t):
     t.equal("a server", filename(qmp, "s"), f"disconnected:unix:{path},server=on")
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(path))
-        t.equal("connected", filename(qmp, "s"), f"unix:{path},server=on")
+        t.check("connected", becomes(lambda: filename(qmp, "s") ==
+                                     f"unix:{path},server=on"))
         yankable = qmp.command("query-yank")
         t.check("query-yank lists it", {"type": "chardev", "id": "s"} in yankable)
         t.match("a yank of what is not there", refusal(
@@ -172,21 +183,17 @@ def test_clients_wait_alone(t):
     t.equal("another client is served", other.command("query-status")["status"],
             "prelaunch")
     with socket.socket(socket.AF_UNIX) as client:
-        deadline = time.monotonic() + SILENCE
-        while not path.exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
+        becomes(path.exists)
         client.connect(str(path))
         t.equal("then it ends", guest.qmp.receive(), {"return": {}})
     guest.qmp.send({"execute": "chardev-add", "arguments": {
         "id": "w", "backend": unix_backend(t.folder / "w", wait=True)}})
-    while not (t.folder / "w").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    becomes((t.folder / "w").exists)
     other.command("chardev-remove", id="w")
     t.match("or another client ends it", str(guest.qmp.receive()), "removed")
     guest.qmp.send({"execute": "chardev-add", "arguments": {
         "id": "w", "backend": unix_backend(t.folder / "w", wait=True)}})
-    while not (t.folder / "w").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    becomes((t.folder / "w").exists)
     other.command("quit")
     t.equal("or the end of all", guest.wait_exit(), 0)
     t.check("its file is gone", not (t.folder / "w").exists())
@@ -202,6 +209,7 @@ def test_change_under_a_guest(t):
     qmp = guest.qmp
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(first))
+        becomes(lambda: filename(qmp, "c").startswith("unix:"))
         qmp.command("cont")
         t.check("the guest's first byte", hears(client, b"B"))
         client.sendall(b"one")
@@ -223,8 +231,67 @@ def test_change_under_a_guest(t):
     t.check("the old socket's file is gone", not second.exists())
 
 
+def test_ringbuf(t):
+    guest = t.guest("echo", "-chardev", "ringbuf,id=c,size=16", serial=(
+        "-serial", "chardev:c"))
+    qmp = guest.qmp
+    t.check("the guest's first byte", becomes(
+        lambda: qmp.command("ringbuf-read", device="c", size=10) == "B"))
+    qmp.command("ringbuf-write", device="c", data="a\u20ac")
+    t.equal("a character that is cut stays",
+            qmp.command("ringbuf-read", device="c", size=3), "a")
+    t.equal("until it is asked for as a whole",
+            qmp.command("ringbuf-read", device="c", size=3), "\u20ac")
+    qmp.command("ringbuf-write", device="c", data="AP8BPg==", format="base64")
+    t.equal("bytes that are no text",
+            qmp.command("ringbuf-read", device="c", size=2), "\ufffd\ufffd")
+    t.equal("in base64", qmp.command("ringbuf-read", device="c", size=9,
+                                     format="base64"), "AT4=")
+    qmp.command("ringbuf-write", device="c", data="0123456789" * 3)
+    t.equal("the oldest are lost", qmp.command("ringbuf-read", device="c", size=99),
+            "4567890123456789")
+    t.equal("then it is empty", qmp.command("ringbuf-read", device="c", size=9), "")
+    for bad in ({"device": "no"}, {"device": "compat_monitor0"},
+                {"device": "c", "size": 0}):
+        t.check(f"{bad}: refused", refusal(qmp, "ringbuf-read", **{"size": 1, **bad}))
+    t.match("no base64", refusal(qmp, "ringbuf-write", device="c", data="!!",
+                                 format="base64"), "base64")
+    names = [kind["name"] for kind in qmp.command("query-chardev-backends")]
+    t.check("the kinds", {"socket", "ringbuf", "memory", "mux", "hub"} <= set(names)
+            and "spicevmc" not in names, names)
+
+
+def test_udp_and_pipe(t):
+    """Two ports of a guest, each echoed to its own far end."""
+    far = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    near = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    for sock in (far, near):
+        sock.bind(("127.0.0.1", 0))
+    near_port = near.getsockname()[1]
+    near.close()
+    far.settimeout(SILENCE)
+    t.guest("echo", serial=(
+        "-serial", f"udp:127.0.0.1:{far.getsockname()[1]}@127.0.0.1:{near_port}"))
+    t.equal("the guest's first byte", far.recv(100), b"B")
+    far.sendto(b"datagram", ("127.0.0.1", near_port))
+    echo = b""
+    while len(echo) < 8:
+        echo += far.recv(100)
+    t.equal("its echo", echo, b"datagram")
+    far.close()
+
+    for suffix in ("in", "out"):
+        os.mkfifo(t.folder / f"pipe.{suffix}")
+    t.guest("echo", serial=("-serial", f"pipe:{t.folder / 'pipe'}"))
+    with open(t.folder / "pipe.out", "rb", buffering=0) as out:
+        t.equal("through a pipe", out.read(1), b"B")
+        with open(t.folder / "pipe.in", "wb", buffering=0) as into:
+            into.write(b"p")
+        t.equal("both ways", out.read(1), b"p")
+
+
 TESTS = [test_mux, test_escape, test_commands, test_clients_wait_alone,
-         test_change_under_a_guest]
+         test_change_under_a_guest, test_ringbuf, test_udp_and_pipe]
 
 if __name__ == "__main__":
     sys.exit(main(TESTS, __doc__))

@@ -24,6 +24,7 @@ BEGIN {
     prefix("src/char/char-set", "char_(find|filename|remove|yank|can_yank|open_file)$")
     prefix("src/char/char-add", "char_(may_wait|opened|find_opening|end_adding)$")
     prefix("src/char/char-add", "char_change_later$")
+    prefix("src/char/char-ringbuf", "char_is_ringbuf$")
     prefix("src/char/char-text", "char_add_from_text$")
     prefix(".*-qmp", "qmp_")
 }

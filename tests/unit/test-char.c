@@ -267,12 +267,33 @@ static void test_stdio_is_taken_once(CharBench *f, const void *unused)
 static const char *const bad_texts[][2] = {
     { "vc", "display" },
     { "vc:80Cx24C", "display" },
+    { "spicevmc", "SPICE" },
+    { "braille", "Braille" },
+    { "msmouse", "mouse" },
+    { "wctablet", "tablet" },
+    { "testdev", "isa-debug-exit" },
+    { "con:", "Windows" },
+    { "COM1", "Windows" },
+    { "/dev/parport0", "parallel" },
     { "mon:stdio", "monitor" },
-    { "udp:1:2", "unix:" },
-    { "pipe:/x", "file:" },
-    { "/dev/ttyS0", "passed through" },
+    { "tn3270:127.0.0.1:1", "tn3270" },
+    { "websocket:127.0.0.1:1", "websocket" },
+    { "udp:1:2:3", "host" },
+    { "udp:", "address" },
+    { "udp:1", "'udp:'" },
+    { "udp:h:", "'udp:'" },
+    { "udp:h:1@", "'udp:'" },
+    { "udp:h:1@:", "'udp:'" },
+    { "udp:h:1,ipv4", "'udp:'" },
+    { "pipe:", "path" },
+    { "pipe:/no/such/x", "/no/such/x" },
+    { "/dev/null", "no serial port" },
+    { "/dev/", "path" },
+    { "pty:", "path" },
+    { "pty:/no/such/folder/x", "/no/such/folder/x" },
     { "nonsense", "expected null" },
     { "", "expected null" },
+    { "ringbuf", "expected null" },
     { "file:", "path" },
     { "unix:", "path" },
     { "unix:/x,servr", "servr" },
@@ -291,6 +312,39 @@ static const char *const bad_texts[][2] = {
     { "file:/no/such/folder/x", "/no/such/folder/x" },
     { "chardev:missing", "'missing'" },
 };
+
+/* What is accepted, and what query-chardev calls it. */
+static const char *const good_texts[][2] = {
+    { "null", "^null$" },
+    { "file:/dev/null", "^file$" },
+    { "udp:127.0.0.1:9", "^udp$" },
+    { "udp::9", "^udp$" },
+    { "udp::9@:0", "^udp$" },
+    { "udp:127.0.0.1:9@127.0.0.1:0", "^udp$" },
+    { "unix:/no/such/x,reconnect=1", "^disconnected:unix:/no/such/x$" },
+    { "unix:berth-text,abstract,server,nowait",
+      "^disconnected:unix:berth-text,abstract=on,tight=on,server=on$" },
+    { "tcp:127.0.0.1:0,server,nowait", "^disconnected:tcp:127.0.0.1:\\d+,server=on$" },
+    { "tcp:[127.0.0.1]:0,server=on,wait=off", "^disconnected:tcp:127.0.0.1:" },
+    { "tcp::0,server,wait=no,ipv4", "^disconnected:tcp:0.0.0.0:\\d+,server=on$" },
+    { "telnet:127.0.0.1:0,server,nowait,nodelay",
+      "^disconnected:telnet:127.0.0.1:\\d+,server=on$" },
+};
+
+static void test_texts(CharBench *f, const void *unused)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(good_texts); i++) {
+        g_autoptr(GError) error = NULL;
+        Chardev *chr = char_add_from_text(f->set, "c", good_texts[i][0], &error);
+        g_autofree char *name = NULL;
+
+        g_assert_no_error(error);
+        name = char_filename(chr);
+        if (!g_regex_match_simple(good_texts[i][1], name, 0, 0))
+            g_error("\"%s\" is called \"%s\"", good_texts[i][0], name);
+        g_assert_true(char_remove(f->set, "c", NULL));
+    }
+}
 
 static void test_bad_texts_are_refused_with_a_reason(CharBench *f, const void *unused)
 {
@@ -343,6 +397,7 @@ int main(int argc, char **argv)
              test_pty_reads_what_a_closed_slave_left);
     add_test("pty-link", test_pty_link);
     add_test("stdio-is-taken-once", test_stdio_is_taken_once);
+    add_test("texts", test_texts);
     add_test("bad-texts-are-refused-with-a-reason",
              test_bad_texts_are_refused_with_a_reason);
     add_test("bad-ids-and-descriptors-are-refused",
