@@ -57,6 +57,15 @@ static GPtrArray *text_lists(const QapiType *type)
     return names;
 }
 
+const CmdlineOption *qapi_option_find_group(const char *group)
+{
+    for (unsigned i = 0; *group && i < cmdline_n_options; i++) {
+        if (strcmp(qapi_text(cmdline_options[i].group), group) == 0)
+            return &cmdline_options[i];
+    }
+    return NULL;
+}
+
 JsonValue *qapi_option_read(const CmdlineOption *option, const char *text, bool *ret_help,
                             GError **error)
 {

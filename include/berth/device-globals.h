@@ -28,6 +28,10 @@ void device_globals_free(DeviceGlobals *globals);
  */
 bool device_globals_add(DeviceGlobals *globals, const char *text, GError **error);
 
+/* The same of the pairs "driver", "property" and "value". */
+bool device_globals_add_pairs(DeviceGlobals *globals, const JsonValue *pairs,
+                              GError **error);
+
 /* What was given for a property, lent; NULL when nothing was. */
 const JsonValue *device_globals_find(const DeviceGlobals *globals, const char *driver,
                                      const char *property);

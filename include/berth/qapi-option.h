@@ -16,6 +16,9 @@
 /* The option that @word is ("-name", "--name", "-h"), NULL when there is none. */
 const CmdlineOption *qapi_option_find(const char *word);
 
+/* The option that a section of a configuration file is, NULL when there is none. */
+const CmdlineOption *qapi_option_find_group(const char *group);
+
 /*
  * The pairs of @text, or the JSON object that it is when the option takes those; the key
  * of a list of texts may be given several times.  Only for CMDLINE_ARG_DATA.

@@ -108,6 +108,7 @@ typedef struct CmdlineOption {
     uint32_t short_name;
     uint32_t help;
     uint32_t implied;           /* the key of a first pair that has none */
+    uint32_t group;             /* CMDLINE_ARG_DATA: its name in configuration files */
     QapiTypeId type;            /* CMDLINE_ARG_DATA */
     uint8_t arg;                /* CmdlineArg */
     uint8_t flags;

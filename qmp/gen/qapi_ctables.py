@@ -165,7 +165,8 @@ class Tables:
                  if getattr(option, key)]
         return (f"{{ {self.texts.add(option.name)}, {self.texts.add(option.short)}, "
                 f"{self.texts.add(option.help)}, {self.texts.add(option.implied)}, "
-                f"{constant(option.type)}, {kind}, {' | '.join(flags) or 0} }},")
+                f"{self.texts.add(option.group)}, {constant(option.type)}, {kind}, "
+                f"{' | '.join(flags) or 0} }},")
 
     def write(self):
         schema = self.schema

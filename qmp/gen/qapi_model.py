@@ -28,7 +28,8 @@ ENTITY_KEYS = {
     "command": {"data", "returns", "boxed", "allow-preconfig", "allow-oob", "async",
                 "features"},
     "event": {"data", "boxed", "features"},
-    "option": {"short", "arg", "data", "implied", "repeat", "merge", "json", "help"},
+    "option": {"short", "arg", "data", "implied", "repeat", "merge", "json", "group",
+               "help"},
 }
 MEMBER_KEYS = {"type", "default", "min", "max", "unit"}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*$")
@@ -141,6 +142,7 @@ class Option:
     repeat: bool
     merge: bool
     json: bool
+    group: str          # its name in configuration files and for clients
     help: str
     place: object
 
@@ -445,6 +447,7 @@ class Schema:
         self.options[name] = Option(name, value.get("short"), arg, type_, implied,
                                     value.get("repeat", False),
                                     value.get("merge", False), value.get("json", False),
+                                    value.get("group", name if type_ else None),
                                     value["help"], entity.place)
 
     # Defaults and ranges.

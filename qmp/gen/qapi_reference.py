@@ -147,6 +147,8 @@ def write_option(out, option):
         if option.json:
             how.append("or a JSON object")
         out.append(wrap("Argument: " + ", ".join(how) + ".") + "\n")
+        if option.group != option.name:
+            out.append(f"In configuration files: `[{option.group}]`.\n")
     elif option.arg:
         out.append("Argument: a text.\n")
     if option.repeat:

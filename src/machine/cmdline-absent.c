@@ -37,7 +37,6 @@ static const Absent absent[] = {
       "the guest's processors are the host's, not emulated" },
     { " xen-domid xen-attach xen-domid-restrict ", "there is no Xen" },
     { " dtb prom-env ", "the machine has no device tree" },
-    { " preconfig ", "the machine is made from the command line alone" },
     { " compat ", "there are no deprecated parts of the interface" },
 };
 

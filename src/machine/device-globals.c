@@ -96,11 +96,11 @@ static bool add(DeviceGlobals *globals, const char *driver, const char *property
     return true;
 }
 
-/* "driver=X,property=Y,value=Z", in any order. */
-static bool add_pairs(DeviceGlobals *globals, const char *text, GError **error)
+bool device_globals_add_pairs(DeviceGlobals *globals, const JsonValue *pairs,
+                              GError **error)
 {
     g_autoptr(GlobalOptions) options =
-        qapi_parse_keyval(QAPI_TYPE_GLOBAL_OPTIONS, text, NULL, error);
+        qapi_parse(QAPI_TYPE_GLOBAL_OPTIONS, pairs, QAPI_INPUT_TEXT, error);
 
     return options &&
            add(globals, options->driver, options->property, options->value, error);
@@ -113,8 +113,11 @@ bool device_globals_add(DeviceGlobals *globals, const char *text, GError **error
     g_autofree char *driver = g_strndup(text, driver_length);
     g_autofree char *property = NULL;
 
-    if (text[driver_length] != '.' || !value)
-        return add_pairs(globals, text, error);
+    if (text[driver_length] != '.' || !value) {
+        g_autoptr(JsonValue) pairs = keyval_parse(text, NULL, NULL, error);
+
+        return pairs && device_globals_add_pairs(globals, pairs, error);
+    }
     property = g_strndup(text + driver_length + 1,
                          (gsize)(value - (text + driver_length + 1)));
     return add(globals, driver, property, value + 1, error);

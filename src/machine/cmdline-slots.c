@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of slots, and what is done to every one.
+ */
+#include <string.h>
+
+#include "cmdline-slots.h"
+
+#define SLOT(name_, kind_, field_) \
+    { .name = name_, .kind = kind_, .offset = offsetof(Cmdline, field_) }
+#define MEANS(name_, option_, key_, value_) \
+    { .name = name_, .kind = SLOT_MEANS, .option = option_, .key = key_, .value = value_ }
+
+static const Slot slots[] = {
+    { .name = "help", .kind = SLOT_HELP },
+    { .name = "version", .kind = SLOT_VERSION },
+    { .name = "check-host", .kind = SLOT_CHECK_HOST },
+    { .name = "machine",
+      .kind = SLOT_MERGED,
+      .offset = offsetof(Cmdline, machine),
+      .underscores = true },
+    SLOT("accel", SLOT_LIST, accels),
+    MEANS("enable-kvm", "accel", "accel", "kvm"),
+    MEANS("no-acpi", "machine", "acpi", "off"),
+    MEANS("no-hpet", "machine", "hpet", "off"),
+    MEANS("no-fd-bootchk", "machine", "fd-bootchk", "off"),
+    MEANS("usb", "machine", "usb", "on"),
+    SLOT("cpu", SLOT_TEXT, cpu),
+    SLOT("smp", SLOT_MERGED, smp),
+    SLOT("m", SLOT_MERGED, memory),
+    SLOT("mem-prealloc", SLOT_FLAG, mem_prealloc),
+    SLOT("name", SLOT_MERGED, name),
+    SLOT("uuid", SLOT_TEXT, uuid),
+    SLOT("smbios", SLOT_LIST, smbios),
+    SLOT("fw_cfg", SLOT_LIST, fw_cfgs),
+    SLOT("kernel", SLOT_TEXT, kernel),
+    SLOT("initrd", SLOT_TEXT, initrd),
+    SLOT("append", SLOT_TEXT, append),
+    SLOT("device", SLOT_LIST, devices),
+    { .name = "global", .kind = SLOT_GLOBAL },
+    { .name = "set", .kind = SLOT_SET },
+    { .name = "readconfig", .kind = SLOT_READCONFIG },
+    SLOT("object", SLOT_LIST, objects),
+    SLOT("chardev", SLOT_LIST, chardevs),
+    SLOT("echr", SLOT_TEXT, echr),
+    SLOT("mon", SLOT_LIST, monitors),
+    SLOT("qmp", SLOT_TEXTS, qmps),
+    SLOT("qmp-pretty", SLOT_TEXTS, pretty_qmps),
+    SLOT("monitor", SLOT_TEXTS, human_monitors),
+    SLOT("serial", SLOT_TEXTS, serials),
+    SLOT("parallel", SLOT_TEXT, parallel),
+    SLOT("debugcon", SLOT_TEXT, debugcon),
+    SLOT("display", SLOT_TEXT, display),
+    SLOT("vga", SLOT_TEXT, vga),
+    SLOT("vnc", SLOT_TEXT, vnc),
+    SLOT("net", SLOT_TEXT, net),
+    SLOT("nic", SLOT_TEXT, nic),
+    SLOT("audiodev", SLOT_LIST, audiodevs),
+    SLOT("nographic", SLOT_FLAG, nographic),
+    SLOT("nodefaults", SLOT_FLAG, nodefaults),
+    SLOT("no-user-config", SLOT_FLAG, no_user_config),
+    SLOT("nodefconfig", SLOT_FLAG, no_user_config),
+    SLOT("boot", SLOT_MERGED, boot),
+    SLOT("rtc", SLOT_MERGED, rtc),
+    SLOT("overcommit", SLOT_MERGED, overcommit),
+    SLOT("add-fd", SLOT_LIST, add_fds),
+    SLOT("action", SLOT_MERGED, action_options),
+    SLOT("S", SLOT_FLAG, paused),
+    MEANS("no-reboot", "action", "reboot", "shutdown"),
+    MEANS("no-shutdown", "action", "shutdown", "pause"),
+    MEANS("watchdog-action", "action", "watchdog", NULL),
+    SLOT("preconfig", SLOT_FLAG, preconfig),
+    SLOT("pidfile", SLOT_TEXT, pidfile),
+    SLOT("daemonize", SLOT_FLAG, daemonize),
+    SLOT("msg", SLOT_MERGED, msg),
+    SLOT("d", SLOT_TEXTS, log_items),
+    SLOT("D", SLOT_TEXT, log_file),
+    SLOT("trace", SLOT_TEXTS, traces),
+};
+
+G_STATIC_ASSERT(G_N_ELEMENTS(slots) <= CMDLINE_SLOTS_MAX);
+
+const Slot *cmdline_slots_at(unsigned index)
+{
+    return index < G_N_ELEMENTS(slots) ? &slots[index] : NULL;
+}
+
+const Slot *cmdline_slots_find(const char *name)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(slots); i++) {
+        if (strcmp(slots[i].name, name) == 0)
+            return &slots[i];
+    }
+    return NULL;
+}
+
+unsigned cmdline_slots_index(const Slot *slot)
+{
+    return (unsigned)(slot - slots);
+}
+
+const CmdlineOption *cmdline_slots_option(const Slot *slot)
+{
+    g_autofree char *word = g_strconcat("-", slot->name, NULL);
+
+    return qapi_option_find(word);
+}
+
+void cmdline_slots_init(Cmdline *cmdline)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(slots); i++) {
+        GPtrArray **list = cmdline_slots_field(cmdline, &slots[i]);
+
+        if (slots[i].kind == SLOT_LIST)
+            *list = g_ptr_array_new();
+        else if (slots[i].kind == SLOT_TEXTS)
+            *list = g_ptr_array_new_with_free_func(g_free);
+    }
+}
+
+static void free_list(const Slot *slot, GPtrArray *list)
+{
+    QapiTypeId type = cmdline_slots_option(slot)->type;
+
+    for (guint i = 0; i < list->len; i++)
+        qapi_free(type, g_ptr_array_index(list, i));
+    g_ptr_array_unref(list);
+}
+
+void cmdline_slots_done(Cmdline *cmdline)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(slots); i++) {
+        void *field = cmdline_slots_field(cmdline, &slots[i]);
+
+        switch (slots[i].kind) {
+        case SLOT_TEXT:
+            g_free(*(char **)field);
+            break;
+        case SLOT_MERGED:
+            qapi_free(cmdline_slots_option(&slots[i])->type, *(void **)field);
+            break;
+        case SLOT_LIST:
+            free_list(&slots[i], *(GPtrArray **)field);
+            break;
+        case SLOT_TEXTS:
+            g_ptr_array_unref(*(GPtrArray **)field);
+            break;
+        case SLOT_FLAG:
+        case SLOT_MEANS:
+        case SLOT_GLOBAL:
+        case SLOT_SET:
+        case SLOT_READCONFIG:
+        case SLOT_HELP:
+        case SLOT_VERSION:
+        case SLOT_CHECK_HOST:
+            break;
+        }
+    }
+}
