@@ -23,6 +23,9 @@ typedef struct CpuDefinition {
 /* All models, as many as "-cpu help" lists; an array of CpuDefinition, freed with it. */
 GPtrArray *cpu_query_definitions(const CpuHost *host);
 
+/* Whether there is a model of this name, or an alias. */
+bool cpu_query_exists(const char *name);
+
 /* A model and properties that differ from what it has: { "avx2": false }, or NULL. */
 typedef struct CpuQuery {
     const char *model;

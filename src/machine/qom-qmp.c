@@ -23,6 +23,22 @@ JsonValue *qmp_qom_get(QmpContext *ctx, const QomGetArgs *args, GError **error)
     return qom_view_get(ctx->machine, args->path, args->property, error);
 }
 
+ObjectPropertiesValuesList *qmp_qom_list_get(QmpContext *ctx, const QomListGetArgs *args,
+                                             GError **error)
+{
+    g_autoptr(ObjectPropertiesValuesList) list = ObjectPropertiesValuesList_new();
+
+    for (size_t i = 0; i < args->paths->n; i++) {
+        ObjectPropertiesValues *values =
+            qom_view_values(ctx->machine, args->paths->items[i], error);
+
+        if (!values)
+            return NULL;
+        ObjectPropertiesValuesList_append(list, values);
+    }
+    return g_steal_pointer(&list);
+}
+
 bool qmp_qom_set(QmpContext *ctx, const QomSetArgs *args, GError **error)
 {
     return qom_view_set(ctx->machine, args->path, args->property, error);

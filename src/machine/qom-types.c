@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "berth/cpu-query.h"
 #include "berth/error.h"
 #include "berth/machine.h"
 #include "berth/qapi-tables.h"
@@ -37,8 +38,6 @@ static const QomType fixed_types[] = {
     { "generic-pc-machine", "x86-machine", true, QAPI_TYPE_MACHINE_OPTIONS },
     { "cpu", "device", true, 0 },
     { "x86_64-cpu", "cpu", true, 0 },
-    { "max-x86_64-cpu", "x86_64-cpu", false, 0 },
-    { "host-x86_64-cpu", "max-x86_64-cpu", false, 0 },
     { "memory-backend", "object", true, 0 },
     { "rng-backend", "object", true, 0 },
     { "chardev", "object", true, 0 },
@@ -114,6 +113,23 @@ typedef struct Search {
     bool found;
 } Search;
 
+/* "Nehalem" of "Nehalem-x86_64-cpu", NULL for no name of a model; the caller frees. */
+static char *model_of(const char *name)
+{
+    static const char suffix[] = "-x86_64-cpu";
+    g_autofree char *model = NULL;
+
+    if (!g_str_has_suffix(name, suffix))
+        return NULL;
+    model = g_strndup(name, strlen(name) - strlen(suffix));
+    return cpu_query_exists(model) ? g_steal_pointer(&model) : NULL;
+}
+
+static const char *parent_of_model(const char *model)
+{
+    return strcmp(model, "host") == 0 ? "max-x86_64-cpu" : "x86_64-cpu";
+}
+
 static void match_name(void *opaque, const QomType *type)
 {
     Search *search = opaque;
@@ -131,11 +147,16 @@ static bool is_a(const char *name, const char *ancestor)
     g_autofree char *at = g_strdup(name);
 
     while (at) {
+        g_autofree char *model = NULL;
         Search search = { .name = at };
 
         if (strcmp(at, ancestor) == 0)
             return true;
-        visit_all(match_name, &search);
+        model = model_of(at);
+        if (model)
+            search.parent = g_strdup(parent_of_model(model));
+        else
+            visit_all(match_name, &search);
         g_free(at);
         at = search.parent;
     }
@@ -165,6 +186,30 @@ static void list_type(void *opaque, const QomType *type)
     ObjectTypeInfoList_append(listing->list, info);
 }
 
+/* The models of processors, each a type. */
+static void list_models(const Listing *listing)
+{
+    g_autoptr(GPtrArray) definitions = NULL;
+    bool all = !listing->implements || is_a("x86_64-cpu", listing->implements);
+
+    if (!all && !g_str_has_suffix(listing->implements, "-x86_64-cpu"))
+        return;
+    definitions = cpu_query_definitions(NULL);
+    for (guint i = 0; i < definitions->len; i++) {
+        const CpuDefinition *definition = g_ptr_array_index(definitions, i);
+        const char *parent = parent_of_model(definition->name);
+        ObjectTypeInfo *info;
+
+        if (!all && strcmp(definition->type, listing->implements) != 0 &&
+            strcmp(parent, listing->implements) != 0)
+            continue;
+        info = g_new0(ObjectTypeInfo, 1);
+        info->name = g_strdup(definition->type);
+        info->parent = g_strdup(parent);
+        ObjectTypeInfoList_append(listing->list, info);
+    }
+}
+
 ObjectTypeInfoList *qom_types_list(const char *implements, bool abstract)
 {
     Listing listing = {
@@ -174,6 +219,7 @@ ObjectTypeInfoList *qom_types_list(const char *implements, bool abstract)
     };
 
     visit_all(list_type, &listing);
+    list_models(&listing);
     return listing.list;
 }
 
@@ -192,11 +238,26 @@ static void add_members(ObjectPropertyInfoList *list, QapiTypeId type)
     }
 }
 
+static void add_property(void *opaque, const char *name, const char *type)
+{
+    ObjectPropertyInfo *info = g_new0(ObjectPropertyInfo, 1);
+
+    info->name = g_strdup(name);
+    info->type = g_strdup(type);
+    ObjectPropertyInfoList_append(opaque, info);
+}
+
 ObjectPropertyInfoList *qom_types_properties(const char *name, GError **error)
 {
+    g_autofree char *model = model_of(name);
     Search search = { .name = name };
     ObjectPropertyInfoList *list;
 
+    if (model) {
+        list = ObjectPropertyInfoList_new();
+        cpu_query_properties(add_property, list);
+        return list;
+    }
     visit_all(match_name, &search);
     g_free(search.parent);
     if (!search.found) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "berth/char-set.h"
+#include "berth/cpu-query.h"
 #include "berth/error.h"
 #include "berth/object.h"
 
@@ -103,6 +104,11 @@ static void add_property(ObjectPropertyInfoList *list, const char *name, const c
     ObjectPropertyInfoList_append(list, info);
 }
 
+static void add_cpu_property(void *opaque, const char *name, const char *type)
+{
+    add_property(opaque, name, type);
+}
+
 static void add_child(ObjectPropertyInfoList *list, const char *name, const char *type)
 {
     g_autofree char *child = g_strdup_printf("child<%s>", type);
@@ -157,7 +163,7 @@ static void list_container(Machine *machine, const char *path,
         for (unsigned i = 0; machine->vcpus && i < machine->topology.cpus; i++) {
             g_autofree char *name = g_strdup_printf("device[%u]", i);
 
-            add_child(list, name, "host-x86_64-cpu");
+            add_child(list, name, cpu_model_type(machine->cpu_model));
         }
     }
 }
@@ -227,6 +233,7 @@ ObjectPropertyInfoList *qom_view_list(Machine *machine, const char *path, GError
     case QOM_PLACE_VCPU:
         for (size_t i = 0; i < G_N_ELEMENTS(vcpu_properties); i++)
             add_property(list, vcpu_properties[i].name, vcpu_properties[i].type);
+        cpu_query_properties(add_cpu_property, list);
         break;
     case QOM_PLACE_OBJECT:
         add_property(list, "type", "string");
@@ -251,7 +258,7 @@ static const char *place_type(Machine *machine, const QomPlace *place)
     case QOM_PLACE_DEVICE:
         return device_type(place->device);
     case QOM_PLACE_VCPU:
-        return "host-x86_64-cpu";
+        return cpu_model_type(machine->cpu_model);
     case QOM_PLACE_OBJECT:
         return place->object->class->name;
     case QOM_PLACE_CHARDEV:
@@ -326,7 +333,7 @@ static JsonValue *get_vcpu(Machine *machine, unsigned index, const char *propert
         return json_new_int(vcpu.thread);
     if (strcmp(property, "apic-id") == 0)
         return json_new_int(vcpu.apic_id);
-    return NULL;
+    return cpu_query_property(machine->cpu_model, property);
 }
 
 static JsonValue *get_object(const Object *object, const char *property)
@@ -374,6 +381,34 @@ JsonValue *qom_view_get(Machine *machine, const char *path, const char *property
         error_set(error, "Property '%s.%s' not found", place_type(machine, &place),
                   property);
     return value;
+}
+
+static ObjectPropertyValue *value_of(Machine *machine, const QomPlace *place,
+                                     const ObjectPropertyInfo *info)
+{
+    ObjectPropertyValue *value = g_new0(ObjectPropertyValue, 1);
+
+    value->name = g_strdup(info->name);
+    value->type = g_strdup(info->type);
+    value->value = get(machine, place, info->name);
+    return value;
+}
+
+ObjectPropertiesValues *qom_view_values(Machine *machine, const char *path,
+                                        GError **error)
+{
+    g_autoptr(ObjectPropertyInfoList) list = qom_view_list(machine, path, error);
+    ObjectPropertiesValues *values;
+    QomPlace place;
+
+    if (!list || !resolve(machine, path, &place, error))
+        return NULL;
+    values = g_new0(ObjectPropertiesValues, 1);
+    values->properties = ObjectPropertyValueList_new();
+    for (size_t i = 0; i < list->n; i++)
+        ObjectPropertyValueList_append(values->properties,
+                                       value_of(machine, &place, list->items[i]));
+    return values;
 }
 
 bool qom_view_set(Machine *machine, const char *path, const char *property,

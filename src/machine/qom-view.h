@@ -19,6 +19,9 @@
 ObjectPropertyInfoList *qom_view_list(Machine *machine, const char *path, GError **error);
 JsonValue *qom_view_get(Machine *machine, const char *path, const char *property,
                         GError **error);
+/* Every property at @path with its value. */
+ObjectPropertiesValues *qom_view_values(Machine *machine, const char *path,
+                                        GError **error);
 /* Always an error: which one depends on what is there. */
 bool qom_view_set(Machine *machine, const char *path, const char *property,
                   GError **error);

@@ -141,6 +141,19 @@ GPtrArray *cpu_query_definitions(const CpuHost *host)
     return list;
 }
 
+bool cpu_query_exists(const char *name)
+{
+    static const char *const unnamed[] = { "host", "max", "base", NULL };
+    g_autoptr(CpuFeatureIndex) index = NULL;
+    g_autoptr(CpuModels) models = NULL;
+
+    if (g_strv_contains(unnamed, name))
+        return true;
+    index = cpu_features_index_new();
+    models = cpu_models_new(index);
+    return cpu_models_find(models, name) != NULL;
+}
+
 void cpu_query_clear(CpuAnswer *answer)
 {
     g_clear_pointer(&answer->model, g_free);
