@@ -15,11 +15,30 @@ typedef enum VmIrqchip {
     VM_IRQCHIP_SPLIT,           /* local APICs in the hypervisor; see irqchip.h */
 } VmIrqchip;
 
+/* What a VM does when a guest keeps its processor from taking events for too long. */
+typedef enum VmNotify {
+    VM_NOTIFY_DEFAULT,          /* goes on, where KVM can tell at all */
+    VM_NOTIFY_RUN,
+    VM_NOTIFY_STOP,             /* stops as by an internal error */
+    VM_NOTIFY_OFF,
+} VmNotify;
+
+/* What the operator may set of KVM; zeros are its defaults. */
+typedef struct VmTuning {
+    bool cpu_pm;                /* a guest's idle vCPU keeps the host's processor */
+    bool has_halt_poll;
+    uint32_t halt_poll_ns;      /* how long a halted vCPU is looked at before it sleeps */
+    uint64_t shadow_memory;     /* bytes of shadow page tables, 0: KVM's choice */
+    VmNotify notify;
+    uint32_t notify_window;     /* of the processor's time, beside its own least */
+} VmTuning;
+
 typedef struct VmOptions {
     const char *device;         /* "/dev/kvm" */
     VmIrqchip irqchip;
     bool pit;                   /* the in-kernel i8254; VM_IRQCHIP_KERNEL only */
     unsigned max_vcpus;
+    VmTuning tuning;
 } VmOptions;
 
 /* Main only. */

@@ -132,15 +132,6 @@ static bool check_accels(const Cmdline *cmdline, GError **error)
     return true;
 }
 
-static bool check_overcommit(const OvercommitOptions *overcommit, GError **error)
-{
-    if (!overcommit)
-        return true;
-    if (overcommit->has_cpu_pm && overcommit->cpu_pm)
-        return refuse(error, "overcommit", "cpu-pm=on", "only 'off' is accepted");
-    return true;
-}
-
 static bool check_monitors(const Cmdline *cmdline, GError **error)
 {
     static const char reason[] =
@@ -295,7 +286,6 @@ bool cmdline_check(const Cmdline *cmdline, GError **error)
     return check_preconfig(cmdline, error) && check_machine(cmdline->machine, error) &&
            check_machine_none(cmdline, error) && check_accels(cmdline, error) &&
            check_onboard(cmdline, error) &&
-           check_overcommit(cmdline->overcommit, error) &&
            check_monitors(cmdline, error) && check_boot(cmdline->boot, error) &&
            check_kernel(cmdline, error) && check_daemon(cmdline, error) &&
            check_nones(cmdline, error);

@@ -40,6 +40,29 @@ static VmIrqchip wanted_irqchip(const MachineOptions *machine, const AccelOption
     return irqchip == ON_OFF_SPLIT_SPLIT ? VM_IRQCHIP_SPLIT : VM_IRQCHIP_KERNEL;
 }
 
+static VmTuning wanted_tuning(const Cmdline *cmdline, const AccelOptions *accel)
+{
+    static const VmNotify notifies[] = {
+        [NOTIFY_VMEXIT_OPTION_RUN] = VM_NOTIFY_RUN,
+        [NOTIFY_VMEXIT_OPTION_INTERNAL_ERROR] = VM_NOTIFY_STOP,
+        [NOTIFY_VMEXIT_OPTION_DISABLE] = VM_NOTIFY_OFF,
+    };
+    VmTuning tuning = {
+        .cpu_pm = cmdline->overcommit && cmdline->overcommit->has_cpu_pm &&
+                  cmdline->overcommit->cpu_pm,
+    };
+
+    if (!accel)
+        return tuning;
+    tuning.has_halt_poll = accel->has_halt_poll_ns;
+    tuning.halt_poll_ns = accel->halt_poll_ns;
+    tuning.shadow_memory = accel->kvm_shadow_mem;
+    if (accel->has_notify_vmexit)
+        tuning.notify = notifies[accel->notify_vmexit];
+    tuning.notify_window = accel->notify_window;
+    return tuning;
+}
+
 static bool make_vm(Machine *machine, GError **error)
 {
     const GPtrArray *accels = machine->cmdline->accels;
@@ -50,6 +73,7 @@ static bool make_vm(Machine *machine, GError **error)
         .irqchip = wanted_irqchip(machine->cmdline->machine, accel),
         .pit = true,
         .max_vcpus = machine->topology.max_cpus,
+        .tuning = wanted_tuning(machine->cmdline, accel),
     };
 
     machine->vm = vm_kvm_new(&options, error);

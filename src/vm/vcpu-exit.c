@@ -114,6 +114,19 @@ static VcpuRun exit_hyperv(KvmVcpu *kv, VcpuStop *ret_stop)
     return vcpu_model_exit_hyperv(kv);
 }
 
+static VcpuRun exit_notify(KvmVcpu *kv, VcpuStop *ret_stop)
+{
+    if (kv->run->notify.flags & KVM_NOTIFY_CONTEXT_INVALID)
+        return stopped(ret_stop, VCPU_STOP_INTERNAL_ERROR,
+                       "the guest took no events for too long, and its state is lost");
+    if (vcpu_kvm_vm(kv)->stops_on_notify)
+        return stopped(ret_stop, VCPU_STOP_INTERNAL_ERROR,
+                       "the guest took no events for too long (notify-vmexit)");
+    if (log_limit_pass(&kv->vcpu.log_limit, NULL))
+        log_warn("vCPU %u: the guest took no events for long", kv->vcpu.index);
+    return VCPU_RUN_AGAIN;
+}
+
 static VcpuRun exit_fail_entry(KvmVcpu *kv, VcpuStop *ret_stop)
 {
     log_registers(kv);
@@ -189,6 +202,7 @@ static VcpuExitFn *const exits[] = {
     [KVM_EXIT_INTERNAL_ERROR] = exit_internal_error,
     [KVM_EXIT_SYSTEM_EVENT] = exit_system_event,
     [KVM_EXIT_HYPERV] = exit_hyperv,
+    [KVM_EXIT_NOTIFY] = exit_notify,
 };
 
 VcpuRun vcpu_exit_dispatch(KvmVcpu *kv, VcpuStop *ret_stop)

@@ -22,6 +22,7 @@
 #define ARCH_REQ_XCOMP_GUEST_PERM 0x1025
 #define XSTATE_TILE_DATA 18
 
+#define ECX_MONITOR (1u << 3)
 #define ECX_TSC_DEADLINE (1u << 24)
 #define ECX_HYPERVISOR (1u << 31)
 
@@ -143,6 +144,21 @@ static GArray *read_msrs(int kvm_fd)
     return msrs;
 }
 
+void vm_kvm_cpu_permit(void)
+{
+    /* Refused where there are no tiles, and then KVM's lists have none. */
+    syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_GUEST_PERM, XSTATE_TILE_DATA);
+}
+
+void vm_kvm_cpu_allow_mwait(CpuHost *host)
+{
+    uint32_t regs[4] = { 0 };
+
+    __get_cpuid(1, &regs[0], &regs[1], &regs[2], &regs[3]);
+    if (regs[CPUID_ECX] & ECX_MONITOR)
+        cpu_words_set(&host->words, CPU_MONITOR, true);
+}
+
 CpuHost *vm_kvm_cpu_host(int kvm_fd, GError **error)
 {
     g_autofree struct kvm_cpuid2 *list = NULL;
@@ -150,8 +166,7 @@ CpuHost *vm_kvm_cpu_host(int kvm_fd, GError **error)
     GArray *cpuid;
     int err;
 
-    /* Refused where there are no tiles, and then KVM's list has none. */
-    syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_GUEST_PERM, XSTATE_TILE_DATA);
+    vm_kvm_cpu_permit();
     list = read_list(kvm_fd, KVM_GET_SUPPORTED_CPUID, &err);
     if (err < 0) {
         error_set_errno(error, -err, "KVM does not tell which CPUID it supports");

@@ -105,7 +105,12 @@ static void kvm_start_clock(Vm *vm)
 
 static CpuHost *kvm_cpu_host(Vm *vm, GError **error)
 {
-    return vm_kvm_cpu_host(vm_kvm_of(vm)->kvm_fd, error);
+    KvmVm *kvm = vm_kvm_of(vm);
+    CpuHost *host = vm_kvm_cpu_host(kvm->kvm_fd, error);
+
+    if (host && kvm->guest_mwait)
+        vm_kvm_cpu_allow_mwait(host);
+    return host;
 }
 
 static void kvm_free(Vm *vm)
@@ -266,12 +271,13 @@ Vm *vm_kvm_new(const VmOptions *options, GError **error)
     g_mutex_init(&kvm->lock);
     kvm->pit = options->pit && options->irqchip == VM_IRQCHIP_KERNEL;
     kvm->kvm_fd = autofd_steal(&kvm_fd);
+    vm_kvm_cpu_permit();
     kvm->vm_fd = vm_kvm_ioctl(kvm->kvm_fd, KVM_CREATE_VM, NULL);
     if (kvm->vm_fd < 0) {
         error_set_errno(error, -kvm->vm_fd, "KVM cannot make a virtual machine");
         return NULL;
     }
-    if (!prepare(kvm, error))
+    if (!prepare(kvm, error) || !vm_kvm_tuning_apply(kvm, &options->tuning, error))
         return NULL;
     read_limits(kvm);
     if (!check_limits(kvm, options, error))

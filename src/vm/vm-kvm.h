@@ -23,6 +23,8 @@ typedef struct KvmVm {
     int vm_fd;
     bool pit;
     bool any_length;            /* an ioeventfd may match writes of any width */
+    bool guest_mwait;           /* the guest's MWAIT is the processor's */
+    bool stops_on_notify;       /* a guest that takes no events stops */
     uint32_t run_size;          /* bytes of a vCPU's kvm_run */
     uint32_t xsave_size;        /* bytes of a vCPU's XSAVE area */
     uint32_t nested_size;       /* bytes of its nested state, 0 when it cannot nest */
@@ -68,6 +70,9 @@ void vm_kvm_irq_set_irq(Vm *vm, unsigned gsi, bool level);
 void vm_kvm_irq_set_extint(Vm *vm, bool level);
 void vm_kvm_irq_send_msi(Vm *vm, const MsiMessage *message);
 void vm_kvm_irq_reset(Vm *vm);
+
+/* What the operator set, before there is a vCPU. */
+bool vm_kvm_tuning_apply(KvmVm *kvm, const VmTuning *tuning, GError **error);
 
 /* What berth needs of KVM, and what it uses when it is there. */
 typedef struct VmKvmCap {
