@@ -10,6 +10,7 @@ BUILD="gcc libc6-dev make pkg-config python3 libglib2.0-dev libjson-c-dev nettle
 CHECK="clang libclang-rt-14-dev acpica-tools git"
 # Stock guests, and the emulated host where there is no VMX or SVM.
 GUESTS="qemu-system-x86 seabios busybox-static kmod e2fsprogs lz4 dmidecode"
+GUESTS="$GUESTS qemu-guest-agent"
 
 if ! command -v apt-get > /dev/null; then
     echo "no apt-get here; needed is what these Debian packages hold:" >&2

@@ -14,8 +14,8 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 META_PACKAGE = "linux-image-cloud-amd64"
 # What only some scenarios put into their guests.
-TOOL_PROGRAMS = ["dmidecode"]
-TOOL_MODULES = ["qemu_fw_cfg"]
+TOOL_PROGRAMS = ["dmidecode", "qemu-ga"]
+TOOL_MODULES = ["qemu_fw_cfg", "virtio_console"]
 GUEST_MODULES = ["button", "evdev", "virtio_pci", "virtio-rng"]
 PATH = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
 
