@@ -49,8 +49,11 @@ void aio_prepare_write(AioReq *req, int fd, const struct iovec *iov, unsigned n_
 /* fdatasync(2). */
 void aio_prepare_sync(AioReq *req, int fd);
 
-/* Submits the prepared @req at the end of the turn. */
-void aio_submit(Loop *loop, AioReq *req);
+/*
+ * Submits the prepared @req at the end of the turn, or when @max_batch wait for that (0:
+ * as many as the loop allows).
+ */
+void aio_submit(Loop *loop, AioReq *req, unsigned max_batch);
 
 /* Submit when so many wait and not at the end of the turn only; 0: AIO_MAX_BATCH. */
 void aio_set_max_batch(Loop *loop, unsigned max_batch);

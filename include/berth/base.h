@@ -46,6 +46,7 @@ static inline int autofd_steal(int *fd)
 
 /* The core types; each is described in the header named beside it. */
 typedef struct AddressSpace AddressSpace;       /* region.h */
+typedef struct BlockGraph BlockGraph;           /* block.h */
 typedef struct Board Board;                     /* device.h */
 typedef struct Bus Bus;                         /* bus.h */
 typedef struct Chardev Chardev;                 /* char.h */

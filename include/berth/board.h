@@ -57,6 +57,7 @@ struct Board {
     IrqLine *gpes[BOARD_GPES];  /* an edge sets the event's status; may be NULL */
     uint64_t ecam_base;         /* 256 MiB of memory: PCI Express configuration space */
     CharSet *chars;
+    BlockGraph *blocks;
     ObjectSet *objects;
     const BoardOps *ops;
     void *opaque;

@@ -48,6 +48,7 @@ typedef struct Cmdline {
 
     /* Options that may be repeated, in order. */
     GPtrArray *accels;          /* of AccelOptions */
+    GPtrArray *blockdevs;       /* of BlockdevOptions */
     GPtrArray *devices;         /* of DeviceAddArgs */
     GPtrArray *objects;         /* of ObjectOptions */
     GPtrArray *chardevs;        /* of ChardevOptions */

@@ -12,6 +12,7 @@
 #include "berth/boot.h"
 #include "berth/cmdline.h"
 #include "berth/device.h"
+#include "berth/fdset.h"
 #include "berth/region.h"
 #include "berth/runstate.h"
 #include "berth/smbios.h"
@@ -51,6 +52,8 @@ struct Machine {
     QmpEvents *events;          /* lent */
 
     CharSet *chars;             /* lent */
+    FdSets *fdsets;             /* lent */
+    BlockGraph *blocks;
     ObjectSet *objects;
     Vm *vm;                     /* NULL for MACHINE_KIND_NONE */
     bool kvm;                   /* vm is KVM */
@@ -75,13 +78,20 @@ struct Machine {
     Q35Board *q35;              /* machine-q35.c */
 };
 
+/* What a machine is made for; all lent, and outlives it. */
+typedef struct MachineHost {
+    Loop *loop;
+    CharSet *chars;
+    FdSets *fdsets;             /* NULL: files named "/dev/fdset/N" cannot be opened */
+    QmpEvents *events;          /* NULL: nobody is told */
+} MachineHost;
+
 /*
- * Makes the machine that @cmdline describes, stopped, on @loop.  Everything given is lent
- * and must outlive the machine.  @vm (taken, also on failure) replaces the hypervisor,
- * for tests.
+ * Makes the machine that @cmdline (lent, and outlives it) describes, stopped.  @vm
+ * (taken, also on failure) replaces the hypervisor, for tests.
  */
-Machine *machine_new(const Cmdline *cmdline, Loop *loop, CharSet *chars,
-                     QmpEvents *events, Vm *vm, GError **error);
+Machine *machine_new(const Cmdline *cmdline, const MachineHost *host, Vm *vm,
+                     GError **error);
 /* Stops the vCPUs and frees everything.  Accepts NULL. */
 void machine_free(Machine *machine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Machine, machine_free)

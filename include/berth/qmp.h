@@ -56,6 +56,7 @@ struct QmpContext {
     Machine *machine;
     DeviceTree *tree;
     CharSet *chars;
+    BlockGraph *blocks;
     ObjectSet *objects;
     FdSets *fdsets;
     QmpEvents *events;

@@ -78,6 +78,12 @@ bool worker_pool_is_full(const WorkerPool *pool);
 /* The threads that there are now.  Any thread. */
 unsigned worker_pool_n_threads(WorkerPool *pool);
 
+/*
+ * The pool that everybody on @loop may use, made with the first call; it has room for any
+ * number of jobs.  Freed with the loop.
+ */
+WorkerPool *worker_pool_of(Loop *loop);
+
 /* @work is called on a worker's thread, then @done on the loop.  May be used again. */
 void worker_job_init(WorkerJob *job, WorkerFn *work, WorkerFn *done, void *opaque);
 

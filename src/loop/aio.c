@@ -317,17 +317,19 @@ void aio_prepare_sync(AioReq *req, int fd)
     prepare(req, IO_CMD_FDSYNC, fd, NULL, 0, 0);
 }
 
-void aio_submit(Loop *loop, AioReq *req)
+void aio_submit(Loop *loop, AioReq *req, unsigned max_batch)
 {
     AioContext *aio = loop->aio;
+    unsigned limit = aio->max_batch ? aio->max_batch : AIO_MAX_BATCH;
 
     assert_loop(loop);
     io_set_eventfd(iocb_of(req), aio->event_fd);
     req->next = NULL;
     *aio->last = req;
     aio->last = &req->next;
-    if (++aio->n_waiting >= (aio->max_batch ? aio->max_batch : AIO_MAX_BATCH) &&
-        !timer_is_set(&aio->retry))
+    if (max_batch > 0)
+        limit = MIN(limit, max_batch);
+    if (++aio->n_waiting >= limit && !timer_is_set(&aio->retry))
         flush(aio);
 }
 

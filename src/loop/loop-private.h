@@ -7,6 +7,7 @@
 #include "berth/loop.h"
 #include "berth/poller.h"
 #include "berth/timer.h"
+#include "berth/worker.h"
 
 /* Messages: many threads push, the loop's thread takes. */
 typedef struct Mailbox {
@@ -57,6 +58,7 @@ struct Loop {
     TimerHeap timer_heap;
     PollerSet pollers;
     AioContext *aio;            /* NULL until something is attached */
+    WorkerPool *workers;        /* NULL until somebody asked */
     unsigned aio_max_batch;
     ListNode hooks;
     ListNode *next_hook;        /* of the walk that is under way; NULL when none is */

@@ -97,6 +97,9 @@ void loop_free(Loop *loop)
     if (!loop)
         return;
     g_assert(!atomic_load(&loop->runner));
+    if (loop->workers)
+        worker_pool_done(loop->workers);
+    g_free(loop->workers);
     g_assert(loop->n_fds == 0 && loop->timer_heap.n_timers == 0);
     g_assert(list_is_empty(&loop->hooks) && mailbox_is_empty(&loop->mailbox));
     g_assert(poller_set_is_empty(&loop->pollers));

@@ -22,6 +22,10 @@
 #include "berth/error.h"
 #include "berth/qsbr.h"
 
+#include "loop-private.h"
+
+#define SHARED_MAX_THREADS 64u
+
 enum { JOB_NONE, JOB_QUEUED, JOB_RUNNING, JOB_FINISHED };
 
 typedef struct WorkerThread {
@@ -139,6 +143,20 @@ void worker_pool_init(WorkerPool *pool, Loop *loop, const WorkerConfig *config)
     g_cond_init(&pool->finished);
     list_init(&pool->queue);
     list_init(&pool->threads);
+}
+
+WorkerPool *worker_pool_of(Loop *loop)
+{
+    const WorkerConfig config = {
+        .name = loop->name, .max_threads = SHARED_MAX_THREADS, .max_jobs = UINT_MAX,
+    };
+
+    assert_loop(loop);
+    if (!loop->workers) {
+        loop->workers = g_new(WorkerPool, 1);
+        worker_pool_init(loop->workers, loop, &config);
+    }
+    return loop->workers;
 }
 
 void worker_pool_done(WorkerPool *pool)

@@ -15,7 +15,7 @@ typedef struct Absent {
 } Absent;
 
 static const Absent absent[] = {
-    { " blockdev drive hda hdb hdc hdd cdrom fda fdb sd mtdblock snapshot ",
+    { " drive hda hdb hdc hdd cdrom fda fdb sd mtdblock snapshot ",
       "there are no disks" },
     { " netdev ", "there are no network devices" },
     { " bios pflash L option-rom shim ",

@@ -72,6 +72,15 @@ static bool write_chardev(GString *out, const char *name, GError **error)
     return true;
 }
 
+static bool write_blockdev(GString *out, const char *name, GError **error)
+{
+    if (name)
+        return write_branch(out, QAPI_TYPE_BLOCKDEV_OPTIONS, name, "block driver", error);
+    g_string_append(out, "Supported block drivers:\n");
+    qapi_option_help_values(QAPI_TYPE_BLOCKDEV_DRIVER, out);
+    return true;
+}
+
 static bool write_machine(GString *out, const char *name, GError **error)
 {
     g_string_append(out, "Supported machines are:\n");
@@ -135,6 +144,7 @@ static const HelpTopic topics[] = {
     {"device", write_device},   {"object", write_object}, {"chardev", write_chardev},
     {"machine", write_machine}, {"accel", write_accel},   {"cpu", write_cpu},
     {"display", write_display}, {"d", write_log_items},   {"trace", write_traces},
+    {"blockdev", write_blockdev},
 };
 
 static const HelpTopic *find_topic(const char *option)

@@ -36,6 +36,7 @@ static const Slot slots[] = {
     SLOT("kernel", SLOT_TEXT, kernel),
     SLOT("initrd", SLOT_TEXT, initrd),
     SLOT("append", SLOT_TEXT, append),
+    SLOT("blockdev", SLOT_LIST, blockdevs),
     SLOT("device", SLOT_LIST, devices),
     { .name = "global", .kind = SLOT_GLOBAL },
     { .name = "set", .kind = SLOT_SET },

@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "berth/block.h"
 #include "berth/error.h"
 #include "berth/log.h"
 #include "berth/object.h"
@@ -109,6 +110,23 @@ static bool add_objects(Machine *machine, GError **error)
     return true;
 }
 
+static bool add_block_nodes(Machine *machine, GError **error)
+{
+    const GPtrArray *nodes = machine->cmdline->blockdevs;
+
+    for (guint i = 0; i < nodes->len; i++) {
+        const BlockdevOptions *options = g_ptr_array_index(nodes, i);
+
+        if (!options->node_name)
+            error_set(error, "parameter 'node-name' is missing");
+        if (!options->node_name || !block_graph_add(machine->blocks, options, error)) {
+            g_prefix_error(error, "option '-blockdev': ");
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool add_devices(Machine *machine, GError **error)
 {
     const GPtrArray *devices = machine->cmdline->devices;
@@ -148,6 +166,7 @@ static bool build(Machine *machine, GError **error)
         .memory_root = &machine->memory_root,
         .io_root = &machine->io_root,
         .chars = machine->chars,
+        .blocks = machine->blocks,
         .objects = machine->objects,
         .ops = &machine_board_ops,
         .opaque = machine,
@@ -166,16 +185,22 @@ static bool init(Machine *machine, Vm *vm, GError **error)
     set_actions(machine);
     if (machine->type->kind == MACHINE_KIND_NONE) {
         machine->kvm = vm_kvm_available(NULL);
-        return add_objects(machine, error);
+        return add_objects(machine, error) && add_block_nodes(machine, error);
     }
     if (!machine->vm && !make_vm(machine, error))
         return false;
     machine_memory_init(machine);
-    return add_objects(machine, error) && build(machine, error);
+    return add_objects(machine, error) && add_block_nodes(machine, error) &&
+           build(machine, error);
 }
 
-Machine *machine_new(const Cmdline *cmdline, Loop *loop, CharSet *chars,
-                     QmpEvents *events, Vm *vm, GError **error)
+static int open_fdset(void *opaque, const char *path, int flags, GError **error)
+{
+    return fdset_open(opaque, path, flags, error);
+}
+
+Machine *machine_new(const Cmdline *cmdline, const MachineHost *host, Vm *vm,
+                     GError **error)
 {
     g_autoptr(Machine) machine = g_new0(Machine, 1);
     const char *type = cmdline->machine && cmdline->machine->type ? cmdline->machine->type
@@ -185,11 +210,16 @@ Machine *machine_new(const Cmdline *cmdline, Loop *loop, CharSet *chars,
 
     machine->vm = vm;
     machine->cmdline = cmdline;
-    machine->loop = loop;
-    machine->events = events;
-    machine->chars = chars;
+    machine->loop = host->loop;
+    machine->events = host->events;
+    machine->chars = host->chars;
+    machine->fdsets = host->fdsets;
     machine->objects = object_set_new();
-    runstate_init(&machine->run, loop, events, &machine_run_ops, machine);
+    machine->blocks = block_graph_new(machine->loop);
+    if (machine->fdsets)
+        block_graph_set_open_hook(machine->blocks, open_fdset, machine->fdsets);
+    runstate_init(&machine->run, machine->loop, machine->events, &machine_run_ops,
+                  machine);
     device_tree_init(&machine->tree, &machine->board);
     machine->type = machine_types_find(type);
     if (!machine->type) {
@@ -216,6 +246,7 @@ void machine_free(Machine *machine)
     boot_image_free(machine->boot_image);
     if (machine->memory)
         machine_memory_done(machine);
+    block_graph_free(machine->blocks);
     object_set_free(machine->objects);
     runstate_done(&machine->run);
     vm_free(machine->vm);

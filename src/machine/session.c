@@ -215,6 +215,7 @@ static int open_fdset(void *opaque, const char *path, int flags, GError **error)
 Session *session_new(const Cmdline *cmdline, Loop *loop, int stop_fd, GError **error)
 {
     g_autoptr(Session) session = g_new0(Session, 1);
+    MachineHost host;
 
     assert_main();
 
@@ -241,12 +242,18 @@ Session *session_new(const Cmdline *cmdline, Loop *loop, int stop_fd, GError **e
     /* Clients that wait already are greeted; what they ask needs the machine. */
     hold_input(session, true);
     loop_turn(loop, false);
-    session->machine = machine_new(cmdline, loop, session->chars, session->events, NULL,
-                                   error);
+    host = (MachineHost) {
+        .loop = loop,
+        .chars = session->chars,
+        .fdsets = session->fdsets,
+        .events = session->events,
+    };
+    session->machine = machine_new(cmdline, &host, NULL, error);
     if (!session->machine)
         return NULL;
     session->context.machine = session->machine;
     session->context.tree = &session->machine->tree;
+    session->context.blocks = session->machine->blocks;
     session->context.objects = session->machine->objects;
     session->context.ready = true;
     hold_input(session, false);

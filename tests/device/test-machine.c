@@ -47,15 +47,20 @@ static Vm *make_vm(const MachineOptions *options)
 /* The machine that @words describe, or none with @error. */
 static void rig_make(Rig *rig, char *const *words, int n_words, GError **error)
 {
+    MachineHost host;
+
     rig->loop = loop_new("main", THREAD_MAIN, NULL);
     g_assert_nonnull(rig->loop);
     rig->chars = char_set_new(rig->loop);
     rig->events = qmp_events_new();
+    host = (MachineHost) {
+        .loop = rig->loop, .chars = rig->chars, .events = rig->events,
+    };
     rig->machine = NULL;
     rig->cmdline = cmdline_parse(n_words, (char **)words, error);
     if (rig->cmdline)
-        rig->machine = machine_new(rig->cmdline, rig->loop, rig->chars, rig->events,
-                                   make_vm(rig->cmdline->machine), error);
+        rig->machine = machine_new(rig->cmdline, &host, make_vm(rig->cmdline->machine),
+                                   error);
 }
 
 /* @more: further words of the command line, ended by NULL, or NULL. */

@@ -346,11 +346,12 @@ static void run_guest(const Cmdline *cmdline, Loop *loop, CharSet *chars,
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(Machine) machine = NULL;
+    const MachineHost host = { .loop = loop, .chars = chars };
     Guest g = { .data = data, .size = size };
     bool split = size > 0 && data[size - 1] % 2;
 
-    machine = machine_new(cmdline, loop, chars, NULL,
-                          split ? vm_fake_new_split() : vm_fake_new(), &error);
+    machine = machine_new(cmdline, &host, split ? vm_fake_new_split() : vm_fake_new(),
+                          &error);
     g_assert_no_error(error);
     g_assert_true(machine_start(machine, &error));
     g.machine = machine;

@@ -23,8 +23,8 @@ BEGIN {
     group("device", "board bus device device-clock device-timer memory-backend msix " \
           "object pci pci-assign rng secret virtio virtqueue")
     group("vm", "page-walk ram-map vcpu-registers")
-    group("block", "block")
-    group("block-driver", "block-driver")
+    group("block", "block block-quiesce")
+    group("block-driver", "block-driver block-node")
     group("net", "net")
     group("net-driver", "net-driver")
     group("char", "char char-set")

@@ -78,7 +78,7 @@ static void test_more_than_a_context_takes(Fixture *f, const void *unused)
         Request *r = &f->requests[i];
 
         aio_prepare_write(&r->aio, f->fd, &r->iov, 1, i * BLOCK, 0);
-        aio_submit(f->loop, &r->aio);
+        aio_submit(f->loop, &r->aio, 0);
     }
     wait_for(f, N_REQS);
     memset(f->memory, 0xee, N_REQS * BLOCK);
@@ -89,7 +89,7 @@ static void test_more_than_a_context_takes(Fixture *f, const void *unused)
         g_assert_cmpint(r->ret, ==, BLOCK);
         r->done = false;
         aio_prepare_read(&r->aio, f->fd, &r->iov, 1, i * BLOCK);
-        aio_submit(f->loop, &r->aio);
+        aio_submit(f->loop, &r->aio, 0);
     }
 
     wait_for(f, N_REQS);
@@ -104,9 +104,9 @@ static void test_sync_and_end_of_file(Fixture *f, const void *unused)
     Request *read = &f->requests[1];
 
     aio_prepare_sync(&sync->aio, f->fd);
-    aio_submit(f->loop, &sync->aio);
+    aio_submit(f->loop, &sync->aio, 0);
     aio_prepare_read(&read->aio, f->fd, &read->iov, 1, 16 * BLOCK);
-    aio_submit(f->loop, &read->aio);
+    aio_submit(f->loop, &read->aio, 0);
 
     wait_for(f, 2);
 
@@ -121,9 +121,9 @@ static void test_refused_request_ends_in_the_next_turn(Fixture *f, const void *u
     Request *good = &f->requests[1];
 
     aio_prepare_write(&bad->aio, -1, &bad->iov, 1, 0, 0);
-    aio_submit(f->loop, &bad->aio);
+    aio_submit(f->loop, &bad->aio, 0);
     aio_prepare_write(&good->aio, f->fd, &good->iov, 1, 0, 0);
-    aio_submit(f->loop, &good->aio);
+    aio_submit(f->loop, &good->aio, 0);
     g_assert_false(bad->done);
 
     wait_for(f, 2);
@@ -137,11 +137,28 @@ static void test_misaligned_request_fails_alone(Fixture *f, const void *unused)
     Request *bad = &f->requests[0];
 
     aio_prepare_write(&bad->aio, f->fd, &bad->iov, 1, 3, 0);
-    aio_submit(f->loop, &bad->aio);
+    aio_submit(f->loop, &bad->aio, 0);
 
     wait_for(f, 1);
 
     g_assert_cmpint(bad->ret, ==, -EINVAL);
+}
+
+static void test_batches_are_bounded(Fixture *f, const void *unused)
+{
+    for (unsigned i = 0; i < 8; i++) {
+        Request *r = &f->requests[i];
+
+        aio_prepare_write(&r->aio, i % 2 ? -1 : f->fd, &r->iov, 1, i * BLOCK, 0);
+        aio_submit(f->loop, &r->aio, 4);
+        /* A refused one of a full batch is told by the next turn. */
+        g_assert_cmpuint(f->n_done, ==, 0);
+    }
+
+    wait_for(f, 8);
+
+    for (unsigned i = 0; i < 8; i++)
+        g_assert_cmpint(f->requests[i].ret, ==, i % 2 ? -EBADF : (int)BLOCK);
 }
 
 static void test_contexts_are_counted(Fixture *f, const void *unused)
@@ -161,6 +178,7 @@ int main(int argc, char **argv)
     ADD("/aio/refused-request-ends-in-the-next-turn",
         test_refused_request_ends_in_the_next_turn);
     ADD("/aio/misaligned-request-fails-alone", test_misaligned_request_fails_alone);
+    ADD("/aio/batches-are-bounded", test_batches_are_bounded);
     ADD("/aio/contexts-are-counted", test_contexts_are_counted);
     return g_test_run();
 }

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A user's way to its node on one loop: the memory of its requests, the gate that main
+ * closes to change the graph, and what is counted.
+ *
+ *     open --main asks--> closing --nothing in flight--> quiet --main is done--> open
+ *
+ * A closed channel gives out no requests.  When the last one that is under way ends, main
+ * is told; from then on until it opens the gate, main may change everything below the
+ * channel (block-quiesce.c).
+ */
+#include <errno.h>
+
+#include "berth/error.h"
+#include "berth/thread.h"
+
+#include "block-private.h"
+
+#define SLOT_ALIGN 16u
+
+static BlockSlot *slot_at(const BlockChannel *channel, unsigned i)
+{
+    return (BlockSlot *)(channel->layers.slots + channel->layers.slot_size * i);
+}
+
+static BlockSlot *take_slot(BlockChannel *channel)
+{
+    BlockSlot *slot = channel->free;
+
+    if (slot) {
+        channel->free = slot->next_free;
+    } else if (channel->n_touched < channel->depth) {
+        slot = slot_at(channel, channel->n_touched++);
+        slot->channel = channel;
+    }
+    return slot;
+}
+
+static void layers_free(BlockLayers *layers)
+{
+    g_clear_pointer(&layers->queue, block_queue_free);
+    g_clear_pointer(&layers->slots, g_free);
+}
+
+typedef struct Prepare {
+    BlockChannel *channel;
+    GError **error;
+} Prepare;
+
+/* Pages of slots that are never used are never touched. */
+static void prepare(void *opaque)
+{
+    Prepare *call = opaque;
+    BlockChannel *channel = call->channel;
+    BlockLayers *next = &channel->next;
+    size_t slot_size = ALIGN_UP(sizeof(BlockSlot), (size_t)SLOT_ALIGN);
+
+    next->queue = block_queue_new(channel->use->link.child, channel, 0, call->error);
+    if (!next->queue)
+        return;
+    slot_size += block_queue_req_size(next->queue);
+    next->slot_size = ALIGN_UP(slot_size, (size_t)SLOT_ALIGN);
+    next->slots = g_try_malloc0_n(channel->depth, next->slot_size);
+    if (next->slots)
+        return;
+    error_set(call->error, "no memory for %u requests", channel->depth);
+    layers_free(next);
+}
+
+bool block_channel_prepare(BlockChannel *channel, GError **error)
+{
+    Prepare call = { channel, error };
+
+    assert_main();
+    g_assert(!channel->next.queue);
+    loop_call_sync(channel->loop, prepare, &call);
+    return channel->next.queue != NULL;
+}
+
+static void commit(void *opaque)
+{
+    BlockChannel *channel = opaque;
+
+    g_assert(channel->in_flight == 0);
+    layers_free(&channel->layers);
+    channel->layers = channel->next;
+    channel->next = (BlockLayers) { 0 };
+    channel->free = NULL;
+    channel->n_touched = 0;
+}
+
+void block_channel_commit(BlockChannel *channel)
+{
+    loop_call_sync(channel->loop, commit, channel);
+}
+
+static void cancel(void *opaque)
+{
+    layers_free(&((BlockChannel *)opaque)->next);
+}
+
+void block_channel_cancel(BlockChannel *channel)
+{
+    loop_call_sync(channel->loop, cancel, channel);
+}
+
+static void tell_quiet(BlockChannel *channel)
+{
+    if (!channel->closed || channel->in_flight > 0 || channel->told_quiet)
+        return;
+    channel->told_quiet = true;
+    __atomic_store_n(&channel->quiet_wish, channel->seen_wish, __ATOMIC_RELEASE);
+    loop_post(channel->use->link.child->graph->loop, &channel->quiet);
+}
+
+static void tell_ready(BlockChannel *channel)
+{
+    if (channel->closed || !channel->wanted_more)
+        return;
+    channel->wanted_more = false;
+    channel->ops->ready(channel->opaque);
+}
+
+static void on_gate(void *opaque)
+{
+    BlockChannel *channel = opaque;
+
+    channel->seen_wish = __atomic_load_n(&channel->wish, __ATOMIC_ACQUIRE);
+    channel->closed = __atomic_load_n(&channel->n_quiesced, __ATOMIC_RELAXED) > 0;
+    channel->told_quiet = false;
+    tell_quiet(channel);
+    tell_ready(channel);
+}
+
+BlockChannel *block_channel_new(BlockUse *use, Loop *loop, unsigned depth,
+                                const BlockChannelOps *ops, void *opaque, GError **error)
+{
+    BlockChannel *channel = g_new0(BlockChannel, 1);
+
+    assert_main();
+    channel->use = use;
+    channel->loop = loop;
+    channel->ops = ops;
+    channel->opaque = opaque;
+    channel->depth = depth;
+    loop_message_init(&channel->gate, on_gate, channel);
+    block_quiesce_init_channel(channel);
+    if (!block_channel_prepare(channel, error)) {
+        g_free(channel);
+        return NULL;
+    }
+    block_channel_commit(channel);
+    list_append(&use->channels, &channel->use_node);
+    return channel;
+}
+
+/* The loop adds while others read; a number may be one request behind its neighbour. */
+void block_channel_add_counts(BlockCount *sum, const BlockCount *count)
+{
+    sum->n_done += __atomic_load_n(&count->n_done, __ATOMIC_RELAXED);
+    sum->n_failed += __atomic_load_n(&count->n_failed, __ATOMIC_RELAXED);
+    sum->bytes += __atomic_load_n(&count->bytes, __ATOMIC_RELAXED);
+    sum->time_ns += __atomic_load_n(&count->time_ns, __ATOMIC_RELAXED);
+}
+
+static void drop(void *opaque)
+{
+    BlockChannel *channel = opaque;
+
+    g_assert(channel->in_flight == 0);
+    loop_message_cancel(channel->loop, &channel->gate);
+    layers_free(&channel->layers);
+}
+
+void block_channel_free(BlockChannel *channel)
+{
+    if (!channel)
+        return;
+    assert_main();
+    loop_call_sync(channel->loop, drop, channel);
+    block_quiesce_forget_channel(channel);
+    for (unsigned i = 0; i < BLOCK_OP__MAX; i++)
+        block_channel_add_counts(&channel->use->counts[i], &channel->counts[i]);
+    list_remove(&channel->use_node);
+    g_free(channel);
+}
+
+unsigned block_channel_in_flight(const BlockChannel *channel)
+{
+    return channel->in_flight;
+}
+
+BlockReq *block_channel_get(BlockChannel *channel)
+{
+    BlockSlot *slot = channel->closed ? NULL : take_slot(channel);
+    BlockReq *req;
+
+    if (!slot) {
+        channel->wanted_more = true;
+        return NULL;
+    }
+    channel->in_flight++;
+    slot->busy = true;
+    req = block_slot_req(slot);
+    req->queue = channel->layers.queue;
+    req->slot = slot;
+    req->io.flags = 0;
+    return req;
+}
+
+void block_channel_put(BlockChannel *channel, BlockReq *req)
+{
+    BlockSlot *slot = req->slot;
+
+    g_assert(slot->busy);
+    slot->busy = false;
+    slot->next_free = channel->free;
+    channel->free = slot;
+    channel->in_flight--;
+    tell_quiet(channel);
+    tell_ready(channel);
+}
+
+static void add(uint64_t *to, uint64_t n)
+{
+    __atomic_store_n(to, *to + n, __ATOMIC_RELAXED);
+}
+
+static void count(BlockChannel *channel, const BlockSlot *slot, uint64_t bytes, int ret)
+{
+    BlockCount *count = &channel->counts[slot->op];
+
+    if (ret < 0) {
+        add(&count->n_failed, 1);
+        return;
+    }
+    add(&count->n_done, 1);
+    add(&count->bytes, slot->op == BLOCK_OP_FLUSH ? 0 : bytes);
+    add(&count->time_ns, (uint64_t)(loop_clock_ns() - slot->start_ns));
+}
+
+static void on_done(BlockReq *req, int ret)
+{
+    BlockSlot *slot = req->slot;
+
+    count(slot->channel, slot, req->io.bytes, ret);
+    slot->done(req, ret);
+    block_channel_put(slot->channel, req);
+}
+
+static bool is_in_bounds(const BlockReq *req)
+{
+    uint64_t size = block_node_size(req->queue->node);
+
+    return req->io.op == BLOCK_OP_FLUSH ||
+        (req->io.offset <= size && req->io.bytes <= size - req->io.offset);
+}
+
+void block_channel_submit(BlockChannel *channel, BlockReq *req)
+{
+    BlockSlot *slot = req->slot;
+
+    g_assert(slot->busy);
+    slot->start_ns = loop_clock_ns();
+    slot->op = req->io.op;
+    slot->done = req->done;
+    req->done = on_done;
+    if (is_in_bounds(req))
+        block_req_submit(req);
+    else
+        block_req_complete(req, -EIO);
+}

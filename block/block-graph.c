@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The nodes of a machine, by name.
+ */
+#include <string.h>
+
+#include "berth/error.h"
+#include "berth/thread.h"
+
+#include "block-open.h"
+#include "block-private.h"
+
+BlockGraph *block_graph_new(Loop *loop)
+{
+    BlockGraph *graph = g_new0(BlockGraph, 1);
+
+    graph->loop = loop;
+    list_init(&graph->nodes);
+    list_init(&graph->jobs);
+    list_init(&graph->quiesces);
+    return graph;
+}
+
+/* Those above first: they hold the others. */
+void block_graph_free(BlockGraph *graph)
+{
+    if (!graph)
+        return;
+    assert_main();
+    LIST_FOREACH(at, &graph->jobs) {
+        BlockJob *job = CONTAINER_OF(at, BlockJob, node);
+
+        worker_take_back(&job->work);
+        job->cancel(job);
+    }
+    while (!list_is_empty(&graph->nodes)) {
+        size_t n_before = 0, n_removed = 0;
+
+        LIST_FOREACH(at, &graph->nodes) {
+            BlockNode *node = CONTAINER_OF(at, BlockNode, graph_node);
+
+            n_before++;
+            if (!list_is_empty(&node->parents))
+                continue;
+            block_graph_remove_node(node);
+            n_removed++;
+            break;
+        }
+        g_assert(n_removed > 0 || n_before == 0);
+    }
+    g_free(graph);
+}
+
+void block_graph_set_open_hook(BlockGraph *graph, BlockOpenFn *fn, void *opaque)
+{
+    graph->open_file = fn;
+    graph->opaque = opaque;
+}
+
+int block_graph_open_file(BlockGraph *graph, const char *path, int flags, GError **error)
+{
+    assert_main();
+    if (graph->open_file)
+        return graph->open_file(graph->opaque, path, flags, error);
+    error_set(error, "cannot open '%s': there are no sets of descriptors", path);
+    return -1;
+}
+
+BlockNode *block_graph_find(BlockGraph *graph, const char *node_name)
+{
+    LIST_FOREACH(at, &graph->nodes) {
+        BlockNode *node = CONTAINER_OF(at, BlockNode, graph_node);
+
+        if (strcmp(node->name, node_name) == 0)
+            return node;
+    }
+    return NULL;
+}
+
+void block_graph_add_node(BlockGraph *graph, BlockNode *node)
+{
+    list_append(&graph->nodes, &node->graph_node);
+}
+
+void block_graph_remove_node(BlockNode *node)
+{
+    list_remove(&node->graph_node);
+    block_node_unref(node);
+}
+
+BlockNode *block_graph_add(BlockGraph *graph, const BlockdevOptions *options,
+                           GError **error)
+{
+    g_autoptr(BlockOpen) open = block_open_new(graph, options, error);
+
+    if (!open || !block_open_run(open, error))
+        return NULL;
+    return block_open_finish(open, error);
+}
+
+bool block_graph_check_unused(BlockNode *node, GError **error)
+{
+    const BlockLink *link;
+
+    if (list_is_empty(&node->parents))
+        return true;
+    link = CONTAINER_OF(list_first(&node->parents), BlockLink, child_node);
+    if (link->role == BLOCK_ROLE_USE) {
+        g_autofree char *who = link->use->ops->describe(link->use->opaque);
+
+        error_set(error, "node '%s' is in use: by %s", node->name, who);
+    } else {
+        error_set(error, "node '%s' is in use: by node '%s'", node->name,
+                  link->parent->name);
+    }
+    return false;
+}
+
+bool block_graph_del(BlockGraph *graph, const char *node_name, GError **error)
+{
+    BlockNode *node = block_graph_find(graph, node_name);
+
+    assert_main();
+    if (!node) {
+        error_set(error, "there is no block node '%s'", node_name);
+        return false;
+    }
+    if (!block_graph_check_unused(node, error))
+        return false;
+    block_graph_remove_node(node);
+    return true;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Nodes that are being made, in three steps: main names and joins them, a worker (or main
+ * before a guest runs) opens them, main puts them into the graph.
+ */
+#pragma once
+
+#include "block-private.h"
+
+/* Main. */
+
+/* Makes the nodes of @options, closed; NULL with @error. */
+BlockOpen *block_open_new(BlockGraph *graph, const BlockdevOptions *options,
+                          GError **error);
+/* Frees what was not finished; it is closed after block_open_run() failed.  NULL is
+ * accepted. */
+void block_open_free(BlockOpen *open);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(BlockOpen, block_open_free)
+
+/* May block.  Opens them, those below first; on false all are closed. */
+bool block_open_run(BlockOpen *open, GError **error);
+
+/* Main.  Adds them to the graph; returns the uppermost. */
+BlockNode *block_open_finish(BlockOpen *open, GError **error);
+
+/* block-graph.c: main. */
+
+void block_graph_add_node(BlockGraph *graph, BlockNode *node);
+void block_graph_remove_node(BlockNode *node);
+/* False with @error that says who uses @node. */
+bool block_graph_check_unused(BlockNode *node, GError **error);

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One layer's request: submitted, passed on, done by a worker, completed.
+ */
+#include <errno.h>
+
+#include "block-private.h"
+
+BlockReq *block_req_below(BlockReq *req, BlockQueue *child)
+{
+    BlockReq *below = (BlockReq *)((uint8_t *)req + req->queue->child_offset);
+
+    below->queue = child;
+    below->slot = req->slot;
+    return below;
+}
+
+static void on_worked(void *opaque)
+{
+    BlockSlot *slot = opaque;
+    BlockReq *req = g_steal_pointer(&slot->punted);
+
+    block_req_complete(req, slot->ret);
+}
+
+/* A worker. */
+static void on_work(void *opaque)
+{
+    BlockSlot *slot = opaque;
+
+    slot->ret = block_io(slot->punted->queue->node, &slot->punted->io);
+}
+
+void block_req_punt(BlockReq *req)
+{
+    BlockSlot *slot = req->slot;
+
+    g_assert(!slot->punted);
+    slot->punted = req;
+    worker_job_init(&slot->job, on_work, on_worked, slot);
+    if (!worker_submit(worker_pool_of(req->queue->loop), &slot->job, NULL)) {
+        /* The host has no thread for it: the loop does it, however long it takes. */
+        on_work(slot);
+        on_worked(slot);
+    }
+}
+
+void block_req_submit(BlockReq *req)
+{
+    if (!req->queue->is_short)
+        block_req_punt(req);
+    else if (req->io.op == BLOCK_OP_READ || block_io_settle(req->queue->node, &req->io))
+        req->queue->node->driver->submit(req);
+    else
+        block_req_complete(req, 0);
+}
+
+void block_req_complete(BlockReq *req, int ret)
+{
+    g_assert(ret <= 0);
+    req->done(req, ret);
+}

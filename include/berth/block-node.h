@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The graph of block nodes from within: for drivers, jobs, and the block layer itself.
+ * Devices see block.h only.
+ */
+#pragma once
+
+#include "berth/block.h"
+#include "berth/list.h"
+
+/* How a node is joined to one below it. */
+typedef enum BlockRole {
+    BLOCK_ROLE_USE,             /* a BlockUse */
+    BLOCK_ROLE_FILTERED,        /* all of it passes through */
+    BLOCK_ROLE_STORAGE,         /* data and metadata of a format */
+    BLOCK_ROLE_DATA,            /* an external data file */
+    BLOCK_ROLE_BACKING,
+} BlockRole;
+
+/* An edge of the graph. */
+typedef struct BlockLink {
+    BlockRole role;
+    BlockNode *parent;          /* NULL for a use */
+    BlockUse *use;              /* NULL for a parent */
+    BlockNode *child;
+    uint8_t wants;
+    uint8_t permits;
+    ListNode parent_node;       /* in the parent's children */
+    ListNode child_node;        /* in the child's parents */
+} BlockLink;
+
+typedef struct BlockDriver BlockDriver;
+typedef struct BlockOpen BlockOpen;     /* block-open.c */
+
+struct BlockNode {
+    const BlockDriver *driver;
+    BlockGraph *graph;
+    BlockOpen *open;            /* while it is being made */
+    char *name;
+    BlockdevOptions *options;   /* owned: what it was made from, defaults filled in */
+    bool read_only;
+    bool force_share;           /* others may change it meanwhile */
+    bool needs_close;
+    /* A filter that changes nothing: channels pass it by.  Said by open(). */
+    bool is_transparent;
+    BlockLimits limits;         /* filled in by open() */
+    uint64_t size;              /* bytes; atomic, changed by block_node_set_size() */
+
+    /* Main. */
+    unsigned n_refs;            /* by name, by links, by those who hold it */
+    ListNode graph_node;
+    ListNode children;
+    ListNode parents;
+    uint8_t wants;              /* of all parents together */
+    uint8_t permits;
+};
+
+/* Nodes.  Main, or open(). */
+
+/* The child of @role, NULL when there is none. */
+BlockNode *block_node_child(const BlockNode *node, BlockRole role);
+/* The child that a filter filters, or that stores a format. */
+BlockNode *block_node_storage(const BlockNode *node);
+void block_node_set_size(BlockNode *node, uint64_t size);
