@@ -9,6 +9,7 @@
 #include "berth/device.h"
 #include "berth/i6300esb.h"
 #include "berth/pci.h"
+#include "berth/pvpanic.h"
 #include "berth/serial.h"
 #include "berth/virtio.h"
 #include "berth/vmgenid.h"
@@ -18,6 +19,8 @@ const DeviceKind device_kinds[] = {
     [DEVICE_DRIVER_ISA_DEBUGCON] = { &debugcon_class, NULL },
     [DEVICE_DRIVER_ISA_DEBUG_EXIT] = { &debug_exit_class, NULL },
     [DEVICE_DRIVER_I6300ESB] = { &i6300esb_class, NULL },
+    [DEVICE_DRIVER_PVPANIC] = { &pvpanic_class, NULL },
+    [DEVICE_DRIVER_PVPANIC_PCI] = { &pvpanic_pci_class, NULL },
     [DEVICE_DRIVER_PCIE_ROOT_PORT] = { &pcie_root_port_class, NULL },
     [DEVICE_DRIVER_PCIE_PCI_BRIDGE] = { &pcie_pci_bridge_class, NULL },
     [DEVICE_DRIVER_VIRTIO_RNG_PCI] = { &virtio_pci_class, &virtio_rng_class },

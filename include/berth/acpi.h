@@ -45,6 +45,7 @@ typedef struct AcpiMachine {
     bool pit;                   /* there is an i8254: interrupt 0 is at pin 2 */
     bool i8042;                 /* tell of the keyboard controller, to be probed */
     bool fw_cfg;
+    uint16_t pvpanic;           /* the port of pvpanic; 0: there is none */
     uint64_t vmgenid;           /* where the generation ID is; 0: there is none */
     bool s3;                    /* the guest may suspend to RAM */
     bool s4;                    /* and to disk */

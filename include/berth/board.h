@@ -36,6 +36,8 @@ typedef struct BoardOps {
     void (*guest_panicked)(void *opaque, const GuestPanicInformation *info);
     /* It panicked and goes on in a kernel that saves its memory: told, never stopped. */
     void (*guest_crashloaded)(void *opaque, const GuestPanicInformation *info);
+    /* It tells that it is about to power off, which it need not do then. */
+    void (*guest_shuts_down)(void *opaque);
     void (*watchdog_expired)(void *opaque);         /* does as -watchdog-action says */
     void (*inject_nmi)(void *opaque);               /* at LINT1 of every vCPU */
     /* Main only: the guest opened or closed the port of device @id.  May be NULL. */

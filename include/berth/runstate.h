@@ -98,6 +98,8 @@ void runstate_request_wakeup(RunControl *run, BoardWakeReason reason);
 /* @info is lent, NULL for none; of several that wait the first is told. */
 void runstate_request_panic(RunControl *run, const GuestPanicInformation *info);
 void runstate_request_crashloaded(RunControl *run, const GuestPanicInformation *info);
+/* The guest told by pvpanic that it is about to power off. */
+void runstate_request_pvshutdown(RunControl *run);
 void runstate_request_watchdog(RunControl *run);
 void runstate_request_nmi(RunControl *run);
 /* A vCPU cannot go on. */

@@ -4,7 +4,7 @@
  * hands down.  Generated for one machine, so that it holds no code where a constant does.
  *
  *     \_SB.PCI0        host bridge: windows, interrupt routing, _OSC
- *     \_SB.PCI0.ISA    LPC bridge at 1f.0: RTC, COMx, keyboard controller
+ *     \_SB.PCI0.ISA    LPC bridge at 1f.0: RTC, COMx, keyboard controller, pvpanic
  *     \_SB.CPUS.Cxxx   vCPUs, hexadecimal index
  *     \_SB.MRES        what no driver may be given: ECAM, RCBA, PM block, SMI command
  *     \_SB.FWCF        fw_cfg
@@ -145,6 +145,17 @@ static void append_serial(Aml *aml, const AcpiSerial *serial)
     aml_end(aml);
 }
 
+static void append_pvpanic(Aml *aml, uint16_t port)
+{
+    aml_device(aml, "PEVT");
+    aml_name_string(aml, "_HID", "QEMU0001");
+    aml_name(aml, "_CRS");
+    aml_resources(aml);
+    aml_res_io(aml, port, 1);
+    aml_end(aml);
+    aml_end(aml);
+}
+
 static void append_isa(Aml *aml, const AcpiMachine *machine)
 {
     aml_device(aml, "ISA");
@@ -172,6 +183,8 @@ static void append_isa(Aml *aml, const AcpiMachine *machine)
     }
     for (size_t i = 0; i < machine->n_serials; i++)
         append_serial(aml, &machine->serials[i]);
+    if (machine->pvpanic)
+        append_pvpanic(aml, machine->pvpanic);
     aml_end(aml);
 }
 

@@ -25,6 +25,7 @@
 #include "berth/pc-ports.h"
 #include "berth/pci-assign.h"
 #include "berth/pci.h"
+#include "berth/pvpanic.h"
 #include "berth/rtc.h"
 #include "berth/serial.h"
 #include "berth/vmgenid.h"
@@ -257,12 +258,21 @@ static bool add_generation_id(Machine *machine, GError **error)
            fw_cfg_add_writable_file(fw_cfg, &address, error);
 }
 
+static bool add_pvpanic(Machine *machine, GError **error)
+{
+    uint16_t port = pvpanic_port(&machine->tree);
+    uint16_t little = GUINT16_TO_LE(port);
+
+    return port == 0 || fw_cfg_add_file(machine->q35->fw_cfg, "etc/pvpanic-port",
+                                        g_bytes_new(&little, sizeof(little)), error);
+}
+
 bool machine_q35_complete(Machine *machine, GError **error)
 {
     FwCfg *fw_cfg = machine->q35->fw_cfg;
 
     return machine_identity_describe(machine, fw_cfg, error) &&
-           add_generation_id(machine, error) &&
+           add_generation_id(machine, error) && add_pvpanic(machine, error) &&
            fw_cfg_options_add(fw_cfg, machine->cmdline->fw_cfgs, error);
 }
 
@@ -310,6 +320,7 @@ static AcpiTables *describe(Machine *machine)
         .pit = true,
         .i8042 = false,
         .fw_cfg = true,
+        .pvpanic = pvpanic_port(&machine->tree),
         .vmgenid = vmgenid_find(&machine->tree) ? VMGENID_GPA : 0,
         .s3 = machine_can_suspend(machine),
         .s4 = has_s4(machine),

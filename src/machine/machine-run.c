@@ -161,6 +161,14 @@ static void on_board_crashloaded(void *opaque, const GuestPanicInformation *info
     runstate_request_crashloaded(&machine->run, info);
 }
 
+static void on_board_shuts_down(void *opaque)
+{
+    Machine *machine = opaque;
+
+    machine_vcpus_request_pause(machine);
+    runstate_request_pvshutdown(&machine->run);
+}
+
 static void on_board_watchdog(void *opaque)
 {
     Machine *machine = opaque;
@@ -192,6 +200,7 @@ const BoardOps machine_board_ops = {
     .request_wakeup = on_board_wakeup,
     .guest_panicked = on_board_panicked,
     .guest_crashloaded = on_board_crashloaded,
+    .guest_shuts_down = on_board_shuts_down,
     .watchdog_expired = on_board_watchdog,
     .inject_nmi = on_board_nmi,
     .serial_port_changed = on_board_serial_port,

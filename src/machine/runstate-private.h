@@ -13,12 +13,13 @@ typedef enum RunRequest {
     RUN_REQUEST_WATCHDOG = 1 << 3,
     RUN_REQUEST_SUSPEND = 1 << 4,
     RUN_REQUEST_SUSPEND_DISK = 1 << 5,
-    RUN_REQUEST_SHUTDOWN = 1 << 6,
-    RUN_REQUEST_RESET = 1 << 7,
-    RUN_REQUEST_WAKEUP = 1 << 8,
-    RUN_REQUEST_POWERDOWN = 1 << 9,
-    RUN_REQUEST_NMI = 1 << 10,
-    RUN_REQUEST_INTERNAL_ERROR = 1 << 11,
+    RUN_REQUEST_PVSHUTDOWN = 1 << 6,
+    RUN_REQUEST_SHUTDOWN = 1 << 7,
+    RUN_REQUEST_RESET = 1 << 8,
+    RUN_REQUEST_WAKEUP = 1 << 9,
+    RUN_REQUEST_POWERDOWN = 1 << 10,
+    RUN_REQUEST_NMI = 1 << 11,
+    RUN_REQUEST_INTERNAL_ERROR = 1 << 12,
 } RunRequest;
 
 /* What a reset makes void. */

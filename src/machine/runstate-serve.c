@@ -183,6 +183,12 @@ static void serve_suspend_disk(RunControl *run)
     runstate_request_shutdown(run, SHUTDOWN_CAUSE_GUEST_SHUTDOWN);
 }
 
+static void serve_pvshutdown(RunControl *run)
+{
+    qapi_event_guest_pvshutdown(run->events);
+    runstate_request_shutdown(run, SHUTDOWN_CAUSE_GUEST_SHUTDOWN);
+}
+
 static void serve_shutdown(RunControl *run)
 {
     shut_down(run, take_cause(&run->shutdown_cause));
@@ -240,6 +246,7 @@ static const struct {
     { RUN_REQUEST_WATCHDOG, serve_watchdog },
     { RUN_REQUEST_SUSPEND, serve_suspend },
     { RUN_REQUEST_SUSPEND_DISK, serve_suspend_disk },
+    { RUN_REQUEST_PVSHUTDOWN, serve_pvshutdown },
     { RUN_REQUEST_SHUTDOWN, serve_shutdown },
     { RUN_REQUEST_RESET, serve_reset },
     { RUN_REQUEST_WAKEUP, serve_wakeup },

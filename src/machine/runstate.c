@@ -193,6 +193,11 @@ void runstate_request_suspend_disk(RunControl *run)
     request(run, RUN_REQUEST_SUSPEND_DISK);
 }
 
+void runstate_request_pvshutdown(RunControl *run)
+{
+    request(run, RUN_REQUEST_PVSHUTDOWN);
+}
+
 void runstate_request_wakeup(RunControl *run, BoardWakeReason reason)
 {
     __atomic_store_n(&run->wake_reason, reason, __ATOMIC_RELAXED);

@@ -95,7 +95,8 @@ class Run:
 
 # What a runner is given beside the VMM, by its option; in an emulated host by file name.
 FILES = {"kernel": "vmlinuz", "vmlinux": "vmlinux", "initrd": "guest.cpio",
-         "tools": "tools.cpio"}
+         "tools": "tools.cpio", "full-kernel": "full-vmlinuz",
+         "full-initrd": "full.cpio"}
 
 
 def runner_argv(vmm, files, names):
@@ -119,9 +120,10 @@ def run_here(report, options, files):
 class EmulatedRun:
     """Runs scenarios in emulated hosts, a new one after each trouble."""
 
-    def __init__(self, report, host, vmm, scenarios):
+    def __init__(self, report, host, vmm, files, scenarios):
         self.report = report
         self.host = host
+        self.files = files
         self.vmm = f"/usr/bin/{vmm.name}"
         self.left = list(scenarios)
         self.tried = set()
@@ -137,7 +139,8 @@ class EmulatedRun:
         """Boots the host for what is left; returns the run and what went wrong, if so."""
         run = Run(self.report, hold_stalled=True)
         began = time.monotonic()
-        self.host.start(runner_argv(self.vmm, FILES, self.left))
+        files = {option: FILES[option] for option in self.files}
+        self.host.start(runner_argv(self.vmm, files, self.left))
         trouble = None
         try:
             for line in self.host.lines():
@@ -177,6 +180,18 @@ class EmulatedRun:
         self.left = []
 
 
+def wants_full_kernel(name):
+    return getattr(runner.load(name), "FULL_KERNEL", False)
+
+
+def add_full_kernel(report, folder, files):
+    """The kernel with drivers of real hardware, which is large."""
+    kernel = stock.fetch_kernel(report.say, stock.FULL_KERNEL)
+    files["full-kernel"] = kernel.vmlinuz
+    files["full-initrd"] = folder / FILES["full-initrd"]
+    stock.write_guest_initramfs(kernel, files["full-initrd"], stock.FULL_MODULES)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -205,6 +220,8 @@ def main():
                  "initrd": folder / FILES["initrd"], "tools": folder / FILES["tools"]}
         stock.write_guest_initramfs(kernel, files["initrd"])
         stock.write_guest_tools(kernel, files["tools"])
+        if any(wants_full_kernel(name) for name in options.scenarios):
+            add_full_kernel(report, folder, files)
         if host_runs_stock_guests() and not options.emulated:
             report.say(f"stock kernel {kernel.release} on this host's KVM")
             run_here(report, options, files)
@@ -213,7 +230,7 @@ def main():
                        "machine has no KVM with VMX or SVM")
             host = EmulatedHost(kernel, options.vmm, folder,
                                 {FILES[option]: path for option, path in files.items()})
-            EmulatedRun(report, host, options.vmm, options.scenarios).run()
+            EmulatedRun(report, host, options.vmm, files, options.scenarios).run()
     report.say(f"{time.monotonic() - began:.0f} s")
     report.close()
     return 1 if report.failed else 0

@@ -36,7 +36,11 @@ class Lab(Checks):
 
     def guest(self, *args, **options):
         """A stock guest (see Guest); closed by the runner.  With tools=True it has the
-        programs of stock.write_guest_tools(), too."""
+        programs of stock.write_guest_tools(), too.  With full=True it is the kernel with
+        drivers of real hardware, for a scenario that says FULL_KERNEL = True."""
+        if options.pop("full", False):
+            options["kernel"] = self.options.full_kernel
+            options["initrd"] = self.options.full_initrd
         options.setdefault("kernel", self.options.kernel)
         with_tools = options.pop("tools", False)
         options.setdefault("initrd", self.initrd_with_tools() if with_tools
@@ -103,6 +107,8 @@ def main():
     parser.add_argument("--vmlinux", required=True)
     parser.add_argument("--initrd", required=True)
     parser.add_argument("--tools", required=True)
+    parser.add_argument("--full-kernel")
+    parser.add_argument("--full-initrd")
     parser.add_argument("scenarios", nargs="*")
     options = parser.parse_args()
     lock = threading.Lock()

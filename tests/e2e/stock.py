@@ -12,10 +12,13 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
-META_PACKAGE = "linux-image-cloud-amd64"
+CLOUD_KERNEL = "linux-image-cloud-amd64"
+# Larger, and with drivers of real hardware; few scenarios need it.
+FULL_KERNEL = "linux-image-amd64"
 # What only some scenarios put into their guests.
 TOOL_PROGRAMS = ["dmidecode", "qemu-ga"]
-TOOL_MODULES = ["qemu_fw_cfg", "virtio_console"]
+TOOL_MODULES = ["qemu_fw_cfg", "virtio_console", "pvpanic-mmio", "pvpanic-pci"]
+FULL_MODULES = ["button", "evdev", "lpc_ich", "iTCO_wdt", "i6300esb"]
 GUEST_MODULES = ["button", "evdev", "virtio_pci", "virtio-rng"]
 PATH = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
 
@@ -104,9 +107,9 @@ def download(package, folder):
     raise RuntimeError(f"apt-get download {package}: {done.stdout.strip()}")
 
 
-def candidate():
+def candidate(meta):
     """What the meta package stands for, and its version; None when apt has no lists."""
-    depends = output_of("apt-cache", "depends", META_PACKAGE,
+    depends = output_of("apt-cache", "depends", meta,
                         stderr=subprocess.DEVNULL)
     name = re.search(r"Depends: (linux-image-\S+)", depends)
     if not name:
@@ -116,15 +119,22 @@ def candidate():
     return (name[1], version[1]) if version and version[1] != "(none)" else None
 
 
-def fetch_kernel(say=lambda text: print(text, file=sys.stderr)):
+def fetched_before(cache, meta):
+    """Kernels in the cache, the newest last."""
+    found = [p for p in cache.glob("linux-image-*") if p.is_dir()
+             and ("-cloud-" in p.name) == ("-cloud-" in meta)]
+    return sorted(found, key=lambda p: p.stat().st_mtime)
+
+
+def fetch_kernel(say=lambda text: print(text, file=sys.stderr), meta=CLOUD_KERNEL):
     """The newest stock kernel that apt knows, else the newest one fetched before."""
     cache = cache_dir()
     try:
-        known = candidate()
+        known = candidate(meta)
         if known is None:
             with tempfile.TemporaryDirectory() as nowhere:
-                download(META_PACKAGE, nowhere)
-            known = candidate()
+                download(meta, nowhere)
+            known = candidate(meta)
         name, version = known
         target = cache / f"{name}_{version.replace(':', '.')}"
         if not target.exists():
@@ -133,8 +143,7 @@ def fetch_kernel(say=lambda text: print(text, file=sys.stderr)):
                 unpack(download(name, work), target)
         return StockKernel(target)
     except (OSError, RuntimeError, TypeError, subprocess.CalledProcessError) as error:
-        old = sorted((p for p in cache.glob("linux-image-*") if p.is_dir()),
-                     key=lambda p: p.stat().st_mtime)
+        old = fetched_before(cache, meta)
         if not old:
             raise RuntimeError(f"no stock kernel: {error}") from error
         say(f"using {old[-1].name}, fetched before ({error})")
@@ -204,12 +213,12 @@ class Initramfs:
         pathlib.Path(target).write_bytes(b"".join(self.parts))
 
 
-def write_guest_initramfs(kernel, target):
+def write_guest_initramfs(kernel, target, modules=GUEST_MODULES):
     image = Initramfs()
     for name in ("proc", "sys", "dev", "tmp"):
         image.folder(name)
     image.busybox()
-    image.modules(kernel.modules(GUEST_MODULES))
+    image.modules(kernel.modules(modules))
     image.file("init", HERE / "init" / "guest-init.sh", 0o755)
     image.file("etc/acpi/PWRF/00000080", HERE / "init" / "power-button.sh", 0o755)
     image.write(target)
@@ -226,4 +235,5 @@ def write_guest_tools(kernel, target):
 
 
 if __name__ == "__main__":
-    print(fetch_kernel().vmlinuz)
+    for package in (CLOUD_KERNEL, FULL_KERNEL):
+        print(fetch_kernel(meta=package).vmlinuz)

@@ -174,6 +174,45 @@ def test_preconfig(t):
             "The command is permitted only before machine initialization")
 
 
+POWEROFF = ("GUEST_PANICKED", {"action": "poweroff"})
+PAUSE = ("GUEST_PANICKED", {"action": "pause"})
+DOWN = ("SHUTDOWN", {"guest": True, "reason": "guest-panic"})
+STOP = ("STOP", {})
+
+# What the guest tells, the options, the events, the state or the exit status: as QEMU.
+PANICS = [
+    (1, [], [POWEROFF, DOWN], 0),
+    (1, ["-no-shutdown"], [PAUSE, STOP], "guest-panicked"),
+    (1, ["-action", "panic=pause"], [PAUSE, STOP], "guest-panicked"),
+    (1, ["-action", "panic=none"], [("GUEST_PANICKED", {"action": "run"})], "running"),
+    (1, ["-action", "panic=exit-failure"], [POWEROFF, DOWN], 1),
+    (1, ["-action", "panic=exit-failure", "-no-shutdown"], [POWEROFF, DOWN, STOP],
+     "shutdown"),
+    (2, [], [("GUEST_CRASHLOADED", {"action": "run"})], "running"),
+    (4, [], [("GUEST_PVSHUTDOWN", {}),
+             ("SHUTDOWN", {"guest": True, "reason": "guest-shutdown"})], 0),
+]
+
+
+def test_panic(t):
+    for told, options, events, end in PANICS:
+        name = f"{told} {' '.join(options)}"
+        guest, qmp, driver = poke(t, "-device", "pvpanic", *options)
+        driver.order("b", 0x505, told)
+        for event, data in events:
+            t.equal(f"{name}: {event}", qmp.wait_event(event), data)
+        if isinstance(end, int):
+            t.equal(f"{name}: exit status", guest.wait_exit(), end)
+        else:
+            t.equal(f"{name}: state", guest.status, end)
+            if end == "guest-panicked":
+                qmp.command("cont")
+            if end != "shutdown":
+                driver.heard(".")
+        t.equal(f"{name}: no other events", [e["event"] for e in qmp.events],
+                ["RESUME"] if end == "guest-panicked" else [])
+
+
 class Esb:
     """The function i6300esb below a bridge on bus 1, where the board has put it."""
 
@@ -269,8 +308,8 @@ def test_tco(t):
 
 
 TESTS = [test_suspend, test_alarm, test_no_waking_vector, test_suspended_reset,
-         test_disabled, test_power_off, test_nmi, test_watchdog_actions, test_tco,
-         test_preconfig]
+         test_disabled, test_power_off, test_nmi, test_panic, test_watchdog_actions,
+         test_tco, test_preconfig]
 
 if __name__ == "__main__":
     sys.exit(main(TESTS, __doc__))

@@ -52,6 +52,10 @@ static char *const argv[] = {
     "-device", "pcie-root-port,id=port,chassis=1",
     "-device", "virtio-rng-pci,bus=port",
     "-device", "pcie-root-port,id=empty,chassis=2",
+    "-device", "pvpanic", "-device", "i6300esb,addr=0x10",
+    "-device", "pcie-pci-bridge,id=bridge,addr=0x11",
+    "-device", "pvpanic-pci,bus=bridge,addr=0x1",
+    "-global", "ICH9-LPC.noreboot=off",
 };
 
 /* The next @size bytes as a number; zero when there are no more. */

@@ -67,6 +67,13 @@ static void on_crashloaded(void *opaque, const GuestPanicInformation *info)
     fake->n_crashloads++;
 }
 
+static void on_shuts_down(void *opaque)
+{
+    FakeBoard *fake = opaque;
+
+    fake->n_pvshutdowns++;
+}
+
 static void on_watchdog_expired(void *opaque)
 {
     FakeBoard *fake = opaque;
@@ -90,6 +97,7 @@ static const BoardOps fake_board_ops = {
     .request_wakeup = on_request_wakeup,
     .guest_panicked = on_panicked,
     .guest_crashloaded = on_crashloaded,
+    .guest_shuts_down = on_shuts_down,
     .watchdog_expired = on_watchdog_expired,
     .inject_nmi = on_inject_nmi,
 };

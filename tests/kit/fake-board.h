@@ -34,6 +34,7 @@ typedef struct FakeBoard {
     BoardWakeReason wake_reason;            /* of the last */
     unsigned n_panics;
     unsigned n_crashloads;
+    unsigned n_pvshutdowns;
     unsigned n_watchdogs;
     unsigned n_nmis;
 } FakeBoard;

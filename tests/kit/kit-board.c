@@ -65,11 +65,19 @@ static void on_crashloaded(void *opaque, const GuestPanicInformation *info)
     kit->n_crashloads++;
 }
 
+static void on_shuts_down(void *opaque)
+{
+    KitBoard *kit = opaque;
+
+    kit->n_pvshutdowns++;
+}
+
 static const BoardOps kit_ops = {
     .request_reset = on_reset,
     .watchdog_expired = on_watchdog_expired,
     .guest_panicked = on_panicked,
     .guest_crashloaded = on_crashloaded,
+    .guest_shuts_down = on_shuts_down,
     .serial_port_changed = on_serial_port,
 };
 

@@ -42,6 +42,7 @@ typedef struct KitBoard {
     unsigned n_watchdogs;
     unsigned n_panics;
     unsigned n_crashloads;
+    unsigned n_pvshutdowns;
     GString *port_changes;      /* "ID+ ID-": serial ports opened and closed */
 } KitBoard;
 

@@ -37,7 +37,7 @@ BEGIN {
     group("board", "x86-layout")
     # Contracts of single devices, for the board and for the device itself.
     group("part", "debug-exit debugcon fw-cfg i6300esb i8042 i8254 i8259 ioapic lpc " \
-          "pc-ports rtc serial vmgenid")
+          "pc-ports pvpanic rtc serial vmgenid")
 
     # What a folder or file may include: groups and single headers.  The first row that
     # matches counts.  "/" ends a folder.

@@ -36,6 +36,7 @@ static const AcpiMachine plain = {
     .pit = true,
     .fw_cfg = true,
     .vmgenid = X86_VMGENID_PAGE + 40,
+    .pvpanic = 0x505,
     .s3 = true,
     .s4 = true,
 };

@@ -244,6 +244,11 @@ static void ask_crashload(Fixture *f)
     runstate_request_crashloaded(&f->run, NULL);
 }
 
+static void ask_pvshutdown(Fixture *f)
+{
+    runstate_request_pvshutdown(&f->run);
+}
+
 static void ask_watchdog(Fixture *f)
 {
     runstate_request_watchdog(&f->run);
@@ -291,6 +296,7 @@ static const struct {
     { "panic", ask_panic },
     { "panic-hv", ask_panic_hv },
     { "crashload", ask_crashload },
+    { "pvshutdown", ask_pvshutdown },
     { "watchdog", ask_watchdog },
     { "nmi", ask_nmi },
     { "error", ask_error },
@@ -442,6 +448,11 @@ static const Case cases[] = {
     { "crashload-then-panic", "cont panic crashload .",
       STARTED "GUEST_CRASHLOADED:run GUEST_PANICKED:pause pause STOP", "guest-panicked",
       PANIC(PAUSE) },
+    { "pvshutdown", "cont pvshutdown .",
+      STARTED "GUEST_PVSHUTDOWN SHUTDOWN:guest-shutdown", "end 0", {} },
+    { "pvshutdown-no-shutdown", "cont pvshutdown .",
+      STARTED "GUEST_PVSHUTDOWN SHUTDOWN:guest-shutdown pause STOP", "shutdown",
+      NO_SHUTDOWN },
     /* watchdog */
     { "watchdog-reset", "cont watchdog .",
       STARTED "WATCHDOG:reset pause reset RESET:guest-reset resume", "running", {} },

@@ -1142,6 +1142,20 @@ DefinitionBlock ("", "DSDT", 2, "BERTH ", "Q35     ", 0x00000001)
                             {4}
                     })
                 }
+
+                Device (PEVT)
+                {
+                    Name (_HID, "QEMU0001")  // _HID: Hardware ID
+                    Name (_CRS, ResourceTemplate ()  // _CRS: Current Resource Settings
+                    {
+                        IO (Decode16,
+                            0x0505,             // Range Minimum
+                            0x0505,             // Range Maximum
+                            0x00,               // Alignment
+                            0x01,               // Length
+                            )
+                    })
+                }
             }
         }
 

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Watchdogs with a stock kernel's drivers: silent while fed, they bite when starved."""
+
+import time
+
+FULL_KERNEL = True
+
+WATCHDOGS = "grep . /sys/class/watchdog/watchdog*/identity"
+STARVE = "killall -STOP watchdog"
+
+
+def find(guest, identity):
+    """The device file of the watchdog with this identity."""
+    line = guest.run(f"{WATCHDOGS} | grep '{identity}'")
+    return f"/dev/{line.split('/')[4]}"
+
+
+def scenario(lab):
+    guest = lab.guest("-device", "pcie-root-port,id=pci.1,chassis=1", "-device",
+                      "pcie-pci-bridge,id=pci.2,bus=pci.1,addr=0x0", "-device",
+                      "i6300esb,id=watchdog0,bus=pci.2,addr=0x1", "-watchdog-action",
+                      "pause", full=True, memory=512).boot()
+    qmp = guest.qmp
+    esb = find(guest, "6300ESB")
+    tco = find(guest, "iTCO_wdt")
+
+    guest.run(f"watchdog -t 1 -T 6 {esb}")
+    time.sleep(8)
+    lab.equal("fed, the 6300ESB's is silent", qmp.events, [])
+    guest.run(STARVE)
+    lab.equal("starved, it bites", qmp.wait_event("WATCHDOG", 120), {"action": "pause"})
+    qmp.wait_event("STOP")
+    lab.equal("the machine is stopped", guest.status, "watchdog")
+    qmp.command("cont")
+    guest.run("killall -CONT watchdog; killall watchdog")
+    lab.match("and goes on", guest.run("dmesg | grep -i 6300esb"), "initialized")
+
+    before = guest.run("grep NMI: /proc/interrupts").split()
+    qmp.command("inject-nmi")
+    after = guest.run("sleep 1; grep NMI: /proc/interrupts").split()
+    lab.equal("inject-nmi comes to the first CPU",
+              [int(a) - int(b) for a, b in zip(after[1:3], before[1:3])], [1, 0])
+
+    qmp.command("set-action", watchdog="reset")
+    guest.run(f"watchdog -t 1 -T 4 {tco}")
+    guest.run(STARVE)
+    lab.equal("the TCO's, too", qmp.wait_event("WATCHDOG", 120), {"action": "reset"})
+    lab.equal("and resets", qmp.wait_event("RESET", 120),
+              {"guest": True, "reason": "guest-reset"})
+    qmp.command("quit")
+    lab.equal("quit ends the VMM", guest.wait_exit(), 0)
