@@ -49,6 +49,17 @@ struct Monitor {
     bool holds_input;
     ListNode clients;
     LogLimit log_limit;
+    MonitorCounters counters;
+};
+
+const CounterDesc monitor_counters[] = {
+    COUNTER(MonitorCounters, clients),
+    COUNTER(MonitorCounters, requests),
+    COUNTER(MonitorCounters, events),
+    COUNTER(MonitorCounters, events_dropped),
+    COUNTER(MonitorCounters, bytes_in),
+    COUNTER(MonitorCounters, bytes_out),
+    COUNTERS_END
 };
 
 static size_t output_size(const MonitorClient *client)
@@ -78,6 +89,7 @@ static void flush_output(MonitorClient *client)
 /* What was sent of a long output is cut off from time to time. */
 static void add_output(MonitorClient *client, const char *text, size_t size)
 {
+    counter_add(&client->monitor->counters.bytes_out, size);
     if (!client->output)
         client->output = g_string_new(NULL);
     if (client->sent > client->output->len / 2) {
@@ -94,9 +106,11 @@ static void on_event_line(void *opaque, const char *text, size_t size)
     Monitor *monitor = client->monitor;
 
     if (output_size(client) < MONITOR_OUTPUT_MAX) {
+        counter_add(&monitor->counters.events, 1);
         add_output(client, text, size);
         return;
     }
+    counter_add(&monitor->counters.events_dropped, 1);
     if (client->n_dropped++ == 0 && log_limit_pass(&monitor->log_limit, NULL))
         log_warn("monitor '%s': a client does not read: events to it are dropped",
                  char_id(monitor->chr));
@@ -107,6 +121,7 @@ static void on_reply_line(void *opaque, const char *text, size_t size)
 {
     MonitorClient *client = opaque;
 
+    counter_add(&client->monitor->counters.requests, 1);
     add_output(client, text, size);
     loop_post(client->monitor->loop, &client->more);
 }
@@ -127,6 +142,7 @@ static void begin_session(MonitorClient *client)
     GString *greeting = g_string_new(NULL);
 
     TRACE(monitor_open, "%s", char_id(client->chr));
+    counter_add(&client->monitor->counters.clients, 1);
     client->open = true;
     client->n_dropped = 0;
     qmp_session_init(&client->session, client->monitor->ctx, &session_ops, client);
@@ -195,8 +211,10 @@ static bool feed_request(MonitorClient *client, GString *reply)
     client->busy = true;
     client->fed += qmp_session_feed(&client->session, data, size, reply);
     client->busy = false;
-    if (reply->len > 0)
+    if (reply->len > 0) {
+        counter_add(&client->monitor->counters.requests, 1);
         add_output(client, reply->str, reply->len);
+    }
     return reply->len > 0;
 }
 
@@ -248,6 +266,7 @@ static void client_read(void *opaque, const uint8_t *data, size_t size)
 {
     MonitorClient *client = opaque;
 
+    counter_add(&client->monitor->counters.bytes_in, size);
     client->input = g_string_new_len((const char *)data, size);
     feed_input(client);
 }
@@ -355,6 +374,16 @@ void monitor_free(Monitor *monitor)
     if (char_is_listener(monitor->chr))
         char_unlisten(monitor->chr);
     g_free(monitor);
+}
+
+const MonitorCounters *monitor_counted(const Monitor *monitor)
+{
+    return &monitor->counters;
+}
+
+const char *monitor_chardev(const Monitor *monitor)
+{
+    return char_id(monitor->chr);
 }
 
 void monitor_hold_input(Monitor *monitor, bool hold)

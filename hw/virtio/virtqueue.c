@@ -49,6 +49,15 @@ typedef struct Chain {
 G_STATIC_ASSERT(sizeof(Desc) == sizeof(struct vring_desc));
 G_STATIC_ASSERT(sizeof(VirtqueueReq) % REQ_ALIGN == 0);
 
+const CounterDesc virtqueue_counters[] = {
+    COUNTER(VirtqueueCounters, kicks),
+    COUNTER(VirtqueueCounters, rounds),
+    COUNTER(VirtqueueCounters, requests),
+    COUNTER(VirtqueueCounters, batches),
+    COUNTER(VirtqueueCounters, interrupts),
+    COUNTERS_END
+};
+
 static uint16_t load16(const uint16_t *at)
 {
     return GUINT16_FROM_LE(__atomic_load_n(at, __ATOMIC_RELAXED));
@@ -258,6 +267,7 @@ VirtqueueReq *virtqueue_pop(Virtqueue *vq)
     vq->last_avail++;
     vq->in_flight++;
     vq->budget--;
+    counter_add(&vq->counters.requests, 1);
     return req;
 }
 
@@ -308,8 +318,11 @@ static void virtqueue_flush(void *opaque)
      * stores flags or event, full barrier, reads idx.
      */
     store16_ordered(&vq->rings.used[RING_IDX], vq->published_idx);
-    if (wants_interrupt(vq, before))
-        vq->vdev->transport->notify_queue(vq->vdev, vq);
+    counter_add(&vq->counters.batches, 1);
+    if (!wants_interrupt(vq, before))
+        return;
+    counter_add(&vq->counters.interrupts, 1);
+    vq->vdev->transport->notify_queue(vq->vdev, vq);
 }
 
 void virtqueue_run(Virtqueue *vq)
@@ -320,6 +333,7 @@ void virtqueue_run(Virtqueue *vq)
         return;
     if (vq->kicks_on)
         set_kicks(vq, false);
+    counter_add(&vq->counters.rounds, 1);
     vq->budget = vq->size;
     vq->again = false;
     vdev->class->handle_queue(vdev, vq);
@@ -345,6 +359,7 @@ static void virtqueue_on_kick(void *opaque, uint32_t events)
 
     if (read(vq->kick_fd, &count, sizeof(count)) < 0)
         return;
+    counter_add(&vq->counters.kicks, 1);
     TRACE(virtqueue_kick, "%s queue %u", device_name(vq->vdev->dev), vq->index);
     virtqueue_run(vq);
 }

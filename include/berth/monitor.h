@@ -24,12 +24,25 @@
 #pragma once
 
 #include "berth/char.h"
+#include "berth/counters.h"
 #include "berth/qmp.h"
 
 #define MONITOR_INPUT_SIZE (16 * 1024)
 #define MONITOR_TURN_REQUESTS 16
 #define MONITOR_OUTPUT_HIGH (1024 * 1024)
 #define MONITOR_OUTPUT_MAX (2 * 1024 * 1024)
+
+/* Main counts. */
+typedef struct MonitorCounters {
+    uint64_t clients;           /* that came */
+    uint64_t requests;          /* that were answered */
+    uint64_t events;            /* that were sent, to all clients together */
+    uint64_t events_dropped;
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+} MonitorCounters;
+
+extern const CounterDesc monitor_counters[];
 
 /*
  * A monitor on @chr, whose sessions work on @ctx (lent); @pretty breaks and indents
@@ -39,6 +52,10 @@ Monitor *monitor_new(Chardev *chr, QmpContext *ctx, bool pretty, GError **error)
 /* Ends every session.  Not from a handler.  Accepts NULL. */
 void monitor_free(Monitor *monitor);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Monitor, monitor_free)
+
+const MonitorCounters *monitor_counted(const Monitor *monitor);
+/* The id of its character device. */
+const char *monitor_chardev(const Monitor *monitor);
 
 /*
  * While it holds, clients are greeted and nothing is read from them: before there is what

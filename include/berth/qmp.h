@@ -59,6 +59,7 @@ struct QmpContext {
     BlockGraph *blocks;
     ObjectSet *objects;
     FdSets *fdsets;
+    const GPtrArray *monitors;  /* of Monitor */
     QmpEvents *events;
     QmpCallFn *call;            /* qmp_commands_call */
     QmpStartFn *start;          /* qmp_commands_start */

@@ -18,6 +18,7 @@
  */
 #pragma once
 
+#include "berth/counters.h"
 #include "berth/loop.h"
 #include "berth/region.h"
 #include "berth/vmstate.h"
@@ -44,6 +45,17 @@ typedef struct VirtqueueRings {
     const uint16_t *avail;      /* flags, idx, ring[size], used_event */
     uint16_t *used;             /* flags, idx, ring[size] of 8 bytes, avail_event */
 } VirtqueueRings;
+
+/* The loop counts; of the time since the device was made. */
+typedef struct VirtqueueCounters {
+    uint64_t kicks;             /* doorbells that were heard */
+    uint64_t rounds;            /* of work */
+    uint64_t requests;          /* taken from the ring */
+    uint64_t batches;           /* of requests that were ended and told of at once */
+    uint64_t interrupts;
+} VirtqueueCounters;
+
+extern const CounterDesc virtqueue_counters[];
 
 struct Virtqueue {
     VirtioDevice *vdev;
@@ -80,6 +92,7 @@ struct Virtqueue {
     LoopFd kick;
     LoopHook flush;
     LoopMessage next_round;
+    VirtqueueCounters counters;
 };
 
 extern const VMStateDesc virtqueue_vmstate;

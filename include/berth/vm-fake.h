@@ -102,6 +102,9 @@ typedef struct VmFakeCpu {
 
 void vm_fake_set_cpu(Vm *vm, const VmFakeCpu *cpu);
 
+/* What the statistics of the VM, or of each vCPU, are read from; before: none. */
+void vm_fake_set_stats(Vm *vm, bool of_vcpus, const void *data, size_t size);
+
 /*
  * vCPUs are real threads with a guest that sleeps.  One that runs stops with @reason,
  * as if the guest did it; one that is paused does so when it is resumed.

@@ -232,6 +232,7 @@ Session *session_new(const Cmdline *cmdline, Loop *loop, int stop_fd, GError **e
     session->context = (QmpContext) {
         .chars = session->chars,
         .fdsets = session->fdsets,
+        .monitors = session->monitors,
         .events = session->events,
         .call = qmp_commands_call,
         .start = qmp_commands_start,

@@ -191,31 +191,57 @@ static VcpuRun exit_unknown(KvmVcpu *kv, VcpuStop *ret_stop)
                    "unexpected exit of KVM, reason %u", kv->run->exit_reason);
 }
 
-static VcpuExitFn *const exits[] = {
-    [KVM_EXIT_IO] = exit_io,
-    [KVM_EXIT_MMIO] = exit_mmio,
-    [KVM_EXIT_INTR] = exit_interrupted,
-    [KVM_EXIT_IRQ_WINDOW_OPEN] = exit_irq_window,
-    [KVM_EXIT_IOAPIC_EOI] = exit_ioapic_eoi,
-    [KVM_EXIT_SHUTDOWN] = exit_shutdown,
-    [KVM_EXIT_FAIL_ENTRY] = exit_fail_entry,
-    [KVM_EXIT_INTERNAL_ERROR] = exit_internal_error,
-    [KVM_EXIT_SYSTEM_EVENT] = exit_system_event,
-    [KVM_EXIT_HYPERV] = exit_hyperv,
-    [KVM_EXIT_NOTIFY] = exit_notify,
+typedef struct VcpuExit {
+    VcpuExitFn *fn;
+    size_t counter;             /* its offset in VcpuCounters */
+} VcpuExit;
+
+#define EXIT(fn_, counter_) { fn_, offsetof(VcpuCounters, counter_) }
+
+static const VcpuExit unknown = EXIT(exit_unknown, user_errors);
+
+static const VcpuExit exits[] = {
+    [KVM_EXIT_IO] = EXIT(exit_io, user_io),
+    [KVM_EXIT_MMIO] = EXIT(exit_mmio, user_mmio),
+    [KVM_EXIT_INTR] = EXIT(exit_interrupted, user_interrupted),
+    [KVM_EXIT_IRQ_WINDOW_OPEN] = EXIT(exit_irq_window, user_irq_window),
+    [KVM_EXIT_IOAPIC_EOI] = EXIT(exit_ioapic_eoi, user_eoi),
+    [KVM_EXIT_SHUTDOWN] = EXIT(exit_shutdown, user_shutdown),
+    [KVM_EXIT_FAIL_ENTRY] = EXIT(exit_fail_entry, user_errors),
+    [KVM_EXIT_INTERNAL_ERROR] = EXIT(exit_internal_error, user_errors),
+    [KVM_EXIT_SYSTEM_EVENT] = EXIT(exit_system_event, user_system_event),
+    [KVM_EXIT_HYPERV] = EXIT(exit_hyperv, user_hyperv),
+    [KVM_EXIT_NOTIFY] = EXIT(exit_notify, user_notify),
 };
+
+static void count_exit(KvmVcpu *kv, size_t counter)
+{
+    VcpuCounters *counters = &kv->vcpu.counters;
+
+    counter_add(&counters->user_exits, 1);
+    counter_add((uint64_t *)((char *)counters + counter), 1);
+}
 
 VcpuRun vcpu_exit_dispatch(KvmVcpu *kv, VcpuStop *ret_stop)
 {
     uint32_t reason = kv->run->exit_reason;
+    const VcpuExit *exit = &unknown;
 
-    if (reason >= G_N_ELEMENTS(exits) || !exits[reason])
-        return exit_unknown(kv, ret_stop);
-    return exits[reason](kv, ret_stop);
+    if (reason < G_N_ELEMENTS(exits) && exits[reason].fn)
+        exit = &exits[reason];
+    count_exit(kv, exit->counter);
+    return exit->fn(kv, ret_stop);
+}
+
+VcpuRun vcpu_exit_interrupted(KvmVcpu *kv)
+{
+    count_exit(kv, offsetof(VcpuCounters, user_interrupted));
+    return VCPU_RUN_INTERRUPTED;
 }
 
 VcpuRun vcpu_exit_failed(KvmVcpu *kv, int err, VcpuStop *ret_stop)
 {
+    count_exit(kv, offsetof(VcpuCounters, user_errors));
     log_registers(kv);
     return stopped(ret_stop, VCPU_STOP_INTERNAL_ERROR, "KVM_RUN: %s", g_strerror(err));
 }

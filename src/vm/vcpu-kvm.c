@@ -116,7 +116,7 @@ static VcpuRun kvm_run(Vcpu *vcpu, VcpuStop *ret_stop)
     if (ret == 0)
         return vcpu_exit_dispatch(kv, ret_stop);
     if (errno == EINTR)
-        return VCPU_RUN_INTERRUPTED;
+        return vcpu_exit_interrupted(kv);
     /* A vCPU that waited for its SIPI got it. */
     if (errno == EAGAIN)
         return VCPU_RUN_AGAIN;
@@ -141,6 +141,11 @@ static void kvm_unkick(Vcpu *vcpu)
 static void kvm_resumed(Vcpu *vcpu)
 {
     vm_kvm_ioctl(vcpu_kvm_of(vcpu)->fd, KVM_KVMCLOCK_CTRL, NULL);
+}
+
+static int kvm_open_stats(Vcpu *vcpu)
+{
+    return vm_kvm_ioctl(vcpu_kvm_of(vcpu)->fd, KVM_GET_STATS_FD, NULL);
 }
 
 static bool kvm_is_halted(Vcpu *vcpu)
@@ -204,6 +209,7 @@ const VcpuOps vcpu_kvm_ops = {
     .inject_nmi = kvm_inject_nmi,
     .run = kvm_run,
     .resumed = kvm_resumed,
+    .open_stats = kvm_open_stats,
     .kick = kvm_kick,
     .unkick = kvm_unkick,
 };

@@ -39,6 +39,9 @@ static inline KvmVm *vcpu_kvm_vm(KvmVcpu *kv)
 /* Answers the exit in kv->run.  The vCPU's thread. */
 VcpuRun vcpu_exit_dispatch(KvmVcpu *kv, VcpuStop *ret_stop);
 
+/* KVM_RUN was called back. */
+VcpuRun vcpu_exit_interrupted(KvmVcpu *kv);
+
 /* KVM_RUN itself failed with @err (a positive errno). */
 VcpuRun vcpu_exit_failed(KvmVcpu *kv, int err, VcpuStop *ret_stop);
 

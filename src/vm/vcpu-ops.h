@@ -12,6 +12,7 @@
 #include "berth/region.h"
 #include "berth/vcpu-registers.h"
 #include "berth/vcpu.h"
+#include "berth/vm-stats.h"
 
 /* Calls a vCPU's thread out of the guest. */
 #define VCPU_KICK_SIGNAL SIGUSR1
@@ -50,6 +51,8 @@ typedef struct VcpuOps {
     /* The vCPU's thread. */
     VcpuRun (*run)(Vcpu *vcpu, VcpuStop *ret_stop);
     void (*resumed)(Vcpu *vcpu);
+    /* A descriptor of its statistics, or a negative errno. */
+    int (*open_stats)(Vcpu *vcpu);
 
     /*
      * Under the vCPU's lock.  After kick() run() returns soon, and at once when called.
@@ -92,7 +95,18 @@ struct Vcpu {
     int thread_id;
 
     LogLimit log_limit;
+
+    /* The thread's; see vm-stats.h. */
+    VcpuCounters counters;
+
+    /* Main's. */
+    bool stats_asked;
+    int stats_fd;               /* negative: none; the thread's until it has answered */
 };
+
+/* Has the thread answer @question (lent until then), for which it leaves the guest. */
+void vcpu_ask(Vcpu *vcpu, VcpuQuestion *question);
+void vcpu_wait_answer(Vcpu *vcpu);
 
 /*
  * Has run() end and begin again, if the thread is in it, so that it sees what changed.

@@ -123,6 +123,7 @@ Vcpu *vcpu_new(Vm *vm, unsigned index, const CpuModel *model, const VcpuOwner *o
     vcpu->model = model;
     vcpu->owner = *owner;
     vcpu->parked = true;
+    vcpu->stats_fd = -1;
     g_mutex_init(&vcpu->lock);
     g_cond_init(&vcpu->changed);
     if (!ops->open(vcpu, error) || !start_thread(vcpu, error)) {
@@ -155,6 +156,7 @@ void vcpu_free(Vcpu *vcpu)
         pthread_join(vcpu->thread, NULL);
         qsbr_online();
     }
+    base_close_fd(&vcpu->stats_fd);
     vcpu->ops->close(vcpu);
     g_cond_clear(&vcpu->changed);
     g_mutex_clear(&vcpu->lock);
@@ -183,18 +185,30 @@ int vcpu_thread_id(Vcpu *vcpu)
     return id;
 }
 
-/* Has the thread answer, for which it leaves the guest. */
-static void ask(Vcpu *vcpu, VcpuQuestion *question)
+void vcpu_ask(Vcpu *vcpu, VcpuQuestion *question)
 {
-    assert_may_wait(THREAD_VCPU);
     lock_take(&vcpu->lock);
+    g_assert(!vcpu->question);
     vcpu->question = question;
     if (!vcpu->parked)
         vcpu->ops->kick(vcpu);
     g_cond_broadcast(&vcpu->changed);
+    lock_drop(&vcpu->lock);
+}
+
+void vcpu_wait_answer(Vcpu *vcpu)
+{
+    assert_may_wait(THREAD_VCPU);
+    lock_take(&vcpu->lock);
     while (vcpu->question)
         lock_wait(&vcpu->changed, &vcpu->lock);
     lock_drop(&vcpu->lock);
+}
+
+static void ask(Vcpu *vcpu, VcpuQuestion *question)
+{
+    vcpu_ask(vcpu, question);
+    vcpu_wait_answer(vcpu);
 }
 
 typedef struct HaltedQuestion {

@@ -175,6 +175,11 @@ static void fake_resumed(Vcpu *vcpu)
 {
 }
 
+static int fake_open_stats(Vcpu *vcpu)
+{
+    return vm_fake_open_vcpu_stats(vcpu->vm);
+}
+
 static void set_kicked(Vcpu *vcpu, bool kicked)
 {
     FakeVcpu *fake = to_fake(vcpu);
@@ -406,6 +411,7 @@ const VcpuOps vm_fake_vcpu_ops = {
     .inject_nmi = fake_inject_nmi,
     .run = fake_run,
     .resumed = fake_resumed,
+    .open_stats = fake_open_stats,
     .kick = fake_kick,
     .unkick = fake_unkick,
 };

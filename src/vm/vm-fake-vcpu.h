@@ -12,3 +12,6 @@
 extern const VcpuOps vm_fake_vcpu_ops;
 
 CpuHost *vm_fake_vcpu_host(const VmFakeCpu *cpu);
+
+/* From vm-fake.c: a descriptor of a vCPU's statistics, or a negative errno. */
+int vm_fake_open_vcpu_stats(Vm *vm);

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "berth/region.h"
 #include "berth/thread.h"
@@ -50,6 +51,7 @@ typedef struct FakeVm {
     VmFakeCalls calls;
     unsigned fail_in;           /* calls until one fails, 0 for never */
     int fail_with;
+    GBytes *stats[2];           /* of the VM and of vCPUs, NULL: none */
 } FakeVm;
 
 static FakeVm *to_fake(Vm *vm)
@@ -333,6 +335,44 @@ static void fake_start_clock(Vm *vm)
     lock_drop(&fake->lock);
 }
 
+static int open_stats(FakeVm *fake, bool of_vcpus)
+{
+    g_autofd int fd = memfd_create("stats", MFD_CLOEXEC);
+    GBytes *bytes;
+    const void *data;
+    size_t size = 0;
+
+    lock_take(&fake->lock);
+    bytes = fake->stats[of_vcpus] ? g_bytes_ref(fake->stats[of_vcpus]) : NULL;
+    lock_drop(&fake->lock);
+    if (!bytes)
+        return -ENOTTY;
+    data = g_bytes_get_data(bytes, &size);
+    g_assert_true(fd >= 0 && write(fd, data, size) == (ssize_t)size);
+    g_bytes_unref(bytes);
+    return autofd_steal(&fd);
+}
+
+static int fake_open_stats(Vm *vm)
+{
+    return open_stats(to_fake(vm), false);
+}
+
+int vm_fake_open_vcpu_stats(Vm *vm)
+{
+    return open_stats(to_fake(vm), true);
+}
+
+void vm_fake_set_stats(Vm *vm, bool of_vcpus, const void *data, size_t size)
+{
+    FakeVm *fake = to_fake(vm);
+
+    lock_take(&fake->lock);
+    g_clear_pointer(&fake->stats[of_vcpus], g_bytes_unref);
+    fake->stats[of_vcpus] = g_bytes_new(data, size);
+    lock_drop(&fake->lock);
+}
+
 static CpuHost *fake_cpu_host(Vm *vm, GError **error)
 {
     return vm_fake_vcpu_host(&to_fake(vm)->cpu);
@@ -347,6 +387,8 @@ static void fake_free(Vm *vm)
     g_array_unref(fake->irqfds);
     g_array_unref(fake->routes);
     g_array_unref(fake->messages);
+    for (unsigned i = 0; i < G_N_ELEMENTS(fake->stats); i++)
+        g_clear_pointer(&fake->stats[i], g_bytes_unref);
     g_mutex_clear(&fake->lock);
     vm_done(vm);
     g_free(fake);
@@ -367,6 +409,7 @@ static const VmOps fake_ops = {
     .reset = fake_reset,
     .stop_clock = fake_stop_clock,
     .start_clock = fake_start_clock,
+    .open_stats = fake_open_stats,
     .cpu_host = fake_cpu_host,
 };
 

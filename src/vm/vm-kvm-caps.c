@@ -39,6 +39,7 @@ static const VmKvmCap caps[] = {
     CAP(KVM_CAP_KVMCLOCK_CTRL, 1, false, "no false alarms of the guest after a pause"),
     CAP(KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1, false, "resetting a vCPU in a triple fault"),
     CAP(KVM_CAP_DIRTY_LOG_RING, 1, false, "migration by dirty ring"),
+    CAP(KVM_CAP_BINARY_STATS_FD, 1, false, "statistics"),
     CAP(KVM_CAP_TSC_CONTROL, 1, false, "a guest TSC of another frequency"),
 };
 

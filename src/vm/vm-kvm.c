@@ -103,6 +103,11 @@ static void kvm_start_clock(Vm *vm)
         log_warn("the guest's clock jumps over the pause: %s", g_strerror(-err));
 }
 
+static int kvm_open_stats(Vm *vm)
+{
+    return vm_kvm_ioctl(vm_kvm_of(vm)->vm_fd, KVM_GET_STATS_FD, NULL);
+}
+
 static CpuHost *kvm_cpu_host(Vm *vm, GError **error)
 {
     KvmVm *kvm = vm_kvm_of(vm);
@@ -142,6 +147,7 @@ static const VmOps kvm_ops = {
     .reset = vm_kvm_irq_reset,
     .stop_clock = kvm_stop_clock,
     .start_clock = kvm_start_clock,
+    .open_stats = kvm_open_stats,
     .cpu_host = kvm_cpu_host,
 };
 

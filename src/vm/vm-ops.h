@@ -53,6 +53,9 @@ typedef struct VmOps {
     void (*stop_clock)(Vm *vm);
     void (*start_clock)(Vm *vm);
 
+    /* Main: a descriptor of its statistics, or a negative errno. */
+    int (*open_stats)(Vm *vm);
+
     /* Main: what a guest's processor can have. */
     CpuHost *(*cpu_host)(Vm *vm, GError **error);
 } VmOps;

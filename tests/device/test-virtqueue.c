@@ -151,6 +151,27 @@ static void test_chain_is_read_and_written(void)
     fixture_done(&f);
 }
 
+static void test_counters_count(void)
+{
+    Fixture f;
+
+    fixture_init(&f, 0, SIZE);
+    f.vq->counters = (VirtqueueCounters) { 0 };
+    for (unsigned i = 0; i < 3; i++)
+        offer_one(&f, i);
+    kit_virtio_kick(f.v);
+    offer_one(&f, 3);
+    kit_virtio_kick(f.v);
+
+    g_assert_cmpuint(f.vq->counters.kicks, ==, 2);
+    g_assert_cmpuint(f.vq->counters.rounds, ==, 2);
+    g_assert_cmpuint(f.vq->counters.requests, ==, 4);
+    g_assert_cmpuint(f.vq->counters.batches, ==, 2);
+    g_assert_cmpuint(f.vq->counters.interrupts, ==, interrupts(&f));
+    g_assert_cmpuint(f.vq->counters.interrupts, ==, 2);
+    fixture_done(&f);
+}
+
 static void test_indirect_table(void)
 {
     struct vring_desc *table;
@@ -578,6 +599,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/virtqueue/chain", test_chain_is_read_and_written);
+    g_test_add_func("/virtqueue/counters-count", test_counters_count);
     g_test_add_func("/virtqueue/indirect", test_indirect_table);
     g_test_add_func("/virtqueue/any-order", test_requests_end_in_any_order);
     g_test_add_func("/virtqueue/wrap", test_indices_wrap);

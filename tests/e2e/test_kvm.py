@@ -226,6 +226,48 @@ def test_spinning_guest(t):
     t.equal("quit too", guest.wait_exit(SILENCE), 0)
 
 
+def values(results):
+    return {stat["name"]: stat["value"] for stat in results[0]["stats"]}
+
+
+def test_statistics(t):
+    guest = t.guest("echo", "-device", "virtio-rng-pci,id=rng0", cpus=2)
+    heard(guest, "B")
+    qmp = guest.qmp
+    schemas = {(s["provider"], s["target"]): {v["name"]: v["type"] for v in s["stats"]}
+               for s in qmp.command("query-stats-schemas")}
+    machine = qmp.command("query-stats", target="vm")
+    vcpus = qmp.command("query-stats", target="vcpu")
+    t.equal("one entry of the machine", len(machine), 1)
+    t.equal("with what the schema says", set(values(machine)), set(schemas["kvm", "vm"]))
+    paths = [cpu["qom-path"] for cpu in qmp.command("query-cpus-fast")]
+    t.equal("one of each vCPU", [entry["qom-path"] for entry in vcpus], paths)
+    known = schemas["kvm", "vcpu"]
+    t.equal("with what the schema says", set(values(vcpus)), set(known))
+    kinds = {known[name] for name, value in values(vcpus).items() if type(value) is list}
+    t.check("histograms are lists", kinds <= {"linear-histogram", "log2-histogram"},
+            kinds)
+
+    own = {"target": "vcpu", "vcpus": paths[:1],
+           "providers": [{"provider": "berth", "names": ["user_io", "user_exits"]}]}
+    results = qmp.command("query-stats", **own)
+    first = second = values(results)
+    t.equal("one vCPU, two names", (len(results), sorted(first)),
+            (1, ["user_exits", "user_io"]))
+    deadline = time.monotonic() + SILENCE
+    while second["user_io"] == first["user_io"] and time.monotonic() < deadline:
+        second = values(qmp.command("query-stats", **own))
+    t.check("exits for I/O go on", 0 < first["user_io"] < second["user_io"], second)
+    t.check("and are among all", first["user_io"] <= first["user_exits"], first)
+    queues = qmp.command("query-stats", target="virtqueue")
+    t.equal("a queue of a device", [(q["qom-path"], q["queue"]) for q in queues],
+            [("/machine/peripheral/rng0", 0)])
+    monitors = qmp.command("query-stats", target="monitor")
+    t.equal("the monitor", monitors[0]["qom-path"], "/chardevs/compat_monitor0")
+    qmp.command("quit")
+    t.equal("quit exits with 0", guest.wait_exit(SILENCE), 0)
+
+
 def test_signals(t):
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         guest = t.guest("echo")
@@ -258,7 +300,8 @@ TESTS = [
     test_first_byte, test_exit_code, test_serial, test_start_info, test_two_vcpus,
     test_idle_wakeups, test_interrupt_chips, test_hammer, test_triple_fault,
     test_no_reboot, test_set_action, test_life_cycle, test_reset_by_all_vcpus,
-    test_busy_vcpus_keep_nobody_waiting, test_spinning_guest, test_signals,
+    test_busy_vcpus_keep_nobody_waiting, test_spinning_guest, test_statistics,
+    test_signals,
     test_start_stop_cycles,
 ]
 

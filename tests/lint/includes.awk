@@ -15,11 +15,11 @@
 
 BEGIN {
     # The contracts in include/berth (and what the generator writes), by subject.
-    group("base", "base cipher error fdset file-read id iov json keyval list log qapi " \
-          "qsbr thread trace uuid vmstate")
+    group("base", "base cipher counters error fdset file-read id iov json keyval " \
+          "list log qapi qsbr thread trace uuid vmstate")
     group("types", "qapi-types")
     group("loop", "aio iothread loop poller timer worker")
-    group("vm", "cpu-query cpuid irq irqchip ram region vcpu vm vm-fake")
+    group("vm", "cpu-query cpuid irq irqchip ram region vcpu vm vm-fake vm-stats")
     group("device", "board bus device device-clock device-timer memory-backend msix " \
           "object pci pci-assign rng secret virtio virtqueue")
     group("vm", "page-walk ram-map vcpu-registers")

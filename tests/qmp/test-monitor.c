@@ -440,6 +440,30 @@ static void test_events_go_to_negotiated_sessions(Bench *bench, const void *unus
     assert_line(bench, 2, "{\"return\": {}}");
 }
 
+static void test_counters_count(Bench *bench, const void *unused)
+{
+    const MonitorCounters *counters;
+
+    start(bench, NULL, false);
+    counters = monitor_counted(bench->monitor);
+    connect_client(bench, 0);
+    connect_client(bench, 1);
+    send_text(bench, 0, "{\"execute\": \"stop\"}");
+    assert_line_has(bench, 0, "\"event\": \"STOP\"}\r\n");
+    assert_line(bench, 0, "{\"return\": {}}");
+    assert_line_has(bench, 1, "\"event\": \"STOP\"}\r\n");
+
+    g_assert_cmpuint(counters->clients, ==, 2);
+    g_assert_cmpuint(counters->requests, ==, 3);
+    g_assert_cmpuint(counters->events, ==, 2);
+    g_assert_cmpuint(counters->events_dropped, ==, 0);
+    g_assert_cmpuint(counters->bytes_in, ==,
+                     2 * strlen("{\"execute\": \"qmp_capabilities\"}\r\n") +
+                         strlen("{\"execute\": \"stop\"}"));
+    g_assert_cmpuint(counters->bytes_out, ==,
+                     bench->received[0]->len + bench->received[1]->len);
+}
+
 static void test_events_to_a_dead_client_are_dropped(Bench *bench, const void *unused)
 {
     int n_events = 0;
@@ -467,6 +491,7 @@ static void test_events_to_a_dead_client_are_dropped(Bench *bench, const void *u
     }
     g_assert_cmpint(n_events, >, MONITOR_OUTPUT_MAX / 100);
     g_assert_cmpint(n_events, <, 45000);
+    g_assert_cmpuint(monitor_counted(bench->monitor)->events_dropped, >, 0);
     qapi_event_stop(bench->ctx.events);
     assert_line_has(bench, 0, "STOP");
 }
@@ -804,6 +829,7 @@ int main(int argc, char **argv)
              test_client_that_does_not_read_is_not_served);
     add_test("pipelining-client-lets-others-in", test_pipelining_client_lets_others_in);
     add_test("events-go-to-negotiated-sessions", test_events_go_to_negotiated_sessions);
+    add_test("counters-count", test_counters_count);
     add_test("events-to-a-dead-client-are-dropped",
              test_events_to_a_dead_client_are_dropped);
     add_test("disconnects-in-the-middle", test_disconnects_in_the_middle);

@@ -88,6 +88,8 @@ static JsonValue *wrong_value(const QapiType *type)
     case QAPI_META_BOOL:
     case QAPI_META_STR:
         return json_new_int(1);
+    case QAPI_META_ALTERNATE:
+        return json_new_double(0.5);
     default:
         return json_new_bool(true);
     }
