@@ -139,16 +139,12 @@ static void apply_levels(GArray *cpuid, uint32_t function, const CpuTopology *to
     unsigned in_die = topology->threads * topology->cores;
     unsigned in_package = in_die * topology->dies;
     bool has_dies = function == LEAF_TOPOLOGY_V2;
-    CpuidEntry *basic = cpu_leaf_find(cpuid, 0, 0);
     uint32_t thread[] = { shifts->core, topology->threads, place->apic_id };
     uint32_t core[] = { has_dies ? shifts->die : shifts->package,
                         has_dies ? in_die : in_package, place->apic_id };
     uint32_t die[] = { shifts->package, in_package, place->apic_id };
     uint32_t end[] = { 0, 0, place->apic_id };
 
-    if (basic)
-        basic->regs[CPUID_EAX] = MAX(basic->regs[CPUID_EAX], function);
-    cpu_leaf_drop(cpuid, function, function);
     append_level(cpuid, function, 0, LEVEL_THREAD, thread);
     append_level(cpuid, function, 1, LEVEL_CORE, core);
     if (has_dies)
@@ -184,16 +180,19 @@ static void apply_amd(GArray *cpuid, const CpuTopology *topology, const CpuPlace
 void cpu_topology_apply(GArray *cpuid, const CpuTopology *topology, const CpuPlace *place,
                         const CpuTopologyForm *form)
 {
+    CpuidEntry *basic = cpu_leaf_find(cpuid, 0, 0);
     Shifts shifts = shifts_of(topology);
 
     apply_basic(cpuid, place, &shifts);
     cpu_leaf_drop(cpuid, LEAF_TOPOLOGY, LEAF_TOPOLOGY);
     cpu_leaf_drop(cpuid, LEAF_TOPOLOGY_V2, LEAF_TOPOLOGY_V2);
-    if (!form->no_levels) {
-        apply_levels(cpuid, LEAF_TOPOLOGY, topology, place, &shifts);
-        if (topology->dies > 1 || form->levels_v2)
-            apply_levels(cpuid, LEAF_TOPOLOGY_V2, topology, place, &shifts);
+    if (!form->no_levels && (topology->dies > 1 || form->levels_v2)) {
+        /* Dies are told nowhere else: the model's own last leaf gives way. */
+        basic->regs[CPUID_EAX] = MAX(basic->regs[CPUID_EAX], LEAF_TOPOLOGY_V2);
+        apply_levels(cpuid, LEAF_TOPOLOGY_V2, topology, place, &shifts);
     }
+    if (!form->no_levels && basic->regs[CPUID_EAX] >= LEAF_TOPOLOGY)
+        apply_levels(cpuid, LEAF_TOPOLOGY, topology, place, &shifts);
     if (form->is_amd) {
         apply_caches(cpuid, LEAF_AMD_CACHES, &shifts);
         apply_amd(cpuid, topology, place, &shifts);

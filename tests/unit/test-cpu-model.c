@@ -7,11 +7,8 @@
 
 #include "berth/log.h"
 #include "berth/thread.h"
-#include "berth/vm-fake.h"
 
-static const CpuTopology one = {
-    .cpus = 1, .max_cpus = 1, .sockets = 1, .dies = 1, .cores = 1, .threads = 1,
-};
+#include "cpu-guest.h"
 
 typedef struct PlaceCase {
     CpuTopology topology;
@@ -40,62 +37,21 @@ static void test_places(void)
     }
 }
 
-enum { EAX, EBX, ECX, EDX };
-
-typedef struct Guest {
-    Vm *vm;
-    CpuModel *model;
-    Vcpu *vcpu;
-} Guest;
-
-static void on_stopped(void *opaque, Vcpu *vcpu, VcpuStopReason reason,
-                       const char *detail)
+static uint32_t get(const CpuGuest *guest, uint32_t function, uint32_t index,
+                    unsigned reg)
 {
+    return cpu_guest_get(guest, function, index, reg);
 }
 
-/* A vCPU of "-cpu @text" at @index. */
-static Guest guest_new(const char *text, const CpuTopology *topology, unsigned index,
-                       bool is_amd)
+static CpuGuest guest_new(const char *text, const CpuTopology *topology, unsigned index,
+                          bool is_amd)
 {
-    VcpuOwner owner = { .stopped = on_stopped };
-    GError *error = NULL;
-    Guest guest;
-
-    guest.vm = vm_fake_new();
-    vm_fake_set_cpu(guest.vm, &(VmFakeCpu){ .is_amd = is_amd });
-    guest.model = cpu_model_new(guest.vm, text, topology, &error);
-    g_assert_no_error(error);
-    guest.vcpu = vcpu_new(guest.vm, index, guest.model, &owner, NULL);
-    return guest;
-}
-
-static void guest_free(Guest *guest)
-{
-    vcpu_free(guest->vcpu);
-    cpu_model_free(guest->model);
-    vm_free(guest->vm);
-}
-
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Guest, guest_free)
-
-static bool has_leaf(const Guest *guest, uint32_t function)
-{
-    uint32_t regs[4];
-
-    return vm_fake_vcpu_cpuid(guest->vcpu, function, 0, regs);
-}
-
-static uint32_t get(const Guest *guest, uint32_t function, uint32_t index, unsigned reg)
-{
-    uint32_t regs[4];
-
-    g_assert_true(vm_fake_vcpu_cpuid(guest->vcpu, function, index, regs));
-    return regs[reg];
+    return cpu_guest_new(text, topology, index, &(VmFakeCpu){ .is_amd = is_amd });
 }
 
 static bool has(const char *text, uint32_t function, unsigned reg, unsigned bit)
 {
-    g_auto(Guest) guest = guest_new(text, &one, 0, false);
+    g_auto(CpuGuest) guest = guest_new(text, &cpu_guest_one, 0, false);
 
     return get(&guest, function, 0, reg) >> bit & 1;
 }
@@ -133,37 +89,37 @@ static void test_what_cannot_be_migrated_is_off(void)
 
 static void test_performance_counters(void)
 {
-    g_auto(Guest) with = guest_new("host", &one, 0, false);
-    g_auto(Guest) without = guest_new("host,pmu=off", &one, 0, false);
+    g_auto(CpuGuest) with = guest_new("host", &cpu_guest_one, 0, false);
+    g_auto(CpuGuest) without = guest_new("host,pmu=off", &cpu_guest_one, 0, false);
 
     g_assert_cmphex(get(&with, 0xa, 0, EAX), ==, 0x07300804);
-    g_assert_false(has_leaf(&without, 0xa));
+    g_assert_false(cpu_guest_has(&without, 0xa));
 }
 
 static void test_kvm_leaves(void)
 {
-    g_auto(Guest) shown = guest_new("host", &one, 0, false);
-    g_auto(Guest) hidden = guest_new("host,kvm=off", &one, 0, false);
+    g_auto(CpuGuest) shown = guest_new("host", &cpu_guest_one, 0, false);
+    g_auto(CpuGuest) hidden = guest_new("host,kvm=off", &cpu_guest_one, 0, false);
 
     g_assert_cmphex(get(&shown, 0x40000000, 0, EAX), ==, 0x40000010);
     g_assert_cmpuint(get(&shown, 0x40000010, 0, EAX), ==, 2000000);
     g_assert_cmpuint(get(&shown, 0x40000010, 0, EBX), ==, 1000000);
-    g_assert_false(has_leaf(&hidden, 0x40000000));
-    g_assert_false(has_leaf(&hidden, 0x40000010));
+    g_assert_false(cpu_guest_has(&hidden, 0x40000000));
+    g_assert_false(cpu_guest_has(&hidden, 0x40000010));
 }
 
 static void test_xsave_follows_features(void)
 {
-    g_auto(Guest) full = guest_new("host", &one, 0, false);
-    g_auto(Guest) no_avx = guest_new("host,-avx,-avx2", &one, 0, false);
-    g_auto(Guest) none = guest_new("host,-xsave", &one, 0, false);
+    g_auto(CpuGuest) full = guest_new("host", &cpu_guest_one, 0, false);
+    g_auto(CpuGuest) no_avx = guest_new("host,-avx,-avx2", &cpu_guest_one, 0, false);
+    g_auto(CpuGuest) none = guest_new("host,-xsave", &cpu_guest_one, 0, false);
 
     g_assert_cmphex(get(&full, 0xd, 0, EAX), ==, 7);
     g_assert_cmpuint(get(&full, 0xd, 0, ECX), ==, 832);
     g_assert_cmphex(get(&no_avx, 0xd, 0, EAX), ==, 3);
     g_assert_cmpuint(get(&no_avx, 0xd, 0, ECX), ==, 576);
     g_assert_cmpuint(get(&no_avx, 0xd, 2, EAX), ==, 0);
-    g_assert_false(has_leaf(&none, 0xd));
+    g_assert_false(cpu_guest_has(&none, 0xd));
 }
 
 static void test_physical_bits(void)
@@ -180,7 +136,7 @@ static void test_physical_bits(void)
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_auto(Guest) cpuid = guest_new(cases[i].text, &one, 0, false);
+        g_auto(CpuGuest) cpuid = guest_new(cases[i].text, &cpu_guest_one, 0, false);
 
         g_assert_cmpuint(get(&cpuid, 0x80000008, 0, EAX) & 0xff, ==, cases[i].bits);
         g_assert_cmphex(get(&cpuid, 0x80000008, 0, EAX) >> 8 & 0xff, ==, 0x30);
@@ -190,7 +146,7 @@ static void test_physical_bits(void)
 static void test_topology_leaves(void)
 {
     CpuTopology topology = TOPOLOGY(2, 1, 3, 2);
-    g_auto(Guest) cpuid = guest_new("host", &topology, 9, false);
+    g_auto(CpuGuest) cpuid = guest_new("host", &topology, 9, false);
 
     g_assert_cmphex(get(&cpuid, 1, 0, EBX), ==, 0x0b080800);
     g_assert_cmpuint(get(&cpuid, 1, 0, EDX) >> 28 & 1, ==, 1);
@@ -205,13 +161,13 @@ static void test_topology_leaves(void)
     g_assert_cmpuint(get(&cpuid, 0xb, 2, EBX), ==, 0);
     for (unsigned i = 0; i < 3; i++)
         g_assert_cmpuint(get(&cpuid, 0xb, i, EDX), ==, 11);
-    g_assert_false(has_leaf(&cpuid, 0x1f));
+    g_assert_false(cpu_guest_has(&cpuid, 0x1f));
 }
 
 static void test_dies_are_told(void)
 {
     CpuTopology topology = TOPOLOGY(1, 2, 2, 1);
-    g_auto(Guest) cpuid = guest_new("host", &topology, 3, false);
+    g_auto(CpuGuest) cpuid = guest_new("host", &topology, 3, false);
 
     g_assert_cmphex(get(&cpuid, 0, 0, EAX), ==, 0x1f);
     g_assert_cmphex(get(&cpuid, 0x1f, 1, ECX), ==, 0x201);
@@ -226,8 +182,8 @@ static void test_dies_are_told(void)
 static void test_amd_leaves(void)
 {
     CpuTopology topology = TOPOLOGY(1, 1, 4, 2);
-    g_auto(Guest) cpuid = guest_new("host", &topology, 5, true);
-    g_auto(Guest) single = guest_new("host,-sse2,-svm", &one, 0, true);
+    g_auto(CpuGuest) cpuid = guest_new("host", &topology, 5, true);
+    g_auto(CpuGuest) single = guest_new("host,-sse2,-svm", &cpu_guest_one, 0, true);
 
     g_assert_cmphex(get(&cpuid, 0x80000001, 0, ECX) & 2, ==, 2);
     g_assert_cmphex(get(&cpuid, 0x80000008, 0, ECX), ==, 0x3007);
@@ -235,9 +191,9 @@ static void test_amd_leaves(void)
     g_assert_cmpuint(get(&cpuid, 0x8000001d, 3, EAX) >> 14, ==, 7);
     g_assert_cmpuint(get(&cpuid, 0x8000001e, 0, EAX), ==, 5);
     g_assert_cmphex(get(&cpuid, 0x8000001e, 0, EBX), ==, 0x102);
-    g_assert_true(has_leaf(&cpuid, 0x8000000a));
+    g_assert_true(cpu_guest_has(&cpuid, 0x8000000a));
     g_assert_cmphex(get(&single, 0x80000001, 0, ECX) & 6, ==, 0);
-    g_assert_false(has_leaf(&single, 0x8000000a));
+    g_assert_false(cpu_guest_has(&single, 0x8000000a));
 }
 
 typedef struct BadText {
@@ -262,15 +218,8 @@ static const BadText bad_texts[] = {
 
 static void test_bad_texts_are_named(void)
 {
-    g_autoptr(Vm) vm = vm_fake_new();
-
-    for (unsigned i = 0; i < G_N_ELEMENTS(bad_texts); i++) {
-        g_autoptr(GError) error = NULL;
-
-        g_assert_null(cpu_model_new(vm, bad_texts[i].text, &one, &error));
-        if (!strstr(error->message, bad_texts[i].named))
-            g_error("'%s': %s", bad_texts[i].text, error->message);
-    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(bad_texts); i++)
+        cpu_guest_refused(bad_texts[i].text, NULL, bad_texts[i].named);
 }
 
 static void test_missing_feature_is_a_warning(void)
@@ -335,7 +284,7 @@ static void test_server_features_are_known(void)
     for (unsigned i = 0; i < G_N_ELEMENTS(server_features); i++) {
         g_autofree char *text = g_strdup_printf("host,-%s", server_features[i]);
         g_autoptr(GError) error = NULL;
-        g_autoptr(CpuModel) model = cpu_model_new(vm, text, &one, &error);
+        g_autoptr(CpuModel) model = cpu_model_new(vm, text, &cpu_guest_one, &error);
 
         g_assert_no_error(error);
         g_assert_nonnull(model);

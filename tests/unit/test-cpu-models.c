@@ -8,15 +8,11 @@
 #include <string.h>
 
 #include "berth/cpu-query.h"
-#include "berth/log.h"
 #include "berth/thread.h"
-#include "berth/vm-fake.h"
+
+#include "cpu-guest.h"
 
 #define GOLDEN "tests/data/cpu-models.txt"
-
-static const CpuTopology one = {
-    .cpus = 1, .max_cpus = 1, .sockets = 1, .dies = 1, .cores = 1, .threads = 1,
-};
 
 /* Function, and the last index. */
 static const struct {
@@ -38,11 +34,6 @@ static const uint32_t msrs[] = {
     0x48c, 0x48d, 0x48e, 0x48f, 0x490, 0x491,
 };
 
-static void on_stopped(void *opaque, Vcpu *vcpu, VcpuStopReason reason,
-                       const char *detail)
-{
-}
-
 static void write_leaf(GString *out, Vcpu *vcpu, uint32_t function, uint32_t index)
 {
     uint32_t regs[4];
@@ -54,28 +45,23 @@ static void write_leaf(GString *out, Vcpu *vcpu, uint32_t function, uint32_t ind
                            regs[1], regs[2], regs[3]);
 }
 
-static void write_model(GString *out, Vm *vm, const char *name, const char *text)
+static void write_model(GString *out, const VmFakeCpu *cpu, const char *name,
+                        const char *text)
 {
-    VcpuOwner owner = { .stopped = on_stopped };
-    GError *error = NULL;
-    g_autoptr(CpuModel) model = cpu_model_new(vm, text, &one, &error);
-    Vcpu *vcpu;
+    g_auto(CpuGuest) guest = cpu_guest_new(text, &cpu_guest_one, 0, cpu);
 
-    g_assert_no_error(error);
-    vcpu = vcpu_new(vm, 0, model, &owner, NULL);
     g_string_append_printf(out, "\n%s\n", name);
     for (unsigned i = 0; i < G_N_ELEMENTS(leaves); i++) {
         for (uint32_t index = 0; index <= leaves[i].last; index++)
-            write_leaf(out, vcpu, leaves[i].function, index);
+            write_leaf(out, guest.vcpu, leaves[i].function, index);
     }
     for (unsigned i = 0; i < G_N_ELEMENTS(msrs); i++) {
-        uint64_t value;
+        uint64_t value = cpu_guest_msr(&guest, msrs[i]);
 
-        if (vm_fake_vcpu_msr(vcpu, msrs[i], &value) && value)
+        if (value)
             g_string_append_printf(out, "msr %x %016" G_GINT64_MODIFIER "x\n", msrs[i],
                                    value);
     }
-    vcpu_free(vcpu);
 }
 
 /* Those of AMD's and Hygon's, on a host of their kind; all others on one of Intel's. */
@@ -93,24 +79,21 @@ static bool is_for_amd(const char *name)
 static void test_models_are_the_golden_ones(void)
 {
     g_autoptr(GPtrArray) list = cpu_query_definitions(NULL);
-    g_autoptr(Vm) intel = vm_fake_new();
-    g_autoptr(Vm) amd = vm_fake_new();
     g_autofree char *golden = NULL;
     g_autoptr(GString) out = g_string_new(
         "Processor models: CPUID leaves (function.index, EAX, EBX, ECX, EDX) and MSRs of "
         "features.\n");
 
-    vm_fake_set_cpu(intel, &(VmFakeCpu){ .is_complete = true });
-    vm_fake_set_cpu(amd, &(VmFakeCpu){ .is_amd = true, .is_complete = true });
     for (unsigned i = 0; i < list->len; i++) {
         const CpuDefinition *definition = g_ptr_array_index(list, i);
         bool is_amd = is_for_amd(definition->name);
+        VmFakeCpu cpu = { .is_amd = is_amd, .is_complete = true };
         g_autofree char *text = g_strdup_printf("%s,enforce,%s=on", definition->name,
                                                 is_amd ? "svm" : "vmx");
 
         if (*definition->alias_of || !definition->is_migration_safe)
             continue;
-        write_model(out, is_amd ? amd : intel, definition->name, text);
+        write_model(out, &cpu, definition->name, text);
     }
     if (g_getenv("BERTH_UPDATE_GOLDEN"))
         g_assert_true(g_file_set_contents(GOLDEN, out->str, -1, NULL));
