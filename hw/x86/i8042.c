@@ -360,5 +360,5 @@ static const DeviceClass i8042_class = {
 
 Device *i8042_add(DeviceTree *tree, GError **error)
 {
-    return device_add_onboard(tree, &i8042_class, "i8042", NULL, error);
+    return device_add_onboard(tree, &i8042_class, "kbc", NULL, error);
 }

@@ -6,5 +6,5 @@
 
 #include "berth/device.h"
 
-/* Main only.  Adds "/machine/i8042" with ports 0x60, 0x64, 0x92 and interrupt 1. */
+/* Main only.  Adds "/machine/kbc" with ports 0x60, 0x64, 0x92 and interrupt 1. */
 Device *i8042_add(DeviceTree *tree, GError **error);

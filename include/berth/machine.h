@@ -73,6 +73,8 @@ struct Machine {
     Vcpu **vcpus;               /* topology.cpus of them */
     BootImage *boot_image;      /* NULL without -kernel */
 
+    bool migration_events;      /* a client wants to be told of each step */
+
     Board board;
     DeviceTree tree;
     Q35Board *q35;              /* machine-q35.c */

@@ -17,6 +17,7 @@
 typedef struct MpMachine {
     const uint32_t *apic_ids;   /* of the vCPUs there are, the boot processor first */
     size_t n_cpus;
+    uint64_t signature;         /* CPUID leaf 1: EAX, and above it EDX */
     bool pit;                   /* there is an i8254: interrupt 0 is at pin 2 */
 } MpMachine;
 

@@ -356,7 +356,12 @@ static bool write_mp_table(Machine *machine, uint64_t end, GError **error)
 {
     unsigned n_cpus = machine->topology.cpus;
     g_autofree uint32_t *apic_ids = g_new0(uint32_t, n_cpus);
-    MpMachine mp = { .apic_ids = apic_ids, .n_cpus = n_cpus, .pit = true };
+    MpMachine mp = {
+        .apic_ids = apic_ids,
+        .n_cpus = n_cpus,
+        .signature = cpu_model_signature(machine->cpu_model),
+        .pit = true,
+    };
     g_autoptr(GByteArray) table = NULL;
     void *dest, *floating;
 

@@ -44,30 +44,70 @@ KvmInfo *qmp_query_kvm(QmpContext *ctx, GError **error)
     return info;
 }
 
+AcceleratorInfo *qmp_query_accelerators(QmpContext *ctx, GError **error)
+{
+    AcceleratorInfo *info = g_new0(AcceleratorInfo, 1);
+
+    info->enabled = ctx->machine->kvm ? ACCELERATOR_KVM : ACCELERATOR_NONE;
+    info->present = AcceleratorList_new();
+    if (vm_kvm_available(NULL))
+        AcceleratorList_append(info->present, ACCELERATOR_KVM);
+    return info;
+}
+
+static CpuInstanceProperties *describe_place(const Machine *machine, unsigned index)
+{
+    CpuPlace place = cpu_topology_place(&machine->topology, index);
+    CpuInstanceProperties *props = g_new0(CpuInstanceProperties, 1);
+
+    *props = (CpuInstanceProperties) {
+        .has_socket_id = true,
+        .socket_id = place.socket,
+        .has_die_id = machine->topology.dies > 1,
+        .die_id = place.die,
+        .has_core_id = true,
+        .core_id = place.core,
+        .has_thread_id = true,
+        .thread_id = place.thread,
+    };
+    return props;
+}
+
+HotpluggableCPUList *qmp_query_hotpluggable_cpus(QmpContext *ctx, GError **error)
+{
+    Machine *machine = ctx->machine;
+    HotpluggableCPUList *list;
+
+    if (!machine->cpu_model) {
+        error_set(error, "machine '%s' has no vCPUs", machine->type->name);
+        return NULL;
+    }
+    list = HotpluggableCPUList_new();
+    for (unsigned i = machine->topology.max_cpus; i-- > 0;) {
+        HotpluggableCPU *cpu = g_new0(HotpluggableCPU, 1);
+
+        cpu->type = g_strdup(cpu_model_type(machine->cpu_model));
+        cpu->vcpus_count = 1;
+        cpu->props = describe_place(machine, i);
+        if (i < machine->topology.cpus)
+            cpu->qom_path = machine_vcpu_path(machine, i);
+        HotpluggableCPUList_append(list, cpu);
+    }
+    return list;
+}
+
 CpuInfoFastList *qmp_query_cpus_fast(QmpContext *ctx, GError **error)
 {
     Machine *machine = ctx->machine;
     CpuInfoFastList *list = CpuInfoFastList_new();
 
     for (unsigned i = 0; machine->vcpus && i < machine->topology.cpus; i++) {
-        CpuPlace place = vcpu_place(machine->vcpus[i]);
-        CpuInstanceProperties *props = g_new0(CpuInstanceProperties, 1);
         CpuInfoFast *info = g_new0(CpuInfoFast, 1);
 
-        *props = (CpuInstanceProperties) {
-            .has_socket_id = true,
-            .socket_id = place.socket,
-            .has_die_id = machine->topology.dies > 1,
-            .die_id = place.die,
-            .has_core_id = true,
-            .core_id = place.core,
-            .has_thread_id = true,
-            .thread_id = place.thread,
-        };
         info->cpu_index = i;
         info->qom_path = machine_vcpu_path(machine, i);
         info->thread_id = vcpu_thread_id(machine->vcpus[i]);
-        info->props = props;
+        info->props = describe_place(machine, i);
         info->target = SYS_EMU_TARGET_X86_64;
         CpuInfoFastList_append(list, info);
     }
@@ -110,4 +150,19 @@ MemoryInfo *qmp_query_memory_size_summary(QmpContext *ctx, GError **error)
     info->base_memory = ctx->machine->ram_size;
     info->has_plugged_memory = true;
     return info;
+}
+
+MemoryDeviceInfoList *qmp_query_memory_devices(QmpContext *ctx, GError **error)
+{
+    return MemoryDeviceInfoList_new();
+}
+
+StrList *qmp_query_tpm_models(QmpContext *ctx, GError **error)
+{
+    return StrList_new();
+}
+
+StrList *qmp_query_tpm_types(QmpContext *ctx, GError **error)
+{
+    return StrList_new();
 }

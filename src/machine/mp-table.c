@@ -70,7 +70,6 @@ typedef struct __attribute__((packed)) MpHeader {
     uint8_t reserved;
 } MpHeader;
 
-/* Signature and features are left out: CPUID has them. */
 typedef struct __attribute__((packed)) MpProcessor {
     uint8_t type;
     uint8_t apic_id;
@@ -178,6 +177,8 @@ static void append_parts(GByteArray *out, unsigned *n_entries, const MpMachine *
             .apic_id = machine->apic_ids[i],
             .apic_version = LAPIC_VERSION,
             .flags = MP_CPU_ENABLED | (i == 0 ? MP_CPU_BOOT : 0),
+            .signature = machine->signature,
+            .features = machine->signature >> 32,
         };
 
         append(out, n_entries, &cpu, sizeof(cpu));

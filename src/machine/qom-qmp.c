@@ -29,19 +29,20 @@ ObjectPropertiesValuesList *qmp_qom_list_get(QmpContext *ctx, const QomListGetAr
     g_autoptr(ObjectPropertiesValuesList) list = ObjectPropertiesValuesList_new();
 
     for (size_t i = 0; i < args->paths->n; i++) {
-        ObjectPropertiesValues *values =
-            qom_view_values(ctx->machine, args->paths->items[i], error);
+        ObjectPropertiesValues *values = g_new0(ObjectPropertiesValues, 1);
 
-        if (!values)
-            return NULL;
         ObjectPropertiesValuesList_append(list, values);
+        values->properties =
+            qom_view_list_get(ctx->machine, args->paths->items[i], error);
+        if (!values->properties)
+            return NULL;
     }
     return g_steal_pointer(&list);
 }
 
 bool qmp_qom_set(QmpContext *ctx, const QomSetArgs *args, GError **error)
 {
-    return qom_view_set(ctx->machine, args->path, args->property, error);
+    return qom_view_set(ctx->machine, args->path, args->property, args->value, error);
 }
 
 ObjectTypeInfoList *qmp_qom_list_types(QmpContext *ctx, const QomListTypesArgs *args,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Views of the tables as an object tree: no object here exists, each answer is read from
- * what does.  A path is resolved to a QomPlace, whose kind says which table answers.
+ * what does.  A path is resolved to a QomPlace, whose kind says which table answers; a
+ * Visit of its properties gives all of them, or one, with or without values.
  */
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "berth/cpu-query.h"
 #include "berth/error.h"
 #include "berth/object.h"
+#include "berth/qapi-tables.h"
 
 #include "qom-types.h"
 
@@ -95,25 +97,50 @@ static bool resolve(Machine *machine, const char *path, QomPlace *ret_place,
     return true;
 }
 
-static void add_property(ObjectPropertyInfoList *list, const char *name, const char *type)
-{
-    ObjectPropertyInfo *info = g_new0(ObjectPropertyInfo, 1);
+/* Goes through the properties of a place. */
+typedef struct Visit {
+    Machine *machine;
+    const QomPlace *place;
+    const char *only;           /* the property that is asked for, NULL for all */
+    bool values;                /* read them */
+    ObjectPropertyValueList *list;
+} Visit;
 
-    info->name = g_strdup(name);
-    info->type = g_strdup(type);
-    ObjectPropertyInfoList_append(list, info);
+static bool is_wanted(const Visit *visit, const char *name)
+{
+    return !visit->only || strcmp(visit->only, name) == 0;
 }
 
-static void add_cpu_property(void *opaque, const char *name, const char *type)
+/* @value is taken; NULL when it is not there or not asked for. */
+static void add(Visit *visit, const char *name, const char *type, JsonValue *value)
 {
-    add_property(opaque, name, type);
+    ObjectPropertyValue *property;
+
+    if (!is_wanted(visit, name)) {
+        json_unref(value);
+        return;
+    }
+    property = g_new0(ObjectPropertyValue, 1);
+    property->name = g_strdup(name);
+    property->type = g_strdup(type);
+    property->value = value;
+    ObjectPropertyValueList_append(visit->list, property);
 }
 
-static void add_child(ObjectPropertyInfoList *list, const char *name, const char *type)
+static void add_text(Visit *visit, const char *name, const char *type, const char *text)
 {
+    add(visit, name, type, json_new_string(text ? text : ""));
+}
+
+/* The value of a child is its path. */
+static void add_child(Visit *visit, const char *name, const char *type)
+{
+    const char *base = visit->place->path;
     g_autofree char *child = g_strdup_printf("child<%s>", type);
+    g_autofree char *path =
+        g_strdup_printf("%s/%s", strcmp(base, "/") == 0 ? "" : base, name);
 
-    add_property(list, name, child);
+    add_text(visit, name, child, path);
 }
 
 static const char *device_type(const Device *dev)
@@ -121,304 +148,317 @@ static const char *device_type(const Device *dev)
     return dev->args ? DeviceDriver_str(dev->args->driver) : dev->class->name;
 }
 
-/* The device's children of the container at @path. */
-static void list_devices(Machine *machine, const char *path, ObjectPropertyInfoList *list)
+static const char *vcpu_type(const Machine *machine)
 {
-    g_autofree char *prefix = g_strconcat(path, "/", NULL);
+    return cpu_model_type(machine->cpu_model);
+}
 
-    LIST_FOREACH(node, &machine->tree.devices) {
+/* The devices whose path is that of the place and a name. */
+static void visit_devices(Visit *visit)
+{
+    g_autofree char *prefix = g_strconcat(visit->place->path, "/", NULL);
+
+    LIST_FOREACH(node, &visit->machine->tree.devices) {
         const Device *dev = CONTAINER_OF(node, Device, tree_node);
         const char *name = dev->path + strlen(prefix);
 
         if (g_str_has_prefix(dev->path, prefix) && !strchr(name, '/'))
-            add_child(list, name, device_type(dev));
+            add_child(visit, name, device_type(dev));
     }
 }
 
-static void list_container(Machine *machine, const char *path,
-                           ObjectPropertyInfoList *list)
+static void visit_vcpus(Visit *visit)
 {
-    add_property(list, "type", "string");
+    const Machine *machine = visit->machine;
+
+    for (unsigned i = 0; machine->vcpus && i < machine->topology.cpus; i++) {
+        g_autofree char *name = g_strdup_printf("device[%u]", i);
+
+        add_child(visit, name, vcpu_type(machine));
+    }
+}
+
+static void visit_objects(Visit *visit)
+{
+    LIST_FOREACH(node, object_set_list(visit->machine->objects)) {
+        const Object *object = CONTAINER_OF(node, Object, node);
+
+        add_child(visit, object->id, object->class->name);
+    }
+}
+
+static void visit_chardevs(Visit *visit)
+{
+    g_autoptr(ChardevInfoList) chars = char_set_query(visit->machine->chars);
+
+    for (size_t i = 0; i < chars->n; i++)
+        add_child(visit, chars->items[i]->label, "chardev");
+}
+
+static void visit_container(Visit *visit)
+{
+    const char *path = visit->place->path;
+
     if (strcmp(path, "/") == 0) {
-        g_autofree char *type = g_strconcat(machine->type->name, "-machine", NULL);
+        g_autofree char *type = g_strconcat(visit->machine->type->name, "-machine", NULL);
 
-        add_child(list, "machine", type);
-        add_child(list, "objects", "container");
-        add_child(list, "chardevs", "container");
+        add_child(visit, "machine", type);
+        add_child(visit, "objects", "container");
+        add_child(visit, "chardevs", "container");
     } else if (strcmp(path, "/objects") == 0) {
-        LIST_FOREACH(node, object_set_list(machine->objects)) {
-            const Object *object = CONTAINER_OF(node, Object, node);
-
-            add_child(list, object->id, object->class->name);
-        }
+        visit_objects(visit);
     } else if (strcmp(path, "/chardevs") == 0) {
-        g_autoptr(ChardevInfoList) chars = char_set_query(machine->chars);
-
-        for (size_t i = 0; i < chars->n; i++)
-            add_child(list, chars->items[i]->label, "chardev");
+        visit_chardevs(visit);
     } else {
-        list_devices(machine, path, list);
+        visit_devices(visit);
     }
-    if (strcmp(path, "/machine/unattached") == 0) {
-        for (unsigned i = 0; machine->vcpus && i < machine->topology.cpus; i++) {
-            g_autofree char *name = g_strdup_printf("device[%u]", i);
-
-            add_child(list, name, cpu_model_type(machine->cpu_model));
-        }
-    }
+    if (strcmp(path, "/machine/unattached") == 0)
+        visit_vcpus(visit);
 }
 
-/* The members of @options, except those that name the thing itself. */
-static void list_options(QapiTypeId type, unsigned branch, const JsonValue *options,
-                         ObjectPropertyInfoList *list)
+/* The members of a typed value, but those that name the thing itself. */
+static void visit_options(Visit *visit, QapiTypeId type, unsigned branch,
+                          const void *value)
 {
+    g_autoptr(JsonValue) options = qapi_emit(type, value);
     JsonIter iter = { 0 };
     const char *key;
-    JsonValue *value;
+    JsonValue *member;
 
-    while (json_next(options, &iter, &key, &value)) {
+    while (json_next(options, &iter, &key, &member)) {
         if (strcmp(key, "driver") != 0 && strcmp(key, "id") != 0 &&
             strcmp(key, "qom-type") != 0)
-            add_property(list, key, qom_types_member(type, branch, key));
+            add(visit, key, qom_types_member(type, branch, key), json_ref(member));
     }
 }
 
-static const struct {
-    const char *name;
-    const char *type;
-} device_properties[] = {
-    { "type", "string" },       { "realized", "bool" },     { "hotplugged", "bool" },
-    { "hotpluggable", "bool" }, { "parent_bus", "link<bus>" },
-}, vcpu_properties[] = {
-    { "type", "string" },       { "realized", "bool" },     { "hotplugged", "bool" },
-    { "hotpluggable", "bool" }, { "socket-id", "int32" },   { "die-id", "int32" },
-    { "core-id", "int32" },     { "thread-id", "int32" },   { "apic-id", "uint32" },
-}, machine_properties[] = {
-    { "type", "string" },       { "kernel", "string" },     { "initrd", "string" },
-    { "append", "string" },     { "memory-backend", "string" },
-    { "dump-guest-core", "bool" }, { "mem-merge", "bool" }, { "usb", "bool" },
-    { "graphics", "bool" },     { "hpet", "bool" },         { "acpi", "OnOffAuto" },
-    { "smm", "OnOffAuto" },     { "vmport", "OnOffAuto" },
-};
+static void visit_device(Visit *visit)
+{
+    const Device *dev = visit->place->device;
+    int onboard = dev->args ? -1 : OnboardDriver_parse(dev->class->name);
+
+    add(visit, "realized", "bool", json_new_bool(dev->state == DEVICE_STATE_REALIZED));
+    add(visit, "hotplugged", "bool", json_new_bool(dev->hotplugged));
+    add(visit, "hotpluggable", "bool", json_new_bool(false));
+    add_text(visit, "parent_bus", "link<bus>", dev->bus ? dev->bus->name : NULL);
+    if (dev->args)
+        visit_options(visit, QAPI_TYPE_DEVICE_ADD_ARGS, dev->args->driver, dev->args);
+    else if (onboard >= 0)
+        visit_options(visit, QAPI_TYPE_ONBOARD_DEVICE, (unsigned)onboard,
+                      visit->machine->cmdline->onboard[onboard]);
+}
+
+static void add_cpu_property(void *opaque, const char *name, const char *type)
+{
+    Visit *visit = opaque;
+
+    if (is_wanted(visit, name))
+        add(visit, name, type,
+            visit->values ? cpu_query_property(visit->machine->cpu_model, name) : NULL);
+}
+
+static void visit_vcpu(Visit *visit)
+{
+    CpuPlace place = vcpu_place(visit->machine->vcpus[visit->place->vcpu]);
+
+    add(visit, "realized", "bool", json_new_bool(true));
+    add(visit, "hotplugged", "bool", json_new_bool(false));
+    add(visit, "hotpluggable", "bool", json_new_bool(false));
+    add(visit, "socket-id", "int32", json_new_int(place.socket));
+    add(visit, "die-id", "int32", json_new_int(place.die));
+    add(visit, "core-id", "int32", json_new_int(place.core));
+    add(visit, "thread-id", "int32", json_new_int(place.thread));
+    add(visit, "apic-id", "uint32", json_new_uint(place.apic_id));
+    cpu_query_properties(add_cpu_property, visit);
+}
+
+static void visit_object(Visit *visit)
+{
+    const Object *object = visit->place->object;
+
+    visit_options(visit, QAPI_TYPE_OBJECT_OPTIONS, object->options->qom_type,
+                  object->options);
+}
+
+/* What a switch of "-machine" is that was not given. */
+static JsonValue *machine_default(const QapiMember *member)
+{
+    static const char *const on[] = {
+        "dump-guest-core", "mem-merge", "i8042", "fd-bootchk",
+    };
+    const char *name = qapi_text(member->name);
+    const QapiType *type = &qapi_types[member->type];
+
+    for (size_t i = 0; i < G_N_ELEMENTS(on); i++) {
+        if (strcmp(on[i], name) == 0)
+            return json_new_bool(true);
+    }
+    if (type->meta == QAPI_META_BOOL)
+        return json_new_bool(false);
+    if (type->meta == QAPI_META_ENUM)
+        return json_new_string(strcmp(qapi_text(type->name), "OnOffAuto") == 0
+                                   ? "off"
+                                   : qapi_enum_str(member->type, 0));
+    return json_new_string("");
+}
+
+static JsonValue *machine_value(const Machine *machine, const JsonValue *options,
+                                const QapiMember *member)
+{
+    const Cmdline *cmdline = machine->cmdline;
+    const char *name = qapi_text(member->name);
+    JsonValue *given = options ? json_member(options, name) : NULL;
+    const struct {
+        const char *name;
+        const char *value;
+    } texts[] = {
+        { "kernel", cmdline->kernel },
+        { "initrd", cmdline->initrd },
+        { "append", cmdline->append },
+        { "memory-backend", machine->ram_object ? machine->ram_object->id : NULL },
+        { "acpi", machine_has_acpi(machine) ? "on" : "off" },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
+        if (strcmp(texts[i].name, name) == 0)
+            return json_new_string(texts[i].value ? texts[i].value : "");
+    }
+    return given ? json_ref(given) : machine_default(member);
+}
+
+static void visit_machine(Visit *visit)
+{
+    const MachineOptions *options = visit->machine->cmdline->machine;
+    const QapiType *type = &qapi_types[QAPI_TYPE_MACHINE_OPTIONS];
+    g_autoptr(JsonValue) given =
+        options ? qapi_emit(QAPI_TYPE_MACHINE_OPTIONS, options) : NULL;
+
+    for (unsigned i = 0; i < type->n_members; i++) {
+        const QapiMember *member = &qapi_type_members(type)[i];
+        const char *name = qapi_text(member->name);
+
+        if (strcmp(name, "type") != 0 && is_wanted(visit, name))
+            add(visit, name, qapi_text(qapi_types[member->type].name),
+                machine_value(visit->machine, given, member));
+    }
+    add_child(visit, "peripheral", "container");
+    add_child(visit, "peripheral-anon", "container");
+    add_child(visit, "unattached", "container");
+    visit_devices(visit);
+}
+
+static char *place_type(const Machine *machine, const QomPlace *place)
+{
+    switch (place->kind) {
+    case QOM_PLACE_CONTAINER:
+        return g_strdup("container");
+    case QOM_PLACE_MACHINE:
+        return g_strconcat(machine->type->name, "-machine", NULL);
+    case QOM_PLACE_DEVICE:
+        return g_strdup(device_type(place->device));
+    case QOM_PLACE_VCPU:
+        return g_strdup(vcpu_type(machine));
+    case QOM_PLACE_OBJECT:
+        return g_strdup(place->object->class->name);
+    case QOM_PLACE_CHARDEV:
+        return g_strdup("chardev");
+    }
+    g_assert_not_reached();
+}
+
+/* The properties of @place, @only one or all (NULL). */
+static ObjectPropertyValueList *collect(Machine *machine, const QomPlace *place,
+                                        const char *only, bool values)
+{
+    g_autofree char *type = place_type(machine, place);
+    Visit visit = {
+        .machine = machine,
+        .place = place,
+        .only = only,
+        .values = values,
+        .list = ObjectPropertyValueList_new(),
+    };
+
+    add_text(&visit, "type", "string", type);
+    switch (place->kind) {
+    case QOM_PLACE_CONTAINER:
+        visit_container(&visit);
+        break;
+    case QOM_PLACE_MACHINE:
+        visit_machine(&visit);
+        break;
+    case QOM_PLACE_DEVICE:
+        visit_device(&visit);
+        break;
+    case QOM_PLACE_VCPU:
+        visit_vcpu(&visit);
+        break;
+    case QOM_PLACE_OBJECT:
+        visit_object(&visit);
+        break;
+    case QOM_PLACE_CHARDEV:
+        break;
+    }
+    return visit.list;
+}
 
 ObjectPropertyInfoList *qom_view_list(Machine *machine, const char *path, GError **error)
 {
-    g_autoptr(ObjectPropertyInfoList) list = ObjectPropertyInfoList_new();
-    g_autoptr(JsonValue) options = NULL;
+    g_autoptr(ObjectPropertyValueList) properties = NULL;
+    ObjectPropertyInfoList *list;
     QomPlace place;
 
     if (!resolve(machine, path, &place, error))
         return NULL;
-    switch (place.kind) {
-    case QOM_PLACE_CONTAINER:
-        list_container(machine, path, list);
-        break;
-    case QOM_PLACE_MACHINE:
-        for (size_t i = 0; i < G_N_ELEMENTS(machine_properties); i++)
-            add_property(list, machine_properties[i].name, machine_properties[i].type);
-        add_child(list, "peripheral", "container");
-        add_child(list, "peripheral-anon", "container");
-        add_child(list, "unattached", "container");
-        list_devices(machine, path, list);
-        break;
-    case QOM_PLACE_DEVICE:
-        for (size_t i = 0; i < G_N_ELEMENTS(device_properties); i++)
-            add_property(list, device_properties[i].name, device_properties[i].type);
-        if (place.device->args) {
-            options = qapi_emit(QAPI_TYPE_DEVICE_ADD_ARGS, place.device->args);
-            list_options(QAPI_TYPE_DEVICE_ADD_ARGS, place.device->args->driver, options,
-                         list);
-        }
-        break;
-    case QOM_PLACE_VCPU:
-        for (size_t i = 0; i < G_N_ELEMENTS(vcpu_properties); i++)
-            add_property(list, vcpu_properties[i].name, vcpu_properties[i].type);
-        cpu_query_properties(add_cpu_property, list);
-        break;
-    case QOM_PLACE_OBJECT:
-        add_property(list, "type", "string");
-        options = qapi_emit(QAPI_TYPE_OBJECT_OPTIONS, place.object->options);
-        list_options(QAPI_TYPE_OBJECT_OPTIONS, place.object->options->qom_type, options,
-                     list);
-        break;
-    case QOM_PLACE_CHARDEV:
-        add_property(list, "type", "string");
-        break;
+    properties = collect(machine, &place, NULL, false);
+    list = ObjectPropertyInfoList_new();
+    for (size_t i = 0; i < properties->n; i++) {
+        ObjectPropertyInfo *info = g_new0(ObjectPropertyInfo, 1);
+
+        info->name = g_strdup(properties->items[i]->name);
+        info->type = g_strdup(properties->items[i]->type);
+        ObjectPropertyInfoList_append(list, info);
     }
-    return g_steal_pointer(&list);
+    return list;
 }
 
-static const char *place_type(Machine *machine, const QomPlace *place)
+ObjectPropertyValueList *qom_view_list_get(Machine *machine, const char *path,
+                                           GError **error)
 {
-    switch (place->kind) {
-    case QOM_PLACE_CONTAINER:
-        return "container";
-    case QOM_PLACE_MACHINE:
-        return machine->type->name;
-    case QOM_PLACE_DEVICE:
-        return device_type(place->device);
-    case QOM_PLACE_VCPU:
-        return cpu_model_type(machine->cpu_model);
-    case QOM_PLACE_OBJECT:
-        return place->object->class->name;
-    case QOM_PLACE_CHARDEV:
-        return "chardev";
-    }
-    g_assert_not_reached();
-}
+    QomPlace place;
 
-static JsonValue *get_machine(Machine *machine, const char *property)
-{
-    const Cmdline *cmdline = machine->cmdline;
-    const MachineOptions *options = cmdline->machine;
-
-    if (strcmp(property, "kernel") == 0)
-        return json_new_string(cmdline->kernel ? cmdline->kernel : "");
-    if (strcmp(property, "initrd") == 0)
-        return json_new_string(cmdline->initrd ? cmdline->initrd : "");
-    if (strcmp(property, "append") == 0)
-        return json_new_string(cmdline->append ? cmdline->append : "");
-    if (strcmp(property, "memory-backend") == 0)
-        return json_new_string(machine->ram_object ? machine->ram_object->id : "");
-    if (strcmp(property, "dump-guest-core") == 0)
-        return json_new_bool(!options || !options->has_dump_guest_core ||
-                             options->dump_guest_core);
-    if (strcmp(property, "mem-merge") == 0)
-        return json_new_bool(!options || !options->has_mem_merge || options->mem_merge);
-    if (strcmp(property, "usb") == 0 || strcmp(property, "graphics") == 0 ||
-        strcmp(property, "hpet") == 0)
-        return json_new_bool(false);
-    if (strcmp(property, "acpi") == 0)
-        return json_new_string(machine_has_acpi(machine) ? "on" : "off");
-    if (strcmp(property, "smm") == 0 || strcmp(property, "vmport") == 0)
-        return json_new_string("off");
-    return NULL;
-}
-
-static JsonValue *get_device(const Device *dev, const char *property)
-{
-    g_autoptr(JsonValue) options = NULL;
-    JsonValue *value;
-
-    if (strcmp(property, "realized") == 0)
-        return json_new_bool(dev->state == DEVICE_STATE_REALIZED);
-    if (strcmp(property, "hotplugged") == 0)
-        return json_new_bool(dev->hotplugged);
-    if (strcmp(property, "hotpluggable") == 0)
-        return json_new_bool(false);
-    if (strcmp(property, "parent_bus") == 0)
-        return json_new_string(dev->bus ? dev->bus->name : "");
-    if (!dev->args)
+    if (!resolve(machine, path, &place, error))
         return NULL;
-    options = qapi_emit(QAPI_TYPE_DEVICE_ADD_ARGS, dev->args);
-    value = json_member(options, property);
-    return value ? json_ref(value) : NULL;
-}
-
-static JsonValue *get_vcpu(Machine *machine, unsigned index, const char *property)
-{
-    CpuPlace vcpu = vcpu_place(machine->vcpus[index]);
-
-    if (strcmp(property, "realized") == 0)
-        return json_new_bool(true);
-    if (strcmp(property, "hotplugged") == 0 || strcmp(property, "hotpluggable") == 0)
-        return json_new_bool(false);
-    if (strcmp(property, "socket-id") == 0)
-        return json_new_int(vcpu.socket);
-    if (strcmp(property, "die-id") == 0)
-        return json_new_int(vcpu.die);
-    if (strcmp(property, "core-id") == 0)
-        return json_new_int(vcpu.core);
-    if (strcmp(property, "thread-id") == 0)
-        return json_new_int(vcpu.thread);
-    if (strcmp(property, "apic-id") == 0)
-        return json_new_int(vcpu.apic_id);
-    return cpu_query_property(machine->cpu_model, property);
-}
-
-static JsonValue *get_object(const Object *object, const char *property)
-{
-    g_autoptr(JsonValue) options = qapi_emit(QAPI_TYPE_OBJECT_OPTIONS, object->options);
-    JsonValue *value = json_member(options, property);
-
-    return value ? json_ref(value) : NULL;
-}
-
-static JsonValue *get(Machine *machine, const QomPlace *place, const char *property)
-{
-    if (strcmp(property, "type") == 0) {
-        const char *suffix = place->kind == QOM_PLACE_MACHINE ? "-machine" : "";
-        g_autofree char *type = g_strconcat(place_type(machine, place), suffix, NULL);
-
-        return json_new_string(type);
-    }
-    switch (place->kind) {
-    case QOM_PLACE_MACHINE:
-        return get_machine(machine, property);
-    case QOM_PLACE_DEVICE:
-        return get_device(place->device, property);
-    case QOM_PLACE_VCPU:
-        return get_vcpu(machine, place->vcpu, property);
-    case QOM_PLACE_OBJECT:
-        return get_object(place->object, property);
-    case QOM_PLACE_CONTAINER:
-    case QOM_PLACE_CHARDEV:
-        return NULL;
-    }
-    g_assert_not_reached();
+    return collect(machine, &place, NULL, true);
 }
 
 JsonValue *qom_view_get(Machine *machine, const char *path, const char *property,
                         GError **error)
 {
-    JsonValue *value;
+    g_autoptr(ObjectPropertyValueList) properties = NULL;
+    g_autofree char *type = NULL;
     QomPlace place;
 
     if (!resolve(machine, path, &place, error))
         return NULL;
-    value = get(machine, &place, property);
-    if (!value)
-        error_set(error, "Property '%s.%s' not found", place_type(machine, &place),
-                  property);
-    return value;
-}
-
-static ObjectPropertyValue *value_of(Machine *machine, const QomPlace *place,
-                                     const ObjectPropertyInfo *info)
-{
-    ObjectPropertyValue *value = g_new0(ObjectPropertyValue, 1);
-
-    value->name = g_strdup(info->name);
-    value->type = g_strdup(info->type);
-    value->value = get(machine, place, info->name);
-    return value;
-}
-
-ObjectPropertiesValues *qom_view_values(Machine *machine, const char *path,
-                                        GError **error)
-{
-    g_autoptr(ObjectPropertyInfoList) list = qom_view_list(machine, path, error);
-    ObjectPropertiesValues *values;
-    QomPlace place;
-
-    if (!list || !resolve(machine, path, &place, error))
-        return NULL;
-    values = g_new0(ObjectPropertiesValues, 1);
-    values->properties = ObjectPropertyValueList_new();
-    for (size_t i = 0; i < list->n; i++)
-        ObjectPropertyValueList_append(values->properties,
-                                       value_of(machine, &place, list->items[i]));
-    return values;
+    properties = collect(machine, &place, property, true);
+    if (properties->n && properties->items[0]->value)
+        return json_ref(properties->items[0]->value);
+    type = place_type(machine, &place);
+    error_set(error, "Property '%s.%s' not found", type, property);
+    return NULL;
 }
 
 bool qom_view_set(Machine *machine, const char *path, const char *property,
-                  GError **error)
+                  const JsonValue *value, GError **error)
 {
-    g_autoptr(JsonValue) value = qom_view_get(machine, path, property, error);
+    g_autoptr(JsonValue) current = qom_view_get(machine, path, property, error);
 
-    if (value)
-        error_set(error,
-                  "Property '%s' of '%s' cannot be changed while the machine is there",
-                  property, path);
+    if (!current)
+        return false;
+    if (json_equal(current, value))
+        return true;
+    error_set(error, "Property '%s' of '%s' cannot be changed while the machine is there",
+              property, path);
     return false;
 }

@@ -19,9 +19,9 @@
 ObjectPropertyInfoList *qom_view_list(Machine *machine, const char *path, GError **error);
 JsonValue *qom_view_get(Machine *machine, const char *path, const char *property,
                         GError **error);
-/* Every property at @path with its value. */
-ObjectPropertiesValues *qom_view_values(Machine *machine, const char *path,
-                                        GError **error);
-/* Always an error: which one depends on what is there. */
+/* All at @path, with their values. */
+ObjectPropertyValueList *qom_view_list_get(Machine *machine, const char *path,
+                                           GError **error);
+/* An error unless @value is what the property has: none can change. */
 bool qom_view_set(Machine *machine, const char *path, const char *property,
-                  GError **error);
+                  const JsonValue *value, GError **error);

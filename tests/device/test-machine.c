@@ -210,6 +210,7 @@ static void test_without_acpi_there_is_an_mp_table(void)
     memcpy(&table, text + 4, sizeof(table));
     g_assert_true(address_space_read(rig.machine->memory, table, text, 4));
     g_assert_cmpmem(text, 4, "PCMP", 4);
+    g_assert_nonnull(device_find(&rig.machine->tree, "/machine/kbc"));
     g_assert_cmphex(peek(&rig, config(0, 31, 0), 4), ==, 0x29188086);
 
     rig_done(&rig);
@@ -256,7 +257,7 @@ static void test_machine_options_reach_memory(void)
     g_assert_cmpstr(rig.machine->ram_object->id, ==, "ram0");
     g_assert_false(props->dump);
     g_assert_false(props->merge);
-    g_assert_null(device_find(&rig.machine->tree, "/machine/i8042"));
+    g_assert_null(device_find(&rig.machine->tree, "/machine/kbc"));
     rig_done(&rig);
 }
 

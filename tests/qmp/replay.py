@@ -59,6 +59,14 @@ def mismatch(value, shape, path="return"):
     return None
 
 
+def steps(session):
+    """The requests of a session, those with "each" one by one."""
+    for step in session["requests"]:
+        (name, values), = step.get("each", {None: [None]}).items()
+        for value in values:
+            yield {**step, "arguments": {name: value}} if name else step
+
+
 class Replay(Checks):
     """One session after the other, with what was kept of earlier replies."""
 
@@ -148,7 +156,9 @@ class Replay(Checks):
             self.check(what, error in step.get("fails", []), reply["error"])
             return
         found = mismatch(reply["return"], step["returns"])
-        self.check(what, found is None, found)
+        missing = set(step.get("names", [])) - {
+            item["name"] for item in reply["return"]} if "names" in step else set()
+        self.check(what, found is None and not missing, found or missing)
         if "keep" in step:
             self.kept[step["keep"]] = reply["return"]
         if "event" in step:
@@ -160,11 +170,13 @@ class Replay(Checks):
             self.start(self.filled(session["machine"]), session.get("kernel"))
         self.name = name
         qmp = Qmp.connect(self.path, negotiate=False)
-        for step in session["requests"]:
+        for step in steps(session):
             self.ask(qmp, step)
             if step["execute"] == "qmp_capabilities" and not self.commands:
                 reply = self.exchange(qmp, {"execute": "query-commands"})
                 self.commands = {command["name"] for command in reply["return"]}
+        missing = set(session.get("required", [])) - self.commands
+        self.equal("all commands that it cannot do without are there", missing, set())
         qmp.close()
 
 
@@ -187,6 +199,14 @@ def check_start(t):
             f"{threads} of {tasks}")
     t.equal("the iothread is listed", [i["id"] for i in t.kept["iothreads"]],
             ["iothread1"])
+    t.equal("events are switched on", t.kept["capabilities"],
+            [{"capability": "events", "state": True}])
+    places = {cpu.get("qom-path"): cpu["props"] for cpu in t.kept["hotpluggable"]}
+    t.equal("each vCPU has its place", places,
+            {cpu["qom-path"]: cpu["props"] for cpu in t.kept["cpus"]})
+    values = t.kept["cpu-values"][0]["properties"]
+    t.equal("values are those of the properties", [p["name"] for p in values],
+            [p["name"] for p in t.kept["cpu-properties"]])
     pty = {c["label"]: c["filename"] for c in t.kept["chardevs"]}.get("charserial0", "")
     t.match("the pty has its name", pty, r"^pty:/dev/pts/\d+$")
     types = {p["name"]: p["type"] for p in t.kept["peripheral"]}

@@ -43,7 +43,9 @@ static GPtrArray *entries(const GByteArray *table, uint8_t type)
 
 static GByteArray *make(const uint32_t *ids, size_t n)
 {
-    const MpMachine machine = { .apic_ids = ids, .n_cpus = n, .pit = true };
+    const MpMachine machine = {
+        .apic_ids = ids, .n_cpus = n, .pit = true, .signature = 0x0783fbff00a20f10,
+    };
 
     return mp_table_new(&machine, NULL);
 }
@@ -76,6 +78,8 @@ static void test_processors_are_those_there_are(void)
 
         g_assert_cmpuint(cpu[1], ==, ids[i]);
         g_assert_cmphex(cpu[3], ==, i == 0 ? 3 : 1);
+        g_assert_cmphex(number(cpu + 4, 4), ==, 0xa20f10);
+        g_assert_cmphex(number(cpu + 8, 4), ==, 0x783fbff);
     }
 }
 
