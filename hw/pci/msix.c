@@ -130,6 +130,8 @@ static void update_vectors(Msix *msix, unsigned first, unsigned n)
         if (live && take_pending(msix, i))
             msi_route_fire(&v->route);
     }
+    if (msix->pci->class->vectors_changed)
+        msix->pci->class->vectors_changed(msix->pci);
 }
 
 static uint64_t table_read(void *opaque, uint64_t offset, unsigned size)
@@ -274,6 +276,15 @@ unsigned msix_vector_count(const PciDevice *pci)
 bool msix_is_enabled(const PciDevice *pci)
 {
     return pci->msix && __atomic_load_n(&pci->msix->enabled, __ATOMIC_RELAXED);
+}
+
+int msix_vector_fd(const PciDevice *pci, unsigned vector)
+{
+    const Msix *msix = pci->msix;
+
+    if (!msix || vector >= msix->n_vectors || !msix->vectors[vector].live)
+        return -1;
+    return msix->vectors[vector].route.fd;
 }
 
 void msix_notify(PciDevice *pci, unsigned vector)

@@ -181,6 +181,8 @@ static void write_queue_register(VirtioPci *vp, unsigned offset, uint32_t value)
 
     if (vq && offset == VIRTIO_PCI_COMMON_Q_MSIX) {
         __atomic_store_n(&vq->vector, valid_vector(vp, value), __ATOMIC_RELAXED);
+        if (vp->vdev->class->irqfd_changed)
+            vp->vdev->class->irqfd_changed(vp->vdev);
         return;
     }
     if (!vq || !virtio_queue_is_open(vq)) {
@@ -476,6 +478,21 @@ static void virtio_pci_notify_config(VirtioDevice *vdev)
     msix_notify(&vp->pci, vector);
 }
 
+static int virtio_pci_queue_irqfd(const VirtioDevice *vdev, const Virtqueue *vq)
+{
+    return msix_vector_fd(&of_vdev(vdev)->pci,
+                          __atomic_load_n(&vq->vector, __ATOMIC_RELAXED));
+}
+
+/* Called with dev->lock held. */
+static void virtio_pci_vectors_changed(PciDevice *pci)
+{
+    VirtioDevice *vdev = to_virtio_pci(pci)->vdev;
+
+    if (vdev && vdev->class->irqfd_changed)
+        vdev->class->irqfd_changed(vdev);
+}
+
 static bool virtio_pci_may_run(const VirtioDevice *vdev)
 {
     return pci_config_is_bus_master(&of_vdev(vdev)->pci);
@@ -513,6 +530,7 @@ static void virtio_pci_remove_doorbell(VirtioDevice *vdev, Virtqueue *vq)
 static const VirtioTransport virtio_pci_transport = {
     .notify_queue = virtio_pci_notify_queue,
     .notify_config = virtio_pci_notify_config,
+    .queue_irqfd = virtio_pci_queue_irqfd,
     .may_run = virtio_pci_may_run,
     .add_doorbell = virtio_pci_add_doorbell,
     .remove_doorbell = virtio_pci_remove_doorbell,
@@ -527,6 +545,7 @@ static const PciClass virtio_pci_function = {
     .interrupt_pin = 1,
     .before_read = virtio_pci_before_read,
     .after_write = virtio_pci_after_write,
+    .vectors_changed = virtio_pci_vectors_changed,
 };
 
 /*

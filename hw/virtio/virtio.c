@@ -186,8 +186,13 @@ static void on_stop(void *opaque)
 
 static bool start_queues(VirtioDevice *vdev)
 {
+    const VirtioClass *class = vdev->class;
+
     for (uint32_t i = 0; i < vdev->n_queues; i++) {
-        if (vdev->queues[i].kick_fd >= 0 && !virtqueue_start(&vdev->queues[i]))
+        Virtqueue *vq = &vdev->queues[i];
+        bool is_external = class->is_external && class->is_external(vdev, i);
+
+        if (vq->kick_fd >= 0 && !(is_external ? virtqueue_map(vq) : virtqueue_start(vq)))
             return false;
     }
     return true;

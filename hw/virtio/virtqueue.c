@@ -476,10 +476,18 @@ bool virtqueue_start(Virtqueue *vq)
     return true;
 }
 
+bool virtqueue_map(Virtqueue *vq)
+{
+    assert_loop(vq->vdev->loop);
+    return map_rings(vq);
+}
+
 void virtqueue_stop(Virtqueue *vq)
 {
-    if (!vq->running)
+    if (!vq->running) {
+        vq->rings = (VirtqueueRings) { 0 };
         return;
+    }
     assert_loop(vq->vdev->loop);
     g_assert(vq->in_flight == 0);
     virtqueue_flush(vq);

@@ -27,6 +27,12 @@ unsigned msix_vector_count(const PciDevice *pci);
 bool msix_is_enabled(const PciDevice *pci);
 
 /*
+ * The eventfd whose signal is @vector's message, -1 while the vector is masked, off or
+ * not there; dev->lock is held.  When it changes, PciClass.vectors_changed() is called.
+ */
+int msix_vector_fd(const PciDevice *pci, unsigned vector);
+
+/*
  * Interrupts by @vector: at once, or when it is unmasked.  A vector that is out of range
  * interrupts nobody.  The message may overtake a write that masks the vector at the same
  * time, as one on its way over a bus may.

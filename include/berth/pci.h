@@ -54,6 +54,8 @@ typedef struct PciClass {
     void (*after_write)(PciDevice *pci, unsigned offset, unsigned size);
     /* A bridge: a function came to its secondary bus, or went.  Main. */
     void (*secondary_changed)(PciDevice *pci);
+    /* msix_vector_fd() may say otherwise now; dev->lock is held. */
+    void (*vectors_changed)(PciDevice *pci);
 } PciClass;
 
 typedef struct PciBar {

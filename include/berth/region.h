@@ -140,6 +140,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(AddressSpace, address_space_free)
 bool address_space_check(AddressSpace *as, GError **error);
 /* The view as text, one line a range, in the shape of "info mtree -f". */
 char *address_space_describe(AddressSpace *as);
+
+/* Any thread; takes the address space's lock. */
+
 /*
  * The RAM of the view, for those that map it elsewhere; the array is the caller's
  * (g_free).

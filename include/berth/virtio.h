@@ -50,6 +50,13 @@ struct VirtioClass {
      * After a change virtio_restart().  NULL: all are.
      */
     bool (*has_queue)(const VirtioDevice *vdev, uint32_t index);
+    /*
+     * Whether queue @index is served by the kernel: it gets a doorbell, and its rings are
+     * checked and mapped; the rest is up to start() and stop().  NULL: none is.
+     */
+    bool (*is_external)(const VirtioDevice *vdev, uint32_t index);
+    /* transport->queue_irqfd() may say otherwise now; dev->lock is held.  May be NULL. */
+    void (*irqfd_changed)(VirtioDevice *vdev);
     /* Fills config_size bytes; dev->lock is held.  NULL when there are none. */
     void (*read_config)(VirtioDevice *vdev, void *config);
     /* @offset + @size is within config_size; dev->lock is held.  NULL: ignored. */
@@ -63,6 +70,11 @@ typedef struct VirtioTransport {
     /* Interrupts: the used ring of a queue, the configuration.  Any thread, no lock. */
     void (*notify_queue)(VirtioDevice *vdev, Virtqueue *vq);
     void (*notify_config)(VirtioDevice *vdev);
+    /*
+     * The eventfd by which the kernel interrupts for the queue at once, -1 when there is
+     * none now and notify_queue() must be called; dev->lock is held.
+     */
+    int (*queue_irqfd)(const VirtioDevice *vdev, const Virtqueue *vq);
     /* Whether the device may access memory now; dev->lock is held. */
     bool (*may_run)(const VirtioDevice *vdev);
     /* Has the kernel signal vq->kick_fd for the queue's doorbell, or ends that. */
@@ -97,6 +109,7 @@ extern const VMStateDesc virtio_vmstate;
 extern const DeviceClass virtio_pci_class;
 extern const VirtioClass virtio_rng_class;
 extern const VirtioClass virtio_serial_class;
+extern const VirtioClass vhost_vsock_class;
 
 /* What is plugged into a virtio-serial. */
 extern const DeviceClass virtserialport_class;

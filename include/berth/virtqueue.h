@@ -141,5 +141,7 @@ void virtqueue_init(Virtqueue *vq, VirtioDevice *vdev, uint16_t index, uint16_t 
 void virtqueue_reset(Virtqueue *vq);
 /* Makes the slots and starts to listen, on the loop; false: the device is broken. */
 bool virtqueue_start(Virtqueue *vq);
-/* On the loop; nothing is in flight.  No effect on a queue that does not run. */
+/* Checks and maps the rings of a queue that another serves; false: broken. */
+bool virtqueue_map(Virtqueue *vq);
+/* On the loop; nothing is in flight.  Undoes both; no effect on one that is stopped. */
 void virtqueue_stop(Virtqueue *vq);

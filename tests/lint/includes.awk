@@ -25,7 +25,7 @@ BEGIN {
     group("vm", "page-walk ram-map vcpu-registers")
     group("block", "block block-quiesce")
     group("block-driver", "block-driver block-node")
-    group("net", "net")
+    group("net", "net vhost")
     group("net-driver", "net-driver")
     group("char", "char char-set")
     group("qmp", "monitor qapi-events qapi-option qapi-tables qmp qmp-commands " \

@@ -1,0 +1,644 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vhost-vsock on a stub of the kernel's side: this program's ioctl() plays it for one
+ * descriptor.  What the driver transmits comes back on the receive queue.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/vhost.h>
+#include <linux/virtio_vsock.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "berth/error.h"
+#include "berth/log.h"
+#include "berth/virtio.h"
+#include "berth/vm-fake.h"
+
+#include "kit-virtio.h"
+
+#define SIZE 16
+#define N_RINGS 2u
+#define TRANSMIT_DATA (KIT_VIRTIO_DATA + 0x10000)
+
+typedef struct StubRing {
+    uint32_t size;
+    uint16_t base;
+    struct vhost_vring_addr addr;
+    int kick, call, error;      /* -1: none */
+} StubRing;
+
+static struct {
+    int fd;
+    uint64_t features, driver_features;
+    bool owned, running;
+    uint64_t cid;
+    int fail_after;             /* so many calls succeed, the next fails; -1: never */
+    int errno_of_failure;
+    unsigned n_calls;
+    StubRing rings[N_RINGS];
+    struct vhost_memory_region regions[8];
+    unsigned n_regions;
+} stub;
+
+static int set_memory(const struct vhost_memory *memory)
+{
+    g_assert_cmpuint(memory->nregions, <=, G_N_ELEMENTS(stub.regions));
+    stub.n_regions = memory->nregions;
+    memcpy(stub.regions, memory->regions, stub.n_regions * sizeof(stub.regions[0]));
+    return 0;
+}
+
+static int *fd_of_ring(unsigned long request, StubRing *ring)
+{
+    return request == VHOST_SET_VRING_KICK ? &ring->kick :
+        request == VHOST_SET_VRING_CALL ? &ring->call : &ring->error;
+}
+
+static int serve_ring(unsigned long request, void *arg)
+{
+    struct vhost_vring_state *state = arg;
+    StubRing *ring = &stub.rings[state->index];
+
+    g_assert_cmpuint(state->index, <, N_RINGS);
+    switch (request) {
+    case VHOST_SET_VRING_NUM:
+        ring->size = state->num;
+        break;
+    case VHOST_SET_VRING_BASE:
+        g_assert_false(stub.running);
+        ring->base = state->num;
+        break;
+    case VHOST_GET_VRING_BASE:
+        state->num = ring->base;
+        break;
+    case VHOST_SET_VRING_ADDR:
+        ring->addr = *(struct vhost_vring_addr *)arg;
+        break;
+    default:
+        *fd_of_ring(request, ring) = ((struct vhost_vring_file *)arg)->fd;
+    }
+    return 0;
+}
+
+static int serve(unsigned long request, void *arg)
+{
+    stub.n_calls++;
+    if (stub.fail_after >= 0 && stub.fail_after-- == 0) {
+        errno = stub.errno_of_failure;
+        return -1;
+    }
+    g_assert_true(stub.owned || request == VHOST_SET_OWNER);
+    switch (request) {
+    case VHOST_SET_OWNER:
+        stub.owned = true;
+        return 0;
+    case VHOST_GET_FEATURES:
+        *(uint64_t *)arg = stub.features;
+        return 0;
+    case VHOST_SET_FEATURES:
+        stub.driver_features = *(uint64_t *)arg;
+        g_assert_false(stub.driver_features & ~stub.features);
+        return 0;
+    case VHOST_SET_MEM_TABLE:
+        return set_memory(arg);
+    case VHOST_VSOCK_SET_GUEST_CID:
+        stub.cid = *(uint64_t *)arg;
+        return 0;
+    case VHOST_VSOCK_SET_RUNNING:
+        stub.running = *(int *)arg;
+        return 0;
+    default:
+        return serve_ring(request, arg);
+    }
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+    va_list args;
+    void *arg;
+
+    va_start(args, request);
+    arg = va_arg(args, void *);
+    va_end(args);
+    if (fd == stub.fd && stub.fd > 0)
+        return serve(request, arg);
+    return syscall(SYS_ioctl, fd, request, arg);
+}
+
+static void *at_gpa(uint64_t gpa, uint64_t size)
+{
+    for (unsigned i = 0; i < stub.n_regions; i++) {
+        const struct vhost_memory_region *region = &stub.regions[i];
+
+        if (gpa >= region->guest_phys_addr &&
+            gpa + size <= region->guest_phys_addr + region->memory_size)
+            return (uint8_t *)(uintptr_t)region->userspace_addr + gpa -
+                region->guest_phys_addr;
+    }
+    g_assert_not_reached();
+}
+
+/* The next buffer of the ring, NULL when there is none. */
+static const struct vring_desc *take(StubRing *ring)
+{
+    const uint16_t *avail = (void *)(uintptr_t)ring->addr.avail_user_addr;
+    const struct vring_desc *descs = (void *)(uintptr_t)ring->addr.desc_user_addr;
+
+    if (avail[1] == ring->base)
+        return NULL;
+    return &descs[avail[2 + ring->base % ring->size]];
+}
+
+static void give(StubRing *ring, const struct vring_desc *desc, uint32_t len)
+{
+    const struct vring_desc *descs = (void *)(uintptr_t)ring->addr.desc_user_addr;
+    struct vring_used *used = (void *)(uintptr_t)ring->addr.used_user_addr;
+    uint64_t one = 1;
+
+    used->ring[ring->base % ring->size] =
+        (struct vring_used_elem) { .id = desc - descs, .len = len };
+    ring->base++;
+    used->idx = ring->base;
+    g_assert_cmpint(write(ring->call, &one, sizeof(one)), ==, sizeof(one));
+}
+
+/* The kernel's worker: what came by the doorbell of the transmit queue is echoed. */
+static void run_stub(void)
+{
+    StubRing *receive = &stub.rings[0], *transmit = &stub.rings[1];
+    const struct vring_desc *from, *to;
+    uint64_t count;
+
+    if (!stub.running || read(transmit->kick, &count, sizeof(count)) < 0)
+        return;
+    while ((from = take(transmit)) && (to = take(receive))) {
+        uint32_t len = MIN(from->len, to->len);
+
+        memcpy(at_gpa(to->addr, len), at_gpa(from->addr, len), len);
+        give(receive, to, len);
+        give(transmit, from, 0);
+    }
+}
+
+typedef struct Fixture {
+    KitBoard *kit;
+    Device *dev;
+    KitVirtio *v;
+    KitQueue transmit;
+    KitQueue event;
+} Fixture;
+
+static void make_stub(void)
+{
+    memset(&stub, 0, sizeof(stub));
+    stub.features = 1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_INDIRECT_DESC |
+        1ull << VIRTIO_VSOCK_F_SEQPACKET | 1ull << 26;
+    stub.fail_after = -1;
+    stub.errno_of_failure = EIO;
+    for (unsigned i = 0; i < N_RINGS; i++)
+        stub.rings[i] = (StubRing) { .kick = -1, .call = -1, .error = -1 };
+    stub.fd = memfd_create("vhost", 0);
+}
+
+static char *json(const char *more)
+{
+    return g_strdup_printf("{'driver': 'vhost-vsock-pci', 'id': 'vsock', 'guest-cid': 7, "
+                           "'vhostfd': '%d'%s}", stub.fd, more);
+}
+
+static void start_driver(Fixture *f)
+{
+    kit_virtio_negotiate(f->v, UINT64_MAX);
+    kit_virtio_setup_queue(f->v, SIZE);
+    kit_queue_setup(&f->transmit, f->v, 1, SIZE);
+    kit_queue_setup(&f->event, f->v, 2, SIZE);
+    kit_virtio_set_status(f->v, kit_virtio_status(f->v) | VIRTIO_CONFIG_S_DRIVER_OK);
+    kit_run(f->kit);
+}
+
+static void set_up(Fixture *f, gconstpointer unused)
+{
+    g_autofree char *text = NULL;
+
+    make_stub();
+    text = json("");
+    f->kit = kit_board_new();
+    kit_add(f->kit, "{'driver': 'pcie-root-port', 'id': 'port'}");
+    f->dev = kit_add(f->kit, text);
+    kit_start(f->kit);
+    f->v = kit_virtio_new(f->kit, f->dev);
+    start_driver(f);
+}
+
+static void tear_down(Fixture *f, gconstpointer unused)
+{
+    g_free(f->v);
+    kit_board_free(f->kit);
+    for (unsigned i = 0; i < N_RINGS; i++) {
+        g_assert_cmpint(stub.rings[i].kick, ==, -1);
+        g_assert_cmpint(stub.rings[i].call, ==, -1);
+        g_assert_cmpint(stub.rings[i].error, ==, -1);
+    }
+    g_assert_cmpint(fcntl(stub.fd, F_GETFD), ==, -1);
+    stub.fd = 0;
+}
+
+/* Transmits; the text comes back into a buffer of the receive queue. */
+static void transmit(Fixture *f, const char *text)
+{
+    unsigned n = f->transmit.next_avail % SIZE;
+
+    kit_virtio_desc(f->v, n, KIT_VIRTIO_DATA + 64 * n, 64, VRING_DESC_F_WRITE, 0);
+    kit_virtio_offer(f->v, n);
+    memcpy(kit_ram(f->kit, TRANSMIT_DATA + 64 * n, 64), text, strlen(text));
+    kit_queue_desc(&f->transmit, n, TRANSMIT_DATA + 64 * n, strlen(text), 0, 0);
+    kit_queue_offer(&f->transmit, n);
+    kit_queue_kick(&f->transmit);
+}
+
+static void assert_echo(Fixture *f, const char *text)
+{
+    uint32_t head, len;
+
+    g_assert_true(kit_virtio_take(f->v, &head, &len));
+    g_assert_cmpmem(kit_ram(f->kit, KIT_VIRTIO_DATA + 64 * head, 64), len, text,
+                    strlen(text));
+    g_assert_true(kit_queue_take(&f->transmit, &head, &len));
+}
+
+static void test_kernel_gets_what_it_needs(Fixture *f, gconstpointer unused)
+{
+    g_assert_cmphex(kit_pci_read(&f->v->pci, PCI_DEVICE_ID, 2), ==, 0x1053);
+    g_assert_cmpuint(kit_read(f->kit, f->v->config, 8), ==, 7);
+    g_assert_cmpuint(stub.cid, ==, 7);
+    g_assert_true(stub.running);
+    /* Bits that the stub does not know are neither offered nor told. */
+    g_assert_false(f->v->features >> VIRTIO_RING_F_EVENT_IDX & 1);
+    g_assert_true(f->v->features >> VIRTIO_VSOCK_F_SEQPACKET & 1);
+    g_assert_cmphex(stub.driver_features, ==, f->v->features & stub.features);
+    g_assert_cmpuint(stub.n_regions, ==, 2);
+    g_assert_cmphex(stub.regions[1].guest_phys_addr, ==, KIT_HIGH_RAM_BASE);
+
+    transmit(f, "hello");
+    run_stub();
+
+    assert_echo(f, "hello");
+    g_assert_cmpuint(kit_msix_count(f->kit, KIT_VIRTIO_VECTOR_DATA), ==, 2);
+}
+
+static void test_interrupt_waits_while_the_vector_is_masked(Fixture *f,
+                                                           gconstpointer unused)
+{
+    int direct = stub.rings[0].call;
+
+    kit_msix_mask(&f->v->pci, 0, true);
+    g_assert_cmpint(stub.rings[0].call, !=, direct);
+    transmit(f, "masked");
+    run_stub();
+    kit_run(f->kit);
+
+    g_assert_cmpuint(kit_msix_count(f->kit, KIT_VIRTIO_VECTOR_DATA), ==, 0);
+    g_assert_true(kit_msix_is_pending(&f->v->pci, 0));
+    kit_msix_mask(&f->v->pci, 0, false);
+    g_assert_cmpint(stub.rings[0].call, ==, direct);
+    g_assert_cmpuint(kit_msix_count(f->kit, KIT_VIRTIO_VECTOR_DATA), ==, 1);
+    assert_echo(f, "masked");
+}
+
+/* The signal is in the old eventfd when the vector is unmasked. */
+static void test_unmasked_before_the_loop_saw_it(Fixture *f, gconstpointer unused)
+{
+    kit_msix_mask(&f->v->pci, 0, true);
+    transmit(f, "late");
+    run_stub();
+    kit_msix_mask(&f->v->pci, 0, false);
+
+    kit_run(f->kit);
+
+    g_assert_cmpuint(kit_msix_count(f->kit, KIT_VIRTIO_VECTOR_DATA), >=, 1);
+}
+
+static void test_queue_takes_another_vector(Fixture *f, gconstpointer unused)
+{
+    kit_msix_program(&f->v->pci, 3, 0x77);
+    kit_virtio_set(f->v, 0x16, 2, 0);           /* queue_select, queue_msix_vector */
+    kit_virtio_set(f->v, 0x1a, 2, 3);
+    transmit(f, "x");
+    run_stub();
+    kit_run(f->kit);
+    g_assert_cmpuint(kit_msix_count(f->kit, 0x77), ==, 1);
+    g_assert_cmpuint(kit_msix_count(f->kit, KIT_VIRTIO_VECTOR_DATA), ==, 1);
+
+    kit_virtio_set(f->v, 0x1a, 2, 0xffff);
+    transmit(f, "y");
+    run_stub();
+    kit_run(f->kit);
+    g_assert_cmpuint(kit_msix_count(f->kit, 0x77), ==, 1);
+}
+
+static void test_pin_without_msix(Fixture *f, gconstpointer unused)
+{
+    kit_msix_enable(&f->v->pci, false);
+    transmit(f, "pin");
+    run_stub();
+    kit_run(f->kit);
+
+    g_assert_cmpuint(kit_read(f->kit, f->v->isr, 1), ==, 1);
+    assert_echo(f, "pin");
+}
+
+static void test_pause_keeps_the_place(Fixture *f, gconstpointer unused)
+{
+    for (int i = 0; i < 3; i++) {
+        transmit(f, "before");
+        run_stub();
+        assert_echo(f, "before");
+    }
+    device_tree_pause(&f->kit->tree);
+    g_assert_false(stub.running);
+    g_assert_cmpint(stub.rings[1].kick, ==, -1);
+    transmit(f, "while paused");
+    run_stub();
+
+    device_tree_resume(&f->kit->tree);
+    g_assert_true(stub.running);
+    g_assert_cmpuint(stub.rings[1].base, ==, 3);
+    run_stub();
+
+    assert_echo(f, "while paused");
+}
+
+static void test_reset_and_start_again(Fixture *f, gconstpointer unused)
+{
+    unsigned cap = kit_pci_find_cap(&f->v->pci, PCI_CAP_ID_EXP, 0);
+
+    transmit(f, "a");
+    run_stub();
+    kit_virtio_set_status(f->v, 0);
+    g_assert_false(stub.running);
+    start_driver(f);
+    g_assert_true(stub.running);
+    g_assert_cmpuint(stub.rings[0].base, ==, 0);
+    transmit(f, "b");
+    run_stub();
+    assert_echo(f, "b");
+    if (cap)
+        kit_pci_write(&f->v->pci, cap + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_BCR_FLR);
+    device_remove(f->dev);
+    g_assert_false(stub.running);
+}
+
+static void test_fault_in_a_ring_breaks_the_device(Fixture *f, gconstpointer unused)
+{
+    uint64_t one = 1;
+
+    g_assert_cmpint(write(stub.rings[1].error, &one, sizeof(one)), ==, sizeof(one));
+    kit_run(f->kit);
+
+    g_assert_true(kit_virtio_status(f->v) & VIRTIO_CONFIG_S_NEEDS_RESET);
+    start_driver(f);
+    g_assert_false(kit_virtio_status(f->v) & VIRTIO_CONFIG_S_NEEDS_RESET);
+}
+
+static void test_half_a_driver_is_not_served(Fixture *f, gconstpointer unused)
+{
+    kit_virtio_negotiate(f->v, UINT64_MAX);
+    kit_virtio_setup_queue(f->v, SIZE);
+    kit_virtio_set_status(f->v, kit_virtio_status(f->v) | VIRTIO_CONFIG_S_DRIVER_OK);
+    g_assert_false(stub.running);
+    g_assert_false(kit_virtio_status(f->v) & VIRTIO_CONFIG_S_NEEDS_RESET);
+
+    kit_msix_mask(&f->v->pci, 0, true);
+    device_tree_pause(&f->kit->tree);
+    device_tree_resume(&f->kit->tree);
+
+    start_driver(f);
+    g_assert_true(stub.running);
+}
+
+static void test_rings_outside_memory_never_reach_the_kernel(Fixture *f,
+                                                            gconstpointer unused)
+{
+    unsigned n_calls;
+
+    kit_virtio_negotiate(f->v, UINT64_MAX);
+    n_calls = stub.n_calls;
+    kit_virtio_setup_queue(f->v, SIZE);
+    kit_virtio_set(f->v, 0x16, 2, 1);
+    kit_virtio_set(f->v, 0x20, 4, 0xf0000000u);
+    kit_virtio_set(f->v, 0x1c, 2, 1);
+    kit_virtio_set_status(f->v, kit_virtio_status(f->v) | VIRTIO_CONFIG_S_DRIVER_OK);
+
+    g_assert_true(kit_virtio_status(f->v) & VIRTIO_CONFIG_S_NEEDS_RESET);
+    g_assert_cmpuint(stub.n_calls, ==, n_calls);
+}
+
+/* The n-th call fails, for n = 0 until none does; a change of eventfds may. */
+static void test_start_fails_at_each_step(Fixture *f, gconstpointer unused)
+{
+    int n = 0;
+
+    do {
+        kit_virtio_set_status(f->v, 0);
+        stub.fail_after = n++;
+        start_driver(f);
+        if (stub.fail_after < 0)
+            g_assert_true(kit_virtio_status(f->v) & VIRTIO_CONFIG_S_NEEDS_RESET ||
+                          stub.running);
+        g_assert_cmpint(n, <, 100);
+    } while (stub.fail_after < 0);
+
+    stub.fail_after = -1;
+    g_assert_cmpint(n, >, 10);
+    g_assert_true(stub.running);
+    transmit(f, "works");
+    run_stub();
+    assert_echo(f, "works");
+}
+
+static void test_stop_fails_at_each_step(Fixture *f, gconstpointer unused)
+{
+    for (int n = 0; n < 12; n++) {
+        transmit(f, "before");
+        run_stub();
+        assert_echo(f, "before");
+        stub.fail_after = n;
+        device_tree_pause(&f->kit->tree);
+        stub.fail_after = -1;
+        stub.running = false;
+        device_tree_resume(&f->kit->tree);
+    }
+    transmit(f, "after");
+    run_stub();
+    assert_echo(f, "after");
+}
+
+static void test_driver_learns_that_connections_are_gone(Fixture *f,
+                                                         gconstpointer unused)
+{
+    g_autoptr(GByteArray) saved = NULL;
+    g_autoptr(GError) error = NULL;
+    const struct virtio_vsock_event *event;
+    uint32_t head, len;
+
+    kit_queue_desc(&f->event, 0, KIT_VIRTIO_DATA, 8, VRING_DESC_F_WRITE, 0);
+    kit_queue_offer(&f->event, 0);
+    kit_queue_kick(&f->event);
+    transmit(f, "x");
+    run_stub();
+    assert_echo(f, "x");
+    g_assert_false(kit_queue_take(&f->event, &head, &len));
+    device_tree_pause(&f->kit->tree);
+    saved = kit_save(f->kit);
+
+    device_tree_load(&f->kit->tree, saved->data, saved->len, &error);
+    g_assert_no_error(error);
+    device_tree_resume(&f->kit->tree);
+    kit_run(f->kit);
+
+    g_assert_true(kit_queue_take(&f->event, &head, &len));
+    g_assert_cmpuint(len, ==, sizeof(*event));
+    event = kit_ram(f->kit, KIT_VIRTIO_DATA, sizeof(*event));
+    g_assert_cmpuint(event->id, ==, VIRTIO_VSOCK_EVENT_TRANSPORT_RESET);
+    /* Once; without a buffer it waits for one. */
+    kit_queue_offer(&f->event, 0);
+    kit_queue_kick(&f->event);
+    g_assert_false(kit_queue_take(&f->event, &head, &len));
+    transmit(f, "after");
+    run_stub();
+    assert_echo(f, "after");
+}
+
+static void test_event_waits_for_a_buffer_that_fits(Fixture *f, gconstpointer unused)
+{
+    g_autoptr(GByteArray) saved = NULL;
+    uint32_t head, len;
+
+    device_tree_pause(&f->kit->tree);
+    saved = kit_save(f->kit);
+    g_assert_true(device_tree_load(&f->kit->tree, saved->data, saved->len, NULL));
+    device_tree_resume(&f->kit->tree);
+    for (unsigned i = 0; i < 3; i++) {
+        kit_queue_desc(&f->event, i, KIT_VIRTIO_DATA, i == 0 ? 2 : 4,
+                       VRING_DESC_F_WRITE, 0);
+        kit_queue_offer(&f->event, i);
+    }
+    kit_queue_kick(&f->event);
+
+    g_assert_true(kit_queue_take(&f->event, &head, &len) && len == 2);
+    g_assert_true(kit_queue_take(&f->event, &head, &len) && len == 4);
+    g_assert_false(kit_queue_take(&f->event, &head, &len));
+}
+
+static void test_wrong_properties_are_refused(void)
+{
+    static const struct {
+        const char *json;
+        const char *words;
+    } cases[] = {
+        { "{'driver': 'vhost-vsock-pci'}", "'guest-cid'" },
+        { "{'driver': 'vhost-vsock-pci', 'guest-cid': 2}", "'guest-cid'" },
+        { "{'driver': 'vhost-vsock-pci', 'guest-cid': 4294967295}", "'guest-cid'" },
+        { "{'driver': 'vhost-vsock-pci', 'guest-cid': 3, 'vhostfd': '-1'}", "'vhostfd'" },
+        { "{'driver': 'vhost-vsock-pci', 'guest-cid': 3, 'vhostfd': 'x'}", "'vhostfd'" },
+        { "{'driver': 'vhost-vsock-pci', 'guest-cid': 3, 'vhostfd': '9999'}",
+          "'vhostfd' expects the number of an open descriptor" },
+    };
+    g_autoptr(KitBoard) kit = kit_board_new();
+    g_autofree char *no_vhost = NULL;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
+        kit_assert_refused(kit, cases[i].json, cases[i].words);
+    no_vhost = g_strdup_printf("{'driver': 'vhost-vsock-pci', 'guest-cid': 3, "
+                               "'vhostfd': '%d'}", eventfd(0, 0));
+    g_assert_null(kit_try_add(kit, no_vhost, NULL));
+}
+
+static void test_absent_module_is_named(void)
+{
+    g_autoptr(KitBoard) kit = kit_board_new();
+
+    if (access("/dev/vhost-vsock", F_OK) == 0) {
+        g_test_skip("this host has the module");
+        return;
+    }
+    kit_assert_refused(kit, "{'driver': 'vhost-vsock-pci', 'guest-cid': 3}",
+                       "there is no '/dev/vhost-vsock': the host's kernel module "
+                       "vhost_vsock is not loaded");
+}
+
+static void assert_add_fails(KitBoard *kit, const char *more, const char *words)
+{
+    g_autofree char *text = json(more);
+    g_autofree char *before = NULL, *after = NULL;
+    g_autoptr(GError) error = NULL;
+
+    before = kit_dump(kit);
+    stub.fd = fcntl(stub.fd, F_DUPFD, 0);       /* which the device takes */
+    g_free(text);
+    text = json(more);
+    g_assert_null(kit_try_add(kit, text, &error));
+    g_assert_nonnull(strstr(error->message, words));
+    after = kit_dump(kit);
+    g_assert_cmpstr(before, ==, after);
+}
+
+static void test_host_that_refuses(void)
+{
+    g_autoptr(KitBoard) kit = kit_board_new();
+    int kept;
+
+    make_stub();
+    kept = stub.fd;
+    for (int n = 0; n < 3; n++) {
+        stub.fail_after = n;
+        assert_add_fails(kit, "", "vhost: cannot");
+        stub.fd = kept;
+    }
+    stub.fail_after = 2;
+    stub.errno_of_failure = EADDRINUSE;
+    assert_add_fails(kit, "", "parameter 'guest-cid': CID 7 is in use by another guest");
+    stub.fd = kept;
+    stub.features = 1ull << VIRTIO_F_VERSION_1;
+    assert_add_fails(kit, ", 'seqpacket': 'on'", "parameter 'seqpacket'");
+    stub.fd = kept;
+    stub.features = 0;
+    assert_add_fails(kit, "", "no VIRTIO_F_VERSION_1");
+    close(kept);
+    stub.fd = 0;
+}
+
+static void add(const char *path, void (*fn)(Fixture *f, gconstpointer unused))
+{
+    g_test_add(path, Fixture, NULL, set_up, fn, tear_down);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    log_set_level(LOG_LEVEL_ERROR);
+    add("/vhost-vsock/start", test_kernel_gets_what_it_needs);
+    add("/vhost-vsock/masked", test_interrupt_waits_while_the_vector_is_masked);
+    add("/vhost-vsock/unmasked", test_unmasked_before_the_loop_saw_it);
+    add("/vhost-vsock/vector", test_queue_takes_another_vector);
+    add("/vhost-vsock/pin", test_pin_without_msix);
+    add("/vhost-vsock/pause", test_pause_keeps_the_place);
+    add("/vhost-vsock/reset", test_reset_and_start_again);
+    add("/vhost-vsock/fault", test_fault_in_a_ring_breaks_the_device);
+    add("/vhost-vsock/half", test_half_a_driver_is_not_served);
+    add("/vhost-vsock/no-memory", test_rings_outside_memory_never_reach_the_kernel);
+    add("/vhost-vsock/start-fails", test_start_fails_at_each_step);
+    add("/vhost-vsock/stop-fails", test_stop_fails_at_each_step);
+    add("/vhost-vsock/transport-reset", test_driver_learns_that_connections_are_gone);
+    add("/vhost-vsock/transport-reset-waits", test_event_waits_for_a_buffer_that_fits);
+    g_test_add_func("/vhost-vsock/refused", test_wrong_properties_are_refused);
+    g_test_add_func("/vhost-vsock/module", test_absent_module_is_named);
+    g_test_add_func("/vhost-vsock/host-refuses", test_host_that_refuses);
+    return g_test_run();
+}
