@@ -209,8 +209,9 @@ static void serve_wakeup(RunControl *run)
     run->ops->pause_vcpus(run->opaque);
     if (!run->ops->wake(run->opaque, reason, &error)) {
         log_warn("the guest cannot be woken, it is reset: %s", error->message);
+        run->suspended = false;
         runstate_enter(run, RUN_STATE_RUNNING);
-        reset(run, SHUTDOWN_CAUSE_GUEST_RESET);
+        runstate_request_reset(run, SHUTDOWN_CAUSE_GUEST_RESET);
         return;
     }
     run->suspended = false;

@@ -76,6 +76,20 @@ def test_suspend(t):
     t.equal("the other events", names, ["STOP", "RESUME", "POWERDOWN"])
 
 
+def test_split_irqchip(t):
+    guest, qmp, driver = poke(t, "-machine", "kernel-irqchip=split")
+    driver.facs = driver.table("FACS")
+    fall_asleep(driver)
+    qmp.wait_event("SUSPEND")
+    qmp.command("system_wakeup")
+    driver.heard("W")
+    t.equal("wakes", driver.inp(PM_STATUS, 2), WAK)
+    driver.write(APIC_SPURIOUS, APIC_ON)
+    driver.write(LINT1, LINT_NMI)
+    qmp.command("inject-nmi")
+    driver.heard("N")
+
+
 def test_alarm(t):
     guest, qmp, driver = poke(t)
     driver.facs = driver.table("FACS")
@@ -307,9 +321,9 @@ def test_tco(t):
     t.equal("strapped", driver.read(0xfed1f410), 0x20)
 
 
-TESTS = [test_suspend, test_alarm, test_no_waking_vector, test_suspended_reset,
-         test_disabled, test_power_off, test_nmi, test_panic, test_watchdog_actions,
-         test_tco, test_preconfig]
+TESTS = [test_suspend, test_split_irqchip, test_alarm, test_no_waking_vector,
+         test_suspended_reset, test_disabled, test_power_off, test_nmi, test_panic,
+         test_watchdog_actions, test_tco, test_preconfig]
 
 if __name__ == "__main__":
     sys.exit(main(TESTS, __doc__))

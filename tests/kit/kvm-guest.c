@@ -314,10 +314,13 @@ void kvm_guest_wait_halted(Vcpu *vcpu)
     g_assert_true(vcpu_is_halted(vcpu));
 }
 
-/* Sends INIT and SIPI to all others; they begin at GUEST_CODE + 0x1000 in real mode. */
+/*
+ * Sends INIT and SIPI to all others; they begin at GUEST_CODE + 0x1000 in real mode.  Its
+ * own LINT1 is an NMI.
+ */
 GUEST(smp, 32,
-      " movl $0x1ff, 0xfee000f0\n movl $0xc4500, 0xfee00300\n"
-      " movl $0xc4611, 0xfee00300\n" GUEST_SLEEP);
+      " movl $0x1ff, 0xfee000f0\n movl $0x400, 0xfee00360\n"
+      " movl $0xc4500, 0xfee00300\n movl $0xc4611, 0xfee00300\n" GUEST_SLEEP);
 GUEST(processor, 16,
       " mov $1, %eax\n cpuid\n shr $24, %ebx\n mov %bl, %al\n add $'0', %al\n"
       " out %al, $" GUEST_STRING(GUEST_PORT_SAY) "\n" GUEST_DONE

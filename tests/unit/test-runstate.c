@@ -592,11 +592,25 @@ static void test_machine_that_cannot_be_woken_is_reset(Fixture *f, gconstpointer
 {
     f->wake_fails = true;
 
-    run_script(f, "cont suspend . wake .");
+    run_script(f, "cont suspend . wake . .");
 
     g_assert_cmpstr(f->log->str, ==,
                     ASLEEP "pause wake-other pause reset RESET:guest-reset resume");
     assert_state(f, "running");
+}
+
+static void test_machine_that_cannot_be_woken_nor_reset_ends(Fixture *f,
+                                                             gconstpointer data)
+{
+    const ActionOptions actions = NO_REBOOT;
+
+    runstate_set_action(&f->run, &actions);
+    f->wake_fails = true;
+
+    run_script(f, "cont suspend . wake . .");
+
+    g_assert_cmpstr(f->log->str, ==, ASLEEP "pause wake-other SHUTDOWN:guest-reset");
+    assert_state(f, "end 0");
 }
 
 static void test_migration_in_its_end_is_not_continued(Fixture *f, gconstpointer data)
@@ -658,6 +672,8 @@ int main(int argc, char **argv)
     ADD("half-reset-machine-does-not-go-on", test_half_reset_machine_does_not_go_on);
     ADD("machine-that-cannot-be-woken-is-reset",
         test_machine_that_cannot_be_woken_is_reset);
+    ADD("machine-that-cannot-be-woken-nor-reset-ends",
+        test_machine_that_cannot_be_woken_nor_reset_ends);
     ADD("migration-in-its-end-is-not-continued",
         test_migration_in_its_end_is_not_continued);
     ADD("any-two-requests-together", test_any_two_requests_together);
