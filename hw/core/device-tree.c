@@ -93,6 +93,18 @@ void device_tree_pause(DeviceTree *tree)
     }
 }
 
+bool device_tree_is_quiet(const DeviceTree *tree)
+{
+    assert_main();
+    LIST_FOREACH(node, &tree->devices) {
+        Device *dev = CONTAINER_OF(node, Device, tree_node);
+
+        if (dev->class->is_draining && dev->class->is_draining(dev))
+            return false;
+    }
+    return true;
+}
+
 Loop *device_tree_queue_loop(DeviceTree *tree, GError **error)
 {
     assert_main();

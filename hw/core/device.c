@@ -232,6 +232,9 @@ void device_remove(Device *dev)
     }
     if (tree->running && dev->class->pause)
         dev->class->pause(dev);
+    /* What is under way uses memory of the device and the guest. */
+    while (dev->class->is_draining && dev->class->is_draining(dev))
+        loop_turn(dev->board->loop, true);
     if (dev->class->unrealize)
         dev->class->unrealize(dev);
     if (dev->id)

@@ -697,6 +697,11 @@ static void virtio_pci_reset(Device *dev)
     pci_device_reset(&vp->pci);
 }
 
+static bool virtio_pci_is_draining(Device *dev)
+{
+    return virtio_is_draining(virtio_pci_device(dev));
+}
+
 static void virtio_pci_settle(Device *dev)
 {
     virtio_settle(virtio_pci_device(dev));
@@ -748,4 +753,5 @@ const DeviceClass virtio_pci_class = {
     .reset = virtio_pci_reset,
     .pause = virtio_pci_settle,
     .resume = virtio_pci_settle,
+    .is_draining = virtio_pci_is_draining,
 };

@@ -16,8 +16,12 @@
  * happen there, and main too; but not with dev->lock held, which a queue takes to report
  * that it is broken.  So the lock is dropped around the call, and `settling` keeps a
  * second thread from doing the same: it leaves its wish in the registers, and the first
- * one finds it when it takes the lock again.  A reset that is left so is not done when
- * the second thread's write returns; the driver sees it by the status, which reads 0 only
+ * one finds it when it takes the lock again.
+ *
+ * Nobody waits for a request, which may take as long as the storage behind it likes.  A
+ * device that is to stop gives no more requests, and is `draining` while some are in
+ * flight.  When the last has ended main settles it again.  A reset is then done later
+ * than the write that asked for it; the driver sees it by the status, which reads 0 only
  * then.
  */
 #include <errno.h>
@@ -35,7 +39,9 @@
 
 typedef struct LoopCall {
     VirtioDevice *vdev;
-    bool started;
+    Loop *loop;                 /* where it is called */
+    bool class_too;
+    bool failed;
 } LoopCall;
 
 uint32_t virtio_get_offered(const VirtioDevice *vdev, uint32_t select)
@@ -174,28 +180,63 @@ void virtio_config_changed(VirtioDevice *vdev)
         vdev->transport->notify_config(vdev);
 }
 
-static void on_stop(void *opaque)
+/* Calls @fn on each loop that has a queue, and on the device's own first. */
+static void call_loops(VirtioDevice *vdev, LoopFn *fn, LoopCall *call)
 {
-    VirtioDevice *vdev = ((LoopCall *)opaque)->vdev;
+    call->loop = vdev->loop;
+    loop_call_sync(vdev->loop, fn, call);
+    for (uint32_t i = 0; i < vdev->n_queues; i++) {
+        bool is_first = vdev->queues[i].loop != vdev->loop;
 
-    if (vdev->class->stop)
-        vdev->class->stop(vdev);
-    for (uint32_t i = 0; i < vdev->n_queues; i++)
-        virtqueue_stop(&vdev->queues[i]);
+        for (uint32_t earlier = 0; is_first && earlier < i; earlier++)
+            is_first = vdev->queues[earlier].loop != vdev->queues[i].loop;
+        if (!is_first)
+            continue;
+        call->loop = vdev->queues[i].loop;
+        loop_call_sync(call->loop, fn, call);
+    }
 }
 
-static bool start_queues(VirtioDevice *vdev)
+static void stop_queues(void *opaque)
 {
-    const VirtioClass *class = vdev->class;
+    LoopCall *call = opaque;
+    VirtioDevice *vdev = call->vdev;
+
+    if (call->loop == vdev->loop && vdev->class->stop && call->class_too)
+        vdev->class->stop(vdev);
+    for (uint32_t i = 0; i < vdev->n_queues; i++) {
+        Virtqueue *vq = &vdev->queues[i];
+
+        if (vq->loop == call->loop && !virtqueue_stop(vq))
+            __atomic_add_fetch(&vdev->n_draining, 1, __ATOMIC_ACQ_REL);
+    }
+}
+
+void virtio_queue_stopped(Virtqueue *vq)
+{
+    VirtioDevice *vdev = vq->vdev;
+
+    if (__atomic_sub_fetch(&vdev->n_draining, 1, __ATOMIC_ACQ_REL) == 0)
+        loop_post(vdev->dev->board->loop, &vdev->drained);
+}
+
+static bool is_external(const VirtioDevice *vdev, uint32_t index)
+{
+    return vdev->class->is_external && vdev->class->is_external(vdev, index);
+}
+
+static void start_queues(void *opaque)
+{
+    LoopCall *call = opaque;
+    VirtioDevice *vdev = call->vdev;
 
     for (uint32_t i = 0; i < vdev->n_queues; i++) {
         Virtqueue *vq = &vdev->queues[i];
-        bool is_external = class->is_external && class->is_external(vdev, i);
 
-        if (vq->kick_fd >= 0 && !(is_external ? virtqueue_map(vq) : virtqueue_start(vq)))
-            return false;
+        if (vq->loop != call->loop || vq->kick_fd < 0 || call->failed)
+            continue;
+        call->failed = !(is_external(vdev, i) ? virtqueue_map(vq) : virtqueue_start(vq));
     }
-    return true;
 }
 
 static bool start_class(VirtioDevice *vdev)
@@ -208,20 +249,23 @@ static bool start_class(VirtioDevice *vdev)
     return false;
 }
 
-static void on_start(void *opaque)
+static void on_start_class(void *opaque)
 {
     LoopCall *call = opaque;
+
+    call->failed = !start_class(call->vdev);
+}
+
+/* What was made available before, with or without a doorbell. */
+static void run_queues(void *opaque)
+{
+    const LoopCall *call = opaque;
     VirtioDevice *vdev = call->vdev;
 
-    call->started = start_queues(vdev) && start_class(vdev);
-    if (!call->started) {
-        for (uint32_t i = 0; i < vdev->n_queues; i++)
-            virtqueue_stop(&vdev->queues[i]);
-        return;
+    for (uint32_t i = 0; i < vdev->n_queues; i++) {
+        if (vdev->queues[i].loop == call->loop)
+            virtqueue_run(&vdev->queues[i]);
     }
-    /* What was made available before, with or without a doorbell. */
-    for (uint32_t i = 0; i < vdev->n_queues; i++)
-        virtqueue_run(&vdev->queues[i]);
 }
 
 static void set_kick_fd(Virtqueue *vq, int fd)
@@ -278,22 +322,33 @@ static bool start(VirtioDevice *vdev)
 {
     LoopCall call = { .vdev = vdev };
 
-    if (open_doorbells(vdev)) {
-        loop_call_sync(vdev->loop, on_start, &call);
-        if (call.started)
-            return true;
+    call.failed = !open_doorbells(vdev);
+    if (!call.failed)
+        call_loops(vdev, start_queues, &call);
+    if (!call.failed)
+        loop_call_sync(vdev->loop, on_start_class, &call);
+    if (!call.failed) {
+        call_loops(vdev, run_queues, &call);
+        return true;
     }
+    call_loops(vdev, stop_queues, &call);
     close_doorbells(vdev);
     virtio_break(vdev);
     return false;
 }
 
-static void stop(VirtioDevice *vdev)
+/* Returns whether the device has stopped; else on_drained() will come. */
+static bool stop(VirtioDevice *vdev)
 {
-    LoopCall call = { .vdev = vdev };
+    LoopCall call = { .vdev = vdev, .class_too = true };
 
-    loop_call_sync(vdev->loop, on_stop, &call);
+    /* One more than there are queues, so that none but this thread ends the count. */
+    __atomic_store_n(&vdev->n_draining, 1, __ATOMIC_RELEASE);
+    call_loops(vdev, stop_queues, &call);
+    if (__atomic_sub_fetch(&vdev->n_draining, 1, __ATOMIC_ACQ_REL) > 0)
+        return false;
     close_doorbells(vdev);
+    return true;
 }
 
 static void on_reset(void *opaque)
@@ -332,31 +387,34 @@ static bool wants_to_run(const VirtioDevice *vdev)
         vdev->transport->may_run(vdev);
 }
 
-void virtio_settle(VirtioDevice *vdev)
+/* One step towards what is wanted, with the lock dropped meanwhile. */
+static void change(VirtioDevice *vdev, bool wanted)
 {
-    GMutex *lock = &vdev->dev->lock;
+    bool started, draining = false;
 
-    lock_take(lock);
-    if (vdev->settling) {
-        lock_drop(lock);
-        return;
+    lock_drop(&vdev->dev->lock);
+    if (wanted) {
+        started = start(vdev);
+    } else {
+        draining = !stop(vdev);
+        started = draining;
     }
-    vdev->settling = true;
+    lock_take(&vdev->dev->lock);
+    vdev->started = started;
+    vdev->draining = draining;
+}
+
+static void settle_locked(VirtioDevice *vdev)
+{
     for (;;) {
         bool wanted = wants_to_run(vdev);
-        bool started = vdev->started;
 
-        if (started == wanted && !vdev->reset_pending && !vdev->restart_pending)
+        if (vdev->draining || (vdev->started == wanted && !vdev->reset_pending &&
+                               !vdev->restart_pending))
             break;
-        if (started != wanted) {
-            /* Dropped to wait for the loop; registers may change meanwhile. */
-            lock_drop(lock);
-            if (!wanted)
-                stop(vdev);
-            started = wanted && start(vdev);
-            lock_take(lock);
-            vdev->started = started;
-        }
+        /* Dropped to wait for the loops; registers may change meanwhile. */
+        if (vdev->started != wanted)
+            change(vdev, wanted);
         if (vdev->started)
             continue;
         vdev->restart_pending = false;
@@ -365,8 +423,45 @@ void virtio_settle(VirtioDevice *vdev)
             reset_locked(vdev);
         }
     }
-    vdev->settling = false;
+}
+
+void virtio_settle(VirtioDevice *vdev)
+{
+    GMutex *lock = &vdev->dev->lock;
+
+    lock_take(lock);
+    if (!vdev->settling) {
+        vdev->settling = true;
+        settle_locked(vdev);
+        vdev->settling = false;
+    }
     lock_drop(lock);
+}
+
+/* Main: the last request has ended. */
+static void on_drained(void *opaque)
+{
+    VirtioDevice *vdev = opaque;
+    Board *board = vdev->dev->board;
+
+    close_doorbells(vdev);
+    lock_take(&vdev->dev->lock);
+    vdev->draining = false;
+    vdev->started = false;
+    lock_drop(&vdev->dev->lock);
+    virtio_settle(vdev);
+    if (board->ops && board->ops->device_drained)
+        board->ops->device_drained(board->opaque);
+}
+
+bool virtio_is_draining(VirtioDevice *vdev)
+{
+    bool draining;
+
+    lock_take(&vdev->dev->lock);
+    draining = vdev->draining;
+    lock_drop(&vdev->dev->lock);
+    return draining;
 }
 
 void virtio_reset(VirtioDevice *vdev)
@@ -387,6 +482,8 @@ void virtio_restart(VirtioDevice *vdev)
 
 static void free_parts(VirtioDevice *vdev)
 {
+    for (uint32_t i = 0; vdev->queues && i < vdev->n_queues; i++)
+        virtqueue_done(&vdev->queues[i]);
     g_free(vdev->queues);
     g_free(vdev);
 }
@@ -409,6 +506,7 @@ VirtioDevice *virtio_device_new(const VirtioClass *class,
     vdev->dev = dev;
     vdev->offered = features | class->features | 1ull << VIRTIO_F_VERSION_1;
     vdev->n_queues = class->n_queues;
+    loop_message_init(&vdev->drained, on_drained, vdev);
     if (!class->realize(vdev, dev->args, error)) {
         free_parts(vdev);
         return NULL;
@@ -418,11 +516,15 @@ VirtioDevice *virtio_device_new(const VirtioClass *class,
     for (uint32_t i = 0; i < vdev->n_queues; i++)
         virtqueue_init(&vdev->queues[i], vdev, i, class->queue_size);
     /* The last step, as the tree keeps the loop that it may make for it. */
-    vdev->loop = device_tree_queue_loop(dev->tree, error);
+    if (!vdev->loop)
+        vdev->loop = device_tree_queue_loop(dev->tree, error);
     if (!vdev->loop) {
         unrealize(vdev);
         return NULL;
     }
+    for (uint32_t i = 0; i < vdev->n_queues; i++)
+        vdev->queues[i].loop =
+            class->queue_loop ? class->queue_loop(vdev, i) : vdev->loop;
     return vdev;
 }
 
@@ -431,6 +533,8 @@ void virtio_device_free(VirtioDevice *vdev)
     if (!vdev)
         return;
     virtio_reset(vdev);
+    g_assert(!vdev->started);
+    loop_message_cancel(vdev->dev->board->loop, &vdev->drained);
     unrealize(vdev);
 }
 
@@ -450,7 +554,9 @@ static bool check_queue(const Virtqueue *vq, GError **error)
         field = "size";
     else if (vq->enabled && !(vq->vdev->status & VIRTIO_CONFIG_S_FEATURES_OK))
         field = "enabled";
-    else if (vq->last_avail != vq->used_idx)
+    else if (vq->held_size % 2 || vq->held_size / 2 > vq->size)
+        field = "held";
+    else if ((uint16_t)(vq->last_avail - vq->used_idx) != vq->held_size / 2)
         field = "last_avail";
     if (field)
         error_set(error, "queue %u: field '%s' has an impossible value", vq->index,

@@ -30,6 +30,7 @@
 #define AVAIL_ALIGN 2u
 #define USED_ALIGN 4u
 #define REQ_ALIGN 16u
+#define HELD_SIZE 2u
 
 typedef struct Desc {
     uint64_t addr;
@@ -214,22 +215,13 @@ static void set_kicks(Virtqueue *vq, bool on)
         store16_ordered(&used[RING_ENTRIES + 4 * vq->size], vq->last_avail);
 }
 
-/* Whether there is an entry to pop; doorbells are on when there is none. */
+/* Whether there is an entry to pop. */
 static bool find_avail(Virtqueue *vq)
 {
-    const uint16_t *avail = vq->rings.avail;
-
     if (vq->avail_idx != vq->last_avail)
         return true;
     /* The driver: stores the entry and its descriptors, write barrier, stores idx. */
-    vq->avail_idx = load16_ordered(&avail[RING_IDX]);
-    if (vq->avail_idx == vq->last_avail && !vq->kicks_on) {
-        /* The driver: stores idx, full barrier, reads whether to ring. */
-        set_kicks(vq, true);
-        vq->avail_idx = load16_ordered(&avail[RING_IDX]);
-        if (vq->avail_idx != vq->last_avail)
-            set_kicks(vq, false);
-    }
+    vq->avail_idx = load16_ordered(&vq->rings.avail[RING_IDX]);
     if (vq->avail_idx == vq->last_avail)
         return false;
     if ((uint16_t)(vq->avail_idx - vq->last_avail) > vq->size) {
@@ -240,19 +232,31 @@ static bool find_avail(Virtqueue *vq)
     return true;
 }
 
-VirtqueueReq *virtqueue_pop(Virtqueue *vq)
+/* The head of the next request; what was held comes first. */
+static bool next_head(Virtqueue *vq, uint16_t *ret_head)
 {
-    VirtqueueReq *req;
-    uint16_t head;
-
-    g_assert(vq->running && (vq->in_flight == 0 || !vq->vdev->class->one_by_one));
-    if (__atomic_load_n(&vq->vdev->broken, __ATOMIC_RELAXED) || !find_avail(vq))
-        return NULL;
+    if (vq->held_at < vq->held_size) {
+        *ret_head = vq->held[vq->held_at] | (uint16_t)vq->held[vq->held_at + 1] << 8;
+        vq->held_at += HELD_SIZE;
+        return true;
+    }
+    if (!find_avail(vq))
+        return false;
     if (vq->budget == 0) {
         vq->again = true;
-        return NULL;
+        return false;
     }
-    head = load16(&vq->rings.avail[RING_ENTRIES + vq->last_avail % vq->size]);
+    *ret_head = load16(&vq->rings.avail[RING_ENTRIES + vq->last_avail % vq->size]);
+    vq->last_avail++;
+    vq->budget--;
+    return true;
+}
+
+/* The request whose chain begins at @head, checked; NULL: the device is broken. */
+static VirtqueueReq *open_request(Virtqueue *vq, uint16_t head)
+{
+    VirtqueueReq *req;
+
     if (head >= vq->size || slot_of(vq, head)->busy) {
         virtqueue_error(vq, "head %u is %s", head,
                         head >= vq->size ? "out of range" : "in use");
@@ -261,19 +265,43 @@ VirtqueueReq *virtqueue_pop(Virtqueue *vq)
     req = slot_of(vq, head);
     req->n_out = req->n_in = 0;
     req->out_size = req->in_size = 0;
-    if (!walk_chain(vq, req))
+    return walk_chain(vq, req) ? req : NULL;
+}
+
+VirtqueueReq *virtqueue_pop(Virtqueue *vq)
+{
+    uint16_t last_avail = vq->last_avail;
+    uint32_t held_at = vq->held_at;
+    VirtqueueReq *req;
+    uint16_t head;
+
+    g_assert(vq->running && (vq->in_flight == 0 || !vq->vdev->class->one_by_one));
+    if (__atomic_load_n(&vq->vdev->broken, __ATOMIC_RELAXED) || vq->stopping ||
+        !next_head(vq, &head))
         return NULL;
+    req = open_request(vq, head);
+    if (!req) {
+        vq->last_avail = last_avail;
+        vq->held_at = held_at;
+        return NULL;
+    }
     req->busy = true;
-    vq->last_avail++;
     vq->in_flight++;
-    vq->budget--;
     counter_add(&vq->counters.requests, 1);
     return req;
 }
 
+void virtqueue_hold(Virtqueue *vq, VirtqueueReq *req)
+{
+    g_assert(req->busy && !req->held && vq->running);
+    req->held = true;
+    vq->n_holding++;
+    vq->in_flight--;
+}
+
 void virtqueue_unpop(Virtqueue *vq, VirtqueueReq *req)
 {
-    g_assert(req->busy && vq->running);
+    g_assert(req->busy && !req->held && vq->running);
     req->busy = false;
     vq->last_avail--;
     vq->in_flight--;
@@ -283,7 +311,7 @@ void virtqueue_push(Virtqueue *vq, VirtqueueReq *req, uint32_t written)
 {
     uint16_t *entry = &vq->rings.used[RING_ENTRIES + 4 * (vq->used_idx % vq->size)];
 
-    g_assert(req->busy && vq->running);
+    g_assert(req->busy && !req->held && vq->running);
     store16(&entry[0], req->head);
     store16(&entry[1], 0);
     store16(&entry[2], written & UINT16_MAX);
@@ -305,9 +333,8 @@ static bool wants_interrupt(const Virtqueue *vq, uint16_t before)
         (uint16_t)(vq->published_idx - before);
 }
 
-static void virtqueue_flush(void *opaque)
+static void publish(Virtqueue *vq)
 {
-    Virtqueue *vq = opaque;
     uint16_t before = vq->published_idx;
 
     if (before == vq->used_idx)
@@ -329,22 +356,50 @@ void virtqueue_run(Virtqueue *vq)
 {
     VirtioDevice *vdev = vq->vdev;
 
-    if (!vq->running)
+    if (!vq->running || vq->stopping)
         return;
+    poller_activate(&vq->poller);
     if (vq->kicks_on)
         set_kicks(vq, false);
     counter_add(&vq->counters.rounds, 1);
     vq->budget = vq->size;
     vq->again = false;
     vdev->class->handle_queue(vdev, vq);
+    vq->stalled = !vq->again && vq->avail_idx != vq->last_avail;
     if (vq->again && !__atomic_load_n(&vdev->broken, __ATOMIC_RELAXED))
-        loop_post(vdev->loop, &vq->next_round);
+        loop_post(vq->loop, &vq->next_round);
+}
+
+static bool is_ready(void *opaque)
+{
+    const Virtqueue *vq = opaque;
+
+    return !vq->stalled && !vq->again && !vq->stopping &&
+        load16(&vq->rings.avail[RING_IDX]) != vq->last_avail &&
+        !__atomic_load_n(&vq->vdev->broken, __ATOMIC_RELAXED);
+}
+
+static void on_ready(void *opaque)
+{
+    virtqueue_run(opaque);
+}
+
+static bool arm(void *opaque)
+{
+    Virtqueue *vq = opaque;
+
+    if (vq->stopping || __atomic_load_n(&vq->vdev->broken, __ATOMIC_RELAXED))
+        return false;
+    /* The driver: stores idx, full barrier, reads whether to ring. */
+    set_kicks(vq, true);
+    return !vq->stalled &&
+        load16_ordered(&vq->rings.avail[RING_IDX]) != vq->last_avail;
 }
 
 void virtqueue_schedule(Virtqueue *vq)
 {
-    if (vq->running)
-        loop_post(vq->vdev->loop, &vq->next_round);
+    if (vq->running && !vq->stopping)
+        loop_post(vq->loop, &vq->next_round);
 }
 
 static void virtqueue_on_round(void *opaque)
@@ -396,6 +451,8 @@ void virtqueue_reset(Virtqueue *vq)
     vq->used_gpa = 0;
     vq->last_avail = 0;
     vq->used_idx = 0;
+    g_clear_pointer(&vq->held, g_free);
+    vq->held_size = 0;
     __atomic_store_n(&vq->vector, UINT16_MAX, __ATOMIC_RELAXED);
 }
 
@@ -449,17 +506,40 @@ static void drop_slots(Virtqueue *vq)
     vq->rings = (VirtqueueRings) { 0 };
 }
 
+static void stop(Virtqueue *vq);
+
+static void virtqueue_flush(void *opaque)
+{
+    Virtqueue *vq = opaque;
+
+    publish(vq);
+    if (!vq->stopping || vq->in_flight > 0)
+        return;
+    stop(vq);
+    virtio_queue_stopped(vq);
+}
+
+static bool listen(Virtqueue *vq, GError **error)
+{
+    loop_fd_init(&vq->kick, vq->kick_fd, virtqueue_on_kick, vq);
+    if (!loop_fd_add(vq->loop, &vq->kick, EPOLLIN, error))
+        return false;
+    loop_hook_add(vq->loop, &vq->flush, virtqueue_flush, vq);
+    vq->poller = (Poller) {
+        .ready = is_ready, .run = on_ready, .arm = arm, .opaque = vq,
+    };
+    poller_add(vq->loop, &vq->poller);
+    return true;
+}
+
 bool virtqueue_start(Virtqueue *vq)
 {
     g_autoptr(GError) error = NULL;
-    Loop *loop = vq->vdev->loop;
 
-    assert_loop(loop);
+    assert_loop(vq->loop);
     vq->event_idx = virtio_has_feature(vq->vdev, VIRTIO_RING_F_EVENT_IDX);
     vq->indirect = virtio_has_feature(vq->vdev, VIRTIO_RING_F_INDIRECT_DESC);
-    loop_fd_init(&vq->kick, vq->kick_fd, virtqueue_on_kick, vq);
-    if (!map_rings(vq) || !make_slots(vq, &error) ||
-        !loop_fd_add(loop, &vq->kick, EPOLLIN, &error)) {
+    if (!map_rings(vq) || !make_slots(vq, &error) || !listen(vq, &error)) {
         if (error)
             device_host_error(vq->vdev->dev, "queue %u does not start: %s", vq->index,
                               error->message);
@@ -467,10 +547,13 @@ bool virtqueue_start(Virtqueue *vq)
         virtio_break(vq->vdev);
         return false;
     }
-    loop_hook_add(loop, &vq->flush, virtqueue_flush, vq);
     vq->avail_idx = vq->last_avail;
     vq->published_idx = vq->used_idx;
     vq->in_flight = 0;
+    vq->n_holding = 0;
+    vq->held_at = 0;
+    vq->stopping = false;
+    vq->stalled = false;
     vq->running = true;
     set_kicks(vq, true);
     return true;
@@ -478,24 +561,63 @@ bool virtqueue_start(Virtqueue *vq)
 
 bool virtqueue_map(Virtqueue *vq)
 {
-    assert_loop(vq->vdev->loop);
+    assert_loop(vq->loop);
     return map_rings(vq);
 }
 
-void virtqueue_stop(Virtqueue *vq)
+/* What is held now, and what was held before and not popped again. */
+static void keep_held(Virtqueue *vq)
 {
-    if (!vq->running) {
-        vq->rings = (VirtqueueRings) { 0 };
-        return;
+    uint32_t rest = vq->held_size - vq->held_at;
+    uint32_t size = rest + vq->n_holding * HELD_SIZE;
+    uint8_t *held = size > 0 ? g_malloc(size) : NULL;
+    uint32_t at = rest;
+
+    if (rest > 0)
+        memcpy(held, vq->held + vq->held_at, rest);
+    for (uint32_t i = 0; i < vq->size && at < size; i++) {
+        if (!slot_of(vq, (uint16_t)i)->held)
+            continue;
+        held[at++] = i & 0xff;
+        held[at++] = i >> 8;
     }
-    assert_loop(vq->vdev->loop);
-    g_assert(vq->in_flight == 0);
-    virtqueue_flush(vq);
+    g_free(vq->held);
+    vq->held = held;
+    vq->held_size = size;
+    vq->held_at = 0;
+}
+
+/* Nothing is in flight. */
+static void stop(Virtqueue *vq)
+{
+    publish(vq);
+    keep_held(vq);
     loop_hook_remove(&vq->flush);
+    poller_remove(&vq->poller);
     loop_fd_remove(&vq->kick);
-    loop_message_cancel(vq->vdev->loop, &vq->next_round);
+    loop_message_cancel(vq->loop, &vq->next_round);
     vq->running = false;
     drop_slots(vq);
+}
+
+bool virtqueue_stop(Virtqueue *vq)
+{
+    assert_loop(vq->loop);
+    if (!vq->running) {
+        vq->rings = (VirtqueueRings) { 0 };
+        return true;
+    }
+    vq->stopping = true;
+    if (vq->in_flight > 0)
+        return false;
+    stop(vq);
+    return true;
+}
+
+void virtqueue_done(Virtqueue *vq)
+{
+    g_assert(!vq->running);
+    g_free(vq->held);
 }
 
 static const VMStateField virtqueue_fields[] = {
@@ -507,6 +629,7 @@ static const VMStateField virtqueue_fields[] = {
     VMSTATE_U16(Virtqueue, vector),
     VMSTATE_U16(Virtqueue, last_avail),
     VMSTATE_U16(Virtqueue, used_idx),
+    VMSTATE_ABYTES(Virtqueue, held, held_size, VIRTQUEUE_SIZE_MAX * HELD_SIZE),
     VMSTATE_END
 };
 

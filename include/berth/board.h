@@ -40,6 +40,8 @@ typedef struct BoardOps {
     void (*guest_shuts_down)(void *opaque);
     void (*watchdog_expired)(void *opaque);         /* does as -watchdog-action says */
     void (*inject_nmi)(void *opaque);               /* at LINT1 of every vCPU */
+    /* Main only: a device that was draining has stopped.  May be NULL. */
+    void (*device_drained)(void *opaque);
     /* Main only: the guest opened or closed the port of device @id.  May be NULL. */
     void (*serial_port_changed)(void *opaque, const char *id, bool open);
 } BoardOps;

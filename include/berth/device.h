@@ -53,6 +53,8 @@ struct DeviceClass {
     /* Ends what works without a vCPU (queues), and starts it again.  NULL: nothing. */
     void (*pause)(Device *dev);
     void (*resume)(Device *dev);
+    /* Whether host I/O is under way after pause() or reset().  NULL: never. */
+    bool (*is_draining)(Device *dev);
 };
 
 struct Device {
@@ -127,9 +129,14 @@ void device_tree_reset(DeviceTree *tree);
 /* The same as the machine is suspended to RAM: devices lose what they do not keep. */
 void device_tree_suspend(DeviceTree *tree);
 
-/* Before the vCPUs run, and after they stopped.  Both may be called twice. */
+/*
+ * Before the vCPUs run, and after they stopped.  Both may be called twice.  A device with
+ * host I/O under way is not awaited: it drains.
+ */
 void device_tree_resume(DeviceTree *tree);
 void device_tree_pause(DeviceTree *tree);
+/* Whether no device drains; else BoardOps.device_drained() comes. */
+bool device_tree_is_quiet(const DeviceTree *tree);
 
 /*
  * The loop on which the queues of devices run that name no iothread: that of one thread,

@@ -17,7 +17,12 @@ typedef struct QmpEvents QmpEvents;
 typedef struct RunOps {
     void (*pause_vcpus)(void *opaque);          /* returns when none is in the guest */
     void (*resume_vcpus)(void *opaque);         /* has no effect on those that run */
-    /* The vCPUs are paused for these. */
+    /*
+     * Whether devices have no host I/O under way any more, with the vCPUs paused; when
+     * that becomes true runstate_quiet() is called.  NULL: they never have.
+     */
+    bool (*is_quiet)(void *opaque);
+    /* The vCPUs are paused for these, and nothing is under way for reset(). */
     bool (*reset)(void *opaque, GError **error);
     void (*suspend)(void *opaque);              /* devices lose power, RAM is kept */
     void (*resume_suspended)(void *opaque);     /* what may wake the machine works */
@@ -83,6 +88,9 @@ void runstate_set_action(RunControl *run, const ActionOptions *actions);
  * action.
  */
 void runstate_request_quit(RunControl *run, ShutdownCause cause);
+
+/* Devices that had host I/O under way have none any more. */
+void runstate_quiet(RunControl *run);
 
 /* Any thread; return at once. */
 

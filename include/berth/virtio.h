@@ -40,7 +40,9 @@ struct VirtioClass {
     /* NULL: nothing to do.  False with @error for a reason of the host. */
     bool (*start)(VirtioDevice *vdev, GError **error);
     /*
-     * Returns with nothing in flight: requests are pushed or given back.  NULL: none is.
+     * Requests that are in flight will be pushed, held or given back without more from
+     * the driver, now or later: the device has stopped when none is left.  NULL: that is
+     * so anyway.
      */
     void (*stop)(VirtioDevice *vdev);
     /* The state at power-on, on the loop, between stop and start.  NULL: has none. */
@@ -57,6 +59,8 @@ struct VirtioClass {
     bool (*is_external)(const VirtioDevice *vdev, uint32_t index);
     /* transport->queue_irqfd() may say otherwise now; dev->lock is held.  May be NULL. */
     void (*irqfd_changed)(VirtioDevice *vdev);
+    /* The loop of queue @index, on main, after realize().  NULL: vdev->loop. */
+    Loop *(*queue_loop)(VirtioDevice *vdev, uint32_t index);
     /* Fills config_size bytes; dev->lock is held.  NULL when there are none. */
     void (*read_config)(VirtioDevice *vdev, void *config);
     /* @offset + @size is within config_size; dev->lock is held.  NULL: ignored. */
@@ -99,8 +103,11 @@ struct VirtioDevice {
     bool restart_pending;
     bool settling;              /* a thread is in virtio_settle() */
     bool started;
+    bool draining;              /* stops when the last request has ended */
 
     bool broken;                /* atomic: no queue gives a request any more */
+    unsigned n_draining;        /* atomic: queues that have not stopped */
+    LoopMessage drained;        /* to main */
 };
 
 extern const VMStateDesc virtio_vmstate;
@@ -127,7 +134,7 @@ VirtioDevice *virtio_pci_device(Device *dev);
 VirtioDevice *virtio_device_new(const VirtioClass *class,
                                 const VirtioTransport *transport, Device *dev,
                                 uint64_t features, GError **error);
-/* Resets and unrealizes it.  Accepts NULL. */
+/* Resets and unrealizes it; it does not drain.  Accepts NULL. */
 void virtio_device_free(VirtioDevice *vdev);
 
 /* Registers, for the transport; dev->lock is held. */
@@ -156,13 +163,19 @@ void virtio_write_config(VirtioDevice *vdev, uint64_t offset, const void *data,
 
 /*
  * Brings the device to what status, pause and bus mastering ask for: starts, stops,
- * resets. May wait for the device's loop.
+ * resets.  May wait for the device's loops, which is short; not for its requests: while
+ * some are in flight it is draining, and main settles it again when they have ended.
  */
 void virtio_settle(VirtioDevice *vdev);
 /* As if the driver wrote 0 to the status. */
 void virtio_reset(VirtioDevice *vdev);
+/* Whether requests are in flight that keep the device from what virtio_settle() began. */
+bool virtio_is_draining(VirtioDevice *vdev);
 /* Stops and starts a device that runs: its class has other queues now. */
 void virtio_restart(VirtioDevice *vdev);
+
+/* The queue's loop: @vq has stopped after virtqueue_stop() said that it had not. */
+void virtio_queue_stopped(Virtqueue *vq);
 
 /* Any thread, no lock held. */
 

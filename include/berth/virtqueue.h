@@ -11,15 +11,20 @@
  *         virtqueue_push(vq, req, fill(req));
  *
  * What is pushed in a turn of the loop is published at its end, with one interrupt if the
- * driver wants one.  Doorbells are off while a queue is worked on; virtqueue_pop()
- * switches them on when it finds the ring empty.  It ends a round (NULL) also after as
- * many requests as the ring has entries, and goes on in the next turn by itself, so that
- * one guest's ring does not hold the loop.
+ * driver wants one.  The loop looks at the ring in each turn and has doorbells rung only
+ * while it sleeps (poller.h).  A round of virtqueue_pop() ends (NULL) after as many
+ * requests as the ring has entries, and goes on in the next turn by itself, so that one
+ * guest's ring does not hold the loop.  A device that stops before the ring is empty
+ * calls virtqueue_schedule() when it can go on.
+ *
+ * A queue stops when nothing is in flight.  A request that is held (virtqueue_hold()) is
+ * not: it stays the device's while the queue stands still, and is popped again first when
+ * the queue runs.
  */
 #pragma once
 
 #include "berth/counters.h"
-#include "berth/loop.h"
+#include "berth/poller.h"
 #include "berth/region.h"
 #include "berth/vmstate.h"
 
@@ -31,6 +36,7 @@ typedef struct VirtqueueReq {
     _Alignas(16) Virtqueue *vq;
     uint16_t head;
     bool busy;                  /* popped, not yet pushed */
+    bool held;
     uint16_t n_out;             /* buffers that the device reads */
     uint16_t n_in;              /* buffers that it writes */
     uint32_t out_size;          /* their bytes */
@@ -59,6 +65,7 @@ extern const CounterDesc virtqueue_counters[];
 
 struct Virtqueue {
     VirtioDevice *vdev;
+    Loop *loop;
     uint16_t index;
     uint16_t max_size;
 
@@ -73,15 +80,18 @@ struct Virtqueue {
 
     /* The loop's. */
     bool running;
+    bool stopping;              /* gives no requests any more */
     bool event_idx;
     bool indirect;
     bool kicks_on;
     bool again;                 /* the round ended before the ring was empty */
+    bool stalled;               /* the device left the rest of the ring */
     uint16_t last_avail;        /* the next entry to pop */
     uint16_t avail_idx;         /* the driver's, as last read */
     uint16_t used_idx;          /* the next entry to push */
     uint16_t published_idx;     /* as the driver sees it */
     uint16_t in_flight;
+    uint16_t n_holding;         /* requests that are held now */
     uint16_t max_segments;
     uint32_t budget;            /* requests left in this round */
     AddressHint hint;
@@ -90,9 +100,15 @@ struct Virtqueue {
     size_t slot_size;
     struct iovec *iovs;         /* max_segments for each slot, or shared by all */
     LoopFd kick;
+    Poller poller;
     LoopHook flush;
     LoopMessage next_round;
     VirtqueueCounters counters;
+
+    /* Heads that were held when the queue stopped: of 2 bytes, little-endian. */
+    uint8_t *held;
+    uint32_t held_size;         /* bytes */
+    uint32_t held_at;           /* the next to pop */
 };
 
 extern const VMStateDesc virtqueue_vmstate;
@@ -107,6 +123,12 @@ VirtqueueReq *virtqueue_pop(Virtqueue *vq);
 
 /* Gives back the request that was popped last: the next pop finds it again. */
 void virtqueue_unpop(Virtqueue *vq, VirtqueueReq *req);
+
+/*
+ * Keeps @req, which is the device's: it is popped again when the queue has stopped and
+ * runs again.
+ */
+void virtqueue_hold(Virtqueue *vq, VirtqueueReq *req);
 
 /* Ends @req, of whose in buffers the first @written bytes were written. */
 void virtqueue_push(Virtqueue *vq, VirtqueueReq *req, uint32_t written);
@@ -143,5 +165,9 @@ void virtqueue_reset(Virtqueue *vq);
 bool virtqueue_start(Virtqueue *vq);
 /* Checks and maps the rings of a queue that another serves; false: broken. */
 bool virtqueue_map(Virtqueue *vq);
-/* On the loop; nothing is in flight.  Undoes both; no effect on one that is stopped. */
-void virtqueue_stop(Virtqueue *vq);
+/*
+ * On the loop: undoes both.  Gives no more requests; returns whether the queue has
+ * stopped.  If not, virtio_queue_stopped() is called when nothing is in flight.
+ */
+bool virtqueue_stop(Virtqueue *vq);
+void virtqueue_done(Virtqueue *vq);

@@ -56,6 +56,8 @@ typedef struct VMStateField {
     size_t count_offset;
     /* VMSTATE_KIND_BYTES only: the stream sets the number, up to @count. */
     bool is_variable;
+    /* The same, and loading frees what the pointer had and allocates what is loaded. */
+    bool is_allocated;
     VMStateVia *via;            /* VMSTATE_KIND_VIA only */
 } VMStateField;
 
@@ -105,6 +107,11 @@ struct VMStateDesc {
     { .name = #f, .kind = VMSTATE_KIND_BYTES, .offset = offsetof(t, f), .size = 1,       \
       .is_pointer = true, .count_offset = offsetof(t, n), .is_variable = true,           \
       .count = (max) }
+/* @f points to t.n bytes of g_malloc(), at most @max, or is NULL. */
+#define VMSTATE_ABYTES(t, f, n, max)                                                     \
+    { .name = #f, .kind = VMSTATE_KIND_BYTES, .offset = offsetof(t, f), .size = 1,       \
+      .is_pointer = true, .count_offset = offsetof(t, n), .is_variable = true,           \
+      .is_allocated = true, .count = (max) }
 #define VMSTATE_VIA(label, fn) { .name = (label), .kind = VMSTATE_KIND_VIA, .via = (fn) }
 #define VMSTATE_END { .kind = VMSTATE_KIND_END }
 

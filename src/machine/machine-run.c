@@ -32,6 +32,13 @@ static void on_resume_vcpus(void *opaque)
     machine_vcpus_resume(machine);
 }
 
+static bool on_is_quiet(void *opaque)
+{
+    Machine *machine = opaque;
+
+    return device_tree_is_quiet(&machine->tree);
+}
+
 bool machine_run_reset(Machine *machine, GError **error)
 {
     VcpuBoot boot = { .entry = VCPU_ENTRY_RESET };
@@ -91,6 +98,7 @@ static void on_inject_nmi(void *opaque)
 const RunOps machine_run_ops = {
     .pause_vcpus = on_pause_vcpus,
     .resume_vcpus = on_resume_vcpus,
+    .is_quiet = on_is_quiet,
     .reset = on_reset,
     .suspend = on_suspend,
     .resume_suspended = on_resume_suspended,
@@ -98,6 +106,14 @@ const RunOps machine_run_ops = {
     .power_button = on_power_button,
     .inject_nmi = on_inject_nmi,
 };
+
+static void on_board_drained(void *opaque)
+{
+    Machine *machine = opaque;
+
+    if (device_tree_is_quiet(&machine->tree))
+        runstate_quiet(&machine->run);
+}
 
 static void on_board_reset(void *opaque, BoardResetReason reason)
 {
@@ -192,6 +208,7 @@ static void on_board_serial_port(void *opaque, const char *id, bool open)
 }
 
 const BoardOps machine_board_ops = {
+    .device_drained = on_board_drained,
     .request_reset = on_board_reset,
     .request_shutdown = on_board_shutdown,
     .request_exit = on_board_exit,

@@ -27,6 +27,8 @@ typedef enum RunRequest {
 
 /* Takes requests back; true when there was one of them. */
 bool runstate_take(RunControl *run, int requests);
+/* Whether there is one of them. */
+bool runstate_has(const RunControl *run, int requests);
 /* A transition of the table. */
 void runstate_enter(RunControl *run, RunState state);
 /* Suspends a machine whose vCPUs are paused to RAM, and tells SUSPEND. */

@@ -236,7 +236,10 @@ static void serve_internal_error(RunControl *run)
     runstate_stop(run, RUN_STATE_INTERNAL_ERROR);
 }
 
-/* In this order, which is QEMU's; one may make a later one. */
+/*
+ * In this order, which is QEMU's; one may make a later one.  A reset waits, the vCPUs
+ * paused, for disks with requests that are not answered yet; others are served meanwhile.
+ */
 static const struct {
     RunRequest request;
     void (*serve)(RunControl *run);
@@ -256,12 +259,23 @@ static const struct {
     { RUN_REQUEST_INTERNAL_ERROR, serve_internal_error },
 };
 
+/* Whether request @i can be served now. */
+static bool is_due(RunControl *run, size_t i)
+{
+    if (!runstate_has(run, servers[i].request))
+        return false;
+    if (servers[i].request != RUN_REQUEST_RESET || !run->ops->is_quiet)
+        return true;
+    run->ops->pause_vcpus(run->opaque);
+    return run->ops->is_quiet(run->opaque);
+}
+
 void runstate_serve(void *opaque)
 {
     RunControl *run = opaque;
 
     for (size_t i = 0; i < G_N_ELEMENTS(servers) && !run->ending; i++) {
-        if (runstate_take(run, servers[i].request))
+        if (is_due(run, i) && runstate_take(run, servers[i].request))
             servers[i].serve(run);
     }
 }

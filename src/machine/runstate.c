@@ -100,6 +100,11 @@ bool runstate_start(RunControl *run, GError **error)
     return true;
 }
 
+bool runstate_has(const RunControl *run, int requests)
+{
+    return __atomic_load_n(&run->requests, __ATOMIC_RELAXED) & requests;
+}
+
 bool runstate_take(RunControl *run, int requests)
 {
     return __atomic_fetch_and(&run->requests, ~requests, __ATOMIC_ACQUIRE) & requests;
@@ -272,4 +277,10 @@ void runstate_done(RunControl *run)
     g_clear_pointer(&run->panic_info, qapi_free_GuestPanicInformation);
     g_clear_pointer(&run->crashload_info, qapi_free_GuestPanicInformation);
     g_mutex_clear(&run->lock);
+}
+
+void runstate_quiet(RunControl *run)
+{
+    assert_main();
+    loop_post(run->loop, &run->message);
 }

@@ -217,6 +217,18 @@ static bool load_scalar(Input *in, uint8_t *at, GError **error)
     return true;
 }
 
+/* New bytes for a field that allocates them; not more than its table allows. */
+static uint8_t *reallocate(const VMStateField *field, void *opaque, uint64_t sent)
+{
+    uint8_t **pointer = (uint8_t **)((uint8_t *)opaque + field->offset);
+
+    if (sent <= field->count) {
+        g_free(*pointer);
+        *pointer = g_malloc0(MAX(sent, 1));
+    }
+    return *pointer;
+}
+
 static bool load_field(Input *in, void *opaque, GError **error)
 {
     const VMStateField *field = in->field;
@@ -228,6 +240,8 @@ static bool load_field(Input *in, void *opaque, GError **error)
     if (field->is_pointer) {
         if (!take_be(in, 4, &sent, error))
             return false;
+        if (field->is_allocated)
+            at = reallocate(field, opaque, sent);
         if (field->is_variable && at && sent <= field->count) {
             count = sent;
             memcpy((uint8_t *)opaque + field->count_offset, &count, sizeof(count));

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "berth/timer.h"
 #include "berth/virtio.h"
 
 #include "kit-virtio.h"
@@ -25,6 +26,8 @@ typedef struct Fixture {
 /* What the device under test does; tests fork no threads, so this may be static. */
 static struct {
     bool holds;                 /* requests, until the test ends them */
+    bool is_slow;               /* also when it is stopped */
+    bool retains;               /* virtqueue_hold() */
     VirtqueueReq *held[64];
     unsigned n_held;
     unsigned n_rounds;
@@ -47,6 +50,8 @@ static void sink_handle_queue(VirtioDevice *vdev, Virtqueue *vq)
         sink.n_in = req->n_in;
         if (sink.holds)
             sink.held[sink.n_held++] = req;
+        else if (sink.retains)
+            virtqueue_hold(vq, req);
         else
             virtqueue_push(vq, req, req->in_size);
         if (sink.refills)
@@ -54,13 +59,19 @@ static void sink_handle_queue(VirtioDevice *vdev, Virtqueue *vq)
     }
 }
 
-static void sink_stop(VirtioDevice *vdev)
+static void end_requests(void)
 {
     while (sink.n_held) {
         VirtqueueReq *req = sink.held[--sink.n_held];
 
         virtqueue_push(req->vq, req, 0);
     }
+}
+
+static void sink_stop(VirtioDevice *vdev)
+{
+    if (!sink.is_slow)
+        end_requests();
 }
 
 /* The entropy device with the sink's functions in place of its own. */
@@ -271,24 +282,161 @@ static void test_used_event_says_when(void)
     fixture_done(&f);
 }
 
-static void test_doorbells_are_asked_for_when_the_ring_is_empty(void)
+static void on_timer(void *opaque)
+{
+}
+
+/* Has the loop of the queues sleep for a moment. */
+static void let_sleep(Fixture *f)
+{
+    Loop *loop = f->kit->queue_loop;
+    Timer timer;
+
+    timer_init(&timer, loop, on_timer, NULL);
+    timer_set(&timer, loop_clock_ns() + NS_PER_MS);
+    while (timer_is_set(&timer))
+        loop_turn(loop, true);
+}
+
+static void test_doorbells_are_asked_for_when_the_loop_sleeps(void)
 {
     Fixture f;
 
     fixture_init(&f, 0, SIZE);
+    let_sleep(&f);
     g_assert_cmpuint(f.v->queue.used[0], ==, 0);
     sink.holds = true;
     offer_one(&f, 0);
     kit_virtio_kick(f.v);
+    g_assert_cmpuint(f.v->queue.used[0], ==, VRING_USED_F_NO_NOTIFY);
+    let_sleep(&f);
     g_assert_cmpuint(f.v->queue.used[0], ==, 0);
     fixture_done(&f);
 
     fixture_init(&f, EVENT_IDX, SIZE);
+    let_sleep(&f);
     g_assert_cmpuint(f.v->queue.used[2 + 4 * SIZE], ==, 0);
     offer_one(&f, 0);
     offer_one(&f, 1);
     kit_virtio_kick(f.v);
+    let_sleep(&f);
     g_assert_cmpuint(f.v->queue.used[2 + 4 * SIZE], ==, 2);
+    fixture_done(&f);
+}
+
+/* The loop looks at the ring itself while it is awake. */
+static void test_no_doorbell_is_needed_before_the_sleep(void)
+{
+    Fixture f;
+    uint32_t head, len;
+
+    fixture_init(&f, 0, SIZE);
+    offer_one(&f, 0);
+    let_sleep(&f);
+    g_assert_true(kit_virtio_take(f.v, &head, &len));
+    fixture_done(&f);
+}
+
+/* A request that is held comes again, first, after a stop, and after a save and load. */
+static void test_held_request_is_popped_again(void)
+{
+    for (int loads = 0; loads < 2; loads++) {
+        g_autoptr(GByteArray) saved = g_byte_array_new();
+        uint32_t head, len;
+        Fixture f;
+
+        fixture_init(&f, 0, SIZE);
+        sink.retains = true;
+        offer_one(&f, 0);
+        offer_one(&f, 1);
+        kit_virtio_kick(f.v);
+        g_assert_false(kit_virtio_take(f.v, &head, &len));
+        sink.retains = false;
+
+        device_tree_pause(&f.kit->tree);
+        g_assert_true(device_tree_is_quiet(&f.kit->tree));
+        device_tree_save(&f.kit->tree, saved);
+        if (loads)
+            g_assert_true(device_tree_load(&f.kit->tree, saved->data, saved->len, NULL));
+        offer_one(&f, 2);
+        device_tree_resume(&f.kit->tree);
+        kit_run(f.kit);
+
+        for (unsigned i = 0; i < 3; i++) {
+            g_assert_true(kit_virtio_take(f.v, &head, &len));
+            g_assert_cmpuint(head, ==, i);
+        }
+        fixture_done(&f);
+    }
+}
+
+static void test_held_request_is_gone_after_a_reset(void)
+{
+    uint32_t head, len;
+    Fixture f;
+
+    fixture_init(&f, 0, SIZE);
+    sink.retains = true;
+    offer_one(&f, 0);
+    kit_virtio_kick(f.v);
+    sink.retains = false;
+
+    kit_virtio_set_status(f.v, 0);
+    kit_virtio_start(f.v, VERSION_1, SIZE);
+    kit_run(f.kit);
+
+    g_assert_false(kit_virtio_take(f.v, &head, &len));
+    fixture_done(&f);
+}
+
+/* A host that does not answer keeps the driver's reset from ending, and nothing else. */
+static void test_reset_waits_for_requests_without_waiting(void)
+{
+    Fixture f;
+
+    fixture_init(&f, 0, SIZE);
+    sink.holds = sink.is_slow = true;
+    offer_one(&f, 0);
+    offer_one(&f, 1);
+    kit_virtio_kick(f.v);
+
+    kit_virtio_set_status(f.v, 0);
+    g_assert_cmpuint(kit_virtio_status(f.v), !=, 0);
+    kit_run_both(f.kit);
+    g_assert_cmpuint(kit_virtio_status(f.v), !=, 0);
+    end_requests();
+    kit_run_both(f.kit);
+
+    g_assert_cmpuint(kit_virtio_status(f.v), ==, 0);
+    sink.is_slow = false;
+    fixture_done(&f);
+}
+
+static void test_pause_does_not_wait_for_requests(void)
+{
+    uint32_t head, len;
+    Fixture f;
+
+    fixture_init(&f, 0, SIZE);
+    sink.holds = sink.is_slow = true;
+    offer_one(&f, 0);
+    kit_virtio_kick(f.v);
+
+    device_tree_pause(&f.kit->tree);
+    g_assert_false(device_tree_is_quiet(&f.kit->tree));
+    device_tree_resume(&f.kit->tree);
+    offer_one(&f, 1);
+    kit_virtio_kick(f.v);
+    g_assert_cmpuint(sink.n_held, ==, 1);
+    sink.holds = false;
+    end_requests();
+    kit_run_both(f.kit);
+
+    g_assert_true(device_tree_is_quiet(&f.kit->tree));
+    for (unsigned i = 0; i < 2; i++) {
+        g_assert_true(kit_virtio_take(f.v, &head, &len));
+        g_assert_cmpuint(head, ==, i);
+    }
     fixture_done(&f);
 }
 
@@ -605,8 +753,18 @@ int main(int argc, char **argv)
     g_test_add_func("/virtqueue/wrap", test_indices_wrap);
     g_test_add_func("/virtqueue/batch", test_one_interrupt_a_batch_unless_suppressed);
     g_test_add_func("/virtqueue/used-event", test_used_event_says_when);
-    g_test_add_func("/virtqueue/doorbells",
-                    test_doorbells_are_asked_for_when_the_ring_is_empty);
+    g_test_add_func("/virtqueue/doorbells-are-asked-for-when-the-loop-sleeps",
+                    test_doorbells_are_asked_for_when_the_loop_sleeps);
+    g_test_add_func("/virtqueue/no-doorbell-is-needed-before-the-sleep",
+                    test_no_doorbell_is_needed_before_the_sleep);
+    g_test_add_func("/virtqueue/held-request-is-popped-again",
+                    test_held_request_is_popped_again);
+    g_test_add_func("/virtqueue/held-request-is-gone-after-a-reset",
+                    test_held_request_is_gone_after_a_reset);
+    g_test_add_func("/virtqueue/reset-waits-for-requests-without-waiting",
+                    test_reset_waits_for_requests_without_waiting);
+    g_test_add_func("/virtqueue/pause-does-not-wait-for-requests",
+                    test_pause_does_not_wait_for_requests);
     g_test_add_func("/virtqueue/bounded", test_round_is_bounded);
     g_test_add_func("/virtqueue/unpop", test_unpopped_request_comes_again);
     g_test_add_func("/virtqueue/faulty-chains", test_faulty_chains_break_the_device);

@@ -564,6 +564,35 @@ static void test_stopped_machine_is_suspended_by_a_late_vcpu(Fixture *f,
     assert_state(f, "suspended");
 }
 
+static bool never_quiet(void *opaque)
+{
+    return false;
+}
+
+static bool always_quiet(void *opaque)
+{
+    return true;
+}
+
+/* A disk does not answer: the reset waits for it, the operator does not. */
+static void test_reset_waits_for_disks(Fixture *f, gconstpointer data)
+{
+    RunOps ops = run_ops;
+
+    ops.is_quiet = never_quiet;
+    f->run.ops = &ops;
+    run_script(f, "cont reboot .");
+    run_script(f, "button .");
+    g_assert_cmpstr(f->log->str, ==, STARTED "pause pause POWERDOWN button");
+
+    ops.is_quiet = always_quiet;
+    g_string_truncate(f->log, 0);
+    runstate_quiet(&f->run);
+    run_script(f, ".");
+
+    g_assert_cmpstr(f->log->str, ==, "pause pause reset RESET:guest-reset resume");
+}
+
 static void test_failed_reset_is_internal_error(Fixture *f, gconstpointer data)
 {
     f->reset_fails = true;
@@ -668,6 +697,7 @@ int main(int argc, char **argv)
         test_reset_machine_is_not_suspended_by_a_late_vcpu);
     ADD("stopped-machine-is-suspended-by-a-late-vcpu",
         test_stopped_machine_is_suspended_by_a_late_vcpu);
+    ADD("reset-waits-for-disks", test_reset_waits_for_disks);
     ADD("failed-reset-is-internal-error", test_failed_reset_is_internal_error);
     ADD("half-reset-machine-does-not-go-on", test_half_reset_machine_does_not_go_on);
     ADD("machine-that-cannot-be-woken-is-reset",

@@ -322,6 +322,42 @@ static void test_stream_sets_the_number_of_variable_bytes(void)
     g_assert_false(copy_queue(&from, &none, NULL));
 }
 
+typedef struct Holder {
+    uint8_t *bytes;
+    uint32_t n;
+} Holder;
+
+static const VMStateField holder_fields[] = {
+    VMSTATE_ABYTES(Holder, bytes, n, 8),
+    VMSTATE_END
+};
+
+static const VMStateDesc holder_desc = {
+    .name = "holder", .version = 1, .min_version = 1, .fields = holder_fields,
+};
+
+static void test_bytes_are_allocated_up_to_a_bound(void)
+{
+    uint8_t nine[9] = { 1, 2, 3, 4, 5, 6, 7, 8, 9 };
+
+    for (uint32_t n = 0; n <= 9; n++) {
+        g_autoptr(GByteArray) saved = g_byte_array_new();
+        Holder from = { nine, n };
+        Holder to = { g_malloc(3), 3 };
+        const uint8_t *data;
+        size_t size;
+
+        vmstate_save(saved, &holder_desc, &from);
+        data = saved->data;
+        size = saved->len;
+
+        g_assert_true(vmstate_load(&data, &size, &holder_desc, &to, NULL) == (n <= 8));
+        if (n <= 8)
+            g_assert_cmpmem(to.bytes, to.n, nine, n);
+        g_free(to.bytes);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -333,6 +369,7 @@ int main(int argc, char **argv)
     g_test_add_func("/vmstate/other-number", test_other_number_of_elements_is_refused);
     g_test_add_func("/vmstate/missing-part", test_missing_part_is_refused);
     g_test_add_func("/vmstate/post-load", test_post_load_refusal_names_table_and_field);
+    g_test_add_func("/vmstate/allocated", test_bytes_are_allocated_up_to_a_bound);
     g_test_add_func("/vmstate/variable", test_stream_sets_the_number_of_variable_bytes);
     return g_test_run();
 }
