@@ -35,7 +35,7 @@ typedef struct MachineType {
 } MachineType;
 
 /* The most vCPUs of a q35; a host may allow fewer. */
-#define MACHINE_MAX_VCPUS 255
+#define MACHINE_MAX_VCPUS 4096
 
 typedef struct Q35Board Q35Board;
 

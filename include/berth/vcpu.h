@@ -81,7 +81,8 @@ void vcpu_inject_nmi(Vcpu *vcpu);
 
 /*
  * All registers as at power-on; vCPU 0 as @boot says, the others wait for INIT-SIPI.  For
- * an entry without firmware, what firmware sets up on every processor is set (MTRRs).
+ * an entry without firmware, what firmware sets up on every processor is set (MTRRs,
+ * x2APIC mode when there are APIC ids above 254).
  * Every vCPU is paused, and each is reset before one is resumed.
  */
 bool vcpu_reset(Vcpu *vcpu, const VcpuBoot *boot, GError **error);

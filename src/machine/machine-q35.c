@@ -39,6 +39,7 @@
 #define VMGENID_GPA (X86_VMGENID_PAGE + VMGENID_OFFSET)
 #define ACPI_RSDP_GPA X86_BIOS_AREA_BASE
 #define ACPI_TABLES_GPA (X86_BIOS_AREA_BASE + ACPI_TABLES_ALIGN)
+#define ACPI_HIGH_ALIGN 0x1000u
 /* Without ACPI the MP table is in the place of its tables. */
 #define MP_FLOATING_GPA X86_EBDA_BASE
 #define MP_TABLE_GPA ACPI_TABLES_GPA
@@ -49,6 +50,7 @@ struct Q35Board {
     Device *rtc;
     FwCfg *fw_cfg;
     AcpiTables *acpi;
+    uint64_t acpi_gpa;          /* 0: not written */
     AcpiWindow pci64;
     bool is_started;            /* something may have run and written to RAM */
 };
@@ -333,21 +335,36 @@ static AcpiTables *describe(Machine *machine)
     return acpi_tables_new(&acpi);
 }
 
-/* Up to @end, where SMBIOS begins. */
+/*
+ * Where the tables go: below @end, where SMBIOS begins; those of thousands of vCPUs, for
+ * which there is no room, to the end of low RAM.  0 when they fit nowhere.
+ */
+static uint64_t place_acpi(const Machine *machine, size_t size, uint64_t end)
+{
+    uint64_t low = MIN(machine->ram_size, X86_LOW_RAM_MAX);
+
+    if (end >= ACPI_TABLES_GPA && size <= end - ACPI_TABLES_GPA)
+        return ACPI_TABLES_GPA;
+    if (low < X86_EXT_RAM_BASE || size > low - X86_EXT_RAM_BASE)
+        return 0;
+    return ALIGN_DOWN(low - size, ACPI_HIGH_ALIGN);
+}
+
 static bool write_acpi(Machine *machine, uint64_t end, GError **error)
 {
     size_t size = acpi_tables_size(machine->q35->acpi);
-    uint8_t *tables = address_space_map(machine->memory, ACPI_TABLES_GPA, size, true);
+    uint64_t gpa = place_acpi(machine, size, end);
+    uint8_t *tables = gpa ? address_space_map(machine->memory, gpa, size, true) : NULL;
     void *rsdp = address_space_map(machine->memory, ACPI_RSDP_GPA, ACPI_RSDP_SIZE, true);
 
-    if (!tables || !rsdp || end < ACPI_TABLES_GPA || size > end - ACPI_TABLES_GPA) {
-        error_set(error,
-                  "-m: there is no room for the ACPI tables below 1 MiB; give more "
-                  "memory, fewer vCPUs or fewer bytes by -smbios");
+    if (!tables || !rsdp) {
+        error_set(error, "-m: there is no room for the ACPI tables; give more memory or "
+                  "fewer vCPUs");
         return false;
     }
-    acpi_tables_write(machine->q35->acpi, ACPI_TABLES_GPA, tables);
-    acpi_rsdp_write(machine->q35->acpi, ACPI_TABLES_GPA, rsdp);
+    acpi_tables_write(machine->q35->acpi, gpa, tables);
+    acpi_rsdp_write(machine->q35->acpi, gpa, rsdp);
+    machine->q35->acpi_gpa = gpa;
     return true;
 }
 
@@ -401,12 +418,15 @@ static void map_add(BootMemory *map, uint64_t base, uint64_t end, BootMemoryType
 static void make_map(const Machine *machine, BootMemory *map)
 {
     uint64_t low = MIN(machine->ram_size, X86_LOW_RAM_MAX);
+    uint64_t acpi = machine->q35->acpi_gpa;
+    uint64_t end = acpi > X86_EXT_RAM_BASE ? acpi : low;
 
     map->n = 0;
     map_add(map, 0, MIN(low, X86_EBDA_BASE), BOOT_MEMORY_RAM);
     map_add(map, X86_EBDA_BASE, X86_BASE_RAM_END, BOOT_MEMORY_RESERVED);
     map_add(map, X86_SHADOW_BASE, X86_EXT_RAM_BASE, BOOT_MEMORY_RESERVED);
-    map_add(map, X86_EXT_RAM_BASE, low, BOOT_MEMORY_RAM);
+    map_add(map, X86_EXT_RAM_BASE, end, BOOT_MEMORY_RAM);
+    map_add(map, end, low, BOOT_MEMORY_RESERVED);
     map_add(map, X86_ECAM_BASE, X86_ECAM_BASE + X86_ECAM_SIZE, BOOT_MEMORY_RESERVED);
     map_add(map, X86_RCBA_BASE, X86_RCBA_BASE + X86_RCBA_SIZE, BOOT_MEMORY_RESERVED);
     map_add(map, X86_KVM_IDENTITY_MAP, X86_KVM_IDENTITY_MAP + 4 * 4 * KIB,

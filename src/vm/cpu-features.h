@@ -109,6 +109,7 @@ typedef struct CpuFeature {
 #define CPU_TOPOEXT     ((CpuFeature){ CPU_WORD_80000001_ECX, 22 })
 #define CPU_PERFCTR     ((CpuFeature){ CPU_WORD_80000001_ECX, 23 })
 #define CPU_INVTSC      ((CpuFeature){ CPU_WORD_80000007_EDX, 8 })
+#define CPU_EXT_DEST    ((CpuFeature){ CPU_WORD_KVM_EAX, 15 })
 
 static inline bool cpu_words_has(const CpuWords *words, CpuFeature feature)
 {

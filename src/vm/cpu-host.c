@@ -71,7 +71,11 @@ CpuHost *cpu_host_new(GArray *cpuid, GArray *hyperv, GArray *msrs)
 
 CpuHost *cpu_host_probe(Vm *vm, GError **error)
 {
-    return vm ? vm->ops->cpu_host(vm, error) : vm_kvm_probe_cpu(error);
+    CpuHost *host = vm ? vm->ops->cpu_host(vm, error) : vm_kvm_probe_cpu(error);
+
+    if (vm && host)
+        irqchip_offer(vm, host);
+    return host;
 }
 
 void cpu_host_free(CpuHost *host)

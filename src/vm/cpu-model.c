@@ -27,18 +27,6 @@
 /* The local APIC timer of KVM counts nanoseconds. */
 #define APIC_BUS_KHZ 1000000u
 
-static bool check_apic_ids(Vm *vm, const CpuTopology *topology, GError **error)
-{
-    uint32_t last = cpu_topology_place(topology, topology->max_cpus - 1).apic_id;
-
-    if (last < VM_MAX_VCPUS)
-        return true;
-    error_set(error, "%u vCPUs in this topology have APIC ids up to %u, but the kernel's "
-              "interrupt controllers reach %u",
-              topology->max_cpus, last, VM_MAX_VCPUS - 1);
-    return false;
-}
-
 static bool check_kvm(const CpuOptions *options, const CpuHost *host, GError **error)
 {
     if (options->kvm_pv_enforce_cpuid <= 0 || host->enforces_kvm)
@@ -102,14 +90,15 @@ CpuModel *cpu_model_new(Vm *vm, const char *text, const CpuTopology *topology,
     CpuSpec spec;
 
     cpu_options_init(&model->options);
-    if (!cpu_options_parse(&model->options, text, error) ||
-        !check_apic_ids(vm, topology, error))
+    if (!cpu_options_parse(&model->options, text, error))
         return NULL;
-    host = vm->ops->cpu_host(vm, error);
+    host = cpu_host_probe(vm, error);
     if (!host || !cpu_spec_init(&spec, &model->options, host, error) ||
         !build(model, &spec, host, error))
         return NULL;
     model->topology = *topology;
+    if (!irqchip_check_cpus(vm, model, error))
+        return NULL;
     return g_steal_pointer(&model);
 }
 
@@ -121,6 +110,11 @@ void cpu_model_free(CpuModel *model)
     g_clear_pointer(&model->msrs, g_array_unref);
     cpu_options_done(&model->options);
     g_free(model);
+}
+
+uint32_t cpu_model_last_apic_id(const CpuModel *model)
+{
+    return cpu_topology_place(&model->topology, model->topology.max_cpus - 1).apic_id;
 }
 
 CpuPlace cpu_model_place(const CpuModel *model, unsigned index)

@@ -25,3 +25,6 @@ struct CpuModel {
  * frequency, 0 when it is not known.
  */
 GArray *cpu_model_cpuid(const CpuModel *model, unsigned index, uint32_t tsc_khz);
+
+/* The greatest APIC id of the vCPUs that there can be. */
+uint32_t cpu_model_last_apic_id(const CpuModel *model);

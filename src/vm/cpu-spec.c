@@ -25,11 +25,13 @@ static const CpuFeature kvm_on[] = {
     { CPU_WORD_KVM_EAX, 24 },   /* kvmclock-stable-bit */
 };
 
-static void apply_kvm(CpuSpec *spec)
+static void apply_kvm(CpuSpec *spec, const CpuHost *host)
 {
     for (unsigned i = 0; i < G_N_ELEMENTS(kvm_on); i++)
         cpu_words_set(&spec->words, kvm_on[i], true);
     cpu_words_set(&spec->words, CPU_X2APIC, true);
+    if (cpu_words_has(&host->words, CPU_EXT_DEST))
+        cpu_words_set(&spec->words, CPU_EXT_DEST, true);
     cpu_words_set(&spec->words, CPU_ACPI, false);
     cpu_words_set(&spec->words, CPU_MONITOR, false);
     cpu_words_set(&spec->words, CPU_SVM, false);
@@ -56,7 +58,7 @@ void cpu_spec_init_row(CpuSpec *spec, const CpuModelRow *row, const CpuHost *hos
     g_strlcpy(spec->id, row->id, sizeof(spec->id));
     g_strlcpy(spec->vendor, *host->vendor ? host->vendor : row->vendor,
               sizeof(spec->vendor));
-    apply_kvm(spec);
+    apply_kvm(spec, host);
 }
 
 static void learn_signature(CpuSpec *spec, const CpuHost *host)

@@ -140,9 +140,12 @@ static GArray *copy_routes(const GArray *routes, unsigned n_more)
     return g_array_append_vals(copy, routes->data, routes->len);
 }
 
-static void set_message(GArray *routes, unsigned gsi, const MsiMessage *message)
+static void set_message(const Vm *vm, GArray *routes, unsigned gsi,
+                        const MsiMessage *message)
 {
-    IrqRoute route = { .kind = IRQ_ROUTE_MSI, .gsi = gsi, .msi = *message };
+    IrqRoute route = {
+        .kind = IRQ_ROUTE_MSI, .gsi = gsi, .msi = irqchip_extend(vm, *message),
+    };
     bool found;
     unsigned at = find_msi(routes, gsi, &found);
 
@@ -173,7 +176,7 @@ int irq_route_set_pins(Vm *vm, const MsiMessage *messages)
     changed = copy_routes(vm->routes.routes, VM_GSI_LINES);
     for (unsigned gsi = 0; gsi < VM_GSI_LINES; gsi++) {
         if (messages[gsi].addr)
-            set_message(changed, gsi, &messages[gsi]);
+            set_message(vm, changed, gsi, &messages[gsi]);
         else
             remove_message(changed, gsi);
     }
@@ -191,7 +194,7 @@ int irq_route_set_msi(Vm *vm, MsiRoute *const *routes, const MsiMessage *message
     lock_take(&vm->routes.lock);
     changed = copy_routes(vm->routes.routes, n);
     for (unsigned i = 0; i < n; i++)
-        set_message(changed, (unsigned)routes[i]->gsi, &messages[i]);
+        set_message(vm, changed, (unsigned)routes[i]->gsi, &messages[i]);
     err = replace_locked(vm, changed);
     lock_drop(&vm->routes.lock);
     return err;

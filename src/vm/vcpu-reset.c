@@ -27,7 +27,9 @@
 #define RFLAGS_RESERVED 0x2u
 
 #define APIC_BASE_BSP (1u << 8)
+#define APIC_BASE_X2APIC (1u << 10)
 #define APIC_ID 0x20
+#define APIC_ID_SHIFT 24
 #define APIC_LVT0 0x350
 #define APIC_LVT_MASKED 0x10000u
 #define APIC_LVT_EXTINT 0x700u
@@ -106,13 +108,24 @@ static VcpuState power_on_state(KvmVcpu *kv)
     bool is_boot = kv->vcpu.index == 0;
     VcpuState state = *vcpu_kvm_vm(kv)->power_on;
 
-    write_apic(&state, APIC_ID, kv->vcpu.place.apic_id << 24);
+    write_apic(&state, APIC_ID, kv->vcpu.place.apic_id << APIC_ID_SHIFT);
     if (!is_boot) {
         write_apic(&state, APIC_LVT0, APIC_LVT_MASKED);
         state.sregs.apic_base &= ~(uint64_t)APIC_BASE_BSP;
         state.mp_state.mp_state = KVM_MP_STATE_UNINITIALIZED;
     }
     return state;
+}
+
+/*
+ * APIC ids above 254 are an x2APIC's.  Where there are such, firmware hands the
+ * processors over in that mode: an operating system would not believe them to be there
+ * otherwise.
+ */
+static void enter_x2apic(KvmVcpu *kv, VcpuState *state)
+{
+    state->sregs.apic_base |= APIC_BASE_X2APIC;
+    write_apic(state, APIC_ID, kv->vcpu.place.apic_id);
 }
 
 static struct kvm_segment flat_segment(uint16_t selector, uint8_t type)
@@ -209,7 +222,7 @@ static bool write_entry(KvmVcpu *kv, const VcpuState *state, GError **error)
         vcpu_state_msr(vcpu_kvm_vm(kv)->power_on, MSR_MISC_ENABLE);
     int err = misc ? vcpu_state_write_msrs(kv, misc, 1) : 0;
 
-    if (!err && kv->vcpu.index == 0)
+    if (!err && (kv->vcpu.index == 0 || state->sregs.apic_base & APIC_BASE_X2APIC))
         err = vm_kvm_ioctl(kv->fd, KVM_SET_SREGS, (void *)&state->sregs);
     if (!err)
         err = vm_kvm_ioctl(kv->fd, KVM_SET_REGS, (void *)&state->regs);
@@ -227,6 +240,9 @@ bool vcpu_reset_to(KvmVcpu *kv, const VcpuBoot *boot, GError **error)
     kv->has_vector = false;
     if (kv->vcpu.index == 0)
         enter(&state, boot);
+    if (boot->entry != VCPU_ENTRY_RESET &&
+        cpu_model_last_apic_id(kv->vcpu.model) > VM_XAPIC_ID_MAX)
+        enter_x2apic(kv, &state);
     ok = kv->used ? vcpu_state_set(kv, &state, error) : write_entry(kv, &state, error);
     kv->used = true;
     if (ok && (err = vcpu_model_reset(kv)) < 0) {

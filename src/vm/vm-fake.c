@@ -418,7 +418,9 @@ static Vm *new_fake(VmIrqchip irqchip)
     FakeVm *fake = g_new0(FakeVm, 1);
 
     vm_init(&fake->vm, &fake_ops, irqchip, FAKE_GSIS);
-    fake->vm.max_vcpus = VM_MAX_VCPUS;
+    fake->vm.max_vcpus = irqchip == VM_IRQCHIP_KERNEL ? VM_XAPIC_VCPUS : VM_MAX_VCPUS;
+    fake->vm.max_apic_id =
+        irqchip == VM_IRQCHIP_KERNEL ? VM_XAPIC_ID_MAX : VM_X2APIC_ID_MAX;
     g_mutex_init(&fake->lock);
     fake->slots = g_array_new(FALSE, FALSE, sizeof(VmSlot));
     fake->doorbells = g_array_new(FALSE, FALSE, sizeof(VmDoorbell));

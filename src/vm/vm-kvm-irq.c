@@ -24,6 +24,9 @@
 #define KVM_X2APIC_ENABLE_SUPPRESS_EOI_BROADCAST (1ull << 2)
 #endif
 
+#define X2APIC_IDS \
+    ((uint64_t)(KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK))
+
 static int set_line(KvmVm *kvm, unsigned gsi, bool level)
 {
     struct kvm_irq_level line = { .irq = gsi, .level = level };
@@ -47,13 +50,30 @@ static int save_chips_locked(KvmVm *kvm)
     return err;
 }
 
+static uint64_t check(KvmVm *kvm, unsigned long cap)
+{
+    int has = vm_kvm_ioctl(kvm->kvm_fd, KVM_CHECK_EXTENSION, (void *)cap);
+
+    return (uint64_t)MAX(has, 0);
+}
+
 void vm_kvm_irq_enable_x2apic(KvmVm *kvm, uint64_t flags)
 {
-    int has = vm_kvm_ioctl(kvm->kvm_fd, KVM_CHECK_EXTENSION,
-                           (void *)(uintptr_t)KVM_CAP_X2APIC_API);
+    uint64_t has = check(kvm, KVM_CAP_X2APIC_API);
 
-    if (has > 0)
-        vm_kvm_enable(kvm, KVM_CAP_X2APIC_API, (uint64_t)has & flags);
+    if (has & flags)
+        vm_kvm_enable(kvm, KVM_CAP_X2APIC_API, has & flags);
+}
+
+/* Messages need 32 bits of APIC id, and 255 to be one of them. */
+uint32_t vm_kvm_irq_max_apic_id(KvmVm *kvm)
+{
+    uint64_t ids = check(kvm, KVM_CAP_MAX_VCPU_ID);
+
+    if (kvm->vm.irqchip == VM_IRQCHIP_KERNEL ||
+        (check(kvm, KVM_CAP_X2APIC_API) & X2APIC_IDS) != X2APIC_IDS)
+        return VM_XAPIC_ID_MAX;
+    return (uint32_t)CLAMP(ids, VM_XAPIC_VCPUS, VM_X2APIC_ID_MAX + 1) - 1;
 }
 
 /*
@@ -66,9 +86,8 @@ static int make_split_locked(KvmVm *kvm)
     int err = vm_kvm_enable(kvm, KVM_CAP_SPLIT_IRQCHIP, IRQCHIP_IOAPIC_PINS);
 
     if (!err)
-        vm_kvm_irq_enable_x2apic(kvm, KVM_X2APIC_API_USE_32BIT_IDS |
-                                      KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK |
-                                      KVM_X2APIC_ENABLE_SUPPRESS_EOI_BROADCAST);
+        vm_kvm_irq_enable_x2apic(
+            kvm, X2APIC_IDS | KVM_X2APIC_ENABLE_SUPPRESS_EOI_BROADCAST);
     return err;
 }
 

@@ -230,6 +230,11 @@ static bool check_limits(const KvmVm *kvm, const VmOptions *options, GError **er
 {
     if (options->max_vcpus <= kvm->vm.max_vcpus)
         return true;
+    if (kvm->vm.irqchip == VM_IRQCHIP_KERNEL && options->max_vcpus > VM_XAPIC_VCPUS) {
+        error_set(error, "%u vCPUs were asked for, but the kernel's IOAPIC reaches %u; "
+                  "use 'kernel-irqchip=split'", options->max_vcpus, VM_XAPIC_VCPUS);
+        return false;
+    }
     error_set(error, "%u vCPUs were asked for, but this host allows %u",
               options->max_vcpus, kvm->vm.max_vcpus);
     return false;
@@ -237,12 +242,14 @@ static bool check_limits(const KvmVm *kvm, const VmOptions *options, GError **er
 
 static void read_limits(KvmVm *kvm)
 {
+    int most = kvm->vm.irqchip == VM_IRQCHIP_KERNEL ? VM_XAPIC_VCPUS : VM_MAX_VCPUS;
     int max_vcpus = check_extension(kvm->kvm_fd, KVM_CAP_MAX_VCPUS);
     int run_size = vm_kvm_ioctl(kvm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, NULL);
     int xsave_size = check_extension(kvm->vm_fd, KVM_CAP_XSAVE2);
     int nested_size = check_extension(kvm->vm_fd, KVM_CAP_NESTED_STATE);
 
-    kvm->vm.max_vcpus = (unsigned)CLAMP(max_vcpus, 1, VM_MAX_VCPUS);
+    kvm->vm.max_vcpus = (unsigned)CLAMP(max_vcpus, 1, most);
+    kvm->vm.max_apic_id = vm_kvm_irq_max_apic_id(kvm);
     kvm->run_size = (uint32_t)MAX(run_size, (int)sizeof(struct kvm_run));
     kvm->xsave_size = (uint32_t)MAX(xsave_size, (int)sizeof(struct kvm_xsave));
     kvm->nested_size = (uint32_t)MAX(nested_size, 0);

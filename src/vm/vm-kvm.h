@@ -60,6 +60,9 @@ int vm_kvm_enable(KvmVm *kvm, uint32_t cap, uint64_t argument);
 /* Enables those flags of KVM_CAP_X2APIC_API that the host has. */
 void vm_kvm_irq_enable_x2apic(KvmVm *kvm, uint64_t flags);
 
+/* The greatest APIC id that interrupts reach. */
+uint32_t vm_kvm_irq_max_apic_id(KvmVm *kvm);
+
 /* Makes the interrupt controllers, the PIT and their routes unless they are there. */
 int vm_kvm_irq_need_chips(KvmVm *kvm);
 

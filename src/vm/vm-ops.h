@@ -62,14 +62,22 @@ typedef struct VmOps {
 
 #define VM_GSI_LINES 24
 
-/* The in-kernel interrupt controllers reach 8 bits of APIC id, of which 255 means all. */
-#define VM_MAX_VCPUS 255
+/*
+ * An IOAPIC in the hypervisor reaches 8 bits of APIC id, of which 255 means all; one of
+ * ours, and messages, 15 bits.
+ */
+#define VM_XAPIC_VCPUS 255
+#define VM_MAX_VCPUS 4096
+#define VM_XAPIC_ID_MAX 254
+#define VM_X2APIC_ID_MAX 0x7fff
 
 /* Embedded first in what a hypervisor needs. */
 struct Vm {
     const VmOps *ops;
     VmIrqchip irqchip;
     unsigned max_vcpus;
+    uint32_t max_apic_id;
+    bool ext_dest_id;           /* the guest is told of it; set before it runs */
     IrqRouteTable routes;
     IrqLine gsi_lines[VM_GSI_LINES];
 
@@ -84,6 +92,20 @@ struct Vm {
 /* For the hypervisors: what is the same in all of them.  @n_gsis bounds the routes. */
 void vm_init(Vm *vm, const VmOps *ops, VmIrqchip irqchip, unsigned n_gsis);
 void vm_done(Vm *vm);
+
+/* Adds to what a guest's processor can have what the interrupt controllers bring. */
+void irqchip_offer(const Vm *vm, CpuHost *host);
+/*
+ * Whether interrupts reach all vCPUs of @model; notes whether the guest knows of extended
+ * destinations.
+ */
+bool irqchip_check_cpus(Vm *vm, const CpuModel *model, GError **error);
+
+/*
+ * The message that the hypervisor is to have for one that the guest wrote: with the
+ * APIC id's bits 8 to 14 where it has them.
+ */
+MsiMessage irqchip_extend(const Vm *vm, MsiMessage message);
 
 /* What a hypervisor tells the chips in user space.  A vCPU's thread, no lock held. */
 bool irqchip_acknowledge(Vm *vm, uint8_t *ret_vector);

@@ -52,7 +52,9 @@ void vm_set_irq(Vm *vm, unsigned gsi, bool level)
 
 void vm_send_msi(Vm *vm, const MsiMessage *message)
 {
-    vm->ops->send_msi(vm, message);
+    MsiMessage extended = irqchip_extend(vm, *message);
+
+    vm->ops->send_msi(vm, &extended);
 }
 
 IrqLine *vm_gsi_line(Vm *vm, unsigned gsi)

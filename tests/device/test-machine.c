@@ -192,6 +192,30 @@ static void test_kernel_finds_tables_and_resources(gconstpointer more)
     rig_done(&rig);
 }
 
+/* The tables of thousands of vCPUs do not fit below 1 MiB. */
+static void test_tables_of_many_vcpus_go_to_the_end_of_ram(void)
+{
+    static const char *const more[] = {
+        "-machine", "kernel-irqchip=split", "-smp", "2,maxcpus=4096,cores=4096", NULL,
+    };
+    uint64_t xsdt, madt;
+    char text[4];
+    Rig rig;
+
+    rig_init_with(&rig, more);
+
+    xsdt = peek(&rig, X86_BIOS_AREA_BASE + 24, 8);
+    g_assert_cmphex(xsdt, >, X86_LOW_RAM_MAX - MIB);
+    g_assert_true(address_space_read(rig.machine->memory, xsdt, text, 4));
+    g_assert_cmpmem(text, 4, "XSDT", 4);
+    madt = peek(&rig, xsdt + 44, 8);
+    g_assert_true(address_space_read(rig.machine->memory, madt, text, 4));
+    g_assert_cmpmem(text, 4, "APIC", 4);
+    g_assert_cmpuint(peek(&rig, madt + 4, 4), >, 60000);
+
+    rig_done(&rig);
+}
+
 static void test_without_acpi_there_is_an_mp_table(void)
 {
     static const char *const more[] = { "-no-acpi", NULL };
@@ -657,6 +681,8 @@ int main(int argc, char **argv_)
                     test_fw_cfg_has_the_operators_files);
     g_test_add_func("/machine/wrong-fw-cfg-files-are-refused",
                     test_wrong_fw_cfg_files_are_refused);
+    g_test_add_func("/machine/tables-of-many-vcpus-go-to-the-end-of-ram",
+                    test_tables_of_many_vcpus_go_to_the_end_of_ram);
     g_test_add_func("/machine/without-acpi-there-is-an-mp-table",
                     test_without_acpi_there_is_an_mp_table);
     g_test_add_func("/machine/boot-order-of-the-first-start-is-its-own",

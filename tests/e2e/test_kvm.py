@@ -14,6 +14,7 @@ from rig import GUESTS, SILENCE, Guest, context_switches, heard, main
 DEBUG_EXIT = ("-device", "isa-debug-exit,iobase=0xf4,iosize=4")
 CYCLES = 100
 RESETS = 20
+LARGE = 288
 
 
 def test_first_byte(t):
@@ -101,6 +102,66 @@ def test_interrupt_chips(t):
                 context_switches(guest.process.pid), before)
         guest.qmp.command("quit")
         t.equal(f"kernel-irqchip={where}: it quits", guest.wait_exit(SILENCE), 0)
+
+
+def private_dirty(pid):
+    """The process's memory that is its own, in bytes."""
+    text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(re.search(r"Private_Dirty: *(\d+) kB", text)[1]) * 1024
+
+
+def test_many_vcpus(t):
+    def start(cpus):
+        began = time.monotonic()
+        guest = t.guest("many", "-machine", "kernel-irqchip=split", cpus=cpus)
+        heard(guest, "[xX]")
+        return guest, time.monotonic() - began
+
+    def running(guest):
+        """How many vCPUs beside the first the guest counts, when it is no more."""
+        last, end = None, time.monotonic() + SILENCE
+        while time.monotonic() < end:
+            mark = len(guest.console.text)
+            guest.type("?")
+            now = int(guest.console.wait("[0-9a-f]{4}", mark, silence=SILENCE)[0], 16)
+            if now == last:
+                return now
+            last = now
+            time.sleep(0.2)
+        return last
+
+    small, _ = start(2)
+    t.equal("two vCPUs run, in xAPIC mode", running(small), 1)
+    few = private_dirty(small.process.pid)
+    small.qmp.command("quit")
+    most = t.run("--check-host").stdout
+    if int(re.search(r"most vCPUs +(\d+)", most)[1]) < LARGE:
+        t.skip(f"{LARGE} vCPUs", "this host's KVM allows fewer")
+        return
+    guest, took = start(LARGE)
+    t.at_most(f"seconds from the start to the first byte with {LARGE} vCPUs", took, 2)
+    t.equal(f"all {LARGE} run, in x2APIC mode", running(guest), LARGE - 1)
+    t.equal("the mode is x2APIC", guest.console.text[0], "X")
+    mark = len(guest.console.text)
+    guest.type("I")
+    guest.console.wait("i", mark, silence=SILENCE)
+    t.check("an interrupt of the IOAPIC reaches the last", True)
+    each = (private_dirty(guest.process.pid) - few) // (LARGE - 2)
+    t.at_most("private bytes for each", each, 64 << 10)
+    t.out(f"# first byte after {took * 1000:.0f} ms, {each >> 10} KiB for each")
+    mark = len(guest.console.text)
+    guest.qmp.command("stop")
+    guest.qmp.command("system_reset")
+    guest.qmp.command("cont")
+    guest.console.wait("X", mark, silence=SILENCE)
+    t.equal("all again after a reset", running(guest), LARGE - 1)
+    guest.qmp.command("quit")
+    t.equal("it quits", guest.wait_exit(SILENCE), 0)
+    refused = t.run("-machine", "q35", "-nodefaults", "-display", "none", "-smp", LARGE,
+                    "-kernel", GUESTS / "many.elf")
+    t.check("the kernel's IOAPIC does not do it",
+            refused.returncode == 1 and "kernel-irqchip=split" in refused.stderr,
+            refused.stderr)
 
 
 def test_hammer(t):
@@ -299,6 +360,7 @@ def test_start_stop_cycles(t):
 TESTS = [
     test_first_byte, test_exit_code, test_serial, test_start_info, test_two_vcpus,
     test_idle_wakeups, test_interrupt_chips, test_hammer, test_triple_fault,
+    test_many_vcpus,
     test_no_reboot, test_set_action, test_life_cycle, test_reset_by_all_vcpus,
     test_busy_vcpus_keep_nobody_waiting, test_spinning_guest, test_statistics,
     test_signals,

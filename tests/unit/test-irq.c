@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 
 #include "berth/irqchip.h"
+#include "berth/thread.h"
 #include "berth/vm-fake.h"
 
 #define ADDR 0xfee00000
@@ -255,9 +256,88 @@ static void test_routes_of_pins_are_reserved(void)
     msi_route_done(&route);
 }
 
+static const CpuTopology small = { 2, 2, 1, 1, 2, 1 };
+static const CpuTopology large = { 2, 300, 1, 1, 300, 1 };
+
+static CpuModel *make_model(Vm *vm, const char *text, const CpuTopology *topology,
+                            const char *expected_error)
+{
+    g_autoptr(GError) error = NULL;
+    CpuModel *model = cpu_model_new(vm, text, topology, &error);
+
+    if (expected_error) {
+        g_assert_null(model);
+        g_assert_nonnull(strstr(error->message, expected_error));
+    } else {
+        g_assert_no_error(error);
+    }
+    return model;
+}
+
+static void test_apic_ids_in_reach(void)
+{
+    g_autoptr(Vm) kernel = vm_fake_new();
+    g_autoptr(Vm) split = vm_fake_new_split();
+
+    g_assert_cmpuint(vm_max_vcpus(kernel), ==, 255);
+    g_assert_cmpuint(vm_max_vcpus(split), ==, 4096);
+    make_model(kernel, "host", &large, "use 'kernel-irqchip=split'");
+    make_model(split, "host,x2apic=off", &large, "'x2apic'");
+    make_model(split, "host", &(CpuTopology) { 2, 40000, 2, 1, 20000, 1 }, "32767");
+    cpu_model_free(make_model(split, "host", &large, NULL));
+}
+
+/* What the fake was told of a message that the guest wrote as @addr. */
+static uint64_t told_address(Vm *vm, uint64_t addr)
+{
+    MsiMessage message;
+    unsigned count;
+    MsiRoute route;
+
+    vm_fake_clear(vm);
+    g_assert_true(msi_route_init(&route, vm, NULL));
+    g_assert_cmpint(msi_route_set(&route, addr, 0x41), ==, 0);
+    msi_route_fire(&route);
+    vm_send_msi(vm, &(MsiMessage) { addr, 0x41 });
+    g_assert_true(vm_fake_msi(vm, 0, &message, &count));
+    g_assert_cmpuint(count, ==, 2);
+    msi_route_done(&route);
+    return message.addr;
+}
+
+static void test_extended_destinations(void)
+{
+    g_autoptr(Vm) vm = vm_fake_new_split();
+    g_autoptr(CpuModel) model = make_model(vm, "host", &large, NULL);
+
+    /* APIC id 0x12b, and all fifteen bits. */
+    g_assert_cmphex(told_address(vm, 0xfee2b020), ==, 0x100fee2b000);
+    g_assert_cmphex(told_address(vm, 0xfeefffe4), ==, 0x7f00feeff004);
+    g_assert_cmphex(told_address(vm, 0xfee2b000), ==, 0xfee2b000);
+    /* One of interrupt remapping, and one with the bits above already. */
+    g_assert_cmphex(told_address(vm, 0xfee2b030), ==, 0xfee2b030);
+    g_assert_cmphex(told_address(vm, 0x200fee2b020), ==, 0x200fee2b020);
+}
+
+static void test_extended_destinations_are_agreed_upon(void)
+{
+    g_autoptr(Vm) kernel = vm_fake_new();
+    g_autoptr(Vm) split = vm_fake_new_split();
+    g_autoptr(CpuModel) plain = make_model(kernel, "host", &small, NULL);
+    g_autoptr(CpuModel) off = NULL;
+    g_autoptr(CpuModel) hidden = NULL;
+
+    g_assert_cmphex(told_address(kernel, 0xfee2b020), ==, 0xfee2b020);
+    off = make_model(split, "host,-kvm-msi-ext-dest-id", &small, NULL);
+    g_assert_cmphex(told_address(split, 0xfee2b020), ==, 0xfee2b020);
+    hidden = make_model(split, "host,kvm=off", &small, NULL);
+    g_assert_cmphex(told_address(split, 0xfee2b020), ==, 0xfee2b020);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    thread_set_role(THREAD_MAIN);
     g_test_add_func("/irq/gsi-line-sets-level", test_gsi_line_sets_level);
     g_test_add_func("/irq/message-arrives", test_message_arrives);
     g_test_add_func("/irq/fired-before-a-change-goes-to-the-old-message",
@@ -275,5 +355,9 @@ int main(int argc, char **argv)
                     test_chips_in_user_space_are_wired_as_a_pc);
     g_test_add_func("/irq/routes-of-pins-are-reserved",
                     test_routes_of_pins_are_reserved);
+    g_test_add_func("/irq/apic-ids-in-reach", test_apic_ids_in_reach);
+    g_test_add_func("/irq/extended-destinations", test_extended_destinations);
+    g_test_add_func("/irq/extended-destinations-are-agreed-upon",
+                    test_extended_destinations_are_agreed_upon);
     return g_test_run();
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stock kernel with the IOAPIC, the PIC and the PIT in user space."""
+"""A stock kernel with the IOAPIC, the PIC and the PIT in user space, on a machine that
+has room for more vCPUs than an xAPIC can name."""
 
 INTERRUPTS = "grep -E '{}' /proc/interrupts"
 TROUBLE = "dmesg | grep -ciE 'lockup|stall|Call Trace|nobody cared|APIC error'; true"
@@ -25,8 +26,12 @@ def look(lab, guest, when):
 
 def scenario(lab):
     guest = lab.guest("-machine", "kernel-irqchip=split", "-device", "virtio-rng-pci",
-                      cpus=4).boot()
+                      "-smp", "4,maxcpus=300,cores=300", memory=512).boot()
     qmp = guest.qmp
+    lab.match("x2APIC mode without interrupt remapping", guest.run("dmesg | grep x2apic"),
+              "physical x2apic")
+    lab.equal("300 vCPUs are possible", guest.run("cat /sys/devices/system/cpu/possible"),
+              "0-299")
     look(lab, guest, "at start")
     for _ in range(5):
         qmp.command("stop")
