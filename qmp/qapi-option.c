@@ -162,8 +162,7 @@ static void append_option(const CmdlineOption *option, GString *out)
     const char *short_name = qapi_text(option->short_name);
     size_t line = out->len;
 
-    if (*short_name)
-        g_string_append_printf(out, "-%s or ", short_name);
+    /* Tools look for the name at the beginning of a line. */
     g_string_append_printf(out, "-%s", qapi_text(option->name));
     if (option->arg == CMDLINE_ARG_STR)
         g_string_append(out, " text");
@@ -175,7 +174,10 @@ static void append_option(const CmdlineOption *option, GString *out)
         g_string_append_printf(out, "%*s", (int)(HELP_INDENT - (out->len - line)), "");
     else
         g_string_append_printf(out, "\n%*s", HELP_INDENT, "");
-    g_string_append_printf(out, "%s\n", qapi_text(option->help));
+    g_string_append(out, qapi_text(option->help));
+    if (*short_name)
+        g_string_append_printf(out, "; also -%s", short_name);
+    g_string_append_c(out, '\n');
 }
 
 void qapi_option_help(GString *out)
@@ -196,7 +198,12 @@ static void append_property(const ObjectPropertyInfo *info, GString *out)
 {
     g_autofree char *key = g_strdup_printf("%s=<%s>", info->name, info->type);
 
-    g_string_append_printf(out, "  %-*s - %s", PROPERTY_WIDTH, key, info->description);
+    g_string_append_printf(out, "  %-*s - ", PROPERTY_WIDTH, key);
+    /* The schema's @name is the name. */
+    for (const char *p = info->description; *p; p++) {
+        if (*p != '@')
+            g_string_append_c(out, *p);
+    }
     if (info->default_value) {
         g_autofree char *value = json_to_text(info->default_value);
 
@@ -211,20 +218,31 @@ static int compare_properties(const void *a, const void *b)
                   (*(ObjectPropertyInfo *const *)b)->name);
 }
 
+/* Takes @list. */
+static void append_properties(ObjectPropertyInfoList *list, const char *title,
+                              GString *out)
+{
+    if (list->n)
+        qsort(list->items, list->n, sizeof(*list->items), compare_properties);
+    g_string_append_printf(out, "%s options:\n", title);
+    for (size_t i = 0; i < list->n; i++)
+        append_property(list->items[i], out);
+    qapi_free_ObjectPropertyInfoList(list);
+}
+
+void qapi_option_help_members(QapiTypeId type, const char *title, GString *out)
+{
+    append_properties(qmp_introspect_members(type), title, out);
+}
+
 bool qapi_option_help_branch(QapiTypeId type, const char *name, bool with_base,
                              GString *out)
 {
     const QapiType *t = &qapi_types[type];
     int value = qapi_enum_parse(qapi_type_members(t)[t->tag].type, name);
-    g_autoptr(ObjectPropertyInfoList) list = NULL;
 
     if (value < 0)
         return false;
-    list = qmp_introspect_branch(type, value, with_base);
-    if (list->n)
-        qsort(list->items, list->n, sizeof(*list->items), compare_properties);
-    g_string_append_printf(out, "%s options:\n", name);
-    for (size_t i = 0; i < list->n; i++)
-        append_property(list->items[i], out);
+    append_properties(qmp_introspect_branch(type, value, with_base), name, out);
     return true;
 }

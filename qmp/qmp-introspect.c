@@ -302,3 +302,13 @@ ObjectPropertyInfoList *qmp_introspect_branch(QapiTypeId type, int value, bool w
         add_property(list, &qapi_type_members(branch)[i]);
     return list;
 }
+
+ObjectPropertyInfoList *qmp_introspect_members(QapiTypeId type)
+{
+    const QapiType *t = &qapi_types[type];
+    ObjectPropertyInfoList *list = ObjectPropertyInfoList_new();
+
+    for (unsigned i = 0; i < t->n_members; i++)
+        add_property(list, &qapi_type_members(t)[i]);
+    return list;
+}

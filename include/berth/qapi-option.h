@@ -33,6 +33,9 @@ void qapi_option_help(GString *out);
 /* Appends the values of enum @type, a line for each: "  iothread". */
 void qapi_option_help_values(QapiTypeId type, GString *out);
 
+/* Appends "TITLE options:" and a line for each member of struct @type. */
+void qapi_option_help_members(QapiTypeId type, const char *title, GString *out);
+
 /*
  * Appends "NAME options:" and a line for each property of what @name is in the
  * discriminator of union @type; @with_base as in qmp_introspect_branch().  False when

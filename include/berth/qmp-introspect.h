@@ -18,3 +18,6 @@ SchemaInfoList *qmp_introspect(void);
  * discriminator, id, bus). The caller's.
  */
 ObjectPropertyInfoList *qmp_introspect_branch(QapiTypeId type, int value, bool with_base);
+
+/* The members of a struct, or of what all branches of a union have. The caller's. */
+ObjectPropertyInfoList *qmp_introspect_members(QapiTypeId type);

@@ -26,29 +26,37 @@ char *cmdline_help_text(void)
     return g_string_free(out, FALSE);
 }
 
-static bool write_branch(GString *out, QapiTypeId type, const char *name,
+static bool write_branch(GString *out, QapiTypeId type, const char *name, bool with_base,
                          const char *what, GError **error)
 {
-    if (qapi_option_help_branch(type, name, true, out))
+    if (qapi_option_help_branch(type, name, with_base, out))
         return true;
     error_set(error, "there is no %s '%s'", what, name);
     return false;
 }
 
+/* Of a device that can be added, or of one of the board. */
+static bool write_device_options(GString *out, const char *name, GError **error)
+{
+    int driver = DeviceDriver_parse(name);
+
+    if (driver < 0)
+        return write_branch(out, QAPI_TYPE_ONBOARD_DEVICE, name, false, "device", error);
+    return write_branch(out, QAPI_TYPE_DEVICE_ADD_ARGS, name,
+                        device_kinds[driver].class->bus == BUS_PCI, "device", error);
+}
+
 static bool write_device(GString *out, const char *name, GError **error)
 {
     if (name)
-        return write_branch(out, QAPI_TYPE_DEVICE_ADD_ARGS, name, "device", error);
+        return write_device_options(out, name, error);
     for (int i = 0; i < DEVICE_DRIVER__MAX; i++) {
         const DeviceClass *class = device_kinds[i].class;
         const char *description = device_description(i);
-        static const char *const buses[] = { [BUS_PCI] = "PCI", [BUS_ISA] = "ISA" };
-        const char *bus =
-            class->bus < (int)G_N_ELEMENTS(buses) ? buses[class->bus] : NULL;
 
         g_string_append_printf(out, "name \"%s\"", DeviceDriver_str(i));
-        if (bus)
-            g_string_append_printf(out, ", bus %s", bus);
+        if (class->bus != BUS_NONE)
+            g_string_append_printf(out, ", bus %s", bus_kind_str(class->bus));
         if (description)
             g_string_append_printf(out, ", desc \"%s\"", description);
         g_string_append_c(out, '\n');
@@ -59,7 +67,8 @@ static bool write_device(GString *out, const char *name, GError **error)
 static bool write_object(GString *out, const char *name, GError **error)
 {
     if (name)
-        return write_branch(out, QAPI_TYPE_OBJECT_OPTIONS, name, "object type", error);
+        return write_branch(out, QAPI_TYPE_OBJECT_OPTIONS, name, false, "object type",
+                            error);
     g_string_append(out, "List of user creatable objects:\n");
     qapi_option_help_values(QAPI_TYPE_OBJECT_TYPE, out);
     return true;
@@ -67,6 +76,8 @@ static bool write_object(GString *out, const char *name, GError **error)
 
 static bool write_chardev(GString *out, const char *name, GError **error)
 {
+    if (name)
+        return write_branch(out, QAPI_TYPE_CHARDEV_OPTIONS, name, true, "backend", error);
     g_string_append(out, "Available chardev backend types:\n");
     qapi_option_help_values(QAPI_TYPE_CHARDEV_BACKEND_KIND, out);
     return true;
@@ -75,7 +86,8 @@ static bool write_chardev(GString *out, const char *name, GError **error)
 static bool write_blockdev(GString *out, const char *name, GError **error)
 {
     if (name)
-        return write_branch(out, QAPI_TYPE_BLOCKDEV_OPTIONS, name, "block driver", error);
+        return write_branch(out, QAPI_TYPE_BLOCKDEV_OPTIONS, name, true, "block driver",
+                            error);
     g_string_append(out, "Supported block drivers:\n");
     qapi_option_help_values(QAPI_TYPE_BLOCKDEV_DRIVER, out);
     return true;
@@ -83,6 +95,14 @@ static bool write_blockdev(GString *out, const char *name, GError **error)
 
 static bool write_machine(GString *out, const char *name, GError **error)
 {
+    if (name && !machine_types_find(name)) {
+        error_set(error, "there is no machine type '%s'", name);
+        return false;
+    }
+    if (name) {
+        qapi_option_help_members(QAPI_TYPE_MACHINE_OPTIONS, name, out);
+        return true;
+    }
     g_string_append(out, "Supported machines are:\n");
     for (const MachineType *type = machine_types(); type->name; type++) {
         if (type->alias)
@@ -96,6 +116,10 @@ static bool write_machine(GString *out, const char *name, GError **error)
 
 static bool write_accel(GString *out, const char *name, GError **error)
 {
+    if (name) {
+        qapi_option_help_members(QAPI_TYPE_ACCEL_OPTIONS, name, out);
+        return true;
+    }
     g_string_append(out, "Accelerators supported by berth:\nkvm\n");
     return true;
 }
@@ -161,15 +185,36 @@ bool cmdline_help_exists(const char *option)
     return find_topic(option) != NULL;
 }
 
+/* "X" of "X,help" and of "driver=X,help", NULL of "help"; the caller frees. */
+static char *name_in(const char *text)
+{
+    const char *comma = strchr(text, ',');
+    const char *equals = strchr(text, '=');
+    const char *start = equals && equals < comma ? equals + 1 : text;
+
+    return comma ? g_strndup(start, (gsize)(comma - start)) : NULL;
+}
+
+/* Of an option that has no list of its own. */
+static void write_keys(GString *out, const char *name)
+{
+    g_autofree char *word = g_strconcat("-", name, NULL);
+    const CmdlineOption *option = qapi_option_find(word);
+
+    if (option && option->type)
+        qapi_option_help_members(option->type, qapi_text(option->group), out);
+    else
+        g_string_append_printf(out, "-%s has no list of its values; see -help\n", name);
+}
+
 char *cmdline_help_for(const char *option, const char *text, GError **error)
 {
     const HelpTopic *topic = find_topic(option);
-    const char *comma = strchr(text, ',');
-    g_autofree char *name = comma ? g_strndup(text, (gsize)(comma - text)) : NULL;
+    g_autofree char *name = name_in(text);
     g_autoptr(GString) out = g_string_new(NULL);
 
     if (!topic)
-        g_string_append_printf(out, "-%s has no list of its values; see -help\n", option);
+        write_keys(out, option);
     else if (!topic->write(out, name, error))
         return NULL;
     return g_string_free(g_steal_pointer(&out), FALSE);

@@ -302,8 +302,33 @@ def test_machine_none(t):
 def test_help(t):
     done = t.run("-version")
     t.match("-version", done.stdout, r"^\D* version 10\.0\.0 \(berth-")
-    done = t.run("-help")
-    t.match("-help names the options", done.stdout, r"(?s)-machine.*-qmp")
+    # What management tools look for.
+    for what, args, pattern in (
+            ("the level of the interface comes first", ["-help"], r"\A\D*10\.0\.0"),
+            ("-help: enable-kvm", ["-help"], r"(?m)^-enable-kvm"),
+            ("-help: qmp", ["-help"], r"(?m)^-qmp\s"),
+            ("-help: machine", ["-help"], r"(?m)^-machine\s"),
+            ("-help: display", ["-help"], r"(?m)^-display\s"),
+            ("-help: uuid", ["-help"], r"(?m)^-uuid\s"),
+            ("-display none -help", ["-display", "none", "-help"],
+             r"\A.*QEMU emulator version"),
+            ("-machine ? names the default", ["-machine", "?"],
+             r"(?m)^(\S+).*\(default\)$"),
+            ("-M help", ["-M", "help"], r"(?m)^pc-q35-\S+ +.*PC"),
+            ("-machine q35,help", ["-machine", "q35,help"], r"(?m)^  acpi=<OnOffAuto>"),
+            ("-device ?", ["-display", "none", "-M", "accel=kvm:tcg", "-device", "?"],
+             r'(?m)^name "virtio-rng-pci", bus PCI'),
+            ("-device of the board", ["-device", "ICH9-LPC,help"], "disable_s3=<uint8>"),
+            ("-object help", ["-object", "help"], r"(?m)^  memory-backend-memfd$"),
+            ("-object X,help", ["-object", "secret,help"], "keyid=<str>"),
+            ("-chardev help", ["-chardev", "help"], r"(?m)^  pty$"),
+            ("-chardev X,help", ["-chardev", "pty,help"], "path=<str>"),
+            ("-smp help", ["-smp", "help"], r"smp-opts options:\n(.*\n)*  dies=<int>"),
+            ("-accel help", ["-accel", "help"], r"(?m)^kvm$"),
+            ("-cpu help", ["-cpu", "help"], r"(?m)^  host ")):
+        done = t.run(*args)
+        t.match(what, done.stdout, pattern)
+        t.equal(f"{what}: exits with 0", done.returncode, 0)
     done = t.run("-device", "help")
     t.match("-device help lists devices", done.stdout, "virtio-rng-pci")
     t.equal("and exits with 0", done.returncode, 0)

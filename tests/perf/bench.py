@@ -11,6 +11,7 @@ limits that leave times room for a busy machine and memory none.
 """
 
 import argparse
+import json
 import os
 import pathlib
 import select
@@ -25,8 +26,9 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-sys.path[:0] = [str(HERE.parent / "kit"), str(HERE.parent / "e2e")]
+sys.path[:0] = [str(HERE.parent / name) for name in ("kit", "e2e", "qmp")]
 from qmp import Qmp  # noqa: E402
+from replay import SESSIONS, steps  # noqa: E402
 from rig import context_switches  # noqa: E402
 from tap import Checks  # noqa: E402
 
@@ -43,6 +45,7 @@ class Contender:
 
     def __init__(self, name, path, *machine, slow=False):
         self.name = name
+        self.path = str(path)
         self.argv = [str(path), *machine, "-nodefaults", "-no-user-config",
                      "-display", "none", "-accel", "kvm", "-m", str(RAM_MIB)]
         self.slow = slow
@@ -142,6 +145,32 @@ def start_times(contender, folder):
     return {"greeting": greeting * 1e3, "first byte": first_byte * 1e3}
 
 
+def probe(contender, folder):
+    """A management daemon's questions to a new binary: a process in the background that
+    it connects to when the parent has ended."""
+    folder = pathlib.Path(folder)
+    path, pidfile = folder / "probe", folder / "pid"
+    session = json.loads(SESSIONS.read_text())["probe"]
+    requests = [json.dumps({name: step[name] for name in ("execute", "arguments")
+                            if name in step}).encode() for step in steps(session)]
+    began = time.monotonic()
+    subprocess.run([contender.path, *session["machine"], "-qmp",
+                    f"unix:{path},server=on,wait=off", "-pidfile", pidfile, "-daemonize"],
+                   check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL, timeout=TIMEOUT)
+    qmp = Qmp.connect(path, timeout=TIMEOUT, negotiate=False)
+    for request in requests:
+        qmp.sock.sendall(request + b"\r\n")
+        qmp.receive_line()
+    elapsed = time.monotonic() - began
+    pid = int(pidfile.read_text())
+    os.kill(pid, signal.SIGTERM)
+    qmp.close()
+    while os.path.exists(f"/proc/{pid}") and time.monotonic() < began + TIMEOUT:
+        time.sleep(0.01)
+    return {"probe": elapsed * 1e3}
+
+
 def round_trip(contender, folder):
     machine = Machine(contender, folder, "idle")
     machine.negotiate()
@@ -202,6 +231,7 @@ def measure(field, options):
         for run in range(min(3, options.runs)):
             for contender in field:
                 if not contender.slow or run < 1:
+                    add(contender, probe(contender, folder))
                     add(contender, round_trip(contender, folder))
                     add(contender, memory(contender, folder))
         for name, count in idle(field, folder, options.idle_seconds).items():
@@ -215,6 +245,7 @@ def measure(field, options):
 TARGETS = [
     ("greeting", "ms", "exec to the QMP greeting", 5, 10, None, 2),
     ("first byte", "ms", "exec to the guest's first byte", None, 6, None, 2),
+    ("probe", "ms", "a client's probe, exec to the last reply", 100, None, 100, None),
     ("round trip", "us", "query-status round trip", 100, None, None, 1.2),
     ("dirty", "KiB", "private dirty above RAM, 2 vCPUs", 1024, None, 1024, None),
     ("resident", "KiB", "resident above RAM, 2 vCPUs", 5120, None, 5120, None),
