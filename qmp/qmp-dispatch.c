@@ -12,6 +12,7 @@
 #include "berth/qapi-tables.h"
 #include "berth/qmp.h"
 #include "berth/thread.h"
+#include "berth/trace.h"
 
 #include "qmp-line.h"
 #include "qmp-reply.h"
@@ -216,9 +217,12 @@ static bool execute(QmpSession *session, const Request *request, GString *out,
 
     if (!command || !parse_arguments(command, request, &args, error))
         return false;
+    TRACE(qmp_command, "%s", qapi_text(command->name));
     ctx->session = session;
     done = call_handler(session, command, args, request->id, out, error);
     ctx->session = outer;
+    TRACE(qmp_command_done, "%s: %s", qapi_text(command->name),
+          command->flags & QMP_COMMAND_ASYNC ? "under way" : done ? "done" : "failed");
     if (command->args)
         qapi_free(command->args, args);
     return done;

@@ -12,6 +12,7 @@
 #include "berth/qmp.h"
 #include "berth/thread.h"
 #include "berth/timer.h"
+#include "berth/trace.h"
 #include "qapi-events.h"
 #include "qmp-line.h"
 
@@ -110,6 +111,7 @@ static void send(QmpEvents *events, unsigned event, const void *data, int64_t wh
 {
     GString *lines[2] = { NULL, NULL };     /* plain, pretty */
 
+    TRACE(qmp_event, "%s", qapi_text(qmp_events[event].name));
     LIST_FOREACH(node, &events->sessions) {
         QmpSession *session = CONTAINER_OF(node, QmpSession, node);
         GString **line = &lines[session->pretty];

@@ -15,6 +15,7 @@
 #include "berth/error.h"
 #include "berth/id.h"
 #include "berth/thread.h"
+#include "berth/trace.h"
 #include "berth/virtio.h"
 
 const char *device_name(const Device *dev)
@@ -154,6 +155,7 @@ static void device_plug(Device *dev)
 {
     DeviceTree *tree = dev->tree;
 
+    TRACE(device_plug, "%s: %s", dev->class->name, dev->path);
     dev->state = DEVICE_STATE_REALIZED;
     list_append(&tree->devices, &dev->tree_node);
     if (dev->id)
@@ -224,6 +226,7 @@ void device_remove(Device *dev)
         while (bus->owner == dev && !list_is_empty(&bus->devices))
             device_remove(CONTAINER_OF(bus->devices.prev, Device, bus_node));
     }
+    TRACE(device_remove, "%s: %s", dev->class->name, dev->path);
     dev->state = DEVICE_STATE_LEAVING;
     if (dev->bus) {
         if (dev->bus->ops)

@@ -8,6 +8,8 @@
  * whose end wraps or is the top of the space, as while the guest sizes the register.
  * Where a BAR overlaps RAM, RAM wins: the root bus lies below it (pci-host.c).
  */
+#include "berth/trace.h"
+
 #include "pci-private.h"
 
 static uint64_t bar_address(const PciDevice *pci, unsigned n)
@@ -53,6 +55,9 @@ static void update_one(PciDevice *pci, unsigned n)
     Region *parent = bar->flags & PCI_BASE_ADDRESS_SPACE_IO ? &pci->bus->io
                                                             : &pci->bus->memory;
 
+    if (bar->mapped != wanted || (wanted && bar->addr != addr))
+        TRACE(pci_bar, "%s bar %u %s 0x%" PRIx64, device_name(&pci->dev), n,
+              wanted ? "at" : "unmapped, not at", addr);
     if (bar->mapped && wanted && bar->addr != addr)
         region_set_addr(bar->region, addr);
     else if (bar->mapped && !wanted)

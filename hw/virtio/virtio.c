@@ -31,6 +31,7 @@
 
 #include "berth/error.h"
 #include "berth/thread.h"
+#include "berth/trace.h"
 #include "berth/virtio.h"
 
 #define STATUS_DRIVER                                                                    \
@@ -75,6 +76,8 @@ void virtio_set_status(VirtioDevice *vdev, uint8_t value)
 {
     uint8_t added = value & STATUS_DRIVER & ~vdev->status;
 
+    TRACE(virtio_set_status, "%s 0x%02x -> 0x%02x", device_name(vdev->dev), vdev->status,
+          value);
     if (value == 0) {
         vdev->reset_pending = true;
         return;
@@ -322,6 +325,7 @@ static bool start(VirtioDevice *vdev)
 {
     LoopCall call = { .vdev = vdev };
 
+    TRACE(virtio_start, "%s features 0x%" PRIx64, device_name(vdev->dev), vdev->features);
     call.failed = !open_doorbells(vdev);
     if (!call.failed)
         call_loops(vdev, start_queues, &call);
@@ -342,6 +346,7 @@ static bool stop(VirtioDevice *vdev)
 {
     LoopCall call = { .vdev = vdev, .class_too = true };
 
+    TRACE(virtio_stop, "%s", device_name(vdev->dev));
     /* One more than there are queues, so that none but this thread ends the count. */
     __atomic_store_n(&vdev->n_draining, 1, __ATOMIC_RELEASE);
     call_loops(vdev, stop_queues, &call);

@@ -349,6 +349,7 @@ static void publish(Virtqueue *vq)
     if (!wants_interrupt(vq, before))
         return;
     counter_add(&vq->counters.interrupts, 1);
+    TRACE(virtqueue_interrupt, "%s queue %u", device_name(vq->vdev->dev), vq->index);
     vq->vdev->transport->notify_queue(vq->vdev, vq);
 }
 

@@ -15,6 +15,7 @@
 #include "berth/error.h"
 #include "berth/region.h"
 #include "berth/thread.h"
+#include "berth/trace.h"
 #include "berth/vmstate.h"
 #include "berth/x86-layout.h"
 
@@ -119,6 +120,9 @@ static void select_item(FwCfg *fw_cfg, uint16_t key)
 {
     fw_cfg->key = key & ~KEY_WRITE;
     fw_cfg->offset = 0;
+    TRACE(fw_cfg_select, "key 0x%04x", fw_cfg->key);
+    if (!selected(fw_cfg))
+        TRACE(unimp_fw_cfg, "key 0x%04x", fw_cfg->key);
 }
 
 static uint8_t read_byte(FwCfg *fw_cfg)
@@ -224,6 +228,9 @@ static void dma_start(FwCfg *fw_cfg, uint64_t gpa)
         return;
     }
     result = dma_run(fw_cfg, &dma) ? 0 : GUINT32_TO_BE(DMA_ERROR);
+    TRACE(fw_cfg_dma, "control 0x%x length %u address 0x%" PRIx64 ": %s",
+          GUINT32_FROM_BE(dma.control), GUINT32_FROM_BE(dma.length),
+          GUINT64_FROM_BE(dma.address), result ? "failed" : "done");
     gpa += offsetof(DmaDescriptor, control);
     ram_copy(fw_cfg, gpa, &result, sizeof(result), true);
 }

@@ -15,6 +15,7 @@
 #include "berth/irq.h"
 #include "berth/pci.h"
 #include "berth/thread.h"
+#include "berth/trace.h"
 #include "berth/x86-layout.h"
 
 #include "berth/lpc.h"
@@ -73,6 +74,8 @@ static uint64_t rcrb_read(void *opaque, uint64_t offset, unsigned size)
         memcpy(&value, lpc->routes + offset - RCRB_ROUTES, size);
     else if (offset == RCRB_GCS)
         value = lpc->pm.tco.no_reboot ? GCS_NO_REBOOT : 0;
+    else
+        TRACE(unimp_rcrb, "read of %u bytes at 0x%04" PRIx64, size, offset);
     return GUINT64_FROM_LE(value);
 }
 
@@ -85,6 +88,8 @@ static void rcrb_write(void *opaque, uint64_t offset, uint64_t value, unsigned s
         memcpy(lpc->routes + offset - RCRB_ROUTES, &little, size);
     else if (offset == RCRB_GCS)
         lpc->pm.tco.no_reboot = lpc->no_reboot || value & GCS_NO_REBOOT;
+    else
+        TRACE(unimp_rcrb, "write of %u bytes at 0x%04" PRIx64, size, offset);
 }
 
 static const RegionOps rcrb_ops = {

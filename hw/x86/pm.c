@@ -23,6 +23,7 @@
 #include "berth/error.h"
 #include "berth/irq.h"
 #include "berth/thread.h"
+#include "berth/trace.h"
 #include "berth/x86-layout.h"
 
 #include "pm.h"
@@ -143,6 +144,7 @@ static void enter_sleep(Pm *pm)
     Board *board = pm->dev->board;
     unsigned type = pm->pm1_cnt >> CNT_SLP_TYP_SHIFT & 7;
 
+    TRACE(acpi_sleep, "type %u", type);
     if (type == X86_SLP_TYP_S5)
         board->ops->request_shutdown(board->opaque);
     else if (type == X86_SLP_TYP_S3 && pm->s3)
@@ -234,6 +236,7 @@ static uint32_t read_word(const Pm *pm, unsigned offset)
     case X86_PM_TCO ... X86_PM_TCO + TCO_SIZE - 4:
         return read_tco(pm, offset - X86_PM_TCO);
     }
+    TRACE(unimp_pm, "read at 0x%02x", offset);
     return 0;
 }
 
@@ -302,6 +305,7 @@ static void on_gpe(void *opaque, unsigned n, bool level)
 
     if (!level)
         return;
+    TRACE(irq_gpe, "event %u", n);
     lock_take(&pm->dev->lock);
     pm->gpe0_sts |= 1ull << n;
     update_sci(pm);

@@ -20,6 +20,7 @@
 #include "berth/error.h"
 #include "berth/irq.h"
 #include "berth/region.h"
+#include "berth/trace.h"
 #include "berth/vmstate.h"
 #include "berth/x86-layout.h"
 
@@ -48,6 +49,7 @@ static bool write_guid(Vmgenid *vmgenid)
     void *ram;
 
     vmgenid->told = vmgenid->guid;
+    TRACE(vmgenid_write, "page 0x%" PRIx64, page);
     if (page > UINT64_MAX - PAGE_SIZE)
         return false;
     ram = address_space_map(vmgenid->dev.board->memory, page + VMGENID_OFFSET,

@@ -57,12 +57,12 @@ typedef struct Cmdline {
     GPtrArray *add_fds;         /* of AddFdOptions */
     GPtrArray *smbios;          /* of SmbiosOption */
     GPtrArray *fw_cfgs;         /* of FwCfgOption */
+    GPtrArray *traces;          /* of TraceOptions */
     GPtrArray *serials;         /* of text, as are the rest */
     GPtrArray *qmps;
     GPtrArray *pretty_qmps;
     GPtrArray *human_monitors;
     GPtrArray *log_items;
-    GPtrArray *traces;
 
     DeviceGlobals *globals;     /* for devices that are added later, too */
     OnboardDevice *onboard[ONBOARD_DRIVER__MAX]; /* properties of the board's devices */

@@ -31,6 +31,10 @@ void log_set_timestamps(bool on);
 void log_set_guest_name(const char *name);
 /* Sends the lines to @fd (kept open by the caller) in place of stderr. */
 void log_set_fd(int fd);
+/* The same, and @fd is the log's; the one that it had is closed.  Main. */
+void log_take_fd(int fd);
+/* The same for the lines of trace points, which go with the others before. */
+void log_take_trace_fd(int fd);
 
 void log_error(const char *format, ...) G_GNUC_PRINTF(1, 2);
 void log_warn(const char *format, ...) G_GNUC_PRINTF(1, 2);
@@ -39,6 +43,9 @@ void log_debug(const char *format, ...) G_GNUC_PRINTF(1, 2);
 
 /* Writes a line at any level: "berth: @label: text". */
 void log_valist(const char *label, const char *format, va_list args) G_GNUC_PRINTF(2, 0);
+/* The same for trace points. */
+void log_trace_valist(const char *label, const char *format, va_list args)
+    G_GNUC_PRINTF(2, 0);
 
 /*
  * A budget of lines for what a guest or a client can cause: at most 10 lines in 10

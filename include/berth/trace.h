@@ -36,6 +36,9 @@ void trace_write(const TracePoint *point, const char *format, ...) G_GNUC_PRINTF
  */
 size_t trace_set(const char *pattern, bool on);
 
+/* Whether the point is on, for what costs more to say than TRACE() does; slow. */
+bool trace_is_on(const char *name);
+
 typedef struct TraceState {
     const char *name;
     bool on;

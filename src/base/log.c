@@ -6,6 +6,7 @@
  * be the one that writes.  So the descriptor is polled first: a pipe that polls
  * writable has room for PIPE_BUF bytes, which a line never exceeds.
  */
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -23,13 +24,22 @@ typedef struct Line {
     char text[LOG_LINE_MAX];
 } Line;
 
+/* Where lines go. */
+typedef struct Sink {
+    atomic_int fd;
+    atomic_uint n_lost;
+    bool owned;                 /* main only */
+} Sink;
+
 static struct {
     _Atomic LogLevel level;
     atomic_bool timestamps;
     const char *_Atomic guest_name;
-    atomic_int fd;
-    atomic_uint n_lost;
-} log_state = { .level = LOG_LEVEL_WARN, .fd = STDERR_FILENO };
+    Sink lines;
+    Sink traces;                /* fd -1: with the other lines */
+} log_state = {
+    .level = LOG_LEVEL_WARN, .lines.fd = STDERR_FILENO, .traces.fd = -1
+};
 
 void log_set_level(LogLevel level)
 {
@@ -48,7 +58,34 @@ void log_set_guest_name(const char *name)
 
 void log_set_fd(int fd)
 {
-    atomic_store_explicit(&log_state.fd, fd, memory_order_relaxed);
+    log_state.lines.owned = false;
+    atomic_store_explicit(&log_state.lines.fd, fd, memory_order_relaxed);
+}
+
+/*
+ * Other threads may be about to write to the number of the old file, so that number
+ * becomes the new file's.
+ */
+static void sink_take_fd(Sink *sink, int fd)
+{
+    int old = atomic_load_explicit(&sink->fd, memory_order_relaxed);
+
+    if (sink->owned && dup3(fd, old, O_CLOEXEC) >= 0) {
+        close(fd);
+        return;
+    }
+    sink->owned = true;
+    atomic_store_explicit(&sink->fd, fd, memory_order_relaxed);
+}
+
+void log_take_fd(int fd)
+{
+    sink_take_fd(&log_state.lines, fd);
+}
+
+void log_take_trace_fd(int fd)
+{
+    sink_take_fd(&log_state.traces, fd);
 }
 
 /* Cuts at the room for "...\n". */
@@ -95,10 +132,10 @@ static void line_add_head(Line *line)
     line_add(line, "berth: ");
 }
 
-static bool line_write(Line *line)
+static bool line_write(Line *line, Sink *sink)
 {
     struct pollfd poll_fd = {
-        .fd = atomic_load_explicit(&log_state.fd, memory_order_relaxed),
+        .fd = atomic_load_explicit(&sink->fd, memory_order_relaxed),
         .events = POLLOUT,
     };
 
@@ -111,30 +148,44 @@ static bool line_write(Line *line)
            write(poll_fd.fd, line->text, line->size) > 0;
 }
 
-static bool tell_lost(unsigned n_lost)
+static bool tell_lost(unsigned n_lost, Sink *sink)
 {
     Line line = { .size = 0 };
 
     line_add_head(&line);
     line_add(&line, "warning: %u lines were lost: nobody read them", n_lost);
-    return line_write(&line);
+    return line_write(&line, sink);
 }
 
-void log_valist(const char *label, const char *format, va_list args)
+static G_GNUC_PRINTF(3, 0) void write_to(Sink *sink, const char *label,
+                                         const char *format, va_list args)
 {
-    unsigned n_lost = atomic_exchange(&log_state.n_lost, 0);
+    unsigned n_lost = atomic_exchange(&sink->n_lost, 0);
     Line line = { .size = 0 };
 
-    if (n_lost > 0 && !tell_lost(n_lost)) {
-        atomic_fetch_add(&log_state.n_lost, n_lost + 1);
+    if (n_lost > 0 && !tell_lost(n_lost, sink)) {
+        atomic_fetch_add(&sink->n_lost, n_lost + 1);
         return;
     }
     line_add_head(&line);
     if (label)
         line_add(&line, "%s: ", label);
     line_add_valist(&line, format, args);
-    if (!line_write(&line))
-        atomic_fetch_add(&log_state.n_lost, 1);
+    if (!line_write(&line, sink))
+        atomic_fetch_add(&sink->n_lost, 1);
+}
+
+void log_valist(const char *label, const char *format, va_list args)
+{
+    write_to(&log_state.lines, label, format, args);
+}
+
+void log_trace_valist(const char *label, const char *format, va_list args)
+{
+    bool is_apart =
+        atomic_load_explicit(&log_state.traces.fd, memory_order_relaxed) >= 0;
+
+    write_to(is_apart ? &log_state.traces : &log_state.lines, label, format, args);
 }
 
 static bool level_is_on(LogLevel level)

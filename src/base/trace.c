@@ -21,8 +21,35 @@ void trace_write(const TracePoint *point, const char *format, ...)
 
     snprintf(label, sizeof(label), "trace: %s", point->name);
     va_start(args, format);
-    log_valist(label, format, args);
+    log_trace_valist(label, format, args);
     va_end(args);
+}
+
+/*
+ * "*" is any text, "?" any character.  Only the last "*" is tried again, which is enough
+ * and takes no longer than the product of both lengths, whoever made up the pattern.
+ */
+static bool matches(const char *pattern, const char *name)
+{
+    const char *star = NULL, *from = NULL;
+
+    while (*name) {
+        if (*pattern == '*') {
+            star = ++pattern;
+            from = name;
+        } else if (*pattern == '?' || *pattern == *name) {
+            pattern++;
+            name++;
+        } else if (star) {
+            pattern = star;
+            name = ++from;
+        } else {
+            return false;
+        }
+    }
+    while (*pattern == '*')
+        pattern++;
+    return !*pattern;
 }
 
 static int compare_states(const void *a, const void *b)
@@ -32,7 +59,6 @@ static int compare_states(const void *a, const void *b)
 
 GArray *trace_list(const char *pattern)
 {
-    g_autoptr(GPatternSpec) spec = g_pattern_spec_new(pattern ? pattern : "*");
     GArray *states = g_array_new(false, false, sizeof(TraceState));
 
     for (TracePoint *const *at = __start_trace_points; at != __stop_trace_points; at++) {
@@ -41,7 +67,7 @@ GArray *trace_list(const char *pattern)
             .on = __atomic_load_n(&(*at)->on, __ATOMIC_RELAXED),
         };
 
-        if (g_pattern_spec_match_string(spec, state.name))
+        if (matches(pattern ? pattern : "*", state.name))
             g_array_append_val(states, state);
     }
     g_array_sort(states, compare_states);
@@ -56,12 +82,20 @@ GArray *trace_list(const char *pattern)
 
 size_t trace_set(const char *pattern, bool on)
 {
-    g_autoptr(GPatternSpec) spec = g_pattern_spec_new(pattern);
     g_autoptr(GArray) matching = trace_list(pattern);
 
     for (TracePoint *const *at = __start_trace_points; at != __stop_trace_points; at++) {
-        if (g_pattern_spec_match_string(spec, (*at)->name))
+        if (matches(pattern, (*at)->name))
             __atomic_store_n(&(*at)->on, on, __ATOMIC_RELAXED);
     }
     return matching->len;
+}
+
+bool trace_is_on(const char *name)
+{
+    for (TracePoint *const *at = __start_trace_points; at != __stop_trace_points; at++) {
+        if (strcmp((*at)->name, name) == 0)
+            return __atomic_load_n(&(*at)->on, __ATOMIC_RELAXED);
+    }
+    return false;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "berth/error.h"
+#include "berth/trace.h"
 
 #include "char-private.h"
 
@@ -61,6 +62,7 @@ void char_leave(Chardev *chr)
 
 void char_send_event(Chardev *chr, CharEvent event)
 {
+    TRACE(char_event, "%s: %d", char_id(chr), event);
     if (chr->user && chr->user->event)
         chr->user->event(chr->opaque, event);
 }

@@ -6,6 +6,7 @@
 
 #include "berth/cpu-query.h"
 #include "berth/error.h"
+#include "berth/log-options.h"
 #include "berth/machine.h"
 #include "berth/qapi-option.h"
 #include "berth/trace.h"
@@ -147,11 +148,7 @@ static bool write_display(GString *out, const char *name, GError **error)
 
 static bool write_log_items(GString *out, const char *name, GError **error)
 {
-    g_string_append(out, "Log items (comma separated):\n"
-                    "guest_errors    what the guest did wrong (always written)\n"
-                    "info            acts such as start and reset\n"
-                    "debug           everything\n"
-                    "trace:PATTERN   the trace points that match\n");
+    log_options_help(out);
     return true;
 }
 

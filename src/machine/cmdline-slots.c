@@ -76,7 +76,7 @@ static const Slot slots[] = {
     SLOT("msg", SLOT_MERGED, msg),
     SLOT("d", SLOT_TEXTS, log_items),
     SLOT("D", SLOT_TEXT, log_file),
-    SLOT("trace", SLOT_TEXTS, traces),
+    SLOT("trace", SLOT_LIST, traces),
 };
 
 G_STATIC_ASSERT(G_N_ELEMENTS(slots) <= CMDLINE_SLOTS_MAX);

@@ -4,6 +4,7 @@
  */
 #include "berth/error.h"
 #include "berth/log.h"
+#include "berth/trace.h"
 
 #include "machine-vcpus.h"
 
@@ -117,8 +118,24 @@ void machine_vcpus_inject_nmi(Machine *machine)
         vcpu_inject_nmi(machine->vcpus[i]);
 }
 
+/* As they are before the reset, line by line. */
+static void trace_registers(Vcpu *vcpu)
+{
+    g_autofree char *text = vcpu_describe(vcpu);
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+
+    for (unsigned i = 0; lines[i]; i++) {
+        if (*lines[i])
+            TRACE(cpu_reset, "vCPU %u: %s", vcpu_index(vcpu), lines[i]);
+    }
+}
+
 bool machine_vcpus_reset(Machine *machine, const VcpuBoot *boot, GError **error)
 {
+    bool is_traced = trace_is_on("cpu_reset");
+
+    for (unsigned i = 0, n = n_made(machine); is_traced && i < n; i++)
+        trace_registers(machine->vcpus[i]);
     for (unsigned i = 0, n = n_made(machine); i < n; i++) {
         if (!vcpu_reset(machine->vcpus[i], boot, error)) {
             g_prefix_error(error, "vCPU %u: ", i);

@@ -20,6 +20,7 @@
  */
 #include "berth/error.h"
 #include "berth/log.h"
+#include "berth/trace.h"
 
 #include "qapi-events.h"
 
@@ -65,6 +66,7 @@ void runstate_enter(RunControl *run, RunState state)
         return;
     g_assert(transitions[run->state] & (1u << state));
     log_debug("run state %s -> %s", RunState_str(run->state), RunState_str(state));
+    TRACE(runstate_set, "%s -> %s", RunState_str(run->state), RunState_str(state));
     run->state = state;
 }
 
@@ -146,6 +148,7 @@ void runstate_set_action(RunControl *run, const ActionOptions *actions)
 
 static void request(RunControl *run, RunRequest bit)
 {
+    TRACE(runstate_request, "bit 0x%x", bit);
     __atomic_fetch_or(&run->requests, bit, __ATOMIC_RELEASE);
     loop_post(run->loop, &run->message);
 }

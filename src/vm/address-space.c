@@ -19,6 +19,7 @@
 #include "berth/log.h"
 #include "berth/qsbr.h"
 #include "berth/thread.h"
+#include "berth/trace.h"
 
 #include "address-space.h"
 #include "doorbell.h"
@@ -253,6 +254,8 @@ bool address_space_read_near(AddressSpace *as, AddressHint *hint, uint64_t addr,
             flat_range_read(range, addr, bytes, part);
         else
             memset(bytes, 0xff, part);
+        if (!range)
+            TRACE(unassigned_read, "%s 0x%" PRIx64 " size %zu", as->name, addr, part);
         assigned = assigned && range;
         addr += part;
         bytes += part;
@@ -274,6 +277,8 @@ bool address_space_write_near(AddressSpace *as, AddressHint *hint, uint64_t addr
 
         if (range)
             flat_range_write(range, addr, bytes, part);
+        else
+            TRACE(unassigned_write, "%s 0x%" PRIx64 " size %zu", as->name, addr, part);
         assigned = assigned && range;
         addr += part;
         bytes += part;

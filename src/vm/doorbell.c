@@ -3,6 +3,8 @@
  * Old and new doorbells are sorted and compared like two files: all that goes is taken
  * back, then what comes is added, so that one that moves frees its place first.
  */
+#include "berth/trace.h"
+
 #include "doorbell.h"
 
 void doorbell_init(DoorbellSet *set)
@@ -96,6 +98,8 @@ static int drop_unwanted(DoorbellSet *set, Vm *vm, const GArray *wanted, bool *k
             continue;
         }
         err = vm->ops->doorbell(vm, old, false);
+        TRACE(doorbell_remove, "0x%" PRIx64 " size %u fd %d: %d", old->addr, old->size,
+              old->fd, err);
         if (err && !result)
             result = err;
     }
@@ -113,6 +117,9 @@ int doorbell_update(DoorbellSet *set, Vm *vm, const FlatView *view, bool is_io)
         const VmDoorbell *bell = &g_array_index(wanted, VmDoorbell, i);
         int err = kept[i] ? 0 : vm->ops->doorbell(vm, bell, true);
 
+        if (!kept[i])
+            TRACE(doorbell_add, "0x%" PRIx64 " size %u fd %d: %d", bell->addr, bell->size,
+                  bell->fd, err);
         if (!err)
             g_array_append_val(doorbells, *bell);
         else if (!result)

@@ -8,6 +8,8 @@
  * Only whole pages can be a slot; what a region leaves of a page is answered by exits
  * too.
  */
+#include "berth/trace.h"
+
 #include "memslot.h"
 
 #define PAGE_SHIFT 12
@@ -85,6 +87,8 @@ static int drop_unwanted(MemslotSet *set, Vm *vm, GArray *wanted, GArray *used,
             continue;
         }
         err = vm->ops->unmap(vm, old);
+        TRACE(memslot_remove, "slot %u gpa 0x%" PRIx64 " size 0x%" PRIx64 ": %d", old->id,
+              old->gpa, old->size, err);
         if (err && !result)
             result = err;
     }
@@ -118,6 +122,8 @@ int memslot_update(MemslotSet *set, Vm *vm, const FlatView *view)
             id = take_id(used, id);
             slot->id = id;
             err = vm->ops->map(vm, slot);
+            TRACE(memslot_add, "slot %u gpa 0x%" PRIx64 " size 0x%" PRIx64 "%s: %d", id,
+                  slot->gpa, slot->size, slot->readonly ? " read-only" : "", err);
             if (err)
                 g_array_index(used, bool, id) = false;
         }

@@ -9,6 +9,7 @@
 
 #include "berth/error.h"
 #include "berth/irq.h"
+#include "berth/trace.h"
 
 #include "irq-route.h"
 #include "vm-ops.h"
@@ -73,6 +74,9 @@ int msi_route_set_many(MsiRoute *const *routes, const MsiMessage *messages, unsi
         n_same++;
     if (n_same == n)
         return 0;
+    for (unsigned i = 0; i < n; i++)
+        TRACE(irq_msi_route, "gsi %d address 0x%" PRIx64 " data 0x%x", routes[i]->gsi,
+              messages[i].addr, messages[i].data);
     err = irq_route_set_msi(routes[0]->vm, routes, messages, n);
     for (unsigned i = 0; !err && i < n; i++)
         err = attach(routes[i], &messages[i]);
@@ -89,8 +93,10 @@ int msi_route_set(MsiRoute *route, uint64_t addr, uint32_t data)
 void msi_route_fire(const MsiRoute *route)
 {
     uint64_t one = 1;
-    ssize_t written = write(route->fd, &one, sizeof(one));
+    ssize_t written;
 
+    TRACE(irq_msi, "gsi %d", route->gsi);
+    written = write(route->fd, &one, sizeof(one));
     /* EAGAIN: the counter is full, so the interrupt is pending as it should be. */
     (void)written;
 }

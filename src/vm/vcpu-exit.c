@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "berth/trace.h"
+
 #include "vcpu-model.h"
 
 typedef VcpuRun VcpuExitFn(KvmVcpu *kv, VcpuStop *ret_stop);
@@ -230,6 +232,7 @@ VcpuRun vcpu_exit_dispatch(KvmVcpu *kv, VcpuStop *ret_stop)
     if (reason < G_N_ELEMENTS(exits) && exits[reason].fn)
         exit = &exits[reason];
     count_exit(kv, exit->counter);
+    TRACE(kvm_run_exit, "vCPU %u reason %u", kv->vcpu.index, reason);
     return exit->fn(kv, ret_stop);
 }
 

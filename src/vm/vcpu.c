@@ -24,6 +24,7 @@
 #include "berth/error.h"
 #include "berth/qsbr.h"
 #include "berth/thread.h"
+#include "berth/trace.h"
 
 #include "vcpu-ops.h"
 #include "vm-ops.h"
@@ -51,14 +52,17 @@ static bool park(Vcpu *vcpu)
         if (vcpu->wanted != VCPU_WANTED_PAUSED)
             break;
         if (!vcpu->parked) {
+            TRACE(vcpu_parked, "vCPU %u", vcpu->index);
             vcpu->parked = true;
             g_cond_broadcast(&vcpu->changed);
         }
         lock_wait(&vcpu->changed, &vcpu->lock);
     }
     run = vcpu->wanted == VCPU_WANTED_RUNNING;
-    if (run && vcpu->parked)
+    if (run && vcpu->parked) {
+        TRACE(vcpu_resumed, "vCPU %u", vcpu->index);
         vcpu->ops->resumed(vcpu);
+    }
     vcpu->parked = !run;
     lock_drop(&vcpu->lock);
     return run;

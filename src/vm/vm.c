@@ -2,6 +2,7 @@
 /*
  * The part of a Vm that is the same for every hypervisor.
  */
+#include "berth/trace.h"
 #include "berth/vm.h"
 
 #include "vm-ops.h"
@@ -44,6 +45,7 @@ VmIrqchip vm_irqchip(const Vm *vm)
 void vm_set_irq(Vm *vm, unsigned gsi, bool level)
 {
     g_assert(gsi < VM_GSI_LINES);
+    TRACE(irq_gsi, "gsi %u level %d", gsi, level);
     if (vm->irqchip == VM_IRQCHIP_SPLIT)
         irqchip_set_irq(vm, gsi, level);
     else
@@ -54,6 +56,7 @@ void vm_send_msi(Vm *vm, const MsiMessage *message)
 {
     MsiMessage extended = irqchip_extend(vm, *message);
 
+    TRACE(irq_msi_send, "address 0x%" PRIx64 " data 0x%x", message->addr, message->data);
     vm->ops->send_msi(vm, &extended);
 }
 

@@ -89,7 +89,7 @@ class Qmp:
                 return message
             self.events.append(message)
 
-    def command(self, name, fds=(), **arguments):
+    def command(self, name, /, fds=(), **arguments):
         """Runs a command, with '_' for '-' in arguments' names; returns its return."""
         request = {"execute": name}
         if arguments:

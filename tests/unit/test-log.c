@@ -144,6 +144,48 @@ static void test_trace_points_are_switched_by_pattern(Fixture *f, const void *un
     g_assert_cmpstr(take_text(f), ==, "");
 }
 
+static void test_patterns_match_as_in_a_shell(Fixture *f, const void *unused)
+{
+    static const struct {
+        const char *pattern;
+        unsigned n;
+    } cases[] = {
+        { "test_log_one", 1 }, { "test_log_*", 2 }, { "*_log_*", 2 }, { "*log_t*o", 1 },
+        { "test?log?one", 1 }, { "test_log_", 0 }, { "test_log_one*", 1 },
+        { "?test_log_one", 0 }, { "test_log_on", 0 }, { "", 0 }, { "*test*log*o*", 2 },
+        { "*?*?*?*?*?*?*?*?*?*?*?*?*?*?*?*?*?*?*?*?*?*?*?*?*?*?*!", 0 },
+    };
+
+    trace_something();
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
+        g_assert_cmpuint(trace_set(cases[i].pattern, false), ==, cases[i].n);
+}
+
+static void test_traces_can_have_a_file_of_their_own(Fixture *f, const void *unused)
+{
+    Fixture traces;
+
+    g_assert_cmpint(pipe2(traces.fds, O_NONBLOCK), ==, 0);
+    log_take_trace_fd(traces.fds[1]);
+    g_assert_cmpuint(trace_set("test_log_two", true), ==, 1);
+    g_assert_true(trace_is_on("test_log_two"));
+    g_assert_false(trace_is_on("test_log_one"));
+    g_assert_false(trace_is_on("test_log_three"));
+    trace_something();
+    log_error("x");
+
+    g_assert_cmpstr(take_text(f), ==, "berth: x\n");
+    g_assert_true(g_str_has_prefix(take_text(&traces), "berth: trace: test_log_two: t"));
+
+    /* A new file takes the number of the old one, which is closed. */
+    log_take_trace_fd(dup(f->fds[1]));
+    trace_something();
+    g_assert_true(g_str_has_prefix(take_text(f), "berth: trace: test_log_two: text"));
+    g_assert_cmpint(read(traces.fds[0], traces.text, 1), ==, 0);
+    trace_set("*", false);
+    close(traces.fds[0]);
+}
+
 #define add(path, fn) g_test_add("/log/" path, Fixture, NULL, set_up, fn, tear_down)
 
 int main(int argc, char **argv)
@@ -158,5 +200,7 @@ int main(int argc, char **argv)
     add("limit-passes-ten-lines", test_limit_passes_ten_lines);
     add("trace-points-are-switched-by-pattern",
         test_trace_points_are_switched_by_pattern);
+    add("patterns-match-as-in-a-shell", test_patterns_match_as_in_a_shell);
+    add("traces-can-have-a-file-of-their-own", test_traces_can_have_a_file_of_their_own);
     return g_test_run();
 }
