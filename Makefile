@@ -24,7 +24,7 @@ BUILD := build/$(VARIANT)
 endif
 GEN := build/gen
 
-PACKAGES := glib-2.0 json-c nettle
+PACKAGES := glib-2.0 json-c zlib nettle
 VERSION := 1.0.0
 
 CFLAGS ?= -O2 -g

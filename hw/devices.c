@@ -12,6 +12,7 @@
 #include "berth/pvpanic.h"
 #include "berth/serial.h"
 #include "berth/virtio.h"
+#include "berth/vmcoreinfo.h"
 #include "berth/vmgenid.h"
 
 const DeviceKind device_kinds[] = {
@@ -25,6 +26,7 @@ const DeviceKind device_kinds[] = {
     [DEVICE_DRIVER_PCIE_PCI_BRIDGE] = { &pcie_pci_bridge_class, NULL },
     [DEVICE_DRIVER_VIRTIO_RNG_PCI] = { &virtio_pci_class, &virtio_rng_class },
     [DEVICE_DRIVER_VHOST_VSOCK_PCI] = { &virtio_pci_class, &vhost_vsock_class },
+    [DEVICE_DRIVER_VMCOREINFO] = { &vmcoreinfo_class, NULL },
     [DEVICE_DRIVER_VMGENID] = { &vmgenid_class, NULL },
     [DEVICE_DRIVER_VIRTIO_SERIAL_PCI] = { &virtio_pci_class, &virtio_serial_class },
     [DEVICE_DRIVER_VIRTSERIALPORT] = { &virtserialport_class, NULL },

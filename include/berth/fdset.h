@@ -10,6 +10,9 @@
 
 #include "qapi-types.h"
 
+/* What the names of files in sets begin with. */
+#define FDSET_PREFIX "/dev/fdset/"
+
 typedef struct FdSets FdSets;
 
 FdSets *fdset_new(void);

@@ -37,6 +37,7 @@ typedef struct MachineType {
 /* The most vCPUs of a q35; a host may allow fewer. */
 #define MACHINE_MAX_VCPUS 4096
 
+typedef struct MachineDump MachineDump;
 typedef struct Q35Board Q35Board;
 
 struct Machine {
@@ -78,6 +79,7 @@ struct Machine {
     Board board;
     DeviceTree tree;
     Q35Board *q35;              /* machine-q35.c */
+    MachineDump *dump;          /* machine-dump.c; NULL before the first dump */
 };
 
 /* What a machine is made for; all lent, and outlives it. */

@@ -48,6 +48,7 @@ typedef struct RunControl {
     bool ending;
     bool suspended;             /* to RAM, though it may be stopped besides */
     bool reset_failed;          /* the last: the machine waits for another */
+    const char *held;           /* why it has to stay stopped, or NULL */
     LogLimit panic_log;
 
     /* any thread */
@@ -68,6 +69,8 @@ void runstate_init(RunControl *run, Loop *loop, QmpEvents *events, const RunOps 
 void runstate_done(RunControl *run);
 
 bool runstate_is_running(const RunControl *run);
+/* Whether it runs, or is suspended and may wake up. */
+bool runstate_is_live(const RunControl *run);
 
 /*
  * Lets the vCPUs run and tells RESUME; an error when a reset must come before.  No effect
@@ -80,6 +83,13 @@ bool runstate_start(RunControl *run, GError **error);
  * nor is suspended.
  */
 void runstate_stop(RunControl *run, RunState state);
+/*
+ * A stopped machine stays as it is until it is released: runstate_start() is an error
+ * with @reason (lent), resets and all else that would change the guest wait.  It may end.
+ */
+void runstate_hold(RunControl *run, const char *reason);
+void runstate_release(RunControl *run);
+
 /* Sets what is given, keeps the rest. */
 void runstate_set_action(RunControl *run, const ActionOptions *actions);
 

@@ -11,8 +11,6 @@
 #include "berth/fdset.h"
 #include "berth/list.h"
 
-#define SET_PREFIX "/dev/fdset/"
-
 typedef struct FdEntry {
     ListNode node;
     int fd;
@@ -210,8 +208,8 @@ int fdset_open(const FdSets *sets, const char *path, int flags, GError **error)
 {
     int fd;
 
-    if (g_str_has_prefix(path, SET_PREFIX))
-        fd = open_from_sets(sets, path + strlen(SET_PREFIX), flags);
+    if (g_str_has_prefix(path, FDSET_PREFIX))
+        fd = open_from_sets(sets, path + strlen(FDSET_PREFIX), flags);
     else
         fd = open(path, flags | O_CLOEXEC, 0600);
     if (fd < 0)

@@ -28,6 +28,7 @@
 #include "berth/pvpanic.h"
 #include "berth/rtc.h"
 #include "berth/serial.h"
+#include "berth/vmcoreinfo.h"
 #include "berth/vmgenid.h"
 #include "berth/x86-layout.h"
 
@@ -269,12 +270,25 @@ static bool add_pvpanic(Machine *machine, GError **error)
                                         g_bytes_new(&little, sizeof(little)), error);
 }
 
+/* The file in which the guest tells of its VMCOREINFO. */
+static bool add_vmcoreinfo(Machine *machine, GError **error)
+{
+    Device *dev = vmcoreinfo_find(&machine->tree);
+    FwCfgWritable file = { .name = "etc/vmcoreinfo" };
+
+    if (!dev)
+        return true;
+    file.data = vmcoreinfo_data(dev, &file.size);
+    return fw_cfg_add_writable_file(machine->q35->fw_cfg, &file, error);
+}
+
 bool machine_q35_complete(Machine *machine, GError **error)
 {
     FwCfg *fw_cfg = machine->q35->fw_cfg;
 
     return machine_identity_describe(machine, fw_cfg, error) &&
            add_generation_id(machine, error) && add_pvpanic(machine, error) &&
+           add_vmcoreinfo(machine, error) &&
            fw_cfg_options_add(fw_cfg, machine->cmdline->fw_cfgs, error);
 }
 

@@ -15,6 +15,7 @@
 #include "berth/smp.h"
 
 #include "machine-identity.h"
+#include "machine-dump.h"
 #include "machine-memory.h"
 #include "machine-q35.h"
 #include "machine-run.h"
@@ -238,6 +239,7 @@ void machine_free(Machine *machine)
         return;
     assert_main();
 
+    machine_dump_done(machine);
     if (machine->vcpus)
         machine_vcpus_pause(machine);
     device_tree_done(&machine->tree);

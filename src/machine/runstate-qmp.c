@@ -46,6 +46,10 @@ bool qmp_x_exit_preconfig(QmpContext *ctx, GError **error)
 
 bool qmp_stop(QmpContext *ctx, GError **error)
 {
+    if (ctx->machine->run.held) {
+        error_set(error, "%s", ctx->machine->run.held);
+        return false;
+    }
     runstate_stop(&ctx->machine->run, RUN_STATE_PAUSED);
     return true;
 }

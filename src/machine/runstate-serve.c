@@ -259,10 +259,34 @@ static const struct {
     { RUN_REQUEST_INTERNAL_ERROR, serve_internal_error },
 };
 
+/* What ends the process, or is told only, is done while the machine is held. */
+static bool must_wait(const RunControl *run, RunRequest request)
+{
+    switch (request) {
+    case RUN_REQUEST_EXIT:
+    case RUN_REQUEST_CRASHLOADED:
+    case RUN_REQUEST_POWERDOWN:
+        return false;
+    case RUN_REQUEST_SHUTDOWN:
+        return run->held && run->shutdown_action == SHUTDOWN_ACTION_PAUSE;
+    case RUN_REQUEST_PANIC:
+    case RUN_REQUEST_PVSHUTDOWN:
+    case RUN_REQUEST_WATCHDOG:
+    case RUN_REQUEST_SUSPEND:
+    case RUN_REQUEST_SUSPEND_DISK:
+    case RUN_REQUEST_RESET:
+    case RUN_REQUEST_WAKEUP:
+    case RUN_REQUEST_NMI:
+    case RUN_REQUEST_INTERNAL_ERROR:
+        return run->held != NULL;
+    }
+    return false;
+}
+
 /* Whether request @i can be served now. */
 static bool is_due(RunControl *run, size_t i)
 {
-    if (!runstate_has(run, servers[i].request))
+    if (!runstate_has(run, servers[i].request) || must_wait(run, servers[i].request))
         return false;
     if (servers[i].request != RUN_REQUEST_RESET || !run->ops->is_quiet)
         return true;

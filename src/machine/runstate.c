@@ -75,19 +75,26 @@ bool runstate_is_running(const RunControl *run)
     return run->state == RUN_STATE_RUNNING;
 }
 
-static bool is_live(const RunControl *run)
+bool runstate_is_live(const RunControl *run)
 {
     return (1u << run->state) & LIVE;
 }
 
+/* Why it cannot go on, NULL when it can. */
+static const char *why_not_start(const RunControl *run)
+{
+    if (run->held)
+        return run->held;
+    return cont_errors[run->reset_failed ? RUN_STATE_INTERNAL_ERROR : run->state];
+}
+
 bool runstate_start(RunControl *run, GError **error)
 {
-    const char *reason = run->reset_failed ? cont_errors[RUN_STATE_INTERNAL_ERROR]
-                                           : cont_errors[run->state];
+    const char *reason = why_not_start(run);
 
     assert_main();
 
-    if (is_live(run))
+    if (runstate_is_live(run))
         return true;
     if (reason) {
         error_set(error, "%s", reason);
@@ -123,13 +130,27 @@ void runstate_stop(RunControl *run, RunState state)
 {
     assert_main();
 
-    if (!is_live(run))
+    if (!runstate_is_live(run))
         return;
     run->ops->pause_vcpus(run->opaque);
     if (runstate_take(run, RUN_REQUEST_SUSPEND) && !run->suspended)
         runstate_suspend(run);
     runstate_enter(run, state);
     qapi_event_stop(run->events);
+}
+
+void runstate_hold(RunControl *run, const char *reason)
+{
+    assert_main();
+    g_assert(!run->held && !runstate_is_live(run));
+    run->held = reason;
+}
+
+void runstate_release(RunControl *run)
+{
+    assert_main();
+    run->held = NULL;
+    loop_post(run->loop, &run->message);
 }
 
 void runstate_set_action(RunControl *run, const ActionOptions *actions)

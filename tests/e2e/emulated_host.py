@@ -25,6 +25,8 @@ HOST_MODULES = ["virtio_pci", "virtio_blk", "kvm", "kvm-amd", "tun", "vhost_vsoc
 PYTHON_LEFT_OUT = {"__pycache__", "test", "idlelib", "lib2to3", "ensurepip", "distutils",
                    "pydoc_data", "tkinter", "turtledemo", "dist-packages", "unittest",
                    "sqlite3", "xmlrpc", "wsgiref", "curses", "dbm", "lib-dynload"}
+# What scenarios use if it is there.
+OPTIONAL_TOOLS = ["crash"]
 QEMU_DATA = ["/usr/share/qemu", "/usr/share/seabios"]
 QEMU_DATA_FILES = re.compile(r"(bios.*|kvmvapic|linuxboot_dma|pvh)\.bin|qboot\.rom")
 # QEMU's SVM has no intercept of XSETBV: KVM would not see a guest's XCR0 and show it a
@@ -93,6 +95,9 @@ def write_root(root, vmm, extra_files):
     (root / "sbin/init").chmod(0o755)
     place_python(root)
     place(root, vmm, f"/usr/bin/{pathlib.Path(vmm).name}")
+    for tool in OPTIONAL_TOOLS:
+        if shutil.which(tool, path=stock.PATH):
+            place(root, shutil.which(tool, path=stock.PATH))
     if "qemu" in pathlib.Path(vmm).name:
         place_qemu_data(root)
     shutil.copytree(TESTS, root / "lab/tests",

@@ -5,7 +5,7 @@
 #
 #   rank 6   src/main.c  src/machine           puts the parts together
 #   rank 5   *-qmp.c                           handlers, beside their subjects
-#   rank 4   hw/*/<device>.c  src/migrate
+#   rank 4   hw/*/<device>.c  src/migrate  src/dump
 #   rank 3   hw/core  hw/pci  hw/virtio
 #   rank 2   src/vm | block | net | src/char | qmp
 #   rank 1   src/loop
@@ -26,6 +26,8 @@ BEGIN {
     group("block", "block block-quiesce")
     group("block-driver", "block-driver block-node")
     group("net", "net vhost")
+    group("vm", "ram-extent")
+    group("dump", "dump")
     group("net-driver", "net-driver")
     group("char", "char char-set")
     group("qmp", "monitor qapi-events qapi-option qapi-tables qmp qmp-commands " \
@@ -39,6 +41,8 @@ BEGIN {
     group("part", "debug-exit debugcon fw-cfg i6300esb i8042 i8254 i8259 ioapic lpc " \
           "pc-ports pvpanic rtc serial vmgenid")
 
+    group("part", "vmcoreinfo")
+
     # What a folder or file may include: groups and single headers.  The first row that
     # matches counts.  "/" ends a folder.
     low = "base types loop"
@@ -50,6 +54,7 @@ BEGIN {
     may("^src/loop/", "base types loop")
     may("^src/vm/", low " vm board")
     may("^src/char/", low " char")
+    may("^src/dump/", low " vm dump")
     may("^src/migrate/", low " vm.h region.h ram.h device.h migrate")
     may("^block/", low " block block-driver")
     may("^net/", low " net net-driver ram.h")
@@ -72,6 +77,7 @@ BEGIN {
     header("net-driver", low " net net-driver ram.h")
     header("char", low " char")
     header("qmp", low " qmp char")
+    header("dump", low " vm dump")
     header("migrate", low " migrate")
     header("machine", hw " machine char qmp fw-cfg.h")
     header("board", "base")
@@ -85,7 +91,8 @@ BEGIN {
     only("json-c/.*|json\\.h", "^src/base/json[a-z-]*\\.[ch]$")
     only("nettle/.*", "^src/base/cipher\\.c$")
     only("seccomp\\.h", "^src/machine/sandbox\\.c$")
-    only("zlib\\.h|zstd\\.h", "^block/")
+    only("zlib\\.h", "^block/|^src/dump/dump-kdump\\.c$")
+    only("zstd\\.h", "^block/")
     only("gio/.*|glib-object\\.h|gmodule\\.h", "^$")
 
     for (i = 1; i < ARGC; i++)

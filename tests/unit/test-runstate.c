@@ -274,6 +274,19 @@ static void ask_io_error(Fixture *f)
     runstate_stop(&f->run, RUN_STATE_IO_ERROR);
 }
 
+/* As a dump does it. */
+static void ask_hold(Fixture *f)
+{
+    runstate_stop(&f->run, RUN_STATE_SAVE_VM);
+    if (!f->run.held)
+        runstate_hold(&f->run, "held");
+}
+
+static void ask_release(Fixture *f)
+{
+    runstate_release(&f->run);
+}
+
 static const struct {
     const char *word;
     void (*fn)(Fixture *f);
@@ -300,6 +313,8 @@ static const struct {
     { "watchdog", ask_watchdog },
     { "nmi", ask_nmi },
     { "error", ask_error },
+    { "hold", ask_hold },
+    { "release", ask_release },
 };
 
 static void run_word(Fixture *f, const char *word)
@@ -337,6 +352,23 @@ typedef struct Case {
 #define ASLEEP STARTED "pause suspend SUSPEND sleep "
 
 static const Case cases[] = {
+    { "held-machine-is-changed-later", "cont hold reboot suspend panic nmi error . . "
+      "release cont .",
+      STARTED "pause STOP RESUME resume GUEST_PANICKED:poweroff "
+      "SHUTDOWN:guest-panic", "end 0", {} },
+    { "held-machine-is-reset-later", "cont hold reboot . release cont .",
+      STARTED "pause STOP RESUME resume pause reset RESET:guest-reset resume", "running",
+      {} },
+    { "held-machine-may-end", "cont hold quit .",
+      STARTED "pause STOP SHUTDOWN:host-qmp-quit", "end 0", {} },
+    { "held-machine-stays-after-its-power-off", "cont hold shutdown . release cont .",
+      STARTED "pause STOP RESUME resume SHUTDOWN:guest-shutdown pause STOP", "shutdown",
+      NO_SHUTDOWN },
+    { "held-machine-hears-its-button", "cont hold button .",
+      STARTED "pause STOP POWERDOWN button", "save-vm", { 0 } },
+    { "suspended-machine-is-held", "cont suspend . hold wake . release cont .",
+      STARTED "pause suspend SUSPEND sleep pause STOP RESUME sleep pause wake-other "
+      "resume WAKEUP", "running", { 0 } },
     /* stop and cont */
     { "cont", "cont", "RESUME resume", "running", {} },
     { "cont-twice", "cont cont", "RESUME resume", "running", {} },
@@ -511,6 +543,15 @@ static void test_case(Fixture *f, gconstpointer data)
         g_assert_no_error(f->refusal);
 }
 
+static void test_held_machine_does_not_go_on(Fixture *f, gconstpointer data)
+{
+    run_script(f, "cont hold cont stop .");
+
+    g_assert_cmpstr(f->refusal->message, ==, "held");
+    g_assert_cmpstr(f->log->str, ==, "RESUME resume pause STOP");
+    assert_state(f, "save-vm");
+}
+
 static void reset_again(RunControl *run)
 {
     runstate_request_reset(run, SHUTDOWN_CAUSE_GUEST_RESET);
@@ -674,7 +715,7 @@ static void test_any_two_requests_together(Fixture *f, gconstpointer data)
             run_script(f, before[i]);
             words[n / G_N_ELEMENTS(words)].fn(f);
             words[n % G_N_ELEMENTS(words)].fn(f);
-            run_script(f, ". system_reset . cont .");
+            run_script(f, ". release . system_reset . cont .");
 
             g_assert_true(f->run.ending || runstate_is_running(&f->run));
         }
@@ -704,6 +745,7 @@ int main(int argc, char **argv)
         test_machine_that_cannot_be_woken_is_reset);
     ADD("machine-that-cannot-be-woken-nor-reset-ends",
         test_machine_that_cannot_be_woken_nor_reset_ends);
+    ADD("held-machine-does-not-go-on", test_held_machine_does_not_go_on);
     ADD("migration-in-its-end-is-not-continued",
         test_migration_in_its_end_is_not_continued);
     ADD("any-two-requests-together", test_any_two_requests_together);
