@@ -283,11 +283,19 @@ static void port_event(void *opaque, CharEvent event)
         set_host_open(port, false);
 }
 
+static void port_moved(void *opaque, Chardev *chr)
+{
+    VirtSerialPort *port = opaque;
+
+    virtio_serial_move_port(virtio_serial_of_port(port), port, chr);
+}
+
 static const CharUser port_user = {
     .can_read = port_can_read,
     .read = port_read,
     .writable = port_writable,
     .event = port_event,
+    .moved = port_moved,
 };
 
 static void show_guest_open(VirtSerialPort *port, bool open)

@@ -29,7 +29,7 @@ typedef struct VirtSerialPort {
     uint32_t nr;
     bool is_console;
     const char *name;           /* lent by dev.args; NULL for none */
-    Chardev *chr;               /* NULL for none; fixed while the port is plugged */
+    Chardev *chr;               /* NULL for none; changed by virtio_serial_move_port() */
     PortInput input;
 
     /* Main. */
@@ -65,6 +65,9 @@ VirtioSerial *virtio_serial_of_port(const VirtSerialPort *port);
  */
 bool virtio_serial_choose_nr(VirtioSerial *serial, const VirtSerialPort *port,
                              uint32_t nr, uint32_t *ret_nr, GError **error);
+
+/* @port writes to @chr from now on, also on other threads. */
+void virtio_serial_move_port(VirtioSerial *serial, VirtSerialPort *port, Chardev *chr);
 
 /* Any thread. */
 

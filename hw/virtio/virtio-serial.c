@@ -501,6 +501,26 @@ static void serial_bus_unplug(Bus *bus, Device *dev)
     find_console(serial);
 }
 
+typedef struct PortMove {
+    VirtSerialPort *port;
+    Chardev *chr;
+} PortMove;
+
+static void on_move(void *opaque)
+{
+    const PortMove *move = opaque;
+
+    move->port->chr = move->chr;
+}
+
+void virtio_serial_move_port(VirtioSerial *serial, VirtSerialPort *port, Chardev *chr)
+{
+    PortMove move = { port, chr };
+
+    loop_call_sync(serial->vdev.loop, on_move, &move);
+    find_console(serial);
+}
+
 static const BusOps serial_bus_ops = {
     .plug = serial_bus_plug,
     .unplug = serial_bus_unplug,

@@ -83,6 +83,11 @@ void char_change_later(CharSet *set, const char *id, const ChardevBackend *backe
                        CharAddedFn *added, void *opaque);
 /* Ends what char_add_later() and char_change_later() began, with an error. */
 void char_set_cancel(CharSet *set);
+/*
+ * The pairs of the command line with "nowait" and the like, which are older than
+ * "wait=off", in new words.  The caller's.
+ */
+JsonValue *char_options_modernise(const JsonValue *pairs);
 /* The same from the options of the command line, where mux=on makes two. */
 Chardev *char_options_add(CharSet *set, const ChardevOptions *options, GError **error);
 /*
@@ -93,6 +98,8 @@ Chardev *char_options_add(CharSet *set, const ChardevOptions *options, GError **
  */
 Chardev *char_add_from_text(CharSet *set, const char *id, const char *text,
                             GError **error);
+/* What such a text, but for "chardev:", says; the caller's.  Nothing is opened. */
+ChardevOptions *char_text_parse(const char *id, const char *text, GError **error);
 /*
  * Refused while it has a user or clients.  One that is still being added is not; its
  * adding ends with an error.

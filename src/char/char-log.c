@@ -6,6 +6,7 @@
  * that is no regular file is polled first and given no more than a pipe that polls
  * writable has room for; what does not fit is lost to the copy.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
@@ -20,8 +21,9 @@ bool char_log_open(Chardev *chr, const ChardevCommon *common, GError **error)
 
     if (!common->logfile)
         return true;
-    chr->log_fd = char_open_file(chr->set, common->logfile, O_WRONLY | O_CREAT | mode,
-                                 error);
+    /* A FIFO that nobody reads is an error, and no wait. */
+    chr->log_fd = char_open_file(chr->set, common->logfile,
+                                 O_WRONLY | O_CREAT | O_NONBLOCK | mode, error);
     if (chr->log_fd < 0) {
         g_prefix_error(error, "parameter 'logfile': ");
         return false;
@@ -46,6 +48,12 @@ void char_log_write_locked(Chardev *chr, const void *data, size_t size)
     while (size > 0 && (chr->log_is_file || has_room(chr->log_fd))) {
         ssize_t n = write(chr->log_fd, at, chr->log_is_file ? size : MIN(size, PIPE_BUF));
 
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno != EAGAIN && errno != EPIPE &&
+            log_limit_pass(&chr->log_limit, NULL))
+            log_warn("chardev '%s': the copy in 'logfile' is lost: %s", chr->id,
+                     g_strerror(errno));
         if (n <= 0)
             return;
         at += n;

@@ -220,7 +220,6 @@ static void toggle_timestamps(CharMux *mux)
     mux->timestamps = !mux->timestamps;
     mux->line_start = false;
     mux->start_ns = 0;
-    mux->stamp[0] = '\0';
     lock_drop(&mux->out_lock);
 }
 
@@ -454,7 +453,7 @@ static bool write_stamp_locked(CharMux *mux)
 {
     size_t size, taken;
 
-    if (mux->line_start)
+    if (mux->line_start && mux->timestamps)
         make_stamp_locked(mux);
     mux->line_start = false;
     size = strlen(mux->stamp);
@@ -489,7 +488,7 @@ static size_t front_write(Chardev *chr, const void *data, size_t size)
     size_t taken;
 
     lock_take(&mux->out_lock);
-    if (mux->timestamps)
+    if (mux->timestamps || mux->stamp[0])
         taken = write_lines_locked(mux, data, size);
     else
         taken = char_write(mux->base, data, size);

@@ -4,8 +4,11 @@
  * else works on.  What the nested shape cannot express (two addresses, a key of another
  * kind of address) is refused here.
  */
+#include <string.h>
+
 #include "berth/error.h"
 #include "berth/id.h"
+#include "berth/json.h"
 
 #include "char-private.h"
 
@@ -239,6 +242,30 @@ static ChardevBackend *backend_from(const ChardevOptions *options, GError **erro
             return NULL;
     }
     return g_steal_pointer(&backend);
+}
+
+JsonValue *char_options_modernise(const JsonValue *pairs)
+{
+    static const char *const keys[] = { "wait", "ipv4", "ipv6", "telnet" };
+    JsonValue *modern = json_new_object();
+    JsonIter iter = { 0 };
+    const char *key;
+    JsonValue *value;
+
+    while (json_next(pairs, &iter, &key, &value)) {
+        const char *positive = NULL;
+
+        for (size_t i = 0; i < G_N_ELEMENTS(keys); i++) {
+            if (g_str_has_prefix(key, "no") && strcmp(key + strlen("no"), keys[i]) == 0 &&
+                g_strcmp0(json_as_string(value), "on") == 0)
+                positive = keys[i];
+        }
+        if (positive)
+            json_set(modern, positive, json_new_string("off"));
+        else
+            json_set(modern, key, json_ref(value));
+    }
+    return modern;
 }
 
 /* @backend as "ID-base" and a mux on it. */

@@ -6,31 +6,20 @@
 #include <string.h>
 
 #include "berth/error.h"
+#include "berth/keyval.h"
 #include "berth/qapi.h"
 
 #include "char-private.h"
 
-/* "nowait" is older than "wait=off". */
-static char *modernise(const char *text)
-{
-    g_auto(GStrv) words = g_strsplit(text, ",", -1);
-
-    for (size_t i = 1; words[0] && words[i]; i++) {
-        /* An empty word is the second half of a comma that is written twice. */
-        if (strcmp(words[i], "nowait") == 0 && *words[i - 1]) {
-            g_free(words[i]);
-            words[i] = g_strdup("wait=off");
-        }
-    }
-    return g_strjoinv(",", words);
-}
-
 static bool parse_socket(ChardevOptions *options, const char *text, GError **error)
 {
-    g_autofree char *modern = modernise(text);
-    ChardevSocketOptions *sock = qapi_parse_keyval(QAPI_TYPE_CHARDEV_SOCKET_OPTIONS,
-                                                   modern, "path", error);
+    g_autoptr(JsonValue) pairs = keyval_parse(text, "path", NULL, error);
+    g_autoptr(JsonValue) modern = pairs ? char_options_modernise(pairs) : NULL;
+    ChardevSocketOptions *sock = NULL;
 
+    if (modern)
+        sock = qapi_parse(QAPI_TYPE_CHARDEV_SOCKET_OPTIONS, modern, QAPI_INPUT_TEXT,
+                          error);
     if (!sock)
         return false;
     options->backend = CHARDEV_BACKEND_KIND_SOCKET;
@@ -192,6 +181,10 @@ static bool parse_name(ChardevOptions *options, const char *text, GError **error
 
 static bool parse(ChardevOptions *options, const char *text, GError **error)
 {
+    if (g_str_has_prefix(text, "mon:")) {
+        text += strlen("mon:");
+        options->mux = true;
+    }
     if (refuse(text, error))
         return false;
     for (size_t i = 0; i < G_N_ELEMENTS(forms); i++) {
@@ -207,29 +200,34 @@ static bool parse(ChardevOptions *options, const char *text, GError **error)
     return parse_name(options, text, error);
 }
 
-/* "mon:" and another text: a mux with a monitor. */
-static Chardev *add_monitored(CharSet *set, const char *id, const char *text,
-                              GError **error)
+ChardevOptions *char_text_parse(const char *id, const char *text, GError **error)
 {
     g_autoptr(ChardevOptions) options = g_new0(ChardevOptions, 1);
-    g_autofree char *base = g_strconcat(id, "-base", NULL);
+
+    options->id = g_strdup(id);
+    if (!parse(options, text, error))
+        return NULL;
+    /* Ctrl-C is for the guest: the mux has a key of its own for the end. */
+    if (options->mux && options->backend == CHARDEV_BACKEND_KIND_STDIO)
+        options->u.stdio.signal = false;
+    return g_steal_pointer(&options);
+}
+
+/* A mux with a monitor. */
+static Chardev *add_monitored(CharSet *set, const ChardevOptions *options,
+                              GError **error)
+{
+    g_autofree char *base = g_strconcat(options->id, "-base", NULL);
     Chardev *chr;
 
     if (!set->monitor) {
         error_set(error, "'mon:' is not supported: there is no monitor for people");
         return NULL;
     }
-    if (!parse(options, text, error))
-        return NULL;
-    options->id = g_strdup(id);
-    options->mux = true;
-    /* Ctrl-C is for the guest: the mux has a key of its own for the end. */
-    if (options->backend == CHARDEV_BACKEND_KIND_STDIO)
-        options->u.stdio.signal = false;
     chr = char_options_add(set, options, error);
     if (!chr || set->monitor(set->monitor_opaque, chr, error))
         return chr;
-    char_remove(set, id, NULL);
+    char_remove(set, options->id, NULL);
     char_remove(set, base, NULL);
     return NULL;
 }
@@ -240,12 +238,12 @@ Chardev *char_add_from_text(CharSet *set, const char *id, const char *text,
     g_autoptr(ChardevOptions) options = NULL;
     Chardev *chr;
 
-    if (g_str_has_prefix(text, "mon:"))
-        return add_monitored(set, id, text + strlen("mon:"), error);
     if (!g_str_has_prefix(text, "chardev:")) {
-        options = g_new0(ChardevOptions, 1);
-        options->id = g_strdup(id);
-        return parse(options, text, error) ? char_options_add(set, options, error) : NULL;
+        options = char_text_parse(id, text, error);
+        if (!options)
+            return NULL;
+        return options->mux ? add_monitored(set, options, error)
+                            : char_options_add(set, options, error);
     }
     chr = char_find(set, text + strlen("chardev:"));
     if (!chr)

@@ -4,12 +4,30 @@
  */
 #include <string.h>
 
+#include "berth/char-set.h"
+
 #include "cmdline-slots.h"
 
 #define SLOT(name_, kind_, field_) \
     { .name = name_, .kind = kind_, .offset = offsetof(Cmdline, field_) }
 #define MEANS(name_, option_, key_, value_) \
     { .name = name_, .kind = SLOT_MEANS, .option = option_, .key = key_, .value = value_ }
+
+/* "_" in a key is "-". */
+static JsonValue *with_dashes(const JsonValue *pairs)
+{
+    JsonValue *renamed = json_new_object();
+    JsonIter iter = { 0 };
+    const char *key;
+    JsonValue *value;
+
+    while (json_next(pairs, &iter, &key, &value)) {
+        g_autofree char *name = g_strdelimit(g_strdup(key), "_", '-');
+
+        json_set(renamed, name, json_ref(value));
+    }
+    return renamed;
+}
 
 static const Slot slots[] = {
     { .name = "help", .kind = SLOT_HELP },
@@ -18,7 +36,7 @@ static const Slot slots[] = {
     { .name = "machine",
       .kind = SLOT_MERGED,
       .offset = offsetof(Cmdline, machine),
-      .underscores = true },
+      .rename = with_dashes },
     SLOT("accel", SLOT_LIST, accels),
     MEANS("enable-kvm", "accel", "accel", "kvm"),
     MEANS("no-acpi", "machine", "acpi", "off"),
@@ -42,7 +60,10 @@ static const Slot slots[] = {
     { .name = "set", .kind = SLOT_SET },
     { .name = "readconfig", .kind = SLOT_READCONFIG },
     SLOT("object", SLOT_LIST, objects),
-    SLOT("chardev", SLOT_LIST, chardevs),
+    { .name = "chardev",
+      .kind = SLOT_LIST,
+      .offset = offsetof(Cmdline, chardevs),
+      .rename = char_options_modernise },
     SLOT("echr", SLOT_TEXT, echr),
     SLOT("mon", SLOT_LIST, monitors),
     SLOT("qmp", SLOT_TEXTS, qmps),

@@ -26,7 +26,7 @@ typedef struct Slot {
     const char *name;           /* as in the schema */
     SlotKind kind;
     size_t offset;              /* in Cmdline */
-    bool underscores;           /* "_" in a key is "-" */
+    JsonValue *(*rename)(const JsonValue *pairs);       /* other spellings of keys */
     const char *option;         /* SLOT_MEANS, with the pair */
     const char *key;
     const char *value;          /* NULL: the argument */

@@ -48,21 +48,6 @@ static bool merge(Parser *parser, const CmdlineOption *option, const Slot *slot,
     return true;
 }
 
-static JsonValue *with_dashes(const JsonValue *pairs)
-{
-    JsonValue *renamed = json_new_object();
-    JsonIter iter = { 0 };
-    const char *key;
-    JsonValue *value;
-
-    while (json_next(pairs, &iter, &key, &value)) {
-        g_autofree char *name = g_strdelimit(g_strdup(key), "_", '-');
-
-        json_set(renamed, name, json_ref(value));
-    }
-    return renamed;
-}
-
 static bool print_help(Cmdline *cmdline, const char *option, const char *text,
                        GError **error)
 {
@@ -80,13 +65,13 @@ static bool take_pairs(Parser *parser, const Slot *slot, const JsonValue *pairs,
 
     if (slot->kind == SLOT_GLOBAL)
         return device_globals_add_pairs(parser->cmdline->globals, pairs, error);
+    renamed = slot->rename ? slot->rename(pairs) : json_ref(pairs);
     if (slot->kind == SLOT_LIST) {
         cmdline_items_add(parser->items, option,
                           *(GPtrArray **)cmdline_slots_field(parser->cmdline, slot),
-                          pairs, where);
+                          renamed, where);
         return true;
     }
-    renamed = slot->underscores ? with_dashes(pairs) : json_ref(pairs);
     return merge(parser, option, slot, renamed, error);
 }
 

@@ -305,6 +305,32 @@ static void test_output_without_a_client_is_dropped(Fixture *f, gconstpointer un
     g_assert_cmpuint(kit_serial_written(f->s, 1), ==, 1);
 }
 
+/* chardev-change, with output of which the old far end has a part. */
+static void test_far_end_changes_under_the_guest(Fixture *f, gconstpointer unused)
+{
+    unsigned letter = 0;
+    int console = kit_change_chardev(f->kit, "k"), channel;
+
+    kit_serial_write(f->s, 0, "new", 3);
+    assert_received(console, "new");
+    kit_write(f->kit, f->s->v->config + 8, 1, 'e');
+    assert_received(console, "e");
+    assert_received(f->console, "");
+
+    flood(f, 1, &letter);
+    channel = kit_change_chardev(f->kit, "c");
+    kit_run_both(f->kit);
+    g_assert_cmpuint(kit_serial_written(f->s, 1), ==, KIT_SERIAL_BUFFERS);
+    g_free(receive(channel));
+    kit_serial_give(f->s, 1, 1, 64);
+    send_text(channel, "typed");
+    g_assert_cmpstr(kit_serial_read(f->s, 1), ==, "typed");
+    kit_serial_write(f->s, 1, "said", 4);
+    assert_received(channel, "said");
+    close(console);
+    close(channel);
+}
+
 static void test_port_without_chardev_takes_everything(void)
 {
     g_autoptr(KitBoard) kit = kit_board_new();
@@ -832,6 +858,7 @@ int main(int argc, char **argv)
     add("/virtio-serial-port/slow-host-console",
         test_console_drops_what_the_host_does_not_read);
     add("/virtio-serial-port/no-client", test_output_without_a_client_is_dropped);
+    add("/virtio-serial-port/far-end-changes", test_far_end_changes_under_the_guest);
     g_test_add_func("/virtio-serial-port/no-chardev",
                     test_port_without_chardev_takes_everything);
     add("/virtio-serial-port/end", test_end_is_told_after_the_last_byte);

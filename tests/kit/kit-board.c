@@ -216,6 +216,29 @@ int kit_add_chardev(KitBoard *kit, const char *id)
     return fds[0];
 }
 
+static void on_changed(void *opaque, Chardev *chr, GError *error)
+{
+    g_assert_no_error(error);
+    *(bool *)opaque = true;
+}
+
+int kit_change_chardev(KitBoard *kit, const char *id)
+{
+    g_autoptr(ChardevBackend) backend = NULL;
+    g_autofree char *json = NULL;
+    bool changed = false;
+    int fds[2];
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+                               fds), ==, 0);
+    json = g_strdup_printf("{'type':'socket','data':{'addr':{'type':'fd','data':"
+                           "{'str':'%d'}},'server':false}}", fds[1]);
+    backend = qapi_parse_json(QAPI_TYPE_CHARDEV_BACKEND, json, NULL);
+    char_change_later(kit->chars, id, backend, on_changed, &changed);
+    g_assert_true(changed);
+    return fds[0];
+}
+
 void kit_assert_refused(KitBoard *kit, const char *json, const char *words)
 {
     g_autofree char *before = kit_dump(kit);

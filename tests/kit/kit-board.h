@@ -60,6 +60,8 @@ Device *kit_add(KitBoard *kit, const char *json);
 Object *kit_add_object(KitBoard *kit, const char *json);
 /* Adds chardev @id; returns the socket at its far end, non-blocking, the caller's. */
 int kit_add_chardev(KitBoard *kit, const char *id);
+/* Puts another far end in the place of that one's (chardev-change); its socket. */
+int kit_change_chardev(KitBoard *kit, const char *id);
 /*
  * Adding the device fails, with @words in the message, and leaves the board equal to
  * before.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "berth/error.h"
+#include "berth/thread.h"
 
 #include "char-bench.h"
 
@@ -460,6 +462,37 @@ static void test_hub_with_a_stuck_far_end(CharBench *f, const void *unused)
     unlink(path);
 }
 
+static void *write_to_hub(void *opaque)
+{
+    for (int i = 0; i < 20000; i++)
+        char_write(opaque, "x", 1);
+    return NULL;
+}
+
+/* Far ends that come and go while another thread writes. */
+static void test_hub_under_a_thread(CharBench *f, const void *unused)
+{
+    g_autofree char *options = g_strdup_printf("socket,path=%s,server=on,wait=off",
+                                               f->path);
+    pthread_t thread;
+    Chardev *base = char_bench_add(f, "a", options);
+
+    char_bench_add(f, "b", "ringbuf");
+    char_bench_attach(f, char_bench_add(f, "h", "hub,chardevs.0=a,chardevs.1=b"),
+                      &char_bench_user);
+    g_assert_true(thread_start(&thread, THREAD_VCPU, "writer", write_to_hub,
+                               f->reader.chr, NULL));
+    for (int i = 0; i < 100; i++) {
+        int fd = char_bench_connect(f->path);
+
+        CHAR_BENCH_RUN_UNTIL(f, char_is_open(base));
+        close(fd);
+        CHAR_BENCH_RUN_UNTIL(f, !char_is_open(base));
+    }
+    pthread_join(thread, NULL);
+    assert_ring(char_find(f->set, "b"), 3, false, "xxx");
+}
+
 static void test_bad_hubs(CharBench *f, const void *unused)
 {
     char_bench_add(f, "a", "null");
@@ -495,6 +528,7 @@ int main(int argc, char **argv)
     add_test("break-of-a-serial-port", test_break_of_a_serial_port);
     add_test("hub", test_hub);
     add_test("hub-with-a-stuck-far-end", test_hub_with_a_stuck_far_end);
+    add_test("hub-under-a-thread", test_hub_under_a_thread);
     add_test("bad-hubs", test_bad_hubs);
     return g_test_run();
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "berth/error.h"
+#include "berth/thread.h"
 
 #include "char-bench.h"
 
@@ -294,6 +296,74 @@ static void test_timestamps_of_a_slow_reader(MuxBench *f, const void *unused)
         text->str, 0, 0));
 }
 
+/* Threads that write lines of a letter each. */
+typedef struct Writer {
+    Chardev *chr;
+    char line[9];
+    pthread_t thread;
+} Writer;
+
+#define N_LINES 3000
+
+static void *write_lines(void *opaque)
+{
+    Writer *writer = opaque;
+
+    for (int i = 0; i < N_LINES; i++) {
+        for (size_t at = 0; at < sizeof(writer->line);)
+            at += char_write(writer->chr, writer->line + at, sizeof(writer->line) - at);
+    }
+    return NULL;
+}
+
+/* What comes out is what went in, but for the stamps, which are whole. */
+static void check_letters(const char *text, size_t size)
+{
+    g_autofree char *all = g_strndup(text, size);
+    g_autoptr(GRegex) stamp = g_regex_new("\\[\\d\\d:\\d\\d:\\d\\d\\.\\d\\d\\d\\] ", 0, 0,
+                                          NULL);
+    g_autofree char *plain = g_regex_replace_literal(stamp, all, -1, 0, "", 0, NULL);
+    size_t n_a = 0, n_b = 0;
+
+    for (const char *at = plain; *at; at++) {
+        g_assert_nonnull(strchr("ab\n", *at));
+        n_a += *at == 'a';
+        n_b += *at == 'b';
+    }
+    g_assert_cmpuint(n_a, ==, N_LINES * 8);
+    g_assert_cmpuint(n_b, ==, N_LINES * 8);
+}
+
+static void test_two_threads_write(MuxBench *f, const void *unused)
+{
+    g_autoptr(GString) got = g_string_new("");
+    Writer writers[2];
+    size_t n_plain = 0;
+    char piece[4096];
+
+    for (int i = 0; i < 2; i++) {
+        writers[i].chr = attach(f, i)->chr;
+        memset(writers[i].line, 'a' + i, 8);
+        writers[i].line[8] = '\n';
+        g_assert_true(thread_start(&writers[i].thread, THREAD_VCPU, "writer", write_lines,
+                                   &writers[i], NULL));
+    }
+    for (int turn = 0; n_plain < 2 * N_LINES * 9; turn++) {
+        ssize_t n = recv(f->fd, piece, sizeof(piece), MSG_DONTWAIT);
+
+        for (ssize_t i = 0; i < n; i++)
+            n_plain += strchr("ab\n", piece[i]) != NULL;
+        if (n > 0)
+            g_string_append_len(got, piece, n);
+        if (turn % 50 == 0 && turn < 5000)
+            char_bench_send(f->fd, "\x01t");
+        loop_turn(f->bench.loop, false);
+    }
+    for (int i = 0; i < 2; i++)
+        pthread_join(writers[i].thread, NULL);
+    check_letters(got->str, got->len);
+}
+
 static bool frontend_is_open(MuxBench *f, const char *id)
 {
     g_autoptr(ChardevInfoList) list = char_set_query(f->bench.set);
@@ -425,6 +495,7 @@ int main(int argc, char **argv)
     add_test("held-input-is-dropped-with-the-far-end",
              test_held_input_is_dropped_with_the_far_end);
     add_test("each-writer-that-waits-is-told", test_each_writer_that_waits_is_told);
+    add_test("two-threads-write", test_two_threads_write);
     add_test("limits-and-lives", test_limits_and_lives);
     add_test("a-front-may-leave-while-it-reads", test_a_front_may_leave_while_it_reads);
     add_test("texts-with-a-monitor", test_texts_with_a_monitor);

@@ -132,6 +132,9 @@ static const struct {
     { "-machine kernel-irqchip=on -accel kvm,kernel-irqchip=split", "irqchip" },
     { "-device floppy,help", "floppy" },
     { "-object widget,help", "widget" },
+    { "-chardev teapot,help", "teapot" },
+    { "-chardev socket,id=c,path=x,server,nowait=off", "nowait" },
+    { "-chardev spicevmc,id=c,name=vdagent", "SPICE" },
     { "-machine smm=on", "smm=on" },
     { "-no-hpet -machine hpet=on", "hpet=on" },
     { "-usb", "usb=on" },
@@ -304,6 +307,23 @@ static void test_set_changes_an_item_that_has_the_id(void)
     g_assert_cmpuint(port->u.pcie_root_port.chassis, ==, 7);
 }
 
+static void test_old_words_of_sockets(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Cmdline) cmdline =
+        parse("-chardev socket,id=c,path=x,server,nowait "
+              "-chardev socket,id=d,host=h,port=1,noipv6,telnet", &error);
+    const ChardevOptions *chardev;
+
+    g_assert_no_error(error);
+    chardev = g_ptr_array_index(cmdline->chardevs, 0);
+    g_assert_true(chardev->u.socket.server);
+    g_assert_true(chardev->u.socket.has_wait && !chardev->u.socket.wait);
+    chardev = g_ptr_array_index(cmdline->chardevs, 1);
+    g_assert_true(chardev->u.socket.has_ipv6 && !chardev->u.socket.ipv6);
+    g_assert_true(chardev->u.socket.telnet);
+}
+
 static void test_probe_of_libvirt_is_accepted(void)
 {
     g_autoptr(GError) error = NULL;
@@ -337,6 +357,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/cmdline/values-are-typed", test_values_are_typed);
+    g_test_add_func("/cmdline/old-words-of-sockets", test_old_words_of_sockets);
     g_test_add_func("/cmdline/machine-keys-have-dashes-or-underscores",
                     test_machine_keys_have_dashes_or_underscores);
     g_test_add_func("/cmdline/merged-option-keeps-both-and-last-wins",
