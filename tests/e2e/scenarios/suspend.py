@@ -29,9 +29,16 @@ def clock_error(guest):
 
 
 def scenario(lab):
+    channel = lab.folder / "channel"
     guest = lab.guest("-device", "pcie-root-port,id=port,chassis=1", "-device",
-                      "virtio-rng-pci,bus=port").boot()
+                      "virtio-rng-pci,bus=port", "-chardev",
+                      f"file,id=channel,path={channel}", "-device", "virtio-serial-pci",
+                      "-device", "virtserialport,chardev=channel,name=channel",
+                      tools=True).boot()
     qmp = guest.qmp
+    guest.run("insmod /lib/virtio_console.ko; until ls /dev/vport*; do usleep 10000; done")
+    port = guest.run("ls /dev/vport*")
+    guest.run(f"echo before > {port}")
     lab.match("S3 is offered", guest.run("cat /sys/power/mem_sleep"), "deep")
     lab.match("S4 is offered", guest.run("cat /sys/power/state"), "disk")
     guest.run("echo deep > /sys/power/mem_sleep; dmesg -n 3")
@@ -44,6 +51,9 @@ def scenario(lab):
     lab.check("the time of day is right", clock_error(guest) < 2)
     lab.equal("both vCPUs are there", guest.run("nproc"), "2")
     lab.match("devices behind a port work", guest.run(ENTROPY), "^[0-9a-f]{16}$")
+    guest.run(f"echo after > {port}")
+    lab.equal("so does a channel to the host", channel.read_text().split(),
+              ["before", "after"])
 
     sleep(guest, qmp, f"echo +4 > {ALARM}")
     lab.equal("its clock wakes it", woken(guest, qmp), "0")
