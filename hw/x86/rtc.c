@@ -145,21 +145,26 @@ static int64_t catch_up(Rtc *rtc)
 
 static void drive_irq(Rtc *rtc)
 {
-    uint8_t flags = rtc->cmos[REG_C] & rtc->cmos[REG_B];
-
-    rtc->irq_level = flags & B_INTERRUPTS;
-    rtc->alarm_level = flags & C_AF;
+    rtc->irq_level = rtc->cmos[REG_C] & rtc->cmos[REG_B] & B_INTERRUPTS;
     irq_set(rtc->irq, rtc->irq_level);
-    irq_set(rtc->alarm, rtc->alarm_level);
+}
+
+static bool alarm_interrupts(const Rtc *rtc)
+{
+    return rtc->cmos[REG_C] & rtc->cmos[REG_B] & C_AF;
 }
 
 static void update_irq(Rtc *rtc)
 {
-    uint8_t flags = rtc->cmos[REG_C] & rtc->cmos[REG_B];
+    bool level = rtc->cmos[REG_C] & rtc->cmos[REG_B] & B_INTERRUPTS;
+    bool alarm = alarm_interrupts(rtc);
 
-    if ((bool)(flags & B_INTERRUPTS) != rtc->irq_level ||
-        (bool)(flags & C_AF) != rtc->alarm_level)
+    if (level != rtc->irq_level)
         drive_irq(rtc);
+    if (alarm != rtc->alarm_level) {
+        rtc->alarm_level = alarm;
+        irq_set(rtc->alarm, alarm);
+    }
 }
 
 /* When the next interrupt is due that is enabled and not pending. */
@@ -470,6 +475,7 @@ static bool rtc_post_load(void *opaque, GError **error)
         return false;
     }
     lock_take(&rtc->dev.lock);
+    rtc->alarm_level = alarm_interrupts(rtc);   /* its edge has been seen */
     drive_irq(rtc);
     lock_drop(&rtc->dev.lock);
     return true;

@@ -274,6 +274,7 @@ static void test_alarm_has_a_line(void)
     FakeBoard *fake = fake_board_new();
     unsigned rises = 0;
     RtcConfig with_line = config;
+    g_autoptr(GByteArray) saved = g_byte_array_new();
     IrqLine line;
 
     irq_line_init(&line, on_alarm, &rises, 0);
@@ -289,14 +290,28 @@ static void test_alarm_has_a_line(void)
         loop_turn(fake->loop, true);
     g_assert_cmpuint(rises, ==, 0);
 
+    put(fake, REG_B, 0x02);
+    get(fake, REG_C);
     put(fake, REG_B, 0x22);
     device_tree_pause(&fake->tree);
     device_tree_suspend(&fake->tree);
-    get(fake, REG_C);
     device_tree_resume(&fake->tree);
     fake_board_wait(fake, &rises, 3000);
     g_assert_cmpuint(rises, ==, 1);
     g_assert_cmphex(get(fake, REG_B), ==, 0x22);
+
+    /* Its edge is not seen again for another interrupt, nor when the state is loaded. */
+    put(fake, REG_B, 0x32);
+    device_tree_pause(&fake->tree);
+    device_tree_save(&fake->tree, saved);
+    g_assert_true(device_tree_load(&fake->tree, saved->data, saved->len, NULL));
+    device_tree_resume(&fake->tree);
+    put(fake, REG_B, 0x22);
+    g_assert_cmpuint(rises, ==, 1);
+    rises = 0;
+    get(fake, REG_C);
+    fake_board_wait(fake, &rises, 3000);
+    g_assert_cmpuint(rises, ==, 1);
 
     fake_board_free(fake);
 }

@@ -36,7 +36,8 @@ def scenario(lab):
                       "-device", "virtserialport,chardev=channel,name=channel",
                       tools=True).boot()
     qmp = guest.qmp
-    guest.run("insmod /lib/virtio_console.ko; until ls /dev/vport*; do usleep 10000; done")
+    guest.run("insmod /lib/virtio_console.ko")
+    guest.run("until ls /dev/vport*; do usleep 10000; done")
     port = guest.run("ls /dev/vport*")
     guest.run(f"echo before > {port}")
     lab.match("S3 is offered", guest.run("cat /sys/power/mem_sleep"), "deep")
