@@ -38,6 +38,7 @@ static const struct {
     unsigned event;
     const char *subject;        /* a member of the data; NULL: the kind alone */
 } limited[] = {
+    { QAPI_EVENT_BLOCK_IO_ERROR, "qom-path" },
     { QAPI_EVENT_VSERPORT_CHANGE, "id" },
     { QAPI_EVENT_WATCHDOG, "action" },
 };

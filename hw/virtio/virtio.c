@@ -500,6 +500,15 @@ static void unrealize(VirtioDevice *vdev)
     free_parts(vdev);
 }
 
+void virtio_make_queues(VirtioDevice *vdev, uint32_t n, uint16_t size)
+{
+    g_assert(n <= vdev->class->n_queues && size <= vdev->class->queue_size);
+    vdev->n_queues = n;
+    vdev->queues = g_new0(Virtqueue, n);
+    for (uint32_t i = 0; i < n; i++)
+        virtqueue_init(&vdev->queues[i], vdev, i, size);
+}
+
 VirtioDevice *virtio_device_new(const VirtioClass *class,
                                 const VirtioTransport *transport, Device *dev,
                                 uint64_t features, GError **error)
@@ -516,10 +525,8 @@ VirtioDevice *virtio_device_new(const VirtioClass *class,
         free_parts(vdev);
         return NULL;
     }
-    g_assert(vdev->n_queues <= class->n_queues);
-    vdev->queues = g_new0(Virtqueue, vdev->n_queues);
-    for (uint32_t i = 0; i < vdev->n_queues; i++)
-        virtqueue_init(&vdev->queues[i], vdev, i, class->queue_size);
+    if (!vdev->queues)
+        virtio_make_queues(vdev, vdev->n_queues, class->queue_size);
     /* The last step, as the tree keeps the loop that it may make for it. */
     if (!vdev->loop)
         vdev->loop = device_tree_queue_loop(dev->tree, error);
@@ -561,7 +568,8 @@ static bool check_queue(const Virtqueue *vq, GError **error)
         field = "enabled";
     else if (vq->held_size % 2 || vq->held_size / 2 > vq->size)
         field = "held";
-    else if ((uint16_t)(vq->last_avail - vq->used_idx) != vq->held_size / 2)
+    else if ((uint16_t)(vq->last_avail - vq->used_idx) != vq->held_size / 2 &&
+             !(vq->vdev->status & VIRTIO_CONFIG_S_NEEDS_RESET))
         field = "last_avail";
     if (field)
         error_set(error, "queue %u: field '%s' has an impossible value", vq->index,

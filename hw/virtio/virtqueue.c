@@ -299,6 +299,13 @@ void virtqueue_hold(Virtqueue *vq, VirtqueueReq *req)
     vq->in_flight--;
 }
 
+void virtqueue_drop(Virtqueue *vq, VirtqueueReq *req)
+{
+    g_assert(req->busy && !req->held && vq->running);
+    req->busy = false;
+    vq->in_flight--;
+}
+
 void virtqueue_unpop(Virtqueue *vq, VirtqueueReq *req)
 {
     g_assert(req->busy && !req->held && vq->running);

@@ -19,6 +19,14 @@ typedef enum BoardWakeReason {
     BOARD_WAKE_RTC,
 } BoardWakeReason;
 
+typedef struct BoardIoError {
+    const char *qom_path;       /* of the disk */
+    const char *node_name;
+    bool is_write;
+    BlockErrorAction action;
+    int errnum;                 /* positive */
+} BoardIoError;
+
 /*
  * What the machine offers to its devices.  The functions may be called on any thread,
  * under the device's lock: they post to main and return.  Those that stop the guest, or
@@ -40,6 +48,11 @@ typedef struct BoardOps {
     void (*guest_shuts_down)(void *opaque);
     void (*watchdog_expired)(void *opaque);         /* does as -watchdog-action says */
     void (*inject_nmi)(void *opaque);               /* at LINT1 of every vCPU */
+    /*
+     * A disk's request failed; with BLOCK_ERROR_ACTION_STOP the machine is stopped.  All
+     * is lent.
+     */
+    void (*block_io_error)(void *opaque, const BoardIoError *error);
     /* Main only: a device that was draining has stopped.  May be NULL. */
     void (*device_drained)(void *opaque);
     /* Main only: the guest opened or closed the port of device @id.  May be NULL. */
@@ -63,6 +76,7 @@ struct Board {
     CharSet *chars;
     BlockGraph *blocks;
     ObjectSet *objects;
+    unsigned n_cpus;            /* vCPUs that there can be */
     const BoardOps *ops;
     void *opaque;
 };

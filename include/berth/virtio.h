@@ -34,7 +34,10 @@ struct VirtioClass {
     uint32_t pci_class;         /* class code of a PCI function that carries it */
     const VMStateDesc *vmstate; /* NULL when it has no state of its own */
 
-    /* vdev->loop and the queues are not there yet. */
+    /*
+     * vdev->loop may be set, virtio_make_queues() be called; else the loop is the device
+     * tree's, and there are n_queues of queue_size.
+     */
     bool (*realize)(VirtioDevice *vdev, const DeviceAddArgs *args, GError **error);
     void (*unrealize)(VirtioDevice *vdev);
     /* NULL: nothing to do.  False with @error for a reason of the host. */
@@ -114,6 +117,7 @@ extern const VMStateDesc virtio_vmstate;
 
 /* Carries any of the classes below as a PCI function. */
 extern const DeviceClass virtio_pci_class;
+extern const VirtioClass virtio_blk_class;
 extern const VirtioClass virtio_rng_class;
 extern const VirtioClass virtio_serial_class;
 extern const VirtioClass vhost_vsock_class;
@@ -121,6 +125,9 @@ extern const VirtioClass vhost_vsock_class;
 /* What is plugged into a virtio-serial. */
 extern const DeviceClass virtserialport_class;
 extern const DeviceClass virtconsole_class;
+
+/* For realize(): @n queues of up to @size entries, a power of two. */
+void virtio_make_queues(VirtioDevice *vdev, uint32_t n, uint16_t size);
 
 /* What a device of virtio_pci_class carries.  Main. */
 VirtioDevice *virtio_pci_device(Device *dev);

@@ -130,6 +130,9 @@ void virtqueue_unpop(Virtqueue *vq, VirtqueueReq *req);
  */
 void virtqueue_hold(Virtqueue *vq, VirtqueueReq *req);
 
+/* Forgets @req, of a device that is broken. */
+void virtqueue_drop(Virtqueue *vq, VirtqueueReq *req);
+
 /* Ends @req, of whose in buffers the first @written bytes were written. */
 void virtqueue_push(Virtqueue *vq, VirtqueueReq *req, uint32_t written);
 

@@ -6,6 +6,7 @@
  * lock.  It asks the vCPUs to leave the guest, so that none runs on beyond the write that
  * asked, and posts to main, which does the rest.
  */
+#include "disk-errors.h"
 #include "machine-q35.h"
 #include "machine-vcpus.h"
 #include "qapi-events.h"
@@ -106,6 +107,15 @@ const RunOps machine_run_ops = {
     .power_button = on_power_button,
     .inject_nmi = on_inject_nmi,
 };
+
+static void on_board_io_error(void *opaque, const BoardIoError *error)
+{
+    Machine *machine = opaque;
+
+    if (error->action == BLOCK_ERROR_ACTION_STOP)
+        machine_vcpus_request_pause(machine);
+    disk_errors_add(machine->disk_errors, error);
+}
 
 static void on_board_drained(void *opaque)
 {
@@ -208,6 +218,7 @@ static void on_board_serial_port(void *opaque, const char *id, bool open)
 }
 
 const BoardOps machine_board_ops = {
+    .block_io_error = on_board_io_error,
     .device_drained = on_board_drained,
     .request_reset = on_board_reset,
     .request_shutdown = on_board_shutdown,

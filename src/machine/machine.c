@@ -14,6 +14,7 @@
 #include "berth/object.h"
 #include "berth/smp.h"
 
+#include "disk-errors.h"
 #include "machine-identity.h"
 #include "machine-dump.h"
 #include "machine-memory.h"
@@ -169,6 +170,7 @@ static bool build(Machine *machine, GError **error)
         .chars = machine->chars,
         .blocks = machine->blocks,
         .objects = machine->objects,
+        .n_cpus = machine->topology.max_cpus,
         .ops = &machine_board_ops,
         .opaque = machine,
     };
@@ -221,6 +223,7 @@ Machine *machine_new(const Cmdline *cmdline, const MachineHost *host, Vm *vm,
         block_graph_set_open_hook(machine->blocks, open_fdset, machine->fdsets);
     runstate_init(&machine->run, machine->loop, machine->events, &machine_run_ops,
                   machine);
+    machine->disk_errors = disk_errors_new(&machine->run);
     device_tree_init(&machine->tree, &machine->board);
     machine->type = machine_types_find(type);
     if (!machine->type) {
@@ -249,6 +252,7 @@ void machine_free(Machine *machine)
     if (machine->memory)
         machine_memory_done(machine);
     block_graph_free(machine->blocks);
+    disk_errors_free(machine->disk_errors);
     object_set_free(machine->objects);
     runstate_done(&machine->run);
     vm_free(machine->vm);

@@ -72,6 +72,15 @@ static void on_shuts_down(void *opaque)
     kit->n_pvshutdowns++;
 }
 
+static void on_io_error(void *opaque, const BoardIoError *error)
+{
+    KitBoard *kit = opaque;
+
+    kit->n_io_errors++;
+    kit->io_error = error->action;
+    kit->io_errnum = error->errnum;
+}
+
 static const BoardOps kit_ops = {
     .request_reset = on_reset,
     .watchdog_expired = on_watchdog_expired,
@@ -79,6 +88,7 @@ static const BoardOps kit_ops = {
     .guest_crashloaded = on_crashloaded,
     .guest_shuts_down = on_shuts_down,
     .serial_port_changed = on_serial_port,
+    .block_io_error = on_io_error,
 };
 
 static void init_memory(KitBoard *kit)
@@ -110,6 +120,8 @@ static void init_board(KitBoard *kit)
         .ecam_base = KIT_ECAM_BASE,
         .chars = kit->chars,
         .objects = kit->objects,
+        .blocks = kit->blocks,
+        .n_cpus = 2,
         .ops = &kit_ops,
         .opaque = kit,
     };
@@ -129,6 +141,7 @@ KitBoard *kit_board_new_threaded(void)
     kit->vm = vm_fake_new();
     kit->loop = loop_new("main", THREAD_MAIN, &error);
     kit->objects = object_set_new();
+    kit->blocks = block_graph_new(kit->loop);
     kit->chars = char_set_new(kit->loop);
     kit->port_changes = g_string_new(NULL);
     init_memory(kit);
@@ -156,6 +169,7 @@ void kit_board_free(KitBoard *kit)
     if (!kit)
         return;
     device_tree_done(&kit->tree);
+    block_graph_free(kit->blocks);
     object_set_free(kit->objects);
     char_set_free(kit->chars);
     g_string_free(kit->port_changes, TRUE);
@@ -190,6 +204,19 @@ Device *kit_add(KitBoard *kit, const char *json)
     g_assert_no_error(error);
     g_assert_nonnull(dev);
     return dev;
+}
+
+BlockNode *kit_add_node(KitBoard *kit, const char *json)
+{
+    g_autoptr(BlockdevOptions) options = NULL;
+    GError *error = NULL;
+    BlockNode *node;
+
+    options = qapi_parse_json(QAPI_TYPE_BLOCKDEV_OPTIONS, json, &error);
+    g_assert_no_error(error);
+    node = block_graph_add(kit->blocks, options, &error);
+    g_assert_no_error(error);
+    return node;
 }
 
 Object *kit_add_object(KitBoard *kit, const char *json)

@@ -8,6 +8,7 @@
 
 #include "berth/char-set.h"
 #include "berth/device.h"
+#include "berth/block.h"
 #include "berth/loop.h"
 #include "berth/object.h"
 #include "berth/pci.h"
@@ -32,6 +33,7 @@ typedef struct KitBoard {
     Loop *loop;
     Loop *queue_loop;
     ObjectSet *objects;
+    BlockGraph *blocks;
     CharSet *chars;
     IrqLine irqs[BOARD_PCI_IRQS];
     bool irq_levels[BOARD_PCI_IRQS];
@@ -40,6 +42,9 @@ typedef struct KitBoard {
     PciBus *root;
     unsigned n_resets;
     unsigned n_watchdogs;
+    unsigned n_io_errors;
+    BlockErrorAction io_error;  /* the last */
+    int io_errnum;
     unsigned n_panics;
     unsigned n_crashloads;
     unsigned n_pvshutdowns;
@@ -58,6 +63,8 @@ Device *kit_try_add(KitBoard *kit, const char *json, GError **error);
 Device *kit_add(KitBoard *kit, const char *json);
 /* The object that @json ("{'qom-type': ...}") describes. */
 Object *kit_add_object(KitBoard *kit, const char *json);
+/* The block node that @json ("{'driver': ...}") describes. */
+BlockNode *kit_add_node(KitBoard *kit, const char *json);
 /* Adds chardev @id; returns the socket at its far end, non-blocking, the caller's. */
 int kit_add_chardev(KitBoard *kit, const char *id);
 /* Puts another far end in the place of that one's (chardev-change); its socket. */

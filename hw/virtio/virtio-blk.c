@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The disk (virtio 1.3, section 5.2): properties, features, configuration, its queues'
+ * loops.  Requests are in virtio-blk-req.c.
+ *
+ * Left out: SCSI commands, zones, secure erase.
+ */
+#include <errno.h>
+#include <linux/virtio_blk.h>
+#include <string.h>
+
+#include "berth/error.h"
+#include "berth/iothread.h"
+#include "berth/object.h"
+
+#include "virtio-blk.h"
+
+#define MAX_QUEUES 1024u
+#define SEGMENTS_WITHOUT_ADJUST 126u
+#define SIZE_MAX_BYTES 0x7ffff000u
+#define MAX_QUEUE_SIZE 1024u
+
+#define FEATURE(bit) (1ull << (bit))
+
+static uint32_t sectors(uint64_t bytes)
+{
+    return (uint32_t)(bytes / VIRTIO_BLK_SECTOR);
+}
+
+static uint32_t discard_granularity(const VirtioBlk *blk)
+{
+    return blk->props->has_discard_granularity ? (uint32_t)blk->props->discard_granularity
+                                               : blk->block_size;
+}
+
+static uint64_t physical_block_size(const VirtioBlk *blk)
+{
+    return blk->props->has_physical_block_size ? blk->props->physical_block_size
+                                               : blk->block_size;
+}
+
+static uint32_t max_segments(const VirtioBlk *blk)
+{
+    return blk->props->seg_max_adjust ? blk->props->queue_size - 2u
+                                      : MIN(SEGMENTS_WITHOUT_ADJUST,
+                                            blk->props->queue_size - 2u);
+}
+
+static void virtio_blk_read_config(VirtioDevice *vdev, void *bytes)
+{
+    const VirtioBlk *blk = virtio_blk_of(vdev);
+    const VirtioBlkProps *props = blk->props;
+    uint64_t size = block_node_size(block_use_node(blk->use));
+    struct virtio_blk_config config = {
+        .capacity = GUINT64_TO_LE(size / VIRTIO_BLK_SECTOR),
+        .size_max = GUINT32_TO_LE(SIZE_MAX_BYTES),
+        .seg_max = GUINT32_TO_LE(max_segments(blk)),
+        .blk_size = GUINT32_TO_LE(blk->block_size),
+        .physical_block_exp =
+            (uint8_t)__builtin_ctzll(physical_block_size(blk) / blk->block_size),
+        .min_io_size = GUINT16_TO_LE((uint16_t)(props->min_io_size / blk->block_size)),
+        .opt_io_size = GUINT32_TO_LE((uint32_t)(props->opt_io_size / blk->block_size)),
+        .wce = __atomic_load_n(&blk->write_cache, __ATOMIC_RELAXED),
+        .num_queues = GUINT16_TO_LE((uint16_t)vdev->n_queues),
+        .max_discard_sectors = GUINT32_TO_LE(props->max_discard_sectors),
+        .max_discard_seg = GUINT32_TO_LE(1),
+        .discard_sector_alignment = GUINT32_TO_LE(sectors(discard_granularity(blk))),
+        .max_write_zeroes_sectors = GUINT32_TO_LE(props->max_write_zeroes_sectors),
+        .max_write_zeroes_seg = GUINT32_TO_LE(1),
+        .write_zeroes_may_unmap = 1,
+    };
+
+    memcpy(bytes, &config, MIN(sizeof(config), vdev->class->config_size));
+}
+
+static void virtio_blk_write_config(VirtioDevice *vdev, uint64_t offset, const void *data,
+                                    size_t size)
+{
+    VirtioBlk *blk = virtio_blk_of(vdev);
+
+    if (offset != offsetof(struct virtio_blk_config, wce) || size != 1 ||
+        !virtio_has_feature(vdev, VIRTIO_BLK_F_CONFIG_WCE)) {
+        device_guest_error(vdev->dev, "%zu bytes of configuration written at %" PRIu64,
+                           size, offset);
+        return;
+    }
+    __atomic_store_n(&blk->write_cache, *(const uint8_t *)data != 0, __ATOMIC_RELAXED);
+}
+
+static bool wants_write_cache(const VirtioBlk *blk)
+{
+    return blk->props->write_cache != ON_OFF_AUTO_OFF;
+}
+
+/* A driver that cannot flush gets writes that need none. */
+static bool virtio_blk_start(VirtioDevice *vdev, GError **error)
+{
+    VirtioBlk *blk = virtio_blk_of(vdev);
+
+    if (!virtio_has_feature(vdev, VIRTIO_BLK_F_CONFIG_WCE))
+        __atomic_store_n(&blk->write_cache, virtio_has_feature(vdev, VIRTIO_BLK_F_FLUSH),
+                         __ATOMIC_RELAXED);
+    return true;
+}
+
+static void virtio_blk_reset(VirtioDevice *vdev)
+{
+    VirtioBlk *blk = virtio_blk_of(vdev);
+
+    __atomic_store_n(&blk->write_cache, wants_write_cache(blk), __ATOMIC_RELAXED);
+}
+
+static char *describe(void *opaque)
+{
+    VirtioBlk *blk = opaque;
+
+    return g_strdup_printf("device '%s'", device_name(blk->vdev.dev));
+}
+
+static void on_resized(void *opaque)
+{
+    virtio_config_changed(&((VirtioBlk *)opaque)->vdev);
+}
+
+static const BlockUseOps use_ops = { .describe = describe, .resized = on_resized };
+
+static void on_ready(void *opaque)
+{
+    virtqueue_schedule(opaque);
+}
+
+static const BlockChannelOps channel_ops = { .ready = on_ready };
+
+static bool check_power_of_two(const char *name, uint64_t value, GError **error)
+{
+    if ((value & (value - 1)) == 0)
+        return true;
+    error_set(error, "parameter '%s' expects a power of two", name);
+    return false;
+}
+
+static bool check_multiple(const char *name, uint64_t value, uint64_t of, GError **error)
+{
+    if (value % of == 0)
+        return true;
+    error_set(error, "parameter '%s' expects a multiple of the logical block size, "
+              "%" PRIu64, name, of);
+    return false;
+}
+
+static bool check_props(const VirtioBlk *blk, GError **error)
+{
+    const VirtioBlkProps *props = blk->props;
+
+    if (props->serial && strlen(props->serial) > VIRTIO_BLK_SERIAL) {
+        error_set(error, "parameter 'serial' expects up to %u characters",
+                  VIRTIO_BLK_SERIAL);
+        return false;
+    }
+    return check_power_of_two("queue-size", props->queue_size, error) &&
+        check_power_of_two("logical_block_size", blk->block_size, error) &&
+        check_power_of_two("physical_block_size", physical_block_size(blk), error) &&
+        check_multiple("physical_block_size", physical_block_size(blk), blk->block_size,
+                       error) &&
+        check_multiple("min_io_size", props->min_io_size, blk->block_size, error) &&
+        check_multiple("opt_io_size", props->opt_io_size, blk->block_size, error) &&
+        check_multiple("discard_granularity", discard_granularity(blk), blk->block_size,
+                       error);
+}
+
+static bool check_policies(VirtioBlk *blk, GError **error)
+{
+    const VirtioBlkProps *props = blk->props;
+
+    if (props->rerror == BLOCKDEV_ON_ERROR_ENOSPC) {
+        error_set(error, "parameter 'rerror': 'enospc' is of writes only");
+        return false;
+    }
+    blk->on_read_error = props->rerror;
+    if (props->rerror == BLOCKDEV_ON_ERROR_AUTO)
+        blk->on_read_error = BLOCKDEV_ON_ERROR_REPORT;
+    blk->on_write_error = props->werror;
+    if (props->werror == BLOCKDEV_ON_ERROR_AUTO)
+        blk->on_write_error = BLOCKDEV_ON_ERROR_ENOSPC;
+    return true;
+}
+
+static bool take_node(VirtioBlk *blk, GError **error)
+{
+    const Device *dev = blk->vdev.dev;
+    BlockNode *node = block_graph_find(dev->board->blocks, blk->props->drive);
+    uint8_t wants = BLOCK_PERM_CONSISTENT_READ;
+    uint8_t permits = BLOCK_PERM_CONSISTENT_READ | BLOCK_PERM_WRITE_UNCHANGED |
+                      BLOCK_PERM_RESIZE;
+
+    if (!node) {
+        error_set(error, "parameter 'drive': there is no block node '%s'",
+                  blk->props->drive);
+        return false;
+    }
+    blk->is_read_only = block_node_is_read_only(node);
+    if (!blk->is_read_only)
+        wants |= BLOCK_PERM_WRITE;
+    if (blk->props->share_rw)
+        permits |= BLOCK_PERM_WRITE;
+    blk->use = block_use_new(node, wants, permits, &use_ops, blk, error);
+    if (!blk->use)
+        g_prefix_error(error, "parameter 'drive': ");
+    return blk->use != NULL;
+}
+
+/* The loop of an iothread, held for as long as the disk is there. */
+static Loop *hold_iothread(VirtioBlk *blk, const char *id, const char *parameter,
+                           GError **error)
+{
+    Object *object = object_hold(blk->vdev.dev->board->objects, id,
+                                 OBJECT_FAMILY_IOTHREAD, error);
+
+    if (!object) {
+        g_prefix_error(error, "parameter '%s': ", parameter);
+        return NULL;
+    }
+    g_ptr_array_add(blk->iothreads, object);
+    return iothread_loop(object_iothread(object));
+}
+
+static bool map_queue(VirtioBlk *blk, uint32_t index, Loop *loop, GError **error)
+{
+    if (index >= blk->vdev.n_queues || blk->queue_loops[index]) {
+        error_set(error, "parameter 'iothread-vq-mapping': queue %u is %s", index,
+                  index >= blk->vdev.n_queues ? "not there" : "named twice");
+        return false;
+    }
+    blk->queue_loops[index] = loop;
+    return true;
+}
+
+static bool map_named_queues(VirtioBlk *blk, const IOThreadVirtQueueMapping *mapping,
+                             Loop *loop, GError **error)
+{
+    for (size_t i = 0; i < mapping->vqs->n; i++) {
+        if (!map_queue(blk, mapping->vqs->items[i], loop, error))
+            return false;
+    }
+    return true;
+}
+
+/* All mappings name queues, and all queues; or none does, and they are dealt out. */
+static bool map_queues(VirtioBlk *blk, GError **error)
+{
+    const IOThreadVirtQueueMappingList *list = blk->props->iothread_vq_mapping;
+    size_t n_named = 0;
+
+    for (size_t i = 0; i < list->n; i++)
+        n_named += list->items[i]->vqs != NULL;
+    if (list->n == 0 || (n_named > 0 && n_named < list->n)) {
+        error_set(error, "parameter 'iothread-vq-mapping': 'vqs' is given for all "
+                  "iothreads or for none, and there is one at least");
+        return false;
+    }
+    for (size_t i = 0; i < list->n; i++) {
+        Loop *loop = hold_iothread(blk, list->items[i]->iothread, "iothread-vq-mapping",
+                                   error);
+
+        if (!loop || (n_named > 0 &&
+                      !map_named_queues(blk, list->items[i], loop, error)))
+            return false;
+        for (uint32_t q = (uint32_t)i; n_named == 0 && q < blk->vdev.n_queues;
+             q += (uint32_t)list->n)
+            blk->queue_loops[q] = loop;
+    }
+    for (uint32_t q = 0; q < blk->vdev.n_queues; q++) {
+        if (!blk->queue_loops[q]) {
+            error_set(error, "parameter 'iothread-vq-mapping': queue %u has no iothread",
+                      q);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool choose_loops(VirtioBlk *blk, GError **error)
+{
+    VirtioDevice *vdev = &blk->vdev;
+
+    blk->queue_loops = g_new0(Loop *, vdev->n_queues);
+    if (blk->props->iothread && blk->props->iothread_vq_mapping) {
+        error_set(error, "parameters 'iothread' and 'iothread-vq-mapping' exclude each "
+                  "other");
+        return false;
+    }
+    if (blk->props->iothread_vq_mapping) {
+        if (!map_queues(blk, error))
+            return false;
+        vdev->loop = blk->queue_loops[0];
+    } else if (blk->props->iothread) {
+        vdev->loop = hold_iothread(blk, blk->props->iothread, "iothread", error);
+    } else {
+        vdev->loop = device_tree_queue_loop(vdev->dev->tree, error);
+    }
+    return vdev->loop != NULL;
+}
+
+static Loop *virtio_blk_queue_loop(VirtioDevice *vdev, uint32_t index)
+{
+    VirtioBlk *blk = virtio_blk_of(vdev);
+
+    return blk->queue_loops[index] ? blk->queue_loops[index] : vdev->loop;
+}
+
+static bool make_channels(VirtioBlk *blk, GError **error)
+{
+    VirtioDevice *vdev = &blk->vdev;
+
+    blk->channels = g_new0(BlockChannel *, vdev->n_queues);
+    for (uint32_t i = 0; i < vdev->n_queues; i++) {
+        Loop *loop = virtio_blk_queue_loop(vdev, i);
+
+        blk->channels[i] = block_channel_new(blk->use, loop, blk->props->queue_size,
+                                             &channel_ops, &vdev->queues[i], error);
+        if (!blk->channels[i])
+            return false;
+    }
+    return true;
+}
+
+static void offer_features(VirtioBlk *blk)
+{
+    VirtioDevice *vdev = &blk->vdev;
+    const VirtioBlkProps *props = blk->props;
+
+    vdev->offered |= FEATURE(VIRTIO_BLK_F_SIZE_MAX) | FEATURE(VIRTIO_BLK_F_SEG_MAX) |
+                     FEATURE(VIRTIO_BLK_F_BLK_SIZE) | FEATURE(VIRTIO_BLK_F_TOPOLOGY) |
+                     FEATURE(VIRTIO_BLK_F_FLUSH);
+    if (vdev->n_queues > 1)
+        vdev->offered |= FEATURE(VIRTIO_BLK_F_MQ);
+    if (blk->is_read_only) {
+        vdev->offered |= FEATURE(VIRTIO_BLK_F_RO);
+        return;
+    }
+    if (props->config_wce)
+        vdev->offered |= FEATURE(VIRTIO_BLK_F_CONFIG_WCE);
+    if (props->discard)
+        vdev->offered |= FEATURE(VIRTIO_BLK_F_DISCARD);
+    if (props->write_zeroes)
+        vdev->offered |= FEATURE(VIRTIO_BLK_F_WRITE_ZEROES);
+}
+
+static void virtio_blk_unrealize(VirtioDevice *vdev)
+{
+    VirtioBlk *blk = virtio_blk_of(vdev);
+
+    for (uint32_t i = 0; blk->channels && i < vdev->n_queues; i++)
+        block_channel_free(blk->channels[i]);
+    block_use_free(blk->use);
+    g_ptr_array_unref(blk->iothreads);
+    g_free(blk->channels);
+    g_free(blk->queue_loops);
+    g_free(blk->qom_path);
+}
+
+static void release(gpointer object)
+{
+    object_release(object);
+}
+
+static bool virtio_blk_realize(VirtioDevice *vdev, const DeviceAddArgs *args,
+                               GError **error)
+{
+    VirtioBlk *blk = virtio_blk_of(vdev);
+    bool is_made = false;
+    uint32_t n_queues;
+
+    blk->props = &args->u.virtio_blk_pci;
+    blk->block_size = (uint32_t)blk->props->logical_block_size;
+    blk->iothreads = g_ptr_array_new_with_free_func(release);
+    blk->qom_path = g_strconcat(vdev->dev->path, "/virtio-backend", NULL);
+    blk->write_cache = wants_write_cache(blk);
+    if (blk->props->serial)
+        memcpy(blk->serial, blk->props->serial,
+               MIN(strlen(blk->props->serial), sizeof(blk->serial)));
+    n_queues = blk->props->has_num_queues
+        ? blk->props->num_queues : CLAMP(vdev->dev->board->n_cpus, 1, MAX_QUEUES);
+    if (check_props(blk, error) && check_policies(blk, error) && take_node(blk, error)) {
+        virtio_make_queues(vdev, n_queues, blk->props->queue_size);
+        is_made = choose_loops(blk, error) && make_channels(blk, error);
+    }
+    if (is_made) {
+        offer_features(blk);
+        return true;
+    }
+    virtio_blk_unrealize(vdev);
+    return false;
+}
+
+static const VMStateField virtio_blk_fields[] = {
+    VMSTATE_BOOL(VirtioBlk, write_cache),
+    VMSTATE_END
+};
+
+static const VMStateDesc virtio_blk_vmstate = {
+    .name = "virtio-blk", .version = 1, .min_version = 1, .fields = virtio_blk_fields,
+};
+
+const VirtioClass virtio_blk_class = {
+    .name = "virtio-blk",
+    .description = "disk",
+    .id = VIRTIO_ID_BLOCK,
+    .n_queues = MAX_QUEUES,
+    .queue_size = MAX_QUEUE_SIZE,
+    .config_size = offsetof(struct virtio_blk_config, write_zeroes_may_unmap) + 4,
+    .instance_size = sizeof(VirtioBlk),
+    .req_size = sizeof(VirtioBlkReq),
+    .pci_class = 0x010000,
+    .vmstate = &virtio_blk_vmstate,
+    .realize = virtio_blk_realize,
+    .unrealize = virtio_blk_unrealize,
+    .start = virtio_blk_start,
+    .reset = virtio_blk_reset,
+    .queue_loop = virtio_blk_queue_loop,
+    .read_config = virtio_blk_read_config,
+    .write_config = virtio_blk_write_config,
+    .handle_queue = virtio_blk_req_handle_queue,
+};
