@@ -280,7 +280,7 @@ static void write_level(GArray *cpuid, uint32_t first, uint32_t level, bool is_g
 
     need(cpuid, first, 0)->regs[CPUID_EAX] = last;
     if (last < (first | 0xffff))
-        cpu_leaf_drop(cpuid, last + 1, first | 0xffff);
+        cpu_leaf_drop(cpuid, MAX(last, first) + 1, first | 0xffff);
 }
 
 static void write_sizes(GArray *cpuid, const CpuSpec *spec, const CpuOptions *options,

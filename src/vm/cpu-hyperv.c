@@ -46,12 +46,12 @@ static const struct {
     HypervBits bits[2];
     uint32_t needs;
 } features[CPU_HYPERV__MAX] = {
-    [CPU_HYPERV_RELAXED] = { "hv-relaxed", { { LEAF_ADVICE, CPUID_EAX, 1u << 5 } } },
-    [CPU_HYPERV_VAPIC] = { "hv-vapic", { { LEAF_FEATURES, CPUID_EAX, 1u << 4 } } },
-    [CPU_HYPERV_VPINDEX] = { "hv-vpindex", { { LEAF_FEATURES, CPUID_EAX, 1u << 6 } } },
-    [CPU_HYPERV_RUNTIME] = { "hv-runtime", { { LEAF_FEATURES, CPUID_EAX, 1u << 0 } } },
+    [CPU_HYPERV_RELAXED] = { "hv-relaxed", { { LEAF_ADVICE, CPUID_EAX, 1u << 5 } }, 0 },
+    [CPU_HYPERV_VAPIC] = { "hv-vapic", { { LEAF_FEATURES, CPUID_EAX, 1u << 4 } }, 0 },
+    [CPU_HYPERV_VPINDEX] = { "hv-vpindex", { { LEAF_FEATURES, CPUID_EAX, 1u << 6 } }, 0 },
+    [CPU_HYPERV_RUNTIME] = { "hv-runtime", { { LEAF_FEATURES, CPUID_EAX, 1u << 0 } }, 0 },
     [CPU_HYPERV_TIME] = {
-        "hv-time", { { LEAF_FEATURES, CPUID_EAX, 1u << 1 | 1u << 9 } },
+        "hv-time", { { LEAF_FEATURES, CPUID_EAX, 1u << 1 | 1u << 9 } }, 0,
     },
     [CPU_HYPERV_SYNIC] = {
         "hv-synic", { { LEAF_FEATURES, CPUID_EAX, 1u << 2 } }, BIT(VPINDEX),
@@ -64,12 +64,12 @@ static const struct {
     },
     [CPU_HYPERV_FREQUENCIES] = {
         "hv-frequencies", { { LEAF_FEATURES, CPUID_EAX, 1u << 11 },
-                            { LEAF_FEATURES, CPUID_EDX, 1u << 8 } },
+                            { LEAF_FEATURES, CPUID_EDX, 1u << 8 } }, 0,
     },
-    [CPU_HYPERV_RESET] = { "hv-reset", { { LEAF_FEATURES, CPUID_EAX, 1u << 7 } } },
-    [CPU_HYPERV_CRASH] = { "hv-crash", { { LEAF_FEATURES, CPUID_EDX, 1u << 10 } } },
+    [CPU_HYPERV_RESET] = { "hv-reset", { { LEAF_FEATURES, CPUID_EAX, 1u << 7 } }, 0 },
+    [CPU_HYPERV_CRASH] = { "hv-crash", { { LEAF_FEATURES, CPUID_EDX, 1u << 10 } }, 0 },
     [CPU_HYPERV_REENLIGHTENMENT] = {
-        "hv-reenlightenment", { { LEAF_FEATURES, CPUID_EAX, 1u << 13 } },
+        "hv-reenlightenment", { { LEAF_FEATURES, CPUID_EAX, 1u << 13 } }, 0,
     },
     [CPU_HYPERV_TLBFLUSH] = {
         "hv-tlbflush", { { LEAF_ADVICE, CPUID_EAX, 1u << 2 | 1u << 11 } }, BIT(VPINDEX),
@@ -87,11 +87,11 @@ static const struct {
         "hv-evmcs", { { LEAF_ADVICE, CPUID_EAX, 1u << 14 } }, BIT(VAPIC),
     },
     [CPU_HYPERV_EMSR_BITMAP] = {
-        "hv-emsr-bitmap", { { LEAF_NESTED, CPUID_EAX, 1u << 19 } },
+        "hv-emsr-bitmap", { { LEAF_NESTED, CPUID_EAX, 1u << 19 } }, 0,
     },
-    [CPU_HYPERV_AVIC] = { "hv-avic", { { LEAF_ADVICE, CPUID_EAX, 1u << 9 } } },
+    [CPU_HYPERV_AVIC] = { "hv-avic", { { LEAF_ADVICE, CPUID_EAX, 1u << 9 } }, 0 },
     [CPU_HYPERV_XMM_INPUT] = {
-        "hv-xmm-input", { { LEAF_FEATURES, CPUID_EDX, 1u << 4 } },
+        "hv-xmm-input", { { LEAF_FEATURES, CPUID_EDX, 1u << 4 } }, 0,
     },
 };
 

@@ -102,6 +102,9 @@ def write_root(root, vmm, extra_files):
         place_qemu_data(root)
     shutil.copytree(TESTS, root / "lab/tests",
                     ignore=lambda folder, names: [n for n in names if n == "__pycache__"])
+    tiny_guests = TESTS.parent / "build" / "guests"
+    if tiny_guests.exists():
+        shutil.copytree(tiny_guests, root / "lab/build/guests")
     for name, path in extra_files.items():
         shutil.copy(path, root / "lab" / name)
 
