@@ -81,5 +81,7 @@ typedef struct Cmdline {
  * option.
  */
 Cmdline *cmdline_parse(int argc, char **argv, GError **error);
+/* The last "-accel kvm", lent; NULL when there is none. */
+const AccelOptions *cmdline_accel(const Cmdline *cmdline);
 void cmdline_free(Cmdline *cmdline);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Cmdline, cmdline_free)

@@ -114,10 +114,14 @@ static bool check_onboard(const Cmdline *cmdline, GError **error)
 static bool check_accels(const Cmdline *cmdline, GError **error)
 {
     const MachineOptions *machine = cmdline->machine;
+    bool has_kvm = cmdline_accel(cmdline) != NULL;
 
     for (guint i = 0; i < cmdline->accels->len; i++) {
         const AccelOptions *accel = g_ptr_array_index(cmdline->accels, i);
 
+        /* The first that there is counts: "tcg" beside "kvm" is for other hosts. */
+        if (strcmp(accel->accel, "tcg") == 0 && has_kvm)
+            continue;
         if (strcmp(accel->accel, "kvm") != 0)
             return refuse(error, "accel", accel->accel, "only 'kvm' is there");
         if (!accel->has_kernel_irqchip)

@@ -303,6 +303,17 @@ Cmdline *cmdline_parse(int argc, char **argv, GError **error)
     return g_steal_pointer(&parser.cmdline);
 }
 
+const AccelOptions *cmdline_accel(const Cmdline *cmdline)
+{
+    for (guint i = cmdline->accels->len; i-- > 0;) {
+        const AccelOptions *accel = g_ptr_array_index(cmdline->accels, i);
+
+        if (strcmp(accel->accel, "kvm") == 0)
+            return accel;
+    }
+    return NULL;
+}
+
 void cmdline_free(Cmdline *cmdline)
 {
     if (!cmdline)

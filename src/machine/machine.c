@@ -68,9 +68,7 @@ static VmTuning wanted_tuning(const Cmdline *cmdline, const AccelOptions *accel)
 
 static bool make_vm(Machine *machine, GError **error)
 {
-    const GPtrArray *accels = machine->cmdline->accels;
-    const AccelOptions *accel =
-        accels->len > 0 ? g_ptr_array_index(accels, accels->len - 1) : NULL;
+    const AccelOptions *accel = cmdline_accel(machine->cmdline);
     VmOptions options = {
         .device = accel && accel->device ? accel->device : "/dev/kvm",
         .irqchip = wanted_irqchip(machine->cmdline->machine, accel),

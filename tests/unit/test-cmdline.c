@@ -163,6 +163,7 @@ static const struct {
     { "--", "invalid option" },
     { "-machine accel=tcg", "tcg" },
     { "-accel tcg", "tcg" },
+    { "-accel kvm -accel hvf", "hvf" },
     { "-device floppy", "floppy" },
     { "-device virtio-rng-pci,wheels=4", "wheels" },
     { "-device {\"driver\":3}", "driver" },
@@ -231,7 +232,7 @@ static void test_short_forms_are_pairs_of_other_options(void)
         parse("-no-acpi -M q35 -no-hpet -no-fd-bootchk -enable-kvm -machine i8042=off "
               "-machine kernel=k,append=a -initrd i -overcommit mem-lock=on-fault "
               "-boot dc,menu=on -boot strict=on -vga none -vnc none -net none -nic none "
-              "-audiodev none,id=a -nodefconfig",
+              "-accel tcg -audiodev none,id=a -nodefconfig",
               &error);
 
     g_assert_no_error(error);
@@ -240,7 +241,7 @@ static void test_short_forms_are_pairs_of_other_options(void)
     g_assert_true(cmdline->machine->has_hpet && !cmdline->machine->hpet);
     g_assert_true(cmdline->machine->has_i8042 && !cmdline->machine->i8042);
     g_assert_true(cmdline->machine->has_fd_bootchk && !cmdline->machine->fd_bootchk);
-    g_assert_cmpuint(cmdline->accels->len, ==, 1);
+    g_assert_cmpstr(cmdline_accel(cmdline)->accel, ==, "kvm");
     g_assert_cmpstr(cmdline->kernel, ==, "k");
     g_assert_cmpstr(cmdline->initrd, ==, "i");
     g_assert_cmpstr(cmdline->append, ==, "a");
@@ -337,6 +338,40 @@ static void test_probe_of_libvirt_is_accepted(void)
     g_assert_cmpuint(cmdline->qmps->len, ==, 1);
 }
 
+static void test_domain_of_libvirt_is_accepted(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Cmdline) cmdline = parse(
+        "-name guest=m,debug-threads=on -S "
+        "-object {\"qom-type\":\"secret\",\"id\":\"masterKey0\",\"format\":\"raw\","
+        "\"file\":\"/x/master-key.aes\"} "
+        "-machine pc-q35-7.2,usb=off,vmport=off,smm=off,dump-guest-core=off,"
+        "mem-merge=off,memory-backend=pc.ram,graphics=off,hpet=off,acpi=on -accel kvm "
+        "-cpu host,migratable=on -m size=524288k "
+        "-object {\"qom-type\":\"memory-backend-memfd\",\"id\":\"pc.ram\",\"share\":true,"
+        "\"x-use-canonical-path-for-ramblock-id\":false,\"size\":536870912} "
+        "-overcommit mem-lock=off -smp 2,sockets=2,dies=1,cores=1,threads=1 "
+        "-object {\"qom-type\":\"iothread\",\"id\":\"iothread1\"} "
+        "-uuid 11111111-2222-3333-4444-555555555577 -display none -no-user-config "
+        "-nodefaults "
+        "-chardev socket,id=charmonitor,path=/x/monitor.sock,server=on,wait=off "
+        "-mon chardev=charmonitor,id=monitor,mode=control -rtc base=utc "
+        "-global kvm-pit.lost_tick_policy=delay -no-hpet -no-shutdown "
+        "-global ICH9-LPC.disable_s3=1 -global ICH9-LPC.disable_s4=1 "
+        "-global ICH9-LPC.noreboot=off -watchdog-action reset "
+        "-boot menu=on,reboot-timeout=1000,splash-time=3000,strict=on "
+        "-device {\"driver\":\"pcie-root-port\",\"port\":8,\"chassis\":1,"
+        "\"id\":\"pci.1\","
+        "\"bus\":\"pcie.0\",\"multifunction\":true,\"addr\":\"0x1\"} "
+        "-audiodev {\"id\":\"audio1\",\"driver\":\"none\"} -msg timestamp=on",
+        &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpuint(cmdline->objects->len, ==, 3);
+    g_assert_cmpuint(cmdline->boot->splash_time, ==, 3000);
+    g_assert_false(cmdline->onboard[ONBOARD_DRIVER_ICH9_LPC]->u.ICH9_LPC.noreboot);
+}
+
 static void test_every_option_of_the_schema_has_a_place(void)
 {
     for (unsigned i = 0; i < cmdline_n_options; i++) {
@@ -377,6 +412,8 @@ int main(int argc, char **argv)
                     test_set_changes_an_item_that_has_the_id);
     g_test_add_func("/cmdline/probe-of-libvirt-is-accepted",
                     test_probe_of_libvirt_is_accepted);
+    g_test_add_func("/cmdline/domain-of-libvirt-is-accepted",
+                    test_domain_of_libvirt_is_accepted);
     g_test_add_func("/cmdline/every-option-of-the-schema-has-a-place",
                     test_every_option_of_the_schema_has_a_place);
     return g_test_run();
