@@ -41,6 +41,9 @@ static const VmKvmCap caps[] = {
     CAP(KVM_CAP_DIRTY_LOG_RING, 1, false, "migration by dirty ring"),
     CAP(KVM_CAP_BINARY_STATS_FD, 1, false, "statistics"),
     CAP(KVM_CAP_TSC_CONTROL, 1, false, "a guest TSC of another frequency"),
+    CAP(KVM_CAP_SYS_HYPERV_CPUID, 1, false, "Hyper-V's interface (-cpu hv-...)"),
+    CAP(KVM_CAP_X86_DISABLE_EXITS, 1, false, "guests that idle by themselves (cpu-pm)"),
+    CAP(KVM_CAP_HALT_POLL, 1, false, "halt polling of each VM"),
 };
 
 const VmKvmCap *vm_kvm_caps_get(unsigned index)
