@@ -89,8 +89,8 @@ FUZZ_SECONDS ?= 60
 KIT_SRCS := $(wildcard tests/kit/*.c)
 KIT_OBJS := $(call objs,$(KIT_SRCS))
 
-GUEST_SRCS := $(wildcard tests/e2e/guests/*.S)
-GUESTS := $(patsubst tests/e2e/guests/%.S,build/guests/%.elf,$(GUEST_SRCS))
+GUEST_SRCS := $(wildcard tests/e2e/guests/*.S tests/e2e/guests/*.c)
+GUESTS := $(patsubst tests/e2e/guests/%,build/guests/%.elf,$(basename $(GUEST_SRCS)))
 
 .PHONY: all check check-quick lint demo bench fuzz fuzz-targets install deps clean
 .PHONY: reference tests guests FORCE
@@ -154,6 +154,14 @@ build/guests/%.elf: tests/e2e/guests/%.S tests/e2e/guests/pvh.inc
 	$(if $(Q),@echo "  AS $<")
 	$(Q)gcc -nostdlib -static -no-pie -Wl,--build-id=none,-N,-Ttext=0x100000,-e,start \
 	        -Wl,--no-warn-rwx-segments -I$(<D) -o $@ $<
+
+build/guests/%.elf: tests/e2e/guests/%.c
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  CC $<")
+	$(Q)gcc -m32 -march=i686 -mno-sse -O2 $(WARN) -ffreestanding -fno-pic \
+	        -fno-stack-protector -fno-asynchronous-unwind-tables -nostdlib -static -no-pie \
+	        -Wl,--build-id=none,-N,-Ttext=0x100000,--section-start=.note.pvh=0x80000 \
+	        -Wl,-m,elf_i386,-e,start,--no-warn-rwx-segments -o $@ $<
 
 guests: $(GUESTS)
 

@@ -30,6 +30,9 @@
 
 #include "virtio-serial-port.h"
 
+/* Main reads that much at least, rather than be woken for each buffer of a busy guest. */
+#define ROOM_MIN (PORT_INPUT_SIZE / 2)
+
 static VirtSerialPort *to_port(Device *dev)
 {
     return CONTAINER_OF(dev, VirtSerialPort, dev);
@@ -67,13 +70,19 @@ static void wake_main(VirtSerialPort *port)
     loop_post(port->dev.board->loop, &port->to_main);
 }
 
+static bool has_room(const PortInput *input)
+{
+    return PORT_INPUT_SIZE - (load32(&input->head) - load32(&input->tail)) >= ROOM_MIN;
+}
+
 /* Main: stores main_waits, looks at tail once more; so one of the two sees the other. */
 static void take_input(VirtSerialPort *port, uint32_t n)
 {
     PortInput *input = &port->input;
 
     store32(&input->tail, input->tail + n);
-    if (test_and_clear(&input->main_waits))
+    if (is_set(&input->main_waits) && has_room(input) &&
+        test_and_clear(&input->main_waits))
         wake_main(port);
 }
 
@@ -228,19 +237,18 @@ static uint32_t input_room(const VirtSerialPort *port)
 static size_t port_can_read(void *opaque)
 {
     VirtSerialPort *port = opaque;
-    uint32_t room;
 
     /* What a new client sends stays behind the end of the client before it. */
     if (!port->dev.tree->running || !is_set(&port->guest_open) ||
         is_set(&port->host_closed))
         return 0;
-    room = input_room(port);
-    if (room == 0) {
+    if (!has_room(&port->input)) {
         /* The loop: stores tail, looks at main_waits. */
         set_flag(&port->input.main_waits, true);
-        room = input_room(port);
+        if (!has_room(&port->input))
+            return 0;
     }
-    return room;
+    return input_room(port);
 }
 
 static void port_read(void *opaque, const uint8_t *data, size_t size)

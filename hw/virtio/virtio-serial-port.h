@@ -9,7 +9,7 @@
 #include "berth/virtio.h"
 
 /* What the host has sent and the guest has not got yet; a power of two. */
-#define PORT_INPUT_SIZE (16 * 1024u)
+#define PORT_INPUT_SIZE (32 * 1024u)
 
 typedef struct VirtioSerial VirtioSerial;
 

@@ -18,7 +18,7 @@
 #include "char-bench.h"
 #include "kit-serial.h"
 
-#define INPUT_SIZE (16 * 1024u)         /* what a port takes for a guest that is slow */
+#define INPUT_SIZE (32 * 1024u)         /* what a port takes for a guest that is slow */
 
 typedef struct Fixture {
     KitBoard *kit;
@@ -186,7 +186,7 @@ static void test_writer_waits_for_a_guest_without_buffers(Fixture *f,
     closed = stuff(f, f->other);
     opened = stuff(f, f->channel);
 
-    /* The socket takes as much of both, and the port 16 KiB of what it wants. */
+    /* The socket takes as much of both, and the port 32 KiB of what it wants. */
     g_assert_cmpuint(opened, >=, closed + INPUT_SIZE / 2);
     g_assert_cmpuint(opened, <=, closed + 2 * INPUT_SIZE);
     g_assert_cmpuint(opened, <, 1 * MIB);

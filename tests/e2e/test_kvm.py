@@ -5,6 +5,7 @@
 import pathlib
 import re
 import signal
+import socket
 import sys
 import time
 
@@ -329,6 +330,56 @@ def test_statistics(t):
     t.equal("quit exits with 0", guest.wait_exit(SILENCE), 0)
 
 
+def connect(path):
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    client.settimeout(SILENCE)
+    client.connect(str(path))
+    return client
+
+
+def channel_guest(t, order):
+    """A guest that moves bytes through a port of virtio-serial; its first client."""
+    path = t.folder / "channel"
+    guest = t.guest("channel", "-chardev", f"socket,id=c,path={path},server=on,wait=off",
+                    "-device", "virtio-serial-pci,disable-legacy=on", "-device",
+                    "virtserialport,chardev=c,nr=1,id=port", "-S", append=order)
+    guest.qmp.command("cont")
+    client = connect(path)
+    heard(guest, "R")
+    return guest, path, client
+
+
+def test_channel_to_a_host_that_does_not_read(t):
+    guest, path, client = channel_guest(t, "out 16")
+    t.equal("the port is open", guest.qmp.wait_event("VSERPORT_CHANGE"),
+            {"id": "port", "open": True})
+    before = -1
+    while context_switches(guest.process.pid) != before:
+        before = context_switches(guest.process.pid)
+        time.sleep(0.2)
+    t.check("it comes to rest, the guest in the middle", "D" not in guest.console.text)
+    t.equal("the VM runs", guest.status, "running")
+    size = 0
+    while size < 8 << 20:
+        size += len(client.recv(1 << 18))
+    client.close()
+    t.check("without a reader the rest is thrown away", heard(guest, "D"))
+    guest.qmp.command("quit")
+    t.equal("quit exits with 0", guest.wait_exit(SILENCE), 0)
+
+
+def test_channel_from_clients_that_come_and_go(t):
+    guest, path, client = channel_guest(t, "in 8")
+    for _ in range(8):
+        client.sendall(bytes(1 << 20))
+        client.close()
+        client = connect(path)
+    t.check("each byte of each client arrives", heard(guest, "D"))
+    client.close()
+    guest.qmp.command("quit")
+    t.equal("quit exits with 0", guest.wait_exit(SILENCE), 0)
+
+
 def test_signals(t):
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         guest = t.guest("echo")
@@ -363,6 +414,7 @@ TESTS = [
     test_many_vcpus,
     test_no_reboot, test_set_action, test_life_cycle, test_reset_by_all_vcpus,
     test_busy_vcpus_keep_nobody_waiting, test_spinning_guest, test_statistics,
+    test_channel_to_a_host_that_does_not_read, test_channel_from_clients_that_come_and_go,
     test_signals,
     test_start_stop_cycles,
 ]

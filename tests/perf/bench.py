@@ -35,6 +35,7 @@ from tap import Checks  # noqa: E402
 GUESTS = ROOT / "build" / "guests"
 RAM_MIB = 128
 ROUND_TRIPS = 500
+CHANNEL_MIB = 32
 FEW, MANY = 2, 10
 TIMEOUT = 60
 QBOOT = ["/usr/share/qemu/qboot.rom", "/usr/share/seabios/qboot.rom"]
@@ -43,12 +44,13 @@ QBOOT = ["/usr/share/qemu/qboot.rom", "/usr/share/seabios/qboot.rom"]
 class Contender:
     """A VMM and the arguments that make it a machine; slow ones run less often."""
 
-    def __init__(self, name, path, *machine, slow=False):
+    def __init__(self, name, path, *machine, slow=False, pci=True):
         self.name = name
         self.path = str(path)
         self.argv = [str(path), *machine, "-nodefaults", "-no-user-config",
                      "-display", "none", "-accel", "kvm", "-m", str(RAM_MIB)]
         self.slow = slow
+        self.pci = pci
 
 
 def contenders(options):
@@ -56,7 +58,8 @@ def contenders(options):
     qemu = shutil.which("qemu-system-x86_64")
     qboot = next((path for path in QBOOT if os.path.exists(path)), None)
     if qemu and qboot:
-        found.append(Contender("microvm", qemu, "-machine", "microvm", "-bios", qboot))
+        found.append(Contender("microvm", qemu, "-machine", "microvm", "-bios", qboot,
+                               pci=False))
     if qemu:
         found.append(Contender("q35", qemu, "-machine", "q35", slow=True))
     return found
@@ -199,6 +202,41 @@ def memory(contender, folder):
             "per vCPU": (sizes[MANY][0] - sizes[FEW][0]) / (MANY - FEW)}
 
 
+def cpu_of_vmm(pid):
+    """CPU time of all threads but the vCPUs', in nanoseconds."""
+    total = 0
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        if "KVM" not in (task / "comm").read_text():
+            total += int((task / "schedstat").read_text().split()[0])
+    return total
+
+
+def channel(contender, folder, way):
+    """What it costs to move bytes "out" of the guest or "in" by virtio-serial."""
+    path = pathlib.Path(folder) / "channel"
+    machine = Machine(contender, folder, "channel", "-append", f"{way} {CHANNEL_MIB}",
+                      "-name", "bench,debug-threads=on",
+                      "-chardev", f"socket,id=c,path={path},server=on,wait=off",
+                      "-device", "virtio-serial-pci,disable-legacy=on",
+                      "-device", "virtserialport,chardev=c,nr=1")
+    machine.negotiate()
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    client.connect(str(path))
+    machine.heard(b"R")
+    before = cpu_of_vmm(machine.pid)
+    size = CHANNEL_MIB << 20
+    if way == "out":
+        while size > 0:
+            size -= len(client.recv(1 << 18))
+    else:
+        client.sendall(bytes(size))
+    machine.heard(b"D")
+    spent = cpu_of_vmm(machine.pid) - before
+    client.close()
+    machine.end()
+    return {f"channel {way}": spent / (CHANNEL_MIB << 10)}
+
+
 def idle(field, folder, seconds):
     """Voluntary context switches of all threads of a halted VM, all VMs at once."""
     machines = []
@@ -234,6 +272,9 @@ def measure(field, options):
                     add(contender, probe(contender, folder))
                     add(contender, round_trip(contender, folder))
                     add(contender, memory(contender, folder))
+                if contender.pci and (not contender.slow or run < 1):
+                    add(contender, channel(contender, folder, "out"))
+                    add(contender, channel(contender, folder, "in"))
         for name, count in idle(field, folder, options.idle_seconds).items():
             values.setdefault("wake-ups", {})[name] = [count]
     return {quantity: {name: statistics.median(found) for name, found in by_name.items()}
@@ -250,6 +291,8 @@ TARGETS = [
     ("dirty", "KiB", "private dirty above RAM, 2 vCPUs", 1024, None, 1024, None),
     ("resident", "KiB", "resident above RAM, 2 vCPUs", 5120, None, 5120, None),
     ("per vCPU", "KiB", "private dirty of a further vCPU", 64, None, 64, None),
+    ("channel out", "ns", "VMM's CPU a KiB from a port to the host", None, 1, 2000, None),
+    ("channel in", "ns", "VMM's CPU a KiB from the host to a port", None, 1, 20000, None),
     ("wake-ups", "", "context switches of a halted VM", 0, None, 0, None),
 ]
 
@@ -286,8 +329,10 @@ def table(field, results, seconds):
             title += f", {seconds} s"
         row = [title, unit, number(found["berth"]), target, "pass" if good else "MISS"]
         for name in names[1:]:
-            ratio = found[name] / found["berth"] if found["berth"] else None
-            row += [number(found[name]), f"{ratio:.1f}" if ratio is not None else "-"]
+            theirs = found.get(name)
+            row.append("-" if theirs is None else number(theirs))
+            ours = found["berth"]
+            row.append(f"{theirs / ours:.1f}" if theirs and ours else "-")
         rows.append(row)
     widths = [max(len(row[i]) for row in rows) for i in range(len(heads))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
