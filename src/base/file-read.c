@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A file may grow, shrink or be no file while it is read: what counts is what read(2)
- * gives, up to the limit.
+ * What read(2) gives counts, up to the limit, and not a size that is told beforehand:
+ * files of sysfs tell none, and others change.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +10,9 @@
 #include "berth/error.h"
 #include "berth/file-read.h"
 
-static int open_regular(const char *path, size_t *ret_size, GError **error)
+#define FIRST_SIZE 4096u
+
+static int open_regular(const char *path, GError **error)
 {
     /* O_NONBLOCK: a FIFO would block until someone writes to it. */
     g_autofd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -24,38 +26,48 @@ static int open_regular(const char *path, size_t *ret_size, GError **error)
         error_set(error, "'%s' is not a regular file", path);
         return -1;
     }
-    *ret_size = MAX(st.st_size, 0);
     return autofd_steal(&fd);
+}
+
+/* Makes *@data larger, up to one byte beyond @max; false when there is no memory. */
+static bool make_room(uint8_t **data, size_t *capacity, size_t max)
+{
+    size_t wanted = MIN(MAX(*capacity * 2, FIRST_SIZE), max + 1);
+    uint8_t *grown = g_try_realloc(*data, wanted);
+
+    if (!grown)
+        return false;
+    *data = grown;
+    *capacity = wanted;
+    return true;
 }
 
 uint8_t *file_read(const char *path, size_t max, size_t *ret_size, GError **error)
 {
-    size_t size, done = 0;
-    g_autofd int fd = open_regular(path, &size, error);
+    g_autofd int fd = open_regular(path, error);
     g_autofree uint8_t *data = NULL;
+    size_t capacity = 0, done = 0;
+    ssize_t n;
 
     if (fd < 0)
         return NULL;
-    /* One byte more than it has tells that it grew. */
-    if (size <= max)
-        data = g_try_malloc(size + 1);
-    while (data && done <= size) {
-        ssize_t n = read(fd, data + done, size + 1 - done);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
+    do {
+        if (done == capacity && !make_room(&data, &capacity, max)) {
+            error_set(error, "no memory for '%s'", path);
+            return NULL;
+        }
+        n = read(fd, data + done, capacity - done);
+        if (n < 0 && errno != EINTR) {
             error_set_errno(error, errno, "cannot read '%s'", path);
             return NULL;
         }
-        if (n == 0)
-            break;
-        done += n;
-    }
-    if (!data || done > size) {
-        error_set(error, "'%s' has more than %zu bytes", path, MIN(size, max));
-        return NULL;
-    }
+        done += MAX(n, 0);
+        /* The byte that is one too many has room, and is where the NUL goes. */
+        if (done > max) {
+            error_set(error, "'%s' has more than %zu bytes", path, max);
+            return NULL;
+        }
+    } while (n != 0);
     data[done] = '\0';
     *ret_size = done;
     return g_steal_pointer(&data);
