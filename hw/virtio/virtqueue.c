@@ -312,6 +312,7 @@ void virtqueue_unpop(Virtqueue *vq, VirtqueueReq *req)
     req->busy = false;
     vq->last_avail--;
     vq->in_flight--;
+    counter_add(&vq->counters.requests, -1);
 }
 
 void virtqueue_push(Virtqueue *vq, VirtqueueReq *req, uint32_t written)
