@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "acpi-table.h"
+#include "table-checksum.h"
 
 #define RSDP_REVISION 2
 #define RSDP_OLD_SIZE 20
@@ -47,17 +48,6 @@ typedef struct __attribute__((packed)) Mcfg {
     uint8_t last_bus;
     uint32_t reserved1;
 } Mcfg;
-
-/* What makes the sum of all bytes zero. */
-static uint8_t checksum(const void *data, size_t size)
-{
-    const uint8_t *bytes = data;
-    uint8_t sum = 0;
-
-    for (size_t i = 0; i < size; i++)
-        sum += bytes[i];
-    return -sum;
-}
 
 AcpiHeader acpi_header(const char *signature, uint8_t revision)
 {
@@ -188,7 +178,7 @@ void acpi_tables_write(const AcpiTables *tables, uint64_t gpa, void *dest)
         AcpiHeader *header = (AcpiHeader *)(bytes + table->offset);
 
         if (strcmp(table->signature, "FACS") != 0)
-            header->checksum = checksum(header, table->size);
+            header->checksum = table_checksum(header, table->size);
     }
 }
 
@@ -202,8 +192,8 @@ void acpi_rsdp_write(const AcpiTables *tables, uint64_t tables_gpa, void *dest)
         .xsdt = tables_gpa + tables->xsdt,
     };
 
-    rsdp.checksum = checksum(&rsdp, RSDP_OLD_SIZE);
-    rsdp.extended_checksum = checksum(&rsdp, sizeof(rsdp));
+    rsdp.checksum = table_checksum(&rsdp, RSDP_OLD_SIZE);
+    rsdp.extended_checksum = table_checksum(&rsdp, sizeof(rsdp));
     memcpy(dest, &rsdp, sizeof(rsdp));
 }
 

@@ -11,6 +11,8 @@
 #include "berth/error.h"
 #include "berth/x86-layout.h"
 
+#include "table-checksum.h"
+
 #include "berth/mp-table.h"
 
 #define MP_REVISION 4
@@ -107,16 +109,6 @@ typedef struct __attribute__((packed)) MpInterrupt {
 G_STATIC_ASSERT(sizeof(MpFloating) == MP_FLOATING_SIZE && sizeof(MpHeader) == 44 &&
                 sizeof(MpProcessor) == 20 && sizeof(MpBus) == 8 &&
                 sizeof(MpIoapic) == 8 && sizeof(MpInterrupt) == 8);
-
-static uint8_t checksum(const void *data, size_t size)
-{
-    const uint8_t *bytes = data;
-    uint8_t sum = 0;
-
-    for (size_t i = 0; i < size; i++)
-        sum += bytes[i];
-    return -sum;
-}
 
 static void append(GByteArray *out, unsigned *n_entries, const void *entry, size_t size)
 {
@@ -216,7 +208,7 @@ GByteArray *mp_table_new(const MpMachine *machine, GError **error)
     header.length = out->len;
     header.n_entries = n_entries;
     memcpy(out->data, &header, sizeof(header));
-    header.checksum = checksum(out->data, out->len);
+    header.checksum = table_checksum(out->data, out->len);
     memcpy(out->data, &header, sizeof(header));
     return out;
 }
@@ -230,6 +222,6 @@ void mp_table_write_floating(uint64_t table_gpa, void *dest)
         .revision = MP_REVISION,
     };
 
-    floating.checksum = checksum(&floating, sizeof(floating));
+    floating.checksum = table_checksum(&floating, sizeof(floating));
     memcpy(dest, &floating, sizeof(floating));
 }

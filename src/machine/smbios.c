@@ -11,6 +11,7 @@
 #include "berth/error.h"
 
 #include "smbios-table.h"
+#include "table-checksum.h"
 
 /* What the 32-bit entry point can tell. */
 #define V2_SIZE_MAX UINT16_MAX
@@ -192,17 +193,6 @@ GBytes *smbios_tables_structures(const SmbiosTables *tables)
     return tables->structures;
 }
 
-/* What makes the sum of all bytes zero. */
-static uint8_t checksum(const void *data, size_t size)
-{
-    const uint8_t *bytes = data;
-    uint8_t sum = 0;
-
-    for (size_t i = 0; i < size; i++)
-        sum += bytes[i];
-    return -sum;
-}
-
 static size_t write_entry32(const SmbiosTables *tables, uint64_t gpa, uint8_t *dest)
 {
     const size_t intermediate = offsetof(Entry32, intermediate_anchor);
@@ -220,8 +210,8 @@ static size_t write_entry32(const SmbiosTables *tables, uint64_t gpa, uint8_t *d
     };
 
     entry.intermediate_checksum =
-        checksum(entry.intermediate_anchor, sizeof(entry) - intermediate);
-    entry.checksum = checksum(&entry, sizeof(entry));
+        table_checksum(entry.intermediate_anchor, sizeof(entry) - intermediate);
+    entry.checksum = table_checksum(&entry, sizeof(entry));
     memcpy(dest, &entry, sizeof(entry));
     return sizeof(entry);
 }
@@ -238,7 +228,7 @@ static size_t write_entry64(const SmbiosTables *tables, uint64_t gpa, uint8_t *d
         .address = gpa,
     };
 
-    entry.checksum = checksum(&entry, sizeof(entry));
+    entry.checksum = table_checksum(&entry, sizeof(entry));
     memcpy(dest, &entry, sizeof(entry));
     return sizeof(entry);
 }

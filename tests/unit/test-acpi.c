@@ -14,6 +14,8 @@
 #include "berth/acpi.h"
 #include "berth/x86-layout.h"
 
+#include "golden.h"
+
 #define GOLDEN "tests/data/acpi"
 #define TABLES_GPA (X86_BIOS_AREA_BASE + 0x40u)
 #define HEADER_SIZE 36
@@ -63,23 +65,6 @@ static const struct {
     const AcpiMachine *machine;
 } machines[] = { { "plain", &plain }, { "other", &other } };
 
-static void check_file(const char *path, const void *data, size_t size)
-{
-    g_autoptr(GError) error = NULL;
-    g_autofree char *wanted = NULL;
-    gsize wanted_size;
-
-    if (g_getenv("BERTH_UPDATE_GOLDEN")) {
-        g_assert_true(g_file_set_contents(path, data, size, &error));
-        return;
-    }
-    g_file_get_contents(path, &wanted, &wanted_size, &error);
-    g_assert_no_error(error);
-    if (wanted_size != size || memcmp(wanted, data, size) != 0)
-        g_test_message("%s differs", path);
-    g_assert_cmpmem(data, size, wanted, wanted_size);
-}
-
 static void run_iasl(const char *folder, const char *option, const char *file)
 {
     const char *argv[] = { "iasl", "-vs", option, file, NULL };
@@ -116,23 +101,6 @@ static char *read_dsl(const char *path)
                            body + 3);
 }
 
-/* Compares with the golden text when that was made by the same iasl. */
-static void check_dsl(const char *path, const char *text)
-{
-    g_autofree char *wanted = NULL;
-
-    if (!g_getenv("BERTH_UPDATE_GOLDEN")) {
-        size_t line = strcspn(text, "\n");
-
-        g_assert_true(g_file_get_contents(path, &wanted, NULL, NULL));
-        if (strncmp(text, wanted, line) != 0) {
-            g_test_message("%s is of another version of iasl", path);
-            return;
-        }
-    }
-    check_file(path, text, strlen(text));
-}
-
 /*
  * Bytes -> source -> bytes gives the same bytes, and no complaint on the way.  Of tables
  * without byte code iasl keeps the fields that its version knows.
@@ -150,7 +118,7 @@ static void check_round_trip(const char *machine, const char *table, const uint8
     g_assert_true(g_file_set_contents(aml, (const char *)data, size, NULL));
     run_iasl(folder, "-d", aml);
     text = read_dsl(dsl);
-    check_dsl(golden, text);
+    golden_check_versioned(golden, text);
     g_unlink(aml);
     run_iasl(folder, "-on", dsl);   /* names stay as they are */
     g_assert_true(g_file_get_contents(aml, &again, &again_size, NULL));
@@ -180,12 +148,12 @@ static void test_tables_are_the_golden_ones(gconstpointer data)
     acpi_rsdp_write(tables, TABLES_GPA, rsdp);
     list = acpi_tables_list(tables, &count);
 
-    check_file(rsdp_path, rsdp, sizeof(rsdp));
+    golden_check(rsdp_path, rsdp, sizeof(rsdp));
     g_assert_cmpuint(count, ==, 6);
     for (size_t i = 0; i < count; i++) {
         g_autofree char *path = g_strdup_printf("%s/%s.aml", folder, list[i].signature);
 
-        check_file(path, blob + list[i].offset, list[i].size);
+        golden_check(path, blob + list[i].offset, list[i].size);
     }
 }
 

@@ -16,6 +16,8 @@
 #include "berth/qapi.h"
 #include "berth/smbios.h"
 
+#include "golden.h"
+
 #define GOLDEN "tests/data/smbios"
 /* Where a dump has the structures, after the entry point. */
 #define DUMP_TABLES 32u
@@ -213,23 +215,6 @@ static GByteArray *make_dump(const SmbiosTables *tables)
     return dump;
 }
 
-static void check_file(const char *path, const void *data, size_t size)
-{
-    g_autoptr(GError) error = NULL;
-    g_autofree char *wanted = NULL;
-    gsize wanted_size;
-
-    if (g_getenv("BERTH_UPDATE_GOLDEN")) {
-        g_assert_true(g_file_set_contents(path, data, size, &error));
-        return;
-    }
-    g_file_get_contents(path, &wanted, &wanted_size, &error);
-    g_assert_no_error(error);
-    if (wanted_size != size || memcmp(wanted, data, size) != 0)
-        g_test_message("%s differs", path);
-    g_assert_cmpmem(data, size, wanted, wanted_size);
-}
-
 /* The text of dmidecode, which has its version in the first line; NULL without it. */
 static char *decode(const char *dump)
 {
@@ -252,24 +237,15 @@ static char *decode(const char *dump)
     return g_steal_pointer(&out);
 }
 
-/* Compares with the golden text when that was made by the same dmidecode. */
 static void check_text(const char *name, const char *text)
 {
     g_autofree char *path = g_strdup_printf(GOLDEN "/%s.txt", name);
-    g_autofree char *wanted = NULL;
 
     g_assert_null(strstr(text, "OUT OF SPEC"));
     g_assert_null(strstr(text, "BAD INDEX"));
     g_assert_null(strstr(text, "TRUNCATED"));
     g_assert_null(strstr(text, "rong"));
-    if (!g_getenv("BERTH_UPDATE_GOLDEN")) {
-        g_assert_true(g_file_get_contents(path, &wanted, NULL, NULL));
-        if (strncmp(text, wanted, strcspn(text, "\n")) != 0) {
-            g_test_message("%s is of another version of dmidecode", path);
-            return;
-        }
-    }
-    check_file(path, text, strlen(text));
+    golden_check_versioned(path, text);
 }
 
 static void check_golden(const char *name, const SmbiosTables *tables)
@@ -278,7 +254,7 @@ static void check_golden(const char *name, const SmbiosTables *tables)
     g_autofree char *golden = g_strdup_printf(GOLDEN "/%s.bin", name);
     g_autofree char *text = NULL;
 
-    check_file(golden, dump->data, dump->len);
+    golden_check(golden, dump->data, dump->len);
     text = decode(golden);
     if (text)
         check_text(name, text);
