@@ -9,11 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "berth/async-teardown.h"
 #include "berth/cmdline.h"
 #include "berth/error.h"
 #include "berth/log-options.h"
 #include "berth/log.h"
 #include "berth/pidfile.h"
+#include "berth/privileges.h"
 #include "berth/process.h"
 #include "berth/session.h"
 #include "berth/signal-watch.h"
@@ -26,7 +28,9 @@ typedef struct Process {
     SignalWatch ends;           /* signals that end the process */
     SignalWatch continued;
     PidFile pidfile;
+    Privileges privileges;
     int ready_fd;
+    int null_fd;                /* of a daemon that is not ready yet */
     bool is_asked_to_end;       /* before there was a session */
 } Process;
 
@@ -73,6 +77,27 @@ static bool lock_memory(const OvercommitOptions *overcommit, GError **error)
     return process_lock_memory(overcommit->mem_lock == MEM_LOCK_ON_FAULT, error);
 }
 
+/* Everything is open: the process gives up what it does not need any more. */
+static bool confine(Process *process, GError **error)
+{
+    const RunWithOptions *options = process->cmdline->run_with;
+
+    if (process->cmdline->daemonize) {
+        process->null_fd = process_detach(error);
+        if (process->null_fd < 0)
+            return false;
+    }
+    if (!options)
+        return true;
+    if (!privileges_drop(&process->privileges, error) ||
+        (options->exit_with_parent && !process_end_with_parent(error)) ||
+        (options->async_teardown && !async_teardown_start(error))) {
+        g_prefix_error(error, "-run-with: ");
+        return false;
+    }
+    return true;
+}
+
 static bool start(Process *process, GError **error)
 {
     const Cmdline *cmdline = process->cmdline;
@@ -88,11 +113,33 @@ static bool start(Process *process, GError **error)
         return false;
     process->session = session_new(cmdline, process->loop,
                                    signal_watch_fd(&process->ends), error);
-    if (!process->session || !session_start(process->session, error))
+    if (!process->session || !confine(process, error) ||
+        !session_start(process->session, error))
         return false;
     if (process->is_asked_to_end)
         session_terminate(process->session);
-    return !cmdline->daemonize || process_ready(process->ready_fd, error);
+    if (cmdline->daemonize)
+        process_ready(process->ready_fd, process->null_fd);
+    return true;
+}
+
+static bool find_privileges(Process *process, GError **error)
+{
+    const RunWithOptions *options = process->cmdline->run_with;
+
+    if (!options || privileges_init(&process->privileges, options->chroot, options->user,
+                                    error))
+        return true;
+    g_prefix_error(error, "-run-with: ");
+    return false;
+}
+
+/* Whoever started us reads stderr, wherever the log goes. */
+static void tell_failure(const GError *error)
+{
+    log_error("%s", error->message);
+    if (log_fd() != STDERR_FILENO)
+        fprintf(stderr, "berth: %s\n", error->message);
 }
 
 static int run(Process *process)
@@ -102,14 +149,15 @@ static int run(Process *process)
     int status = EXIT_FAILURE;
 
     thread_set_role(THREAD_MAIN);
-    if (!log_options_apply(process->cmdline, &error))
+    if (!log_options_apply(process->cmdline, &error) ||
+        !find_privileges(process, &error))
         part = PROCESS_FAILED;
     else if (process->cmdline->daemonize)
         part = process_daemonize(&process->ready_fd, &status, &error);
     if (part == PROCESS_PARENT)
         return status;
     if (part == PROCESS_FAILED || !start(process, &error)) {
-        log_error("%s", error->message);
+        tell_failure(error);
         return EXIT_FAILURE;
     }
     loop_run(process->loop);
@@ -143,6 +191,7 @@ int main(int argc, char **argv)
     signal_watch_done(&process.continued);
     loop_free(process.loop);
     pidfile_done(&process.pidfile);
+    privileges_done(&process.privileges);
     cmdline_free(process.cmdline);
     return status;
 }

@@ -29,6 +29,7 @@ typedef struct Cmdline {
     BootOptions *boot;
     RtcOptions *rtc;
     OvercommitOptions *overcommit;
+    RunWithOptions *run_with;
     ActionOptions *action_options;
     char *cpu;
     char *uuid;

@@ -36,6 +36,9 @@ void log_take_fd(int fd);
 /* The same for the lines of trace points, which go with the others before. */
 void log_take_trace_fd(int fd);
 
+/* Where the lines go now.  Also in a signal handler. */
+int log_fd(void);
+
 void log_error(const char *format, ...) G_GNUC_PRINTF(1, 2);
 void log_warn(const char *format, ...) G_GNUC_PRINTF(1, 2);
 void log_info(const char *format, ...) G_GNUC_PRINTF(1, 2);

@@ -16,5 +16,7 @@ typedef struct PidFile {
 } PidFile;
 
 bool pidfile_write(PidFile *pidfile, const char *path, GError **error);
-/* Removes the file.  No effect on a zero-initialised one. */
+/*
+ * Removes the file if it is still there and ours.  No effect on a zero-initialised one.
+ */
 void pidfile_done(PidFile *pidfile);

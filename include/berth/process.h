@@ -30,7 +30,16 @@ typedef enum ProcessPart {
 ProcessPart process_daemonize(int *ret_ready_fd, int *ret_status, GError **error);
 
 /*
- * Lets the parent end; makes "/" the directory and points the standard streams to
- * /dev/null.  Takes @ready_fd.
+ * Of the daemon, while the files of the host can be reached: makes "/" the directory.
+ * Returns /dev/null for process_ready(), or -1 with @error.
  */
-bool process_ready(int ready_fd, GError **error);
+int process_detach(GError **error);
+
+/*
+ * Points the standard streams to @null_fd (taken), and stderr to the log where that is a
+ * file; then lets the parent end.  Takes @ready_fd.
+ */
+void process_ready(int ready_fd, int null_fd);
+
+/* Has the process get SIGTERM when its parent ends.  After the user has changed. */
+bool process_end_with_parent(GError **error);

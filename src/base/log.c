@@ -78,6 +78,11 @@ static void sink_take_fd(Sink *sink, int fd)
     atomic_store_explicit(&sink->fd, fd, memory_order_relaxed);
 }
 
+int log_fd(void)
+{
+    return atomic_load_explicit(&log_state.lines.fd, memory_order_relaxed);
+}
+
 void log_take_fd(int fd)
 {
     sink_take_fd(&log_state.lines, fd);

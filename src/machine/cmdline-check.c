@@ -201,6 +201,9 @@ static bool check_kernel(const Cmdline *cmdline, GError **error)
 
 static bool check_daemon(const Cmdline *cmdline, GError **error)
 {
+    if (cmdline->daemonize && cmdline->run_with && cmdline->run_with->exit_with_parent)
+        return refuse(error, "daemonize", "",
+                      "has no parent that -run-with exit-with-parent=on could mean");
     if (cmdline->daemonize && cmdline->nographic && !cmdline->nodefaults &&
         cmdline->serials->len == 0)
         return refuse(error, "daemonize", "",

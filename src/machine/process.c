@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -12,6 +13,7 @@
 #include <sys/wait.h>
 
 #include "berth/error.h"
+#include "berth/log.h"
 
 #include "berth/process.h"
 
@@ -85,31 +87,48 @@ ProcessPart process_daemonize(int *ret_ready_fd, int *ret_status, GError **error
         return PROCESS_PARENT;
     }
     umask(027);
+    signal(SIGTSTP, SIG_IGN);
+    signal(SIGTTOU, SIG_IGN);
+    signal(SIGTTIN, SIG_IGN);
     *ret_ready_fd = autofd_steal(&writer);
     return PROCESS_DAEMON;
 }
 
-bool process_ready(int ready_fd, GError **error)
+int process_detach(GError **error)
 {
-    g_autofd int fd = ready_fd;
-    g_autofd int null_fd = -1;
+    int fd;
+
+    if (chdir("/") < 0) {
+        error_set_errno(error, errno, "-daemonize: cannot change to '/'");
+        return -1;
+    }
+    fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        error_set_errno(error, errno, "-daemonize: cannot open '/dev/null'");
+    return fd;
+}
+
+void process_ready(int ready_fd, int null_fd)
+{
+    bool has_log = log_fd() != STDERR_FILENO;
     char ready = 1;
     ssize_t n;
 
-    if (chdir("/") < 0) {
-        error_set_errno(error, errno, "cannot change to '/' for '-daemonize'");
-        return false;
-    }
-    null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null_fd < 0) {
-        error_set_errno(error, errno, "cannot open '/dev/null' for '-daemonize'");
-        return false;
-    }
     dup2(null_fd, STDIN_FILENO);
     dup2(null_fd, STDOUT_FILENO);
-    dup2(null_fd, STDERR_FILENO);
+    /* What libraries say when they abort. */
+    dup2(has_log ? log_fd() : null_fd, STDERR_FILENO);
+    close(null_fd);
     do {
-        n = write(fd, &ready, 1);
+        n = write(ready_fd, &ready, 1);
     } while (n < 0 && errno == EINTR);
-    return true;
+    close(ready_fd);
+}
+
+bool process_end_with_parent(GError **error)
+{
+    if (prctl(PR_SET_PDEATHSIG, SIGTERM) == 0)
+        return true;
+    error_set_errno(error, errno, "cannot be told of the parent's end");
+    return false;
 }

@@ -36,6 +36,7 @@ BEGIN {
     group("machine", "acpi aml boot cmdline device-globals fw-cfg-options " \
           "log-options machine mp-table pidfile process runstate session " \
           "signal-watch smbios smp")
+    group("machine", "async-teardown privileges")
     group("board", "x86-layout")
     # Contracts of single devices, for the board and for the device itself.
     group("part", "debug-exit debugcon fw-cfg i6300esb i8042 i8254 i8259 ioapic lpc " \
