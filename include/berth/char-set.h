@@ -88,13 +88,16 @@ void char_set_cancel(CharSet *set);
  * "wait=off", in new words.  The caller's.
  */
 JsonValue *char_options_modernise(const JsonValue *pairs);
-/* The same from the options of the command line, where mux=on makes two. */
+/* The backend that options of the command line mean, but for mux=on; the caller's. */
+ChardevBackend *char_options_backend(const ChardevOptions *options, GError **error);
+/* char_add() of that; mux=on makes two. */
 Chardev *char_options_add(CharSet *set, const ChardevOptions *options, GError **error);
 /*
- * From command-line text as in -serial and -qmp: "null", "stdio", "pty", "file:PATH",
- * "unix:PATH[,server][,nowait]..." and "tcp:HOST:PORT[,server]..." with the options of
- * ChardevSocketOptions, or "chardev:ID", which is the one that is there already.  "mon:"
- * before any other makes a mux with a monitor on it.
+ * From command-line text as in -serial and -qmp: "null", "stdio", "pty[:LINK]",
+ * "file:PATH", "pipe:PATH", "unix:PATH[,server][,nowait]...", "tcp:HOST:PORT..." and
+ * "telnet:HOST:PORT..." with the options of ChardevSocketOptions,
+ * "udp:[HOST]:PORT[@[HOST]:PORT]", "/dev/TTY", or "chardev:ID", which is the one that is
+ * there already.  "mon:" before any other makes a mux with a monitor on it.
  */
 Chardev *char_add_from_text(CharSet *set, const char *id, const char *text,
                             GError **error);

@@ -111,7 +111,8 @@ static void move_user(Chardev *old, Chardev *chr)
     if (!old->user)
         return;
     char_detach(old);
-    char_attach(chr, user, opaque, NULL);
+    /* A mux gives a front-end; a new one has room for it. */
+    chr = char_attach(chr, user, opaque, NULL);
     chr->frontend_open = frontend_open;
     user->moved(opaque, chr);
     if (chr->open)
@@ -126,7 +127,8 @@ static bool replace(Chardev *chr, GError **error)
 
     if (!check_change(old, chr->id, error))
         return false;
-    list_insert_before(&old->node, &chr->node);
+    /* As the youngest: what it may stand on, a mux's base, is freed after it. */
+    list_append(&chr->set->chardevs, &chr->node);
     list_remove(&old->node);
     char_enter(old);
     char_enter(chr);

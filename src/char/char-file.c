@@ -57,4 +57,5 @@ const CharClass char_file_class = {
     .open = file_open,
     .close = file_close,
     .hangup = char_stream_end_input,
+    .reads_to_end = true,
 };

@@ -230,7 +230,7 @@ static void copy_options(const ChardevOptions *options, ChardevBackend *backend)
     }
 }
 
-static ChardevBackend *backend_from(const ChardevOptions *options, GError **error)
+ChardevBackend *char_options_backend(const ChardevOptions *options, GError **error)
 {
     g_autoptr(ChardevBackend) backend = g_new0(ChardevBackend, 1);
 
@@ -290,7 +290,7 @@ static Chardev *add_muxed(CharSet *set, const char *id, const ChardevBackend *ba
 
 Chardev *char_options_add(CharSet *set, const ChardevOptions *options, GError **error)
 {
-    g_autoptr(ChardevBackend) backend = backend_from(options, error);
+    g_autoptr(ChardevBackend) backend = char_options_backend(options, error);
 
     if (!backend)
         return NULL;

@@ -65,4 +65,5 @@ const CharClass char_pipe_class = {
     .open = pipe_open,
     .close = pipe_close,
     .hangup = char_stream_end_input,
+    .reads_to_end = true,
 };

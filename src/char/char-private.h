@@ -26,6 +26,8 @@ typedef struct CharClass {
     void (*hangup)(Chardev *chr);
     /* In place of that, where an error of the descriptor is not its end: EPOLLERR. */
     void (*on_error)(Chardev *chr);
+    /* What a far end has left is read as the user takes it: no other one waits. */
+    bool reads_to_end;
     /* Back from the background; see char_set_continued(). */
     void (*continued)(Chardev *chr);
     /* In place of read(2), and of write(2) (any thread, under the lock). */

@@ -193,5 +193,6 @@ const CharClass char_stdio_class = {
     .open = stdio_open,
     .close = stdio_close,
     .hangup = char_stream_end_input,
+    .reads_to_end = true,
     .continued = stdio_continued,
 };

@@ -12,8 +12,8 @@
  * The end, as the loop sees it:
  *
  *     end of file, output waits       -> `ended`, until the output is sent or EPOLLHUP
- *     EPOLLHUP, user takes nothing    -> `hung_up` if the user reads to the end: the
- *                                        source is silent until char_accept_input()
+ *     EPOLLHUP, user takes nothing    -> `hung_up` if the user or the class reads to
+ *                                        the end: silent until char_accept_input()
  *     otherwise                       -> class->hangup()
  */
 #include <errno.h>
@@ -270,6 +270,11 @@ static void read_some(Chardev *chr, size_t room, bool hangup)
         end_of_input(chr, n == 0 && !hangup);
 }
 
+static bool reads_to_end(const Chardev *chr)
+{
+    return chr->class->reads_to_end || (chr->user && chr->user->reads_to_end);
+}
+
 /* The descriptor has input, or @hangup: the far end has closed both directions. */
 static void take_input(Chardev *chr, bool hangup)
 {
@@ -279,7 +284,7 @@ static void take_input(Chardev *chr, bool hangup)
         chr->class->hangup(chr);
     } else if (room > 0 && !chr->ended) {
         read_some(chr, room, hangup);
-    } else if (hangup && !(chr->user && chr->user->reads_to_end)) {
+    } else if (hangup && !reads_to_end(chr)) {
         chr->class->hangup(chr);
     } else {
         chr->paused = true;
@@ -385,6 +390,7 @@ void char_stream_end_input(Chardev *chr)
 {
     loop_fd_remove(&chr->in);
     chr->pumps = false;
+    chr->ended = false;
     char_send_event(chr, CHAR_EVENT_CLOSED);
 }
 

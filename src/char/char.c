@@ -95,6 +95,7 @@ Chardev *char_attach(Chardev *chr, const CharUser *user, void *opaque, GError **
     chr->opaque = opaque;
     chr->frontend_open = true;
     chr->paused = false;
+    chr->hung_up = false;
     char_stream_update(chr);
     if (chr->class->accept_input)
         chr->class->accept_input(chr);

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Character devices with a guest behind them: terminals, and what far ends may do."""
 
+import fcntl
 import os
 import pty
 import re
@@ -290,8 +291,29 @@ def test_udp_and_pipe(t):
         t.equal("both ways", out.read(1), b"p")
 
 
+def test_reader_that_stops(t):
+    """More output than all buffers hold: the guest runs on, and so do clients."""
+    path = t.folder / "stuck"
+    for suffix in ("in", "out"):
+        os.mkfifo(f"{path}.{suffix}")
+    guest = t.guest("echo", "-S", "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
+                    cpus=1, serial=("-serial", f"pipe:{path}"))
+    qmp = guest.qmp
+    with open(f"{path}.out", "rb", buffering=0) as out, \
+            open(f"{path}.in", "wb", buffering=0) as into:
+        fcntl.fcntl(out, fcntl.F_SETPIPE_SZ, 4096)
+        qmp.command("cont")
+        into.write(b"F")
+        t.equal("a client is served", qmp.command("query-status")["status"], "running")
+        into.write(b"X")
+        t.equal("the guest gets to its end", guest.wait_exit(), 15)
+        os.set_blocking(out.fileno(), False)
+        t.check("the pipe was full", len(out.read(1 << 20)) >= 4096)
+
+
 TESTS = [test_mux, test_escape, test_commands, test_clients_wait_alone,
-         test_change_under_a_guest, test_ringbuf, test_udp_and_pipe]
+         test_change_under_a_guest, test_ringbuf, test_udp_and_pipe,
+         test_reader_that_stops]
 
 if __name__ == "__main__":
     sys.exit(main(TESTS, __doc__))

@@ -278,6 +278,31 @@ static void test_change_tells_of_both_far_ends(CharBench *f, const void *unused)
     unlink(path);
 }
 
+static void test_change_to_a_mux(CharBench *f, const void *unused)
+{
+    const CharUser user = moving_user();
+    Outcome outcome = { 0 };
+    int fd;
+
+    char_bench_attach(f, char_bench_add(f, "c", "null"), &user);
+    {
+        g_autofree char *options = g_strdup_printf("socket,path=%s,server=on,wait=off",
+                                                   f->path);
+        char_bench_add(f, "base", options);
+    }
+    change(f, &outcome, "c", "{'type':'mux','data':{'chardev':'base'}}");
+    g_assert_no_error(outcome.error);
+    g_assert_true(f->reader.chr != outcome.chr);
+    fd = char_bench_connect(f->path);
+    char_bench_send(fd, "x\x01\x01");
+    CHAR_BENCH_RUN_UNTIL(f, f->reader.input->len == 2);
+    g_assert_cmpstr(f->reader.input->str, ==, "x\x01");
+    change(f, &outcome, "c", "{'type':'null','data':{}}");
+    assert_failed(&outcome, "mux");
+    g_clear_error(&outcome.error);
+    close(fd);
+}
+
 static void test_changes_that_are_refused(CharBench *f, const void *unused)
 {
     const char *null = "{'type':'null','data':{}}";
@@ -304,6 +329,10 @@ static void test_changes_that_are_refused(CharBench *f, const void *unused)
     g_assert_nonnull(char_find(f->set, "d"));
     change(f, &outcome, "d", null);
     g_assert_no_error(outcome.error);
+    change(f, &outcome, "d", "{'type':'mux','data':{'chardev':'d'}}");
+    g_assert_nonnull(outcome.error);
+    g_assert_nonnull(char_find(f->set, "d"));
+    g_clear_error(&outcome.error);
 }
 
 static void test_change_that_takes_its_time(CharBench *f, const void *unused)
@@ -396,6 +425,7 @@ int main(int argc, char **argv)
     add_test("server-waits-for-its-client", test_server_waits_for_its_client);
     add_test("change-under-a-user", test_change_under_a_user);
     add_test("change-tells-of-both-far-ends", test_change_tells_of_both_far_ends);
+    add_test("change-to-a-mux", test_change_to_a_mux);
     add_test("changes-that-are-refused", test_changes_that_are_refused);
     add_test("change-that-takes-its-time", test_change_that_takes_its_time);
     add_test("yank-ends-a-stuck-connection", test_yank_ends_a_stuck_connection);

@@ -49,6 +49,63 @@ static void test_file_with_input(CharBench *f, const void *unused)
     unlink(out);
 }
 
+/* The writer is long gone when the user takes the rest: nothing is lost. */
+static void test_input_that_a_gone_writer_left(CharBench *f, const void *unused)
+{
+    g_autofree char *in = in_folder(f, "in");
+    g_autofree char *options = g_strdup_printf("file,path=/dev/null,input-path=%s", in);
+    g_autofree char *data = g_strnfill(3000, 'a');
+    int fd;
+
+    g_assert_cmpint(mkfifo(in, 0600), ==, 0);
+    f->reader.room = 0;
+    char_bench_attach(f, char_bench_add(f, "c", options), &char_bench_user);
+    fd = open(in, O_WRONLY | O_NONBLOCK);
+    char_bench_send(fd, data);
+    close(fd);
+    g_assert_cmpint(char_bench_count_turns(f, 20), <=, 3);
+    while (f->reader.events->len == 0) {
+        f->reader.room = 16;
+        char_accept_input(f->reader.chr);
+        loop_turn(f->loop, false);
+        f->reader.room = 0;
+        loop_turn(f->loop, false);
+        g_assert_cmpuint(f->reader.input->len, <=, 3000);
+    }
+    g_assert_cmpuint(f->reader.input->len, ==, 3000);
+    g_assert_cmpstr(f->reader.events->str, ==, "c");
+    unlink(in);
+}
+
+/* The end of input is told once, whatever output waits then and later. */
+static void test_end_of_input_is_told_once(CharBench *f, const void *unused)
+{
+    g_autofree char *in = in_folder(f, "in"), *out = in_folder(f, "out");
+    g_autofree char *options = g_strdup_printf("file,path=%s,input-path=%s", out, in);
+    g_autofree char *data = g_malloc0(4 * CHAR_BUFFER_SIZE);
+    int fd;
+
+    g_assert_true(g_file_set_contents(in, "typed", -1, NULL));
+    g_assert_cmpint(mkfifo(out, 0600), ==, 0);
+    fd = open(out, O_RDONLY | O_NONBLOCK);
+    char_bench_attach(f, char_bench_add(f, "c", options), &char_bench_user);
+    for (int i = 0; i < 3; i++) {
+        char_write(f->reader.chr, data, 4 * CHAR_BUFFER_SIZE);
+        g_assert_cmpuint(char_pending(f->reader.chr), >, 0);
+        CHAR_BENCH_RUN_UNTIL(f, f->reader.input->len == 5);
+        while (char_pending(f->reader.chr) > 0) {
+            g_free(take(fd));
+            loop_turn(f->loop, false);
+        }
+        loop_turn(f->loop, false);
+    }
+    CHAR_BENCH_RUN_UNTIL(f, f->reader.events->len > 0);
+    g_assert_cmpstr(f->reader.events->str, ==, "c");
+    close(fd);
+    unlink(in);
+    unlink(out);
+}
+
 static void test_pipes(CharBench *f, const void *unused)
 {
     g_autofree char *path = in_folder(f, "p");
@@ -257,7 +314,7 @@ static void test_ringbuf(CharBench *f, const void *unused)
     g_assert_cmpuint(char_write(chr, "defghijkl", 9), ==, 9);
     assert_ring(chr, 100, false, "efghijkl");
     for (int i = 0; i < 1000; i++)
-        g_assert_cmpuint(char_write(chr, "0123456789ABCDEF" + i % 13, 3), ==, 3);
+        g_assert_cmpuint(char_write(chr, &"0123456789ABCDEF"[i % 13], 3), ==, 3);
     assert_ring(chr, 3, false, "ABA");
     assert_ring(chr, 100, false, "BCBCD");
 
@@ -516,6 +573,8 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     add_test("file-with-input", test_file_with_input);
+    add_test("input-that-a-gone-writer-left", test_input_that_a_gone_writer_left);
+    add_test("end-of-input-is-told-once", test_end_of_input_is_told_once);
     add_test("pipes", test_pipes);
     add_test("pipe-of-one-file", test_pipe_of_one_file);
     add_test("udp", test_udp);

@@ -277,7 +277,7 @@ static void test_timestamps_of_a_slow_reader(MuxBench *f, const void *unused)
 
         if (n > 0)
             g_string_append_len(text, drain, n);
-        sent += char_write(serial->chr, "12345678\n" + sent % 9, 9 - sent % 9);
+        sent += char_write(serial->chr, &"12345678\n"[sent % 9], 9 - sent % 9);
         n_lines = sent / 9;
         if (n_lines % 64 == 0)
             loop_turn(f->bench.loop, false);

@@ -2,7 +2,8 @@
 /*
  * Writes 'B', then echoes what the serial port receives.  Some bytes are orders:
  * 'X' ends the VMM with 15, 'R' resets by port 0xcf9, 'T' makes a triple fault,
- * 'H' halts with interrupts off, 'S' spins.
+ * 'H' halts with interrupts off, 'S' spins, 'F' writes 80 KiB of it without a look at
+ * the port's state.
  */
 #include "pvh.inc"
 
@@ -27,6 +28,8 @@ next:
     je sleep
     cmpb $'S', %al
     je spin
+    cmpb $'F', %al
+    je flood
     jmp next
 
 exit:
@@ -37,6 +40,12 @@ reset:
     outb %al, %dx
 sleep:
     halt
+flood:
+    movl $(80 * 1024), %ecx
+1:  outb %al, %dx
+    decl %ecx
+    jnz 1b
+    jmp next
 spin:
     jmp spin
 triple_fault:
