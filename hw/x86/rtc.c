@@ -3,11 +3,11 @@
  * MC146818A real-time clock with 242 bytes of memory (Motorola data sheet; century and
  * upper bank as in the ICH9 data sheet, 13.6).
  *
- * Time is counted in ticks of the clock's 32768 Hz.  It is the host's CLOCK_REALTIME plus
- * an offset, so nothing runs while nobody looks: registers are computed when read, and
- * the flags of register C by catch_up(), for all that went by since the last time.  While
- * SET or the divider's reset stops the clock, the time registers are what the guest
- * wrote.
+ * Time is counted in ticks of the clock's 32768 Hz.  It is a clock of the host plus an
+ * offset (rtc-time.h), so nothing runs while nobody looks: registers are computed when
+ * read, and the flags of register C by catch_up(), for all that went by since the last
+ * time.  While SET or the divider's reset stops the clock, the time registers are what
+ * the guest wrote.
  *
  *     running --- SET or divider reset: registers filled in ---> stopped
  *     stopped --- both released: registers become the offset --> running
@@ -16,6 +16,12 @@
  * that does not read register C gets no further ones.  Timers belong to main, so a
  * register write posts the message that sets it.  A step of the host's clock makes an
  * alarm late at most by that step.
+ *
+ * Lost ticks.  A guest that keeps time by the periodic interrupt falls behind when it
+ * reads register C only after several periods.  With slew the periods beyond the first
+ * are owed, and each read of register C, by which a guest acknowledges, is followed by
+ * one of them at once, up to BURST_MAX in a period.  That is seen at the clock itself, so
+ * it is all the same where the interrupt controllers are.
  */
 #include <time.h>
 
@@ -29,14 +35,17 @@
 #include "berth/rtc.h"
 
 #include "rtc-calendar.h"
+#include "rtc-time.h"
 
 #define RTC_SIZE 4u
-#define TICKS_PER_SEC 32768ll
 #define UPDATE_TICKS 8                  /* UIP precedes an update by 244 us */
 #define STALE INT64_MIN                 /* what the timer is set to is not known */
-#define TIMER_TICKS_MAX (2 * 86400 * TICKS_PER_SEC)
+#define TIMER_TICKS_MAX (2 * 86400 * RTC_HZ)
 /* More than any time that registers can express, and far from overflow. */
-#define TICKS_LIMIT (1ll << 56)
+#define SEEN_LIMIT (1ll << 56)
+
+#define OWED_MAX 16384u
+#define BURST_MAX 20
 
 #define A_UIP 0x80
 #define A_DIVIDER 0x70
@@ -60,15 +69,20 @@ typedef struct Rtc {
     IrqLine *irq;
     IrqLine *alarm;
     LoopMessage rearm;
+    LoopMessage set_by_guest;
     Timer timer;                /* main's */
+    bool slew;
 
     /* Under dev.lock. */
     uint8_t index;
     uint8_t ext_index;
     uint8_t cmos[256];
-    int64_t offset;             /* guest time minus host time, ticks */
+    RtcTime time;
     int64_t seen;               /* guest time up to which register C is right */
     int64_t target;             /* guest time at which the timer is to fire */
+    int64_t ahead;              /* seconds, of the time that the guest set last */
+    uint32_t owed;              /* periodic interrupts */
+    uint8_t burst;              /* of them in this period so far */
     bool irq_level;
     bool alarm_level;
     bool paused;
@@ -77,19 +91,6 @@ typedef struct Rtc {
 static Rtc *to_rtc(Device *dev)
 {
     return CONTAINER_OF(dev, Rtc, dev);
-}
-
-static int64_t host_ticks(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return now.tv_sec * TICKS_PER_SEC + now.tv_nsec * TICKS_PER_SEC / NS_PER_SEC;
-}
-
-static int64_t guest_ticks(const Rtc *rtc)
-{
-    return host_ticks() + rtc->offset;
 }
 
 static bool divider_runs(const Rtc *rtc)
@@ -115,26 +116,37 @@ static int64_t period(const Rtc *rtc)
 /* Fills the time registers in. */
 static void store_time(Rtc *rtc, int64_t ticks)
 {
-    rtc_calendar_store(rtc->cmos, rtc_div_floor(ticks, TICKS_PER_SEC));
+    rtc_calendar_store(rtc->cmos, rtc_div_floor(ticks, RTC_HZ));
 }
 
 static int64_t load_time(const Rtc *rtc)
 {
-    return rtc_calendar_load(rtc->cmos) * TICKS_PER_SEC;
+    return rtc_calendar_load(rtc->cmos) * RTC_HZ;
+}
+
+/* @n periods have gone by. */
+static void count_periods(Rtc *rtc, int64_t n)
+{
+    int64_t lost = n - !(rtc->cmos[REG_C] & C_PF);
+
+    if (rtc->slew && (rtc->cmos[REG_B] & C_PF))
+        rtc->owed = (uint32_t)MIN(rtc->owed + lost, OWED_MAX);
+    rtc->cmos[REG_C] |= C_PF;
+    rtc->burst = 0;
 }
 
 /* Sets the flags of what happened since the last time; returns the guest's time. */
 static int64_t catch_up(Rtc *rtc)
 {
-    int64_t now = guest_ticks(rtc), from = rtc->seen, step = period(rtc);
-    int64_t second = rtc_div_floor(now, TICKS_PER_SEC);
-    int64_t old = rtc_div_floor(from, TICKS_PER_SEC);
+    int64_t now = rtc_time_now(&rtc->time), from = rtc->seen, step = period(rtc);
+    int64_t second = rtc_div_floor(now, RTC_HZ);
+    int64_t old = rtc_div_floor(from, RTC_HZ);
 
     rtc->seen = now;
     if (now <= from)
         return now;             /* the host's clock was set back */
     if (step && rtc_div_floor(now, step) != rtc_div_floor(from, step))
-        rtc->cmos[REG_C] |= C_PF;
+        count_periods(rtc, rtc_div_floor(now, step) - rtc_div_floor(from, step));
     if (clock_runs(rtc) && second != old) {
         rtc->cmos[REG_C] |= C_UF;
         if (rtc_calendar_next_alarm(rtc->cmos, old) <= second)
@@ -171,7 +183,7 @@ static void update_irq(Rtc *rtc)
 static int64_t next_target(const Rtc *rtc)
 {
     uint8_t wanted = rtc->cmos[REG_B] & ~rtc->cmos[REG_C];
-    int64_t second = rtc_div_floor(rtc->seen, TICKS_PER_SEC);
+    int64_t second = rtc_div_floor(rtc->seen, RTC_HZ);
     int64_t target = RTC_NEVER, step = period(rtc), alarm;
 
     if (rtc->paused)
@@ -181,11 +193,11 @@ static int64_t next_target(const Rtc *rtc)
     if (!clock_runs(rtc))
         return target;
     if (wanted & C_UF)
-        target = MIN(target, (second + 1) * TICKS_PER_SEC);
+        target = MIN(target, (second + 1) * RTC_HZ);
     if (wanted & C_AF) {
         alarm = rtc_calendar_next_alarm(rtc->cmos, second);
         if (alarm != RTC_NEVER)
-            target = MIN(target, alarm * TICKS_PER_SEC);
+            target = MIN(target, alarm * RTC_HZ);
     }
     return target;
 }
@@ -199,9 +211,9 @@ static void set_timer(Rtc *rtc)
         timer_cancel(&rtc->timer);
         return;
     }
-    wait = CLAMP(rtc->target - guest_ticks(rtc), 0, TIMER_TICKS_MAX);
-    timer_set(&rtc->timer, loop_clock_ns() + wait / TICKS_PER_SEC * NS_PER_SEC +
-                           (wait % TICKS_PER_SEC + 1) * NS_PER_SEC / TICKS_PER_SEC);
+    wait = CLAMP(rtc->target - rtc_time_now(&rtc->time), 0, TIMER_TICKS_MAX);
+    timer_set(&rtc->timer, loop_clock_ns() + wait / RTC_HZ * NS_PER_SEC +
+                           (wait % RTC_HZ + 1) * NS_PER_SEC / RTC_HZ);
 }
 
 static void rtc_on_rearm(void *opaque)
@@ -237,12 +249,27 @@ static void registers_changed(Rtc *rtc)
     loop_post(rtc->dev.board->loop, &rtc->rearm);
 }
 
-/* The guest's time is @ticks now. */
+/* The guest's time is @ticks now, as it said. */
 static void set_time(Rtc *rtc, int64_t ticks)
 {
-    rtc->offset = ticks - host_ticks();
+    rtc_time_set(&rtc->time, ticks);
     rtc->seen = ticks;
     rtc->target = STALE;
+    rtc->ahead = rtc_time_ahead(&rtc->time, ticks);
+    loop_post(rtc->dev.board->loop, &rtc->set_by_guest);
+}
+
+static void rtc_on_set_by_guest(void *opaque)
+{
+    Rtc *rtc = opaque;
+    const Board *board = rtc->dev.board;
+    int64_t ahead;
+
+    lock_take(&rtc->dev.lock);
+    ahead = rtc->ahead;
+    lock_drop(&rtc->dev.lock);
+    if (board->ops->clock_set)
+        board->ops->clock_set(board->opaque, rtc->dev.path, ahead);
 }
 
 static void write_time(Rtc *rtc, unsigned reg, uint8_t value)
@@ -256,22 +283,35 @@ static void write_time(Rtc *rtc, unsigned reg, uint8_t value)
     now = catch_up(rtc);
     store_time(rtc, now);
     rtc->cmos[reg] = value;
-    set_time(rtc, load_time(rtc) + rtc_mod_floor(now, TICKS_PER_SEC));
+    set_time(rtc, load_time(rtc) + rtc_mod_floor(now, RTC_HZ));
+}
+
+/* What is owed is time; a guest that wants no periodic interrupts keeps none by them. */
+static void change_owed(Rtc *rtc, int64_t old_period)
+{
+    int64_t step = period(rtc);
+
+    if (!step || !(rtc->cmos[REG_B] & C_PF))
+        rtc->owed = 0;
+    else if (old_period && step != old_period)
+        rtc->owed = (uint32_t)MIN(rtc->owed * old_period / step, OWED_MAX);
 }
 
 static void write_control(Rtc *rtc, unsigned reg, uint8_t value)
 {
     int64_t now = catch_up(rtc);
     bool ran = clock_runs(rtc), divided = divider_runs(rtc);
+    int64_t old_period = period(rtc);
 
     if (ran)
         store_time(rtc, now);
     if (reg == REG_B && (value & B_SET))
         value &= ~B_UIE;
     rtc->cmos[reg] = reg == REG_A ? value & ~A_UIP : value;
+    change_owed(rtc, old_period);
     /* The first update comes half a second after the divider starts. */
     if (!ran && clock_runs(rtc))
-        set_time(rtc, load_time(rtc) + (divided ? 0 : TICKS_PER_SEC / 2));
+        set_time(rtc, load_time(rtc) + (divided ? 0 : RTC_HZ / 2));
 }
 
 static void write_cmos(Rtc *rtc, unsigned reg, uint8_t value)
@@ -309,8 +349,8 @@ static void write_cmos(Rtc *rtc, unsigned reg, uint8_t value)
 
 static uint8_t read_a(const Rtc *rtc)
 {
-    int64_t later = guest_ticks(rtc) + UPDATE_TICKS;
-    bool soon = rtc_mod_floor(later, TICKS_PER_SEC) < UPDATE_TICKS;
+    int64_t later = rtc_time_now(&rtc->time) + UPDATE_TICKS;
+    bool soon = rtc_mod_floor(later, RTC_HZ) < UPDATE_TICKS;
 
     return rtc->cmos[REG_A] | (clock_runs(rtc) && soon ? A_UIP : 0);
 }
@@ -324,6 +364,12 @@ static uint8_t read_c(Rtc *rtc)
     if (flags & rtc->cmos[REG_B] & B_INTERRUPTS)
         flags |= C_IRQF;
     rtc->cmos[REG_C] = 0;
+    update_irq(rtc);
+    if (rtc->owed > 0 && rtc->burst < BURST_MAX) {
+        rtc->owed--;
+        rtc->burst++;
+        rtc->cmos[REG_C] |= C_PF;
+    }
     registers_changed(rtc);
     return flags;
 }
@@ -340,7 +386,7 @@ static uint8_t read_cmos(Rtc *rtc, unsigned reg)
     case REG_YEAR:
     case REG_CENTURY:
         if (clock_runs(rtc))
-            store_time(rtc, guest_ticks(rtc));
+            store_time(rtc, rtc_time_now(&rtc->time));
         break;
     case REG_A:
         return read_a(rtc);
@@ -400,6 +446,7 @@ static void rtc_reset(Device *dev)
     rtc->ext_index = 0;
     rtc->cmos[REG_B] &= ~(B_INTERRUPTS | B_SQWE);
     rtc->cmos[REG_C] = 0;
+    rtc->owed = 0;
     registers_changed(rtc);
     lock_drop(&dev->lock);
 }
@@ -414,9 +461,9 @@ static bool rtc_realize(Device *dev, const DeviceAddArgs *args, GError **error)
     rtc->cmos[REG_A] = A_DIVIDER_32KHZ | A_RATE_1024HZ;
     rtc->cmos[REG_B] = B_24H;
     rtc->cmos[REG_EQUIPMENT] = EQUIPMENT_FPU;
-    rtc->seen = host_ticks();
     timer_init(&rtc->timer, dev->board->loop, rtc_on_timer, rtc);
     loop_message_init(&rtc->rearm, rtc_on_rearm, rtc);
+    loop_message_init(&rtc->set_by_guest, rtc_on_set_by_guest, rtc);
     region_init_io(&rtc->region, "rtc", RTC_SIZE, &rtc_region_ops, rtc, &dev->lock);
     region_add(dev->board->io_root, X86_PORT_RTC, &rtc->region, 0);
     return true;
@@ -428,6 +475,7 @@ static void rtc_unrealize(Device *dev)
 
     region_done(&rtc->region);
     loop_message_cancel(dev->board->loop, &rtc->rearm);
+    loop_message_cancel(dev->board->loop, &rtc->set_by_guest);
     timer_cancel(&rtc->timer);
     irq_lower(rtc->irq);
 }
@@ -442,19 +490,27 @@ static void rtc_pause(Device *dev)
     Rtc *rtc = to_rtc(dev);
 
     lock_take(&dev->lock);
+    catch_up(rtc);
+    update_irq(rtc);
+    rtc_time_stop(&rtc->time);
     rtc->paused = true;
     rtc->target = RTC_NEVER;
     set_timer(rtc);
     lock_drop(&dev->lock);
 }
 
+/* What went by in a pause sets flags, and is owed to nobody. */
 static void rtc_resume(Device *dev)
 {
     Rtc *rtc = to_rtc(dev);
+    uint32_t owed;
 
     lock_take(&dev->lock);
     rtc->paused = false;
+    rtc_time_start(&rtc->time);
+    owed = rtc->owed;
     catch_up(rtc);
+    rtc->owed = owed;
     update_irq(rtc);
     rtc->target = next_target(rtc);
     set_timer(rtc);
@@ -469,11 +525,11 @@ static bool rtc_post_load(void *opaque, GError **error)
         error_set(error, "field 'index' or 'ext_index' expects up to 0x7f");
         return false;
     }
-    if (rtc->offset > TICKS_LIMIT || rtc->offset < -TICKS_LIMIT ||
-        rtc->seen > TICKS_LIMIT || rtc->seen < -TICKS_LIMIT) {
-        error_set(error, "field 'offset' or 'seen' is no time");
+    if (rtc->seen > SEEN_LIMIT || rtc->seen < -SEEN_LIMIT) {
+        error_set(error, "field 'seen' is no time");
         return false;
     }
+    rtc->owed = MIN(rtc->owed, OWED_MAX);
     lock_take(&rtc->dev.lock);
     rtc->alarm_level = alarm_interrupts(rtc);   /* its edge has been seen */
     drive_irq(rtc);
@@ -485,8 +541,9 @@ static const VMStateField rtc_fields[] = {
     VMSTATE_U8(Rtc, index),
     VMSTATE_U8(Rtc, ext_index),
     VMSTATE_BYTES(Rtc, cmos, 256),
-    VMSTATE_I64(Rtc, offset),
+    VMSTATE_STRUCT(Rtc, time, rtc_time_vmstate),
     VMSTATE_I64(Rtc, seen),
+    VMSTATE_U32(Rtc, owed),
     VMSTATE_END
 };
 
@@ -570,11 +627,44 @@ void rtc_set_boot_order(Device *dev, const char *order, bool check_floppy)
     lock_drop(&dev->lock);
 }
 
+void rtc_get_date(Device *dev, struct tm *ret_tm)
+{
+    Rtc *rtc = to_rtc(dev);
+    time_t seconds;
+
+    lock_take(&dev->lock);
+    if (clock_runs(rtc))
+        seconds = rtc_div_floor(rtc_time_now(&rtc->time), RTC_HZ);
+    else
+        seconds = rtc_calendar_load(rtc->cmos);
+    lock_drop(&dev->lock);
+    if (!gmtime_r(&seconds, ret_tm))
+        *ret_tm = (struct tm) { .tm_mday = 1, .tm_year = 70 };
+}
+
+void rtc_reset_reinjection(Device *dev)
+{
+    Rtc *rtc = to_rtc(dev);
+
+    lock_take(&dev->lock);
+    rtc->owed = 0;
+    lock_drop(&dev->lock);
+}
+
+Device *rtc_find(DeviceTree *tree)
+{
+    LIST_FOREACH(node, &tree->devices) {
+        Device *dev = CONTAINER_OF(node, Device, tree_node);
+
+        if (dev->class == &rtc_class)
+            return dev;
+    }
+    return NULL;
+}
+
 Device *rtc_add(DeviceTree *tree, const RtcConfig *config, GError **error)
 {
     Device *dev = device_add_onboard(tree, &rtc_class, "rtc", NULL, error);
-    time_t now = time(NULL);
-    struct tm tm;
     Rtc *rtc;
 
     if (!dev)
@@ -582,9 +672,10 @@ Device *rtc_add(DeviceTree *tree, const RtcConfig *config, GError **error)
     rtc = to_rtc(dev);
     lock_take(&dev->lock);
     rtc->alarm = config->alarm;
+    rtc->slew = config->slew;
+    rtc_time_init(&rtc->time, config);
+    rtc->seen = rtc_time_now(&rtc->time);
     store_memory(rtc, config);
-    if (config->local_time && localtime_r(&now, &tm))
-        set_time(rtc, host_ticks() + tm.tm_gmtoff * TICKS_PER_SEC);
     lock_drop(&dev->lock);
     return dev;
 }

@@ -55,6 +55,11 @@ typedef struct BoardOps {
     void (*block_io_error)(void *opaque, const BoardIoError *error);
     /* Main only: a device that was draining has stopped.  May be NULL. */
     void (*device_drained)(void *opaque);
+    /*
+     * Main only: the guest set the real-time clock @path to a time that is @ahead seconds
+     * of the one it had been started with.  May be NULL.
+     */
+    void (*clock_set)(void *opaque, const char *path, int64_t ahead);
     /* Main only: the guest opened or closed the port of device @id.  May be NULL. */
     void (*serial_port_changed)(void *opaque, const char *id, bool open);
 } BoardOps;

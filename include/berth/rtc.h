@@ -6,8 +6,19 @@
 
 #include "berth/device.h"
 
+#include <time.h>
+
+typedef enum RtcBase {
+    RTC_BASE_UTC,               /* the host's time */
+    RTC_BASE_LOCAL,             /* the same in its time zone */
+    RTC_BASE_START,
+} RtcBase;
+
 typedef struct RtcConfig {
-    bool local_time;            /* starts with the host's local time, else with UTC */
+    RtcBase base;               /* what the guest's time begins with */
+    int64_t start;              /* RTC_BASE_START: seconds since 1970 */
+    RtcClock clock;
+    bool slew;                  /* make up for lost periodic interrupts */
     IrqLine *alarm;             /* lent, NULL for none: high while an alarm interrupts */
     uint64_t low_ram;           /* bytes of RAM below 4 GiB, counted from 0 */
     uint64_t high_ram;          /* bytes of RAM above 4 GiB */
@@ -26,6 +37,15 @@ bool rtc_is_boot_device(char letter);
  * bootable.
  */
 void rtc_set_boot_order(Device *dev, const char *order, bool check_floppy);
+
+/* The guest's time, which it may have set. */
+void rtc_get_date(Device *dev, struct tm *ret_tm);
+
+/* Forgets the periodic interrupts that are to be made up for. */
+void rtc_reset_reinjection(Device *dev);
+
+/* The clock of a machine, NULL when it has none. */
+Device *rtc_find(DeviceTree *tree);
 
 /* Adds "/machine/rtc" with ports 0x70 to 0x73 and interrupt 8. */
 Device *rtc_add(DeviceTree *tree, const RtcConfig *config, GError **error);

@@ -37,6 +37,7 @@ typedef struct VmOptions {
     const char *device;         /* "/dev/kvm" */
     VmIrqchip irqchip;
     bool pit;                   /* the in-kernel i8254; VM_IRQCHIP_KERNEL only */
+    bool pit_discards;          /* ticks that the guest takes too late, else makes up */
     unsigned max_vcpus;
     VmTuning tuning;
 } VmOptions;

@@ -9,6 +9,7 @@
 #include "berth/rtc.h"
 
 #include "cmdline-check.h"
+#include "rtc-options.h"
 
 static bool refuse(GError **error, const char *option, const char *value,
                    const char *reason)
@@ -76,21 +77,21 @@ static bool check_machine(const MachineOptions *machine, GError **error)
 }
 
 /*
- * Properties of the board's devices that berth has in one way only.
+ * Properties of the board's devices that berth has in one way, or two, only.
  */
 static const struct {
     OnboardDriver driver;
     const char *property;
-    const char *only;           /* as JSON */
+    const char *possible[2];    /* as JSON */
     const char *reason;
 } fixed_properties[] = {
-    { ONBOARD_DRIVER_MCH, "extended-tseg-mbytes", "16",
+    { ONBOARD_DRIVER_MCH, "extended-tseg-mbytes", { "16" },
       "there is no system management mode" },
-    { ONBOARD_DRIVER_KVM_PIT, "lost_tick_policy", "\"delay\"",
-      "ticks are delivered later" },
-    { ONBOARD_DRIVER_MC146818RTC, "lost_tick_policy", "\"discard\"",
-      "ticks are not made up for" },
-    { ONBOARD_DRIVER_FW_CFG_IO, "dma_enabled", "true", "DMA is always there" },
+    { ONBOARD_DRIVER_KVM_PIT, "lost_tick_policy", { "\"delay\"", "\"discard\"" },
+      "its ticks keep their rate, or are dropped" },
+    { ONBOARD_DRIVER_MC146818RTC, "lost_tick_policy", { "\"slew\"", "\"discard\"" },
+      "its ticks come at a higher rate, or are dropped" },
+    { ONBOARD_DRIVER_FW_CFG_IO, "dma_enabled", { "true" }, "DMA is always there" },
 };
 
 static bool check_onboard(const Cmdline *cmdline, GError **error)
@@ -102,7 +103,8 @@ static bool check_onboard(const Cmdline *cmdline, GError **error)
             device_globals_find(cmdline->globals, driver, property);
         g_autofree char *text = value ? json_to_text(value) : NULL;
 
-        if (text && strcmp(text, fixed_properties[i].only) != 0) {
+        if (text && g_strcmp0(text, fixed_properties[i].possible[0]) != 0 &&
+            g_strcmp0(text, fixed_properties[i].possible[1]) != 0) {
             error_set(error, "-global %s.%s: %s is not possible: %s", driver, property,
                       text, fixed_properties[i].reason);
             return false;
@@ -290,9 +292,11 @@ static bool check_preconfig(const Cmdline *cmdline, GError **error)
 
 bool cmdline_check(const Cmdline *cmdline, GError **error)
 {
+    RtcConfig rtc;
+
     return check_preconfig(cmdline, error) && check_machine(cmdline->machine, error) &&
            check_machine_none(cmdline, error) && check_accels(cmdline, error) &&
-           check_onboard(cmdline, error) &&
+           check_onboard(cmdline, error) && rtc_options_apply(cmdline, &rtc, error) &&
            check_monitors(cmdline, error) && check_boot(cmdline->boot, error) &&
            check_kernel(cmdline, error) && check_daemon(cmdline, error) &&
            check_nones(cmdline, error);

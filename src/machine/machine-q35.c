@@ -35,6 +35,7 @@
 #include "boot-order.h"
 #include "machine-identity.h"
 #include "machine-q35.h"
+#include "rtc-options.h"
 
 #define N_SERIALS 4
 #define VMGENID_GPA (X86_VMGENID_PAGE + VMGENID_OFFSET)
@@ -92,11 +93,20 @@ static bool has_i8042(const MachineOptions *options)
     return !options || !options->has_i8042 || options->i8042;
 }
 
+bool machine_q35_pit_discards(const Cmdline *cmdline)
+{
+    const OnboardDevice *pit = cmdline->onboard[ONBOARD_DRIVER_KVM_PIT];
+
+    return pit->u.kvm_pit.lost_tick_policy == LOST_TICK_POLICY_DISCARD;
+}
+
 /* What the hypervisor has not; first, so that all that interrupts finds them. */
 static bool add_chips(Machine *machine, GError **error)
 {
-    const I8254Config pit_config = { .make_up = true };
     DeviceTree *tree = &machine->tree;
+    const I8254Config pit_config = {
+        .make_up = !machine_q35_pit_discards(machine->cmdline),
+    };
 
     if (vm_irqchip(machine->vm) == VM_IRQCHIP_KERNEL)
         return true;
@@ -116,7 +126,6 @@ static bool has_s4(const Machine *machine)
 
 static bool add_onboard(Machine *machine, GError **error)
 {
-    const RtcOptions *rtc = machine->cmdline->rtc;
     const LpcConfig lpc_config = {
         .preset = machine->boot_image != NULL,
         .s3 = machine_can_suspend(machine),
@@ -124,13 +133,13 @@ static bool add_onboard(Machine *machine, GError **error)
         .no_reboot = lpc_props(machine)->noreboot,
     };
     RtcConfig rtc_config = {
-        .local_time = rtc && rtc->has_base && rtc->base == RTC_BASE_LOCALTIME,
         .low_ram = MIN(machine->ram_size, X86_LOW_RAM_MAX),
         .high_ram = high_ram(machine),
     };
     DeviceTree *tree = &machine->tree;
 
-    if (!add_chips(machine, error) ||
+    if (!rtc_options_apply(machine->cmdline, &rtc_config, error) ||
+        !add_chips(machine, error) ||
         !device_add_onboard(tree, &pci_host_class, "pci-host", NULL, error) ||
         !device_add_onboard(tree, &mch_class, "mch", NULL, error))
         return false;

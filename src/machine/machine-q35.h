@@ -7,6 +7,9 @@
 
 #include "berth/machine.h"
 
+/* Whether the interval timer drops the ticks that the guest took too late. */
+bool machine_q35_pit_discards(const Cmdline *cmdline);
+
 /* Adds the board's own devices; machine->board, memory and topology are there. */
 bool machine_q35_init(Machine *machine, GError **error);
 /* What needs all devices of the command line to be there. */

@@ -217,6 +217,14 @@ static void on_board_serial_port(void *opaque, const char *id, bool open)
     qapi_event_vserport_change(machine->events, &event);
 }
 
+static void on_board_clock_set(void *opaque, const char *path, int64_t ahead)
+{
+    Machine *machine = opaque;
+    RtcChangeEvent event = { .offset = ahead, .qom_path = (char *)path };
+
+    qapi_event_rtc_change(machine->events, &event);
+}
+
 const BoardOps machine_board_ops = {
     .block_io_error = on_board_io_error,
     .device_drained = on_board_drained,
@@ -231,5 +239,6 @@ const BoardOps machine_board_ops = {
     .guest_shuts_down = on_board_shuts_down,
     .watchdog_expired = on_board_watchdog,
     .inject_nmi = on_board_nmi,
+    .clock_set = on_board_clock_set,
     .serial_port_changed = on_board_serial_port,
 };

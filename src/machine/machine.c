@@ -73,6 +73,7 @@ static bool make_vm(Machine *machine, GError **error)
         .device = accel && accel->device ? accel->device : "/dev/kvm",
         .irqchip = wanted_irqchip(machine->cmdline->machine, accel),
         .pit = true,
+        .pit_discards = machine_q35_pit_discards(machine->cmdline),
         .max_vcpus = machine->topology.max_cpus,
         .tuning = wanted_tuning(machine->cmdline, accel),
     };

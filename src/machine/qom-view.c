@@ -11,6 +11,7 @@
 #include "berth/error.h"
 #include "berth/object.h"
 #include "berth/qapi-tables.h"
+#include "berth/rtc.h"
 
 #include "qom-types.h"
 
@@ -232,9 +233,29 @@ static void visit_options(Visit *visit, QapiTypeId type, unsigned branch,
     }
 }
 
+/* The time of a real-time clock, as C has it. */
+static void add_date(Visit *visit, const char *name, Device *rtc)
+{
+    struct tm tm;
+    JsonValue *date;
+
+    if (!rtc || !is_wanted(visit, name))
+        return;
+    rtc_get_date(rtc, &tm);
+    date = json_new_object();
+    json_set(date, "tm_sec", json_new_int(tm.tm_sec));
+    json_set(date, "tm_min", json_new_int(tm.tm_min));
+    json_set(date, "tm_hour", json_new_int(tm.tm_hour));
+    json_set(date, "tm_mday", json_new_int(tm.tm_mday));
+    json_set(date, "tm_mon", json_new_int(tm.tm_mon));
+    json_set(date, "tm_year", json_new_int(tm.tm_year));
+    add(visit, name, "struct tm", date);
+}
+
 static void visit_device(Visit *visit)
 {
     const Device *dev = visit->place->device;
+    Device *rtc = rtc_find(&visit->machine->tree);
     int onboard = dev->args ? -1 : OnboardDriver_parse(dev->class->name);
 
     add(visit, "realized", "bool", json_new_bool(dev->state == DEVICE_STATE_REALIZED));
@@ -246,6 +267,8 @@ static void visit_device(Visit *visit)
     else if (onboard >= 0)
         visit_options(visit, QAPI_TYPE_ONBOARD_DEVICE, (unsigned)onboard,
                       visit->machine->cmdline->onboard[onboard]);
+    if (dev == rtc)
+        add_date(visit, "date", rtc);
 }
 
 static void add_cpu_property(void *opaque, const char *name, const char *type)
@@ -341,6 +364,7 @@ static void visit_machine(Visit *visit)
             add(visit, name, qapi_text(qapi_types[member->type].name),
                 machine_value(visit->machine, given, member));
     }
+    add_date(visit, "rtc-time", rtc_find(&visit->machine->tree));
     add_child(visit, "peripheral", "container");
     add_child(visit, "peripheral-anon", "container");
     add_child(visit, "unattached", "container");

@@ -32,6 +32,7 @@ static const VmKvmCap caps[] = {
     CAP(KVM_CAP_GET_TSC_KHZ, 1, true, "telling the guest its clock's frequency"),
     CAP(KVM_CAP_XCRS, 1, false, "extended registers, of a processor that has XSAVE"),
     CAP(KVM_CAP_IOEVENTFD_ANY_LENGTH, 1, false, "doorbells of any width"),
+    CAP(KVM_CAP_REINJECT_CONTROL, 1, false, "dropping late ticks of the timer chip"),
     CAP(KVM_CAP_SPLIT_IRQCHIP, 1, false, "kernel-irqchip=split, more than 255 vCPUs"),
     CAP(KVM_CAP_TSC_DEADLINE_TIMER, 1, false, "the guest's cheapest timer"),
     CAP(KVM_CAP_X2APIC_API, 1, false, "APIC ids of 32 bits in a saved vCPU"),

@@ -91,13 +91,24 @@ static int make_split_locked(KvmVm *kvm)
     return err;
 }
 
+/* KVM makes up for lost ticks unless it is told not to. */
+static int make_pit_locked(KvmVm *kvm)
+{
+    struct kvm_pit_config config = { .flags = KVM_PIT_SPEAKER_DUMMY };
+    struct kvm_reinject_control discard = { .pit_reinject = 0 };
+    int err = vm_kvm_ioctl(kvm->vm_fd, KVM_CREATE_PIT2, &config);
+
+    if (!err && kvm->pit_discards)
+        err = vm_kvm_ioctl(kvm->vm_fd, KVM_REINJECT_CONTROL, &discard);
+    return err;
+}
+
 static int make_chips_locked(KvmVm *kvm)
 {
-    struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
     int err = vm_kvm_ioctl(kvm->vm_fd, KVM_CREATE_IRQCHIP, NULL);
 
     if (!err && kvm->pit)
-        err = vm_kvm_ioctl(kvm->vm_fd, KVM_CREATE_PIT2, &pit);
+        err = make_pit_locked(kvm);
     if (!err)
         err = save_chips_locked(kvm);
     if (err)

@@ -283,6 +283,7 @@ Vm *vm_kvm_new(const VmOptions *options, GError **error)
             (unsigned)check_extension(kvm_fd, KVM_CAP_IRQ_ROUTING));
     g_mutex_init(&kvm->lock);
     kvm->pit = options->pit && options->irqchip == VM_IRQCHIP_KERNEL;
+    kvm->pit_discards = options->pit_discards;
     kvm->kvm_fd = autofd_steal(&kvm_fd);
     vm_kvm_cpu_permit();
     kvm->vm_fd = vm_kvm_ioctl(kvm->kvm_fd, KVM_CREATE_VM, NULL);

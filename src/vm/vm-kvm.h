@@ -22,6 +22,7 @@ typedef struct KvmVm {
     int kvm_fd;
     int vm_fd;
     bool pit;
+    bool pit_discards;
     bool any_length;            /* an ioeventfd may match writes of any width */
     bool guest_mwait;           /* the guest's MWAIT is the processor's */
     bool stops_on_notify;       /* a guest that takes no events stops */

@@ -246,6 +246,23 @@ static uint8_t cmos(Rig *rig, uint8_t reg)
     return (uint8_t)vm_fake_read(rig->machine->vm, rig->machine->io, X86_PORT_RTC + 1, 1);
 }
 
+static void test_clock_begins_as_told(void)
+{
+    static const char *const more[] = {
+        "-rtc", "base=2001-09-09T01:46:40,clock=vm,driftfix=slew", NULL,
+    };
+    Rig rig;
+
+    rig_init_with(&rig, more);
+    runstate_stop(&rig.machine->run, RUN_STATE_PAUSED);
+
+    g_assert_cmphex(cmos(&rig, 9), ==, 0x01);
+    g_assert_cmphex(cmos(&rig, 7), ==, 0x09);
+    g_assert_cmphex(cmos(&rig, 4), ==, 0x01);
+    g_assert_cmphex(cmos(&rig, 2), ==, 0x46);
+    rig_done(&rig);
+}
+
 static void test_boot_order_of_the_first_start_is_its_own(void)
 {
     static const char *const more[] = {
@@ -685,6 +702,7 @@ int main(int argc, char **argv_)
                     test_tables_of_many_vcpus_go_to_the_end_of_ram);
     g_test_add_func("/machine/without-acpi-there-is-an-mp-table",
                     test_without_acpi_there_is_an_mp_table);
+    g_test_add_func("/machine/clock-begins-as-told", test_clock_begins_as_told);
     g_test_add_func("/machine/boot-order-of-the-first-start-is-its-own",
                     test_boot_order_of_the_first_start_is_its_own);
     g_test_add_func("/machine/machine-options-reach-memory",

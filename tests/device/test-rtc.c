@@ -95,7 +95,7 @@ static void test_tells_the_hosts_time(void)
 static void test_local_time_is_an_offset(void)
 {
     g_autoptr(FakeBoard) fake = fake_board_new();
-    RtcConfig local = { .local_time = true, .low_ram = MIB };
+    RtcConfig local = { .base = RTC_BASE_LOCAL, .low_ram = MIB };
     struct tm tm;
     time_t now;
 
@@ -405,6 +405,223 @@ static void test_reset_disables_interrupts_and_keeps_the_time(void)
     g_assert_cmphex(clock_time(fake) & 0xffff00, ==, 0x115000);
 }
 
+static FakeBoard *new_board_with(RtcConfig with)
+{
+    FakeBoard *fake = fake_board_new();
+
+    g_assert_nonnull(rtc_add(&fake->tree, &with, NULL));
+    device_tree_reset(&fake->tree);
+    device_tree_resume(&fake->tree);
+    return fake;
+}
+
+/* The guest's time in seconds, as clients read it. */
+static int64_t date(FakeBoard *fake)
+{
+    struct tm tm;
+
+    rtc_get_date(rtc_find(&fake->tree), &tm);
+    return timegm(&tm);
+}
+
+static void test_time_begins_where_it_was_told(void)
+{
+    static const RtcClock clocks[] = { RTC_CLOCK_HOST, RTC_CLOCK_RT, RTC_CLOCK_VM };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(clocks); i++) {
+        g_autoptr(FakeBoard) fake = new_board_with((RtcConfig) {
+            .base = RTC_BASE_START, .start = 1709164799, .clock = clocks[i],
+        });
+
+        g_assert_cmphex(clock_date(fake), ==, 0x20240228);
+        g_assert_cmphex(clock_time(fake), ==, 0x235959);
+        g_assert_cmpint(date(fake), ==, 1709164799);
+        g_usleep(1010000);
+        g_assert_cmphex(clock_date(fake), ==, 0x20240229);
+    }
+}
+
+static void test_pause_stops_the_clock_of_the_machine_alone(void)
+{
+    static const struct {
+        RtcClock clock;
+        bool stops;
+    } cases[] = {
+        { RTC_CLOCK_HOST, false }, { RTC_CLOCK_RT, false }, { RTC_CLOCK_VM, true },
+    };
+    FakeBoard *boards[G_N_ELEMENTS(cases)];
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        boards[i] = new_board_with((RtcConfig) {
+            .base = RTC_BASE_START, .start = 1000000000, .clock = cases[i].clock,
+        });
+        device_tree_pause(&boards[i]->tree);
+    }
+    g_usleep(1100000);
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        if (cases[i].stops)
+            g_assert_cmpint(date(boards[i]), ==, 1000000000);
+        else
+            g_assert_cmpint(date(boards[i]), >, 1000000000);
+        device_tree_resume(&boards[i]->tree);
+        if (cases[i].stops)
+            g_assert_cmphex(clock_time(boards[i]), ==, 0x014640);
+        fake_board_free(boards[i]);
+    }
+}
+
+static void test_new_time_is_told_as_a_difference(void)
+{
+    static const RtcBase bases[] = { RTC_BASE_UTC, RTC_BASE_LOCAL, RTC_BASE_START };
+
+    g_setenv("TZ", "TST-5:30", true);
+    tzset();
+    for (unsigned i = 0; i < G_N_ELEMENTS(bases); i++) {
+        g_autoptr(FakeBoard) fake = new_board_with((RtcConfig) {
+            .base = bases[i], .start = 1000000000,
+        });
+        struct tm tm;
+        int64_t later = date(fake) + 86400 + 3600;
+        time_t set_to = later;
+
+        fake_board_turn(fake);
+        g_assert_cmpuint(fake->n_clock_sets, ==, 0);
+        gmtime_r(&set_to, &tm);
+        put(fake, REG_B, 0x86);
+        put(fake, 0, tm.tm_sec);
+        put(fake, 2, tm.tm_min);
+        put(fake, 4, tm.tm_hour);
+        put(fake, 7, tm.tm_mday);
+        put(fake, 8, tm.tm_mon + 1);
+        put(fake, 9, tm.tm_year % 100);
+        put(fake, 0x32, (tm.tm_year + 1900) / 100);
+        fake_board_turn(fake);
+        g_assert_cmpuint(fake->n_clock_sets, ==, 0);
+        put(fake, REG_B, 0x06);
+        fake_board_turn(fake);
+
+        g_assert_cmpuint(fake->n_clock_sets, ==, 1);
+        g_assert_cmpint(ABS(fake->clock_ahead - 86400 - 3600), <=, 1);
+    }
+    g_unsetenv("TZ");
+    tzset();
+}
+
+/* Reads register C until there is no periodic interrupt; how many there were. */
+static unsigned take_ticks(FakeBoard *fake)
+{
+    unsigned n = 0;
+
+    while (get(fake, REG_C) & 0x40)
+        n++;
+    return n;
+}
+
+static void test_lost_ticks_are_made_up_for(void)
+{
+    g_autoptr(FakeBoard) fake = new_board_with((RtcConfig) { .slew = true });
+    gint64 begin = g_get_monotonic_time(), most;
+    unsigned n, edges;
+
+    put(fake, REG_A, 0x26);                     /* 1024 Hz */
+    put(fake, REG_B, 0x42);
+    while (!vm_fake_gsi_level(fake->vm, RTC_IRQ))
+        loop_turn(fake->loop, true);
+    g_usleep(15000);
+    fake_board_turn(fake);
+    edges = vm_fake_gsi_edges(fake->vm, RTC_IRQ);
+    g_assert_cmpuint(edges, ==, 1);
+
+    n = take_ticks(fake);
+
+    g_assert_cmpuint(n, >=, 14);
+    most = (g_get_monotonic_time() - begin) * 1024 / G_TIME_SPAN_SECOND + 1;
+    g_assert_cmpint(n, <=, most);
+    g_assert_cmpuint(vm_fake_gsi_edges(fake->vm, RTC_IRQ), ==, n);
+}
+
+/* 20 at once; the others come with the periods that follow. */
+static void test_what_is_owed_comes_in_portions(void)
+{
+    g_autoptr(FakeBoard) fake = new_board_with((RtcConfig) { .slew = true });
+    unsigned n;
+
+    put(fake, REG_A, 0x2b);                     /* 32 Hz */
+    put(fake, REG_B, 0x42);
+    get(fake, REG_C);
+    g_usleep(1000000);
+    n = take_ticks(fake);
+    g_assert_cmpuint(n, >=, 21);
+    g_assert_cmpuint(n, <=, 42);                /* a period may end within */
+    while (!vm_fake_gsi_level(fake->vm, RTC_IRQ))
+        loop_turn(fake->loop, true);
+    n += take_ticks(fake);
+    g_assert_cmpuint(n, >=, 31);
+}
+
+static void test_what_is_owed_can_be_forgotten(void)
+{
+    static const uint8_t controls[] = { 0, 0x02, 0x42 };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(controls); i++) {
+        g_autoptr(FakeBoard) fake = new_board_with((RtcConfig) { .slew = i < 2 });
+        unsigned n;
+
+        put(fake, REG_A, 0x28);                 /* 256 Hz */
+        put(fake, REG_B, 0x42);
+        g_usleep(80000);
+        get(fake, REG_A);
+        put(fake, 1, 0);                        /* catches up */
+        if (i == 0)
+            rtc_reset_reinjection(rtc_find(&fake->tree));
+        else
+            put(fake, REG_B, controls[i]);
+        put(fake, REG_B, 0x42);
+
+        n = take_ticks(fake);
+        g_assert_cmpuint(n, <, 10);
+    }
+}
+
+static void test_ticks_of_a_pause_are_not_owed(void)
+{
+    g_autoptr(FakeBoard) fake = new_board_with((RtcConfig) { .slew = true });
+
+    put(fake, REG_A, 0x28);
+    put(fake, REG_B, 0x42);
+    take_ticks(fake);
+    device_tree_pause(&fake->tree);
+    g_usleep(80000);
+    device_tree_resume(&fake->tree);
+
+    g_assert_cmpuint(take_ticks(fake), <, 10);
+}
+
+static void test_time_goes_on_from_a_saved_state(void)
+{
+    static const RtcClock clocks[] = { RTC_CLOCK_RT, RTC_CLOCK_VM };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(clocks); i++) {
+        RtcConfig with = {
+            .base = RTC_BASE_START, .start = 1000000000, .clock = clocks[i], .slew = true,
+        };
+        g_autoptr(FakeBoard) from = new_board_with(with);
+        g_autoptr(FakeBoard) to = NULL;
+        g_autoptr(GByteArray) state = g_byte_array_new();
+
+        with.start = 0;
+        to = new_board_with(with);
+        device_tree_pause(&from->tree);
+        device_tree_pause(&to->tree);
+        device_tree_save(&from->tree, state);
+        g_assert_true(device_tree_load(&to->tree, state->data, state->len, NULL));
+        device_tree_resume(&to->tree);
+
+        g_assert_cmpint(date(to), >=, 1000000000);
+        g_assert_cmpint(date(to), <, 1000000060);
+    }
+}
+
 static void test_state_is_copied(void)
 {
     g_autoptr(FakeBoard) from = new_board();
@@ -465,6 +682,21 @@ int main(int argc, char **argv)
     g_test_add_func("/rtc/both-banks-are-memory", test_both_banks_are_memory);
     g_test_add_func("/rtc/reset-disables-interrupts-and-keeps-the-time",
                     test_reset_disables_interrupts_and_keeps_the_time);
+    g_test_add_func("/rtc/time-begins-where-it-was-told",
+                    test_time_begins_where_it_was_told);
+    g_test_add_func("/rtc/pause-stops-the-clock-of-the-machine-alone",
+                    test_pause_stops_the_clock_of_the_machine_alone);
+    g_test_add_func("/rtc/new-time-is-told-as-a-difference",
+                    test_new_time_is_told_as_a_difference);
+    g_test_add_func("/rtc/lost-ticks-are-made-up-for", test_lost_ticks_are_made_up_for);
+    g_test_add_func("/rtc/what-is-owed-comes-in-portions",
+                    test_what_is_owed_comes_in_portions);
+    g_test_add_func("/rtc/what-is-owed-can-be-forgotten",
+                    test_what_is_owed_can_be_forgotten);
+    g_test_add_func("/rtc/ticks-of-a-pause-are-not-owed",
+                    test_ticks_of_a_pause_are_not_owed);
+    g_test_add_func("/rtc/time-goes-on-from-a-saved-state",
+                    test_time_goes_on_from_a_saved_state);
     g_test_add_func("/rtc/state-is-copied", test_state_is_copied);
     g_test_add_func("/rtc/any-access-is-answered", test_any_access_is_answered);
     return g_test_run();

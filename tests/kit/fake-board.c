@@ -88,7 +88,17 @@ static void on_inject_nmi(void *opaque)
     fake->n_nmis++;
 }
 
+static void on_clock_set(void *opaque, const char *path, int64_t ahead)
+{
+    FakeBoard *fake = opaque;
+
+    g_assert_cmpstr(path, ==, "/machine/rtc");
+    fake->n_clock_sets++;
+    fake->clock_ahead = ahead;
+}
+
 static const BoardOps fake_board_ops = {
+    .clock_set = on_clock_set,
     .request_reset = on_request_reset,
     .request_shutdown = on_request_shutdown,
     .request_exit = on_request_exit,

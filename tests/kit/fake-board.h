@@ -28,6 +28,8 @@ typedef struct FakeBoard {
     unsigned n_shutdowns;
     unsigned n_exits;
     int exit_status;
+    unsigned n_clock_sets;
+    int64_t clock_ahead;        /* as told the last time */
     unsigned n_suspends;
     unsigned n_disk_suspends;
     unsigned n_wakeups;
