@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A guest's panic, told by its drivers of pvpanic: as a port, and as a PCI function."""
+"""A guest's panic, told by its drivers of pvpanic: as a port, and as a PCI function.  It
+is a machine without sleep states, too."""
 
 PANIC = "echo 1 > /proc/sys/kernel/sysrq; echo c > /proc/sysrq-trigger\n"
 
 
 def scenario(lab):
     guest = lab.guest("-device", "pvpanic", "-device", "pvpanic-pci", "-action",
-                      "panic=pause", tools=True).boot()
+                      "panic=pause", "-global", "ICH9-LPC.disable_s3=1", "-global",
+                      "ICH9-LPC.disable_s4=1", tools=True).boot()
     qmp = guest.qmp
+    lab.equal("no S3", guest.run("cat /sys/power/mem_sleep"), "[s2idle]")
+    states = guest.run("dmesg | grep 'ACPI: PM:.*supports'")
+    lab.match("no S4", states, r"supports S0 S5\)")
     for module in ("pvpanic", "pvpanic-mmio", "pvpanic-pci"):
         guest.run(f"insmod /lib/{module}.ko")
     lab.match("the port is found by ACPI",
