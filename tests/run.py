@@ -22,7 +22,7 @@ SANITIZED_TIMEOUT = 400
 # The tests in which threads meet.
 THREADED = re.compile(
     r"test-(aio|block|loop|mailbox|poller|iothread|qsbr|region|vcpu|monitor|char-socket|"
-    r"char-mux|char-kinds|dump|worker|virtio-serial-port).*")
+    r"char-mux|char-kinds|dump|worker|virtio-serial-life).*")
 FUZZ_LINE = re.compile(r"^(ok|FAILED)\s+(fuzz-\S+)(.*)")
 TESTS = pathlib.Path("tests")
 FOLDERS = ("unit", "device", "qmp")

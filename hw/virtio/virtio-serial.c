@@ -31,6 +31,7 @@
 
 #define MAX_PORTS 511u
 #define QUEUE_SIZE 128
+#define MAX_SEGMENTS 1024               /* a full pipe that Linux's driver splices */
 #define CONTROL_IN 2u
 #define CONTROL_OUT 3u
 #define NO_NR UINT32_MAX
@@ -437,7 +438,6 @@ bool virtio_serial_choose_nr(VirtioSerial *serial, const VirtSerialPort *port,
     return false;
 }
 
-/* The loop may change ports between two calls of main; see the head of the file. */
 static void find_console(VirtioSerial *serial)
 {
     Chardev *console = NULL;
@@ -614,6 +614,7 @@ const VirtioClass virtio_serial_class = {
     .id = VIRTIO_ID_CONSOLE,
     .n_queues = 2 * MAX_PORTS + 2,
     .queue_size = QUEUE_SIZE,
+    .max_segments = MAX_SEGMENTS,
     .one_by_one = true,
     .n_vectors = 2,
     .config_size = sizeof(struct virtio_console_config),

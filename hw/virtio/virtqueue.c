@@ -8,7 +8,7 @@
  *
  *  1. A request has its slot by the index of its first descriptor; a slot that is busy is
  *     not given out again, so at most `size` requests are in flight.
- *  2. A chain has at most `size` descriptors, whatever `next` says.
+ *  2. A chain has at most chain_max() descriptors, whatever `next` says.
  *  3. A buffer is in guest RAM with all its bytes.
  *  4. used_idx - published_idx is what was pushed in this turn.
  *
@@ -117,6 +117,15 @@ static Desc copy_desc(const Chain *chain, uint32_t index)
     return desc;
 }
 
+/*
+ * The most descriptors of a chain.  A class may take more than the ring has, which come
+ * in an indirect table: drivers that carry a user's buffers make such, against the rules.
+ */
+static uint32_t chain_max(const Virtqueue *vq)
+{
+    return MAX(vq->size, vq->max_segments);
+}
+
 /* Continues the chain in the table that @desc describes. */
 static bool enter_indirect(Virtqueue *vq, Chain *chain, const Desc *desc)
 {
@@ -126,7 +135,7 @@ static bool enter_indirect(Virtqueue *vq, Chain *chain, const Desc *desc)
         virtqueue_error(vq, "indirect descriptor where none may be");
         return false;
     }
-    if (n == 0 || n > vq->size || desc->len % sizeof(Desc)) {
+    if (n == 0 || n > chain_max(vq) || desc->len % sizeof(Desc)) {
         virtqueue_error(vq, "indirect table of %u bytes", desc->len);
         return false;
     }
@@ -189,8 +198,8 @@ static bool walk_chain(Virtqueue *vq, VirtqueueReq *req)
             index = 0;
             continue;
         }
-        if (++chain.n_seen > vq->size) {
-            virtqueue_error(vq, "chain of more than %u descriptors", vq->size);
+        if (++chain.n_seen > chain_max(vq)) {
+            virtqueue_error(vq, "chain of more than %u descriptors", chain_max(vq));
             return false;
         }
         if (!add_buffer(vq, &chain, req, &desc))

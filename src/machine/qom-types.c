@@ -31,6 +31,9 @@ static const QomType fixed_types[] = {
     { "ioapic", "device", false, 0 },
     { "isa-i8259", "isa-device", false, 0 },
     { "isa-pit", "isa-device", false, 0 },
+    { "virtio-device", "device", true, 0 },
+    { "vhost-vsock-device", "virtio-device", false, 0 },
+    { "virtio-serial-port", "device", true, 0 },
     { "accel", "object", true, 0 },
     { "kvm-accel", "accel", false, QAPI_TYPE_ACCEL_OPTIONS },
     { "machine", "object", true, 0 },
@@ -55,7 +58,10 @@ static const struct {
     { "mch", "pci-device" },
     { "memory-backend-", "memory-backend" },
     { "rng-", "rng-backend" },
+    { "vhost-", "pci-device" },
+    { "virtconsole", "virtserialport" },
     { "virtio-", "pci-device" },
+    { "virtserialport", "virtio-serial-port" },
     { "pci", "pci-device" },
 };
 
