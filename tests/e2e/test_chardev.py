@@ -174,6 +174,68 @@ def test_commands(t):
                                              backend={"type": "null", "data": {}}))
 
 
+def schema_has(entities, path):
+    """As management clients look things up: member, +variant, ^value of an enum."""
+    words = path.split("/")
+    at = entities.get(words[0])
+    for word in words[1:]:
+        if at is None:
+            return False
+        if word.startswith("^"):
+            return word[1:] in [m["name"] for m in at.get("members", [])]
+        if word.startswith("+"):
+            found = [v["type"] for v in at.get("variants", []) if v["case"] == word[1:]]
+        elif word in ("arg-type", "ret-type"):
+            found = [at[word]]
+        else:
+            found = [m["type"] for m in at.get("members", []) if m["name"] == word]
+        at = entities.get(found[0]) if found else None
+    return at is not None
+
+
+def test_shapes_that_clients_look_for(t):
+    guest = t.guest(None, "-S")
+    entities = {e["name"]: e for e in guest.qmp.command("query-qmp-schema")}
+    backend = "chardev-add/arg-type/backend"
+    for path in (f"{backend}/+socket/data/reconnect-ms", f"{backend}/+socket/data/telnet",
+                 f"{backend}/+socket/data/addr/+unix/data/path", f"{backend}/type/^pty",
+                 f"{backend}/+socket/data/addr/+inet/data/keep-alive",
+                 f"{backend}/+file/data/out", f"{backend}/+file/data/logappend",
+                 f"{backend}/+udp/data/remote/+inet/data/port",
+                 f"{backend}/+ringbuf/data/size", "chardev-add/ret-type/pty",
+                 "chardev-change/arg-type/backend/+pty/data/logfile",
+                 "yank/arg-type/instances", "ringbuf-read/arg-type/format/^base64"):
+        t.check(path, schema_has(entities, path))
+    for path in (f"{backend}/type/^qemu-vdagent", f"{backend}/type/^spicevmc",
+                 f"{backend}/type/^dbus"):
+        t.check(f"not {path}", not schema_has(entities, path))
+
+
+def test_yank_of_the_monitor(t):
+    """Also the session that asks for it ends, one that is stuck, too; others may come."""
+    guest = t.guest(None, "-S")
+    stuck, asking = guest.new_session(), guest.new_session()
+    stuck.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    for _ in range(100):
+        stuck.send({"execute": "query-qmp-schema"})
+    asking.send({"execute": "yank", "arguments": {
+        "instances": [{"type": "chardev", "id": "compat_monitor0"}]}})
+    asking.sock.settimeout(SILENCE)
+    while asking.sock.recv(1 << 16):
+        pass
+    stuck.sock.settimeout(SILENCE)
+    while True:
+        try:
+            if not stuck.sock.recv(1 << 20):
+                break
+        except ConnectionError:
+            break
+    t.equal("a new session", guest.new_session().command("query-status")["status"],
+            "prelaunch")
+    stuck.close()
+    asking.close()
+
+
 def test_clients_wait_alone(t):
     """A command that waits for its far end keeps no other client waiting."""
     guest = t.guest(None, "-S")
@@ -311,9 +373,9 @@ def test_reader_that_stops(t):
         t.check("the pipe was full", len(out.read(1 << 20)) >= 4096)
 
 
-TESTS = [test_mux, test_escape, test_commands, test_clients_wait_alone,
-         test_change_under_a_guest, test_ringbuf, test_udp_and_pipe,
-         test_reader_that_stops]
+TESTS = [test_mux, test_escape, test_commands, test_shapes_that_clients_look_for,
+         test_yank_of_the_monitor, test_clients_wait_alone, test_change_under_a_guest,
+         test_ringbuf, test_udp_and_pipe, test_reader_that_stops]
 
 if __name__ == "__main__":
     sys.exit(main(TESTS, __doc__))
