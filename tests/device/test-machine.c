@@ -31,7 +31,7 @@ static char *const argv[] = {
     "-device", "virtio-rng-pci,bus=port,id=rng1",
     "-smbios", "type=1,serial=serial-1,uuid=43dc0cf8-809b-4adb-9bea-a9abb5f3d90e",
     "-fw_cfg", "name=opt/org.example/text,string=a,,b",
-    "-fw_cfg", "opt/org.example/file,file=" KERNEL,
+    "-fw_cfg", ("opt/org.example/file,file=" KERNEL),
     "-device", "vmgenid,guid=43dc0cf8-809b-4adb-9bea-a9abb5f3d90e",
     "-smbios", "type=11,value=one,value=two",
     "-smbios", "type=9,slot_designation=S,pci_device=port",

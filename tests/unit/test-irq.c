@@ -310,6 +310,7 @@ static void test_extended_destinations(void)
     g_autoptr(Vm) vm = vm_fake_new_split();
     g_autoptr(CpuModel) model = make_model(vm, "host", &large, NULL);
 
+    g_assert_nonnull(model);
     /* APIC id 0x12b, and all fifteen bits. */
     g_assert_cmphex(told_address(vm, 0xfee2b020), ==, 0x100fee2b000);
     g_assert_cmphex(told_address(vm, 0xfeefffe4), ==, 0x7f00feeff004);
@@ -327,6 +328,7 @@ static void test_extended_destinations_are_agreed_upon(void)
     g_autoptr(CpuModel) off = NULL;
     g_autoptr(CpuModel) hidden = NULL;
 
+    g_assert_nonnull(plain);
     g_assert_cmphex(told_address(kernel, 0xfee2b020), ==, 0xfee2b020);
     off = make_model(split, "host,-kvm-msi-ext-dest-id", &small, NULL);
     g_assert_cmphex(told_address(split, 0xfee2b020), ==, 0xfee2b020);
