@@ -10,6 +10,7 @@
 #include "berth/error.h"
 #include "berth/log.h"
 #include "berth/qsbr.h"
+#include "berth/thread.h"
 #include "berth/virtio.h"
 
 #include "kit-ports.h"
@@ -422,6 +423,74 @@ static void test_hostile_rings(KitPorts *f, gconstpointer unused)
     kit_ports_assert_received(f->other, "alive");
 }
 
+typedef struct Racer {
+    KitBoard *kit;
+    uint64_t registers, notify;
+    bool ends;                  /* atomic */
+} Racer;
+
+/* A driver that is set up and reset for ever, on a vCPU's thread. */
+static void *restart_driver(void *opaque)
+{
+    static const struct {
+        uint8_t offset, size;
+        uint32_t value;
+    } writes[] = {
+        { 0x14, 1, 0 }, { 0x14, 1, 3 }, { 0x08, 4, 0 }, { 0x0c, 4, 2 }, { 0x08, 4, 1 },
+        { 0x0c, 4, 1 }, { 0x14, 1, 11 }, { 0x16, 2, 3 },
+        { 0x20, 4, KIT_VIRTIO_RING }, { 0x28, 4, KIT_VIRTIO_RING + 0x10000 },
+        { 0x30, 4, KIT_VIRTIO_RING + 0x20000 }, { 0x1c, 2, 1 }, { 0x14, 1, 15 },
+    };
+    Racer *racer = opaque;
+
+    thread_set_role(THREAD_VCPU);
+    while (!__atomic_load_n(&racer->ends, __ATOMIC_RELAXED)) {
+        for (size_t i = 0; i < G_N_ELEMENTS(writes); i++)
+            kit_write(racer->kit, racer->registers + writes[i].offset, writes[i].size,
+                      writes[i].value);
+        for (unsigned queue = 0; queue < 8; queue++)
+            kit_write(racer->kit, racer->notify + 4 * queue, 2, 0);
+        kit_read(racer->kit, racer->registers + 0x14, 1);
+        qsbr_quiescent();
+    }
+    qsbr_unregister();
+    return NULL;
+}
+
+/* Ports come and go, with the host talking, while vCPUs restart the driver. */
+static void test_ports_race_with_the_driver(void)
+{
+    g_autoptr(KitBoard) kit = kit_board_new_threaded();
+    int fd = kit_add_chardev(kit, "c");
+    Racer racer = { .kit = kit };
+    g_autofree KitVirtio *v = NULL;
+    GThread *threads[2];
+
+    kit_add(kit, "{'driver': 'virtio-serial-pci', 'id': 'vs', 'max_ports': 4}");
+    kit_start(kit);
+    v = kit_virtio_new(kit, device_find(&kit->tree, "vs"));
+    racer.registers = v->registers;
+    racer.notify = v->notify;
+    for (int i = 0; i < 2; i++)
+        threads[i] = g_thread_new("vcpu", restart_driver, &racer);
+    for (int i = 0; i < 200; i++) {
+        Device *dev = kit_add(kit, "{'driver': 'virtserialport', 'id': 'p', "
+                              "'chardev': 'c'}");
+
+        g_assert_cmpint(send(fd, "text", 4, 0), ==, 4);
+        loop_turn(kit->loop, false);
+        device_remove(dev);
+        loop_turn(kit->loop, false);
+        qsbr_quiescent();
+    }
+    __atomic_store_n(&racer.ends, true, __ATOMIC_RELAXED);
+    qsbr_offline();
+    for (int i = 0; i < 2; i++)
+        g_thread_join(threads[i]);
+    qsbr_online();
+    close(fd);
+}
+
 static void add(const char *path, void (*fn)(KitPorts *f, gconstpointer unused))
 {
     g_test_add(path, KitPorts, NULL, kit_ports_set_up, fn, kit_ports_tear_down);
@@ -441,5 +510,6 @@ int main(int argc, char **argv)
     add("/virtio-serial-life/state-client", test_state_without_its_client);
     add("/virtio-serial-life/state-hostile", test_hostile_state);
     g_test_add_func("/virtio-serial-life/threads", test_threads);
+    g_test_add_func("/virtio-serial-life/race", test_ports_race_with_the_driver);
     return g_test_run();
 }

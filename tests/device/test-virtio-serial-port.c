@@ -2,17 +2,13 @@
 /*
  * The bytes of virtio-serial's ports: both ways, with either side that does not read.
  */
-#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "berth/error.h"
-#include "berth/iothread.h"
 #include "berth/log.h"
-#include "berth/qsbr.h"
 #include "berth/virtio.h"
-#include "berth/vmstate.h"
 
 #include "char-bench.h"
 #include "kit-ports.h"
