@@ -42,6 +42,19 @@ bool bus_init(Bus *bus, BusKind kind, const char *name, Device *owner, DeviceTre
     return true;
 }
 
+bool bus_init_below(Bus *bus, BusKind kind, Device *owner, GError **error)
+{
+    g_autofree char *stem = g_ascii_strdown(bus_kind_str(kind), -1);
+    g_autofree char *name = owner->id ? g_strdup_printf("%s.0", owner->id) : NULL;
+
+    for (unsigned i = 0; !name; i++) {
+        name = g_strdup_printf("%s.%u", stem, i);
+        if (device_tree_find_bus(owner->tree, name))
+            g_clear_pointer(&name, g_free);
+    }
+    return bus_init(bus, kind, name, owner, owner->tree, error);
+}
+
 void bus_done(Bus *bus)
 {
     if (!bus->tree)

@@ -10,8 +10,6 @@
 #include <string.h>
 
 #include "berth/error.h"
-#include "berth/iothread.h"
-#include "berth/object.h"
 
 #include "virtio-blk.h"
 
@@ -209,103 +207,9 @@ static bool take_node(VirtioBlk *blk, GError **error)
     return blk->use != NULL;
 }
 
-/* The loop of an iothread, held for as long as the disk is there. */
-static Loop *hold_iothread(VirtioBlk *blk, const char *id, const char *parameter,
-                           GError **error)
-{
-    Object *object = object_hold(blk->vdev.dev->board->objects, id,
-                                 OBJECT_FAMILY_IOTHREAD, error);
-
-    if (!object) {
-        g_prefix_error(error, "parameter '%s': ", parameter);
-        return NULL;
-    }
-    g_ptr_array_add(blk->iothreads, object);
-    return iothread_loop(object_iothread(object));
-}
-
-static bool map_queue(VirtioBlk *blk, uint32_t index, Loop *loop, GError **error)
-{
-    if (index >= blk->vdev.n_queues || blk->queue_loops[index]) {
-        error_set(error, "parameter 'iothread-vq-mapping': queue %u is %s", index,
-                  index >= blk->vdev.n_queues ? "not there" : "named twice");
-        return false;
-    }
-    blk->queue_loops[index] = loop;
-    return true;
-}
-
-static bool map_named_queues(VirtioBlk *blk, const IOThreadVirtQueueMapping *mapping,
-                             Loop *loop, GError **error)
-{
-    for (size_t i = 0; i < mapping->vqs->n; i++) {
-        if (!map_queue(blk, mapping->vqs->items[i], loop, error))
-            return false;
-    }
-    return true;
-}
-
-/* All mappings name queues, and all queues; or none does, and they are dealt out. */
-static bool map_queues(VirtioBlk *blk, GError **error)
-{
-    const IOThreadVirtQueueMappingList *list = blk->props->iothread_vq_mapping;
-    size_t n_named = 0;
-
-    for (size_t i = 0; i < list->n; i++)
-        n_named += list->items[i]->vqs != NULL;
-    if (list->n == 0 || (n_named > 0 && n_named < list->n)) {
-        error_set(error, "parameter 'iothread-vq-mapping': 'vqs' is given for all "
-                  "iothreads or for none, and there is one at least");
-        return false;
-    }
-    for (size_t i = 0; i < list->n; i++) {
-        Loop *loop = hold_iothread(blk, list->items[i]->iothread, "iothread-vq-mapping",
-                                   error);
-
-        if (!loop || (n_named > 0 &&
-                      !map_named_queues(blk, list->items[i], loop, error)))
-            return false;
-        for (uint32_t q = (uint32_t)i; n_named == 0 && q < blk->vdev.n_queues;
-             q += (uint32_t)list->n)
-            blk->queue_loops[q] = loop;
-    }
-    for (uint32_t q = 0; q < blk->vdev.n_queues; q++) {
-        if (!blk->queue_loops[q]) {
-            error_set(error, "parameter 'iothread-vq-mapping': queue %u has no iothread",
-                      q);
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool choose_loops(VirtioBlk *blk, GError **error)
-{
-    VirtioDevice *vdev = &blk->vdev;
-
-    blk->queue_loops = g_new0(Loop *, vdev->n_queues);
-    if (blk->props->iothread && blk->props->iothread_vq_mapping) {
-        error_set(error, "parameters 'iothread' and 'iothread-vq-mapping' exclude each "
-                  "other");
-        return false;
-    }
-    if (blk->props->iothread_vq_mapping) {
-        if (!map_queues(blk, error))
-            return false;
-        vdev->loop = blk->queue_loops[0];
-    } else if (blk->props->iothread) {
-        vdev->loop = hold_iothread(blk, blk->props->iothread, "iothread", error);
-    } else {
-        vdev->loop = device_tree_queue_loop(vdev->dev->tree, error);
-    }
-    return vdev->loop != NULL;
-}
-
 static Loop *virtio_blk_queue_loop(VirtioDevice *vdev, uint32_t index)
 {
-    VirtioBlk *blk = virtio_blk_of(vdev);
-
-    return blk->queue_loops[index] ? blk->queue_loops[index] : vdev->loop;
+    return virtio_blk_of(vdev)->loops.of_queue[index];
 }
 
 static bool make_channels(VirtioBlk *blk, GError **error)
@@ -353,15 +257,9 @@ static void virtio_blk_unrealize(VirtioDevice *vdev)
     for (uint32_t i = 0; blk->channels && i < vdev->n_queues; i++)
         block_channel_free(blk->channels[i]);
     block_use_free(blk->use);
-    g_ptr_array_unref(blk->iothreads);
+    virtio_loops_done(&blk->loops);
     g_free(blk->channels);
-    g_free(blk->queue_loops);
     g_free(blk->qom_path);
-}
-
-static void release(gpointer object)
-{
-    object_release(object);
 }
 
 static bool virtio_blk_realize(VirtioDevice *vdev, const DeviceAddArgs *args,
@@ -373,7 +271,6 @@ static bool virtio_blk_realize(VirtioDevice *vdev, const DeviceAddArgs *args,
 
     blk->props = &args->u.virtio_blk_pci;
     blk->block_size = (uint32_t)blk->props->logical_block_size;
-    blk->iothreads = g_ptr_array_new_with_free_func(release);
     blk->qom_path = g_strconcat(vdev->dev->path, "/virtio-backend", NULL);
     blk->write_cache = wants_write_cache(blk);
     if (blk->props->serial)
@@ -383,7 +280,9 @@ static bool virtio_blk_realize(VirtioDevice *vdev, const DeviceAddArgs *args,
         ? blk->props->num_queues : CLAMP(vdev->dev->board->n_cpus, 1, MAX_QUEUES);
     if (check_props(blk, error) && check_policies(blk, error) && take_node(blk, error)) {
         virtio_make_queues(vdev, n_queues, blk->props->queue_size);
-        is_made = choose_loops(blk, error) && make_channels(blk, error);
+        is_made = virtio_loops_init(&blk->loops, vdev, n_queues, blk->props->iothread,
+                                    blk->props->iothread_vq_mapping, error) &&
+            make_channels(blk, error);
     }
     if (is_made) {
         offer_features(blk);

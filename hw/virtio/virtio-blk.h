@@ -8,6 +8,8 @@
 #include "berth/block.h"
 #include "berth/virtio.h"
 
+#include "virtio-loops.h"
+
 #define VIRTIO_BLK_SECTOR 512u
 #define VIRTIO_BLK_SERIAL 20u           /* bytes of an answer to GET_ID */
 
@@ -21,8 +23,7 @@ typedef struct VirtioBlk {
     uint32_t block_size;
     BlockdevOnError on_read_error;      /* not auto */
     BlockdevOnError on_write_error;
-    GPtrArray *iothreads;               /* of Object, held */
-    Loop **queue_loops;                 /* of each queue; NULL: vdev.loop */
+    VirtioLoops loops;
 
     bool is_read_only;
     bool write_cache;                   /* atomic: writes are durable after a flush */

@@ -526,29 +526,14 @@ static const BusOps serial_bus_ops = {
     .unplug = serial_bus_unplug,
 };
 
-static bool make_bus(VirtioSerial *serial, GError **error)
-{
-    Device *dev = serial->vdev.dev;
-    g_autofree char *name = dev->id ? g_strdup_printf("%s.0", dev->id) : NULL;
-
-    for (unsigned i = 0; !name; i++) {
-        name = g_strdup_printf("%s.%u", bus_kind_str(BUS_VIRTIO_SERIAL), i);
-        if (device_tree_find_bus(dev->tree, name))
-            g_clear_pointer(&name, g_free);
-    }
-    if (!bus_init(&serial->bus, BUS_VIRTIO_SERIAL, name, dev, dev->tree, error))
-        return false;
-    serial->bus.ops = &serial_bus_ops;
-    return true;
-}
-
 static bool serial_realize(VirtioDevice *vdev, const DeviceAddArgs *args, GError **error)
 {
     VirtioSerial *serial = to_serial(vdev);
     const VirtioSerialProps *props = &args->u.virtio_serial_pci;
 
-    if (!make_bus(serial, error))
+    if (!bus_init_below(&serial->bus, BUS_VIRTIO_SERIAL, vdev->dev, error))
         return false;
+    serial->bus.ops = &serial_bus_ops;
     serial->max_ports = props->max_ports;
     serial->slots = g_new0(PortSlot, serial->max_ports);
     vdev->n_queues = 2 * serial->max_ports + 2;

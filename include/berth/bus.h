@@ -42,5 +42,10 @@ struct Bus {
  */
 bool bus_init(Bus *bus, BusKind kind, const char *name, Device *owner, DeviceTree *tree,
               GError **error);
+/*
+ * The bus of @owner, a device that is being realized: "ID.0", or without an id the first
+ * free "KIND.N".
+ */
+bool bus_init_below(Bus *bus, BusKind kind, Device *owner, GError **error);
 /* The bus must be empty.  No effect on one that is zero. */
 void bus_done(Bus *bus);
