@@ -12,6 +12,7 @@
 #include "berth/device.h"
 #include "berth/error.h"
 #include "berth/iothread.h"
+#include "berth/object.h"
 #include "berth/thread.h"
 #include "berth/vmstate.h"
 
@@ -34,6 +35,8 @@ void device_tree_done(DeviceTree *tree)
         device_remove(CONTAINER_OF(tree->devices.prev, Device, tree_node));
     bus_done(&tree->isa);
     g_clear_pointer(&tree->by_id, g_hash_table_unref);
+    if (tree->queue_thread)
+        object_set_lend_queue_thread(tree->board->objects, NULL);
     g_clear_pointer(&tree->queue_thread, iothread_free);
     tree->queue_loop = NULL;
 }
@@ -105,15 +108,23 @@ bool device_tree_is_quiet(const DeviceTree *tree)
     return true;
 }
 
+static bool make_queue_thread(DeviceTree *tree, GError **error)
+{
+    g_autoptr(Iothread) iothread = iothread_new("queues", error);
+
+    if (!iothread || !object_iothread_tune_queues(tree->board->objects, iothread, error))
+        return false;
+    object_set_lend_queue_thread(tree->board->objects, iothread);
+    tree->queue_loop = iothread_loop(iothread);
+    tree->queue_thread = g_steal_pointer(&iothread);
+    return true;
+}
+
 Loop *device_tree_queue_loop(DeviceTree *tree, GError **error)
 {
     assert_main();
-    if (!tree->queue_loop) {
-        tree->queue_thread = iothread_new("queues", error);
-        if (!tree->queue_thread)
-            return NULL;
-        tree->queue_loop = iothread_loop(tree->queue_thread);
-    }
+    if (!tree->queue_loop && !make_queue_thread(tree, error))
+        return NULL;
     return tree->queue_loop;
 }
 

@@ -26,6 +26,7 @@ IOThreadInfoList *qmp_query_iothreads(QmpContext *ctx, GError **error)
     LIST_FOREACH(node, object_set_list(ctx->objects)) {
         const Object *object = CONTAINER_OF(node, Object, node);
         const Iothread *iothread = object_iothread(object);
+        const IothreadProps *props = &object->options->u.iothread;
         IOThreadInfo *info;
 
         if (!iothread)
@@ -33,6 +34,10 @@ IOThreadInfoList *qmp_query_iothreads(QmpContext *ctx, GError **error)
         info = g_new0(IOThreadInfo, 1);
         info->id = g_strdup(object->id);
         info->thread_id = iothread_thread_id(iothread);
+        info->poll_max_ns = props->poll_max_ns;
+        info->poll_grow = props->poll_grow;
+        info->poll_shrink = props->poll_shrink;
+        info->aio_max_batch = props->aio_max_batch;
         IOThreadInfoList_append(list, info);
     }
     return list;

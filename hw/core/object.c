@@ -13,6 +13,7 @@
 struct ObjectSet {
     ListNode objects;
     ObjectDefaults defaults;
+    Iothread *queue_thread;     /* lent */
 };
 
 ObjectSet *object_set_new(void)
@@ -51,6 +52,16 @@ void object_set_free(ObjectSet *set)
 void object_set_defaults(ObjectSet *set, const ObjectDefaults *defaults)
 {
     set->defaults = *defaults;
+}
+
+void object_set_lend_queue_thread(ObjectSet *set, Iothread *iothread)
+{
+    set->queue_thread = iothread;
+}
+
+Iothread *object_set_queue_thread(const ObjectSet *set)
+{
+    return set->queue_thread;
 }
 
 const ObjectDefaults *object_defaults(const Object *object)
@@ -95,6 +106,33 @@ bool object_add(ObjectSet *set, const ObjectOptions *options, GError **error)
     return true;
 }
 
+static bool is_fixed(const char *property)
+{
+    return strcmp(property, "id") == 0 || strcmp(property, "qom-type") == 0;
+}
+
+bool object_change(Object *object, const char *property, const JsonValue *value,
+                   GError **error)
+{
+    g_autoptr(JsonValue) json =
+        qapi_emit(QAPI_TYPE_OBJECT_OPTIONS, object->options);
+    g_autoptr(ObjectOptions) options = NULL;
+
+    assert_main();
+    if (!object->class->change || is_fixed(property)) {
+        error_set(error, "property '%s' of object '%s' cannot be changed", property,
+                  object->id);
+        return false;
+    }
+    json_set(json, property, json_ref(value));
+    options = qapi_parse(QAPI_TYPE_OBJECT_OPTIONS, json, QAPI_INPUT_JSON, error);
+    if (!options || !object->class->change(object, options, error))
+        return false;
+    qapi_free_ObjectOptions(object->options);
+    object->options = g_steal_pointer(&options);
+    return true;
+}
+
 bool object_del(ObjectSet *set, const char *id, GError **error)
 {
     Object *object = object_find(set, id);
@@ -128,6 +166,8 @@ static const char *family_str(ObjectFamily family)
         return "a source of entropy";
     case OBJECT_FAMILY_SECRET:
         return "a secret";
+    case OBJECT_FAMILY_SETTINGS:
+        return "settings";
     }
     return NULL;
 }

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "berth/json.h"
 #include "berth/list.h"
 #include "qapi-types.h"
 
@@ -15,6 +16,7 @@ typedef enum ObjectFamily {
     OBJECT_FAMILY_MEMORY,
     OBJECT_FAMILY_RNG,
     OBJECT_FAMILY_SECRET,
+    OBJECT_FAMILY_SETTINGS,     /* of something else: nobody names it */
 } ObjectFamily;
 
 typedef struct ObjectClass {
@@ -23,6 +25,11 @@ typedef struct ObjectClass {
     size_t instance_size;
     /* @options is lent.  On false everything done is undone. */
     bool (*complete)(Object *object, const ObjectOptions *options, GError **error);
+    /*
+     * Becomes what @options say, which are lent and differ from the object's own in one
+     * property.  False with @error and nothing changed.  NULL: no property can change.
+     */
+    bool (*change)(Object *object, const ObjectOptions *options, GError **error);
     void (*done)(Object *object);       /* NULL: nothing to undo */
 } ObjectClass;
 
@@ -53,10 +60,23 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ObjectSet, object_set_free)
 void object_set_defaults(ObjectSet *set, const ObjectDefaults *defaults);
 const ObjectDefaults *object_defaults(const Object *object);
 
+/*
+ * The thread of those queues that name none, for the object "main-loop"; NULL before it
+ * is made and when it goes.
+ */
+void object_set_lend_queue_thread(ObjectSet *set, Iothread *iothread);
+Iothread *object_set_queue_thread(const ObjectSet *set);
+/* Tunes it as the object "main-loop" says, if there is one. */
+bool object_iothread_tune_queues(const ObjectSet *set, Iothread *iothread,
+                                 GError **error);
+
 bool object_add(ObjectSet *set, const ObjectOptions *options, GError **error);
 /* Refused while it has users; the error is DeviceNotFound for an id that is not there. */
 bool object_del(ObjectSet *set, const char *id, GError **error);
 Object *object_find(ObjectSet *set, const char *id);
+/* Changes a property; an error for one that it has not or that cannot change. */
+bool object_change(Object *object, const char *property, const JsonValue *value,
+                   GError **error);
 /* The objects in order of addition. */
 const ListNode *object_set_list(const ObjectSet *set);
 
@@ -68,5 +88,6 @@ Object *object_hold(ObjectSet *set, const char *id, ObjectFamily family, GError 
 void object_release(Object *object);
 
 extern const ObjectClass object_iothread_class;
+extern const ObjectClass object_main_loop_class;
 /* Its thread; NULL of an object of another type. */
 Iothread *object_iothread(const Object *object);

@@ -34,12 +34,14 @@ typedef struct Poller {
     void *opaque;
 } Poller;
 
-/* How long a loop may wait busily; nothing at start. */
+/* How long a loop may wait busily; nothing at start.  None is negative. */
 typedef struct Polling {
     int64_t max_ns;             /* the longest wait, 0 for none */
     int64_t grow;               /* the factor by which it grows, 0 for 2 */
     int64_t shrink;             /* the divisor by which it shrinks, 0: to nothing */
 } Polling;
+
+#define POLLING_MAX_NS (3600 * NS_PER_SEC)      /* longer ones are this long */
 
 /* @poller, with its functions set, is lent until it is removed. */
 void poller_add(Loop *loop, Poller *poller);

@@ -46,11 +46,11 @@ typedef struct WorkerConfig {
 } WorkerConfig;
 
 #define WORKER_IDLE_NS (10 * NS_PER_SEC)
+#define WORKER_MAX_THREADS 64u          /* of worker_pool_of(), where nobody says */
 
 typedef struct WorkerPool {
     Loop *loop;
     char name[16];
-    unsigned max_threads;
     unsigned max_jobs;
     int64_t idle_ns;
     unsigned n_jobs;            /* under way; the loop's */
@@ -63,6 +63,8 @@ typedef struct WorkerPool {
     /* Under the lock. */
     ListNode queue;             /* of jobs that wait, the oldest first */
     ListNode threads;           /* running or ended, until they are joined */
+    unsigned min_threads;       /* that do not end when they are idle */
+    unsigned max_threads;
     unsigned n_threads;         /* running */
     unsigned n_idle;
     unsigned n_queued;
@@ -75,6 +77,13 @@ void worker_pool_init(WorkerPool *pool, Loop *loop, const WorkerConfig *config);
 /* Ends the threads, for which it waits.  No job is under way. */
 void worker_pool_done(WorkerPool *pool);
 bool worker_pool_is_full(const WorkerPool *pool);
+/*
+ * Keeps @min threads, which are started now, and no more than @max, which is not 0; those
+ * beyond end when their job is done.  False with @error when the host refuses one: then
+ * the limits are as before.
+ */
+bool worker_pool_set_threads(WorkerPool *pool, unsigned min, unsigned max,
+                             GError **error);
 /* The threads that there are now.  Any thread. */
 unsigned worker_pool_n_threads(WorkerPool *pool);
 
@@ -83,6 +92,7 @@ unsigned worker_pool_n_threads(WorkerPool *pool);
  * number of jobs.  Freed with the loop.
  */
 WorkerPool *worker_pool_of(Loop *loop);
+bool worker_pool_is_made(const Loop *loop);
 
 /* @work is called on a worker's thread, then @done on the loop.  May be used again. */
 void worker_job_init(WorkerJob *job, WorkerFn *work, WorkerFn *done, void *opaque);

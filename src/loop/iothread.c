@@ -9,13 +9,27 @@
 #include <errno.h>
 #include <semaphore.h>
 
+#include "berth/aio.h"
 #include "berth/iothread.h"
+#include "berth/worker.h"
 
 struct Iothread {
     Loop *loop;
     pthread_t thread;
     int thread_id;
 };
+
+const IothreadTuning iothread_default_tuning = {
+    .polling = { .max_ns = IOTHREAD_POLL_MAX_NS },
+    .max_workers = WORKER_MAX_THREADS,
+};
+
+typedef struct TuneCall {
+    Loop *loop;
+    const IothreadTuning *tuning;
+    GError **error;
+    bool done;
+} TuneCall;
 
 typedef struct StartMessage {
     LoopMessage message;
@@ -28,6 +42,7 @@ static void on_start(void *opaque)
     StartMessage *start = opaque;
 
     start->iothread->thread_id = gettid();
+    poller_set_polling(start->iothread->loop, &iothread_default_tuning.polling);
     sem_post(&start->started);
 }
 
@@ -78,6 +93,35 @@ void iothread_free(Iothread *iothread)
     pthread_join(iothread->thread, NULL);
     loop_free(iothread->loop);
     g_free(iothread);
+}
+
+/* The pool is made here only when it is to differ from what it will be. */
+static bool tune_workers(Loop *loop, unsigned min, unsigned max, GError **error)
+{
+    if (min == 0 && max == WORKER_MAX_THREADS && !worker_pool_is_made(loop))
+        return true;
+    return worker_pool_set_threads(worker_pool_of(loop), min, max, error);
+}
+
+static void tune(void *opaque)
+{
+    TuneCall *call = opaque;
+    const IothreadTuning *tuning = call->tuning;
+
+    call->done = tune_workers(call->loop, tuning->min_workers, tuning->max_workers,
+                              call->error);
+    if (!call->done)
+        return;
+    poller_set_polling(call->loop, &tuning->polling);
+    aio_set_max_batch(call->loop, tuning->aio_max_batch);
+}
+
+bool iothread_tune(Iothread *iothread, const IothreadTuning *tuning, GError **error)
+{
+    TuneCall call = { .loop = iothread->loop, .tuning = tuning, .error = error };
+
+    loop_call_sync(iothread->loop, tune, &call);
+    return call.done;
 }
 
 Loop *iothread_loop(const Iothread *iothread)

@@ -40,6 +40,7 @@ typedef struct PollerSet {
     ListNode *next;             /* of the walk that is under way; NULL when none is */
     Polling polling;
     int64_t wait_ns;            /* the busy wait before the next sleep */
+    int64_t idle_ns;            /* since when nothing was ready; 0: something is */
     unsigned n_skipped;         /* turns since the descriptors were looked at */
 } PollerSet;
 
@@ -82,16 +83,22 @@ void timer_heap_run(TimerHeap *heap, int64_t now_ns);
 
 void poller_set_init(PollerSet *set);
 bool poller_set_is_empty(const PollerSet *set);
-/* Whether an active poller has work; waits busily for it, or for something else. */
-bool poller_set_wait(Loop *loop);
+typedef enum PollerWait {
+    POLLER_WAIT_WORK,           /* there is some */
+    POLLER_WAIT_LOOK_ROUND,     /* none yet: look at the descriptors, and wait on */
+    POLLER_WAIT_SLEEP,          /* none, and waiting on is not worth while */
+} PollerWait;
+
+/* Waits busily for work of a poller or of the loop. */
+PollerWait poller_set_wait(Loop *loop);
 /* Whether the descriptors need not be looked at in this turn, after work was found. */
 bool poller_set_may_skip(PollerSet *set);
 /* Runs the active pollers that are ready. */
 void poller_set_run(PollerSet *set);
 /* Before a sleep; true when work came and the loop may not sleep. */
 bool poller_set_arm(PollerSet *set);
-/* The loop waited and slept from @start_ns: fits the busy wait to that. */
-void poller_set_slept(PollerSet *set, int64_t start_ns);
+/* The loop slept after poller_set_wait(): fits the busy wait to how long. */
+void poller_set_slept(PollerSet *set);
 
 /* Whether something else than pollers and descriptors wants a turn. */
 bool loop_has_work(Loop *loop);

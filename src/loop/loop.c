@@ -347,23 +347,23 @@ static void dispatch(Loop *loop, LoopBatch *batch)
 static int find_ready(Loop *loop, struct epoll_event *events, bool may_wait)
 {
     PollerSet *pollers = &loop->pollers;
-    int64_t start_ns;
-    int n_events;
+    int n_events = 0;
 
-    if (poller_set_is_empty(pollers))
+    if (!may_wait || poller_set_is_empty(pollers))
         return sleep_until_ready(loop, events, may_wait);
-    if (!may_wait || loop_has_work(loop))
-        return sleep_until_ready(loop, events, false);
-    start_ns = pollers->polling.max_ns > 0 ? loop_clock_ns() : 0;
-    if (poller_set_wait(loop)) {
+    switch (poller_set_wait(loop)) {
+    case POLLER_WAIT_WORK:
         if (!poller_set_may_skip(pollers))
             return sleep_until_ready(loop, events, false);
         qsbr_quiescent();
-        return 0;
+        break;
+    case POLLER_WAIT_LOOK_ROUND:
+        return sleep_until_ready(loop, events, false);
+    case POLLER_WAIT_SLEEP:
+        n_events = sleep_until_ready(loop, events, true);
+        poller_set_slept(pollers);
+        break;
     }
-    n_events = sleep_until_ready(loop, events, true);
-    if (start_ns)
-        poller_set_slept(pollers, start_ns);
     return n_events;
 }
 

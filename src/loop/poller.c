@@ -8,11 +8,13 @@
  * came within the longest wait makes it grow, work that came later makes it shrink, and a
  * loop that sleeps long waits no more.
  *
- * While pollers have work the descriptors are looked at in some turns only.
+ * While pollers have work the descriptors are looked at in some turns only, and during a
+ * long wait every SLICE_NS: what is no poller must not wait for those that are.
  */
 #include "loop-private.h"
 
 #define FIRST_WAIT_NS 4000
+#define SLICE_NS 100000
 #define SKIPPED_MAX 16
 #define LOOKS_PER_CLOCK 8
 
@@ -71,6 +73,7 @@ void poller_set_polling(Loop *loop, const Polling *polling)
 {
     assert_loop(loop);
     loop->pollers.polling = *polling;
+    loop->pollers.polling.max_ns = MIN(polling->max_ns, POLLING_MAX_NS);
     loop->pollers.wait_ns = 0;
 }
 
@@ -94,24 +97,47 @@ static bool look(PollerSet *set)
     return false;
 }
 
-bool poller_set_wait(Loop *loop)
+/* Until @end_ns; the loop sleeps from then on. */
+static PollerWait wait_busily(Loop *loop, int64_t now_ns, int64_t end_ns)
 {
     PollerSet *set = &loop->pollers;
-    int64_t end_ns;
+    int64_t slice_ns = now_ns + SLICE_NS;
 
-    if (look(set))
-        return true;
-    if (set->wait_ns == 0)
-        return false;
-    end_ns = loop_clock_ns() + set->wait_ns;
-    while (!loop_has_work(loop) && loop_clock_ns() < end_ns) {
+    do {
         for (int i = 0; i < LOOKS_PER_CLOCK; i++) {
             if (look(set))
-                return true;
+                return POLLER_WAIT_WORK;
             relax();
         }
+        if (loop_has_work(loop))
+            return POLLER_WAIT_WORK;
+        now_ns = loop_clock_ns();
+        if (now_ns >= end_ns)
+            return POLLER_WAIT_SLEEP;
+    } while (now_ns < slice_ns);
+    return POLLER_WAIT_LOOK_ROUND;
+}
+
+PollerWait poller_set_wait(Loop *loop)
+{
+    PollerSet *set = &loop->pollers;
+    PollerWait result = POLLER_WAIT_SLEEP;
+    int64_t now_ns;
+
+    if (look(set) || loop_has_work(loop)) {
+        set->idle_ns = 0;
+        return POLLER_WAIT_WORK;
     }
-    return false;
+    if (set->polling.max_ns == 0)
+        return POLLER_WAIT_SLEEP;
+    now_ns = loop_clock_ns();
+    if (set->idle_ns == 0)
+        set->idle_ns = now_ns;
+    if (now_ns - set->idle_ns < set->wait_ns)
+        result = wait_busily(loop, now_ns, set->idle_ns + set->wait_ns);
+    if (result == POLLER_WAIT_WORK)
+        set->idle_ns = 0;
+    return result;
 }
 
 bool poller_set_may_skip(PollerSet *set)
@@ -160,18 +186,26 @@ bool poller_set_arm(PollerSet *set)
     return came;
 }
 
-void poller_set_slept(PollerSet *set, int64_t start_ns)
+/* @wait_ns grown or shrunk to what a sleep that ended after @slept_ns asks for. */
+static int64_t fit(const Polling *polling, int64_t wait_ns, int64_t slept_ns)
 {
-    const Polling *polling = &set->polling;
-    int64_t slept_ns = loop_clock_ns() - start_ns;
+    int64_t grow = polling->grow ? polling->grow : 2;
 
-    if (slept_ns <= set->wait_ns)
-        return;
     if (slept_ns > polling->max_ns)
-        set->wait_ns = polling->shrink ? set->wait_ns / polling->shrink : 0;
-    else if (set->wait_ns == 0)
-        set->wait_ns = MIN(FIRST_WAIT_NS, polling->max_ns);
-    else
-        set->wait_ns = MIN(set->wait_ns * (polling->grow ? polling->grow : 2),
-                           polling->max_ns);
+        return polling->shrink ? wait_ns / polling->shrink : 0;
+    if (wait_ns == 0)
+        return MIN(FIRST_WAIT_NS, polling->max_ns);
+    return wait_ns > polling->max_ns / grow ? polling->max_ns : wait_ns * grow;
+}
+
+void poller_set_slept(PollerSet *set)
+{
+    int64_t slept_ns;
+
+    if (set->idle_ns == 0)
+        return;
+    slept_ns = loop_clock_ns() - set->idle_ns;
+    set->idle_ns = 0;
+    if (slept_ns > set->wait_ns)
+        set->wait_ns = fit(&set->polling, set->wait_ns, slept_ns);
 }

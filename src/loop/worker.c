@@ -24,8 +24,6 @@
 
 #include "loop-private.h"
 
-#define SHARED_MAX_THREADS 64u
-
 enum { JOB_NONE, JOB_QUEUED, JOB_RUNNING, JOB_FINISHED };
 
 typedef struct WorkerThread {
@@ -48,20 +46,39 @@ static void run_job_locked(WorkerPool *pool, WorkerJob *job)
     loop_post(pool->loop, &job->message);
 }
 
-/* Waits for a job; NULL when the thread is to end. */
-static WorkerJob *next_job_locked(WorkerPool *pool)
+/* Waits for a job for as long as the pool wants the thread to. */
+static void wait_for_job_locked(WorkerPool *pool)
 {
     int64_t deadline_ns = loop_clock_ns() + pool->idle_ns;
     bool in_time = true;
-    ListNode *node;
 
     pool->n_idle++;
-    while (list_is_empty(&pool->queue) && !pool->ending && in_time)
-        in_time = lock_wait_until(&pool->wake, &pool->lock, deadline_ns);
+    while (list_is_empty(&pool->queue) && !pool->ending &&
+           pool->n_threads <= pool->max_threads) {
+        if (in_time)
+            in_time = lock_wait_until(&pool->wake, &pool->lock, deadline_ns);
+        else if (pool->n_threads > pool->min_threads)
+            break;
+        else
+            lock_wait(&pool->wake, &pool->lock);
+    }
     pool->n_idle--;
+}
+
+/* NULL when the thread is to end. */
+static WorkerJob *next_job_locked(WorkerPool *pool)
+{
+    ListNode *node;
+
+    wait_for_job_locked(pool);
     node = list_first(&pool->queue);
     if (!node)
         return NULL;
+    if (pool->n_threads > pool->max_threads) {
+        /* The signal of a job may have come to this thread. */
+        g_cond_signal(&pool->wake);
+        return NULL;
+    }
     list_remove(node);
     pool->n_queued--;
     return CONTAINER_OF(node, WorkerJob, node);
@@ -148,7 +165,7 @@ void worker_pool_init(WorkerPool *pool, Loop *loop, const WorkerConfig *config)
 WorkerPool *worker_pool_of(Loop *loop)
 {
     const WorkerConfig config = {
-        .name = loop->name, .max_threads = SHARED_MAX_THREADS, .max_jobs = UINT_MAX,
+        .name = loop->name, .max_threads = WORKER_MAX_THREADS, .max_jobs = UINT_MAX,
     };
 
     assert_loop(loop);
@@ -157,6 +174,11 @@ WorkerPool *worker_pool_of(Loop *loop)
         worker_pool_init(loop->workers, loop, &config);
     }
     return loop->workers;
+}
+
+bool worker_pool_is_made(const Loop *loop)
+{
+    return loop->workers != NULL;
 }
 
 void worker_pool_done(WorkerPool *pool)
@@ -234,6 +256,40 @@ static void forget_thread(WorkerPool *pool)
     lock_take(&pool->lock);
     pool->n_threads--;
     lock_drop(&pool->lock);
+}
+
+/* Has @min threads at least. */
+static bool start_threads(WorkerPool *pool, unsigned min, GError **error)
+{
+    bool wanted = true;
+
+    while (wanted) {
+        lock_take(&pool->lock);
+        wanted = pool->n_threads < min;
+        if (wanted)
+            pool->n_threads++;
+        lock_drop(&pool->lock);
+        if (wanted && !start_thread(pool, error)) {
+            forget_thread(pool);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool worker_pool_set_threads(WorkerPool *pool, unsigned min, unsigned max, GError **error)
+{
+    assert_loop(pool->loop);
+    g_assert(max > 0 && min <= max);
+    if (!start_threads(pool, min, error))
+        return false;
+    lock_take(&pool->lock);
+    pool->min_threads = min;
+    pool->max_threads = max;
+    /* Those that are idle look whether they may stay. */
+    g_cond_broadcast(&pool->wake);
+    lock_drop(&pool->lock);
+    return true;
 }
 
 bool worker_submit(WorkerPool *pool, WorkerJob *job, GError **error)

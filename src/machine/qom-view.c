@@ -477,11 +477,14 @@ bool qom_view_set(Machine *machine, const char *path, const char *property,
                   const JsonValue *value, GError **error)
 {
     g_autoptr(JsonValue) current = qom_view_get(machine, path, property, error);
+    QomPlace place;
 
-    if (!current)
+    if (!current || !resolve(machine, path, &place, error))
         return false;
     if (json_equal(current, value))
         return true;
+    if (place.kind == QOM_PLACE_OBJECT)
+        return object_change(place.object, property, value, error);
     error_set(error, "Property '%s' of '%s' cannot be changed while the machine is there",
               property, path);
     return false;

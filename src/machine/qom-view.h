@@ -22,6 +22,6 @@ JsonValue *qom_view_get(Machine *machine, const char *path, const char *property
 /* All at @path, with their values. */
 ObjectPropertyValueList *qom_view_list_get(Machine *machine, const char *path,
                                            GError **error);
-/* An error unless @value is what the property has: none can change. */
+/* An error where the property cannot change, unless @value is what it has. */
 bool qom_view_set(Machine *machine, const char *path, const char *property,
                   const JsonValue *value, GError **error);

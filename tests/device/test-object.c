@@ -6,7 +6,9 @@
 #include "berth/error.h"
 #include "berth/iothread.h"
 #include "berth/memory-backend.h"
+#include "berth/poller.h"
 #include "berth/qmp.h"
+#include "berth/worker.h"
 #include "qmp-commands.h"
 
 #include "kit-board.h"
@@ -102,6 +104,7 @@ static void test_query_iothreads_and_memdev(void)
     g_autoptr(MemdevList) memdevs = NULL;
 
     try_add(set, "{'qom-type': 'iothread', 'id': 'io1'}", NULL);
+    try_add(set, "{'qom-type': 'main-loop', 'id': 'm'}", NULL);
     try_add(set, "{'qom-type': 'memory-backend-ram', 'id': 'ram', 'size': 8192,"
             " 'merge': false}", NULL);
     iothreads = qmp_query_iothreads(&ctx, NULL);
@@ -111,11 +114,170 @@ static void test_query_iothreads_and_memdev(void)
     g_assert_cmpstr(iothreads->items[0]->id, ==, "io1");
     g_assert_cmpint(iothreads->items[0]->thread_id, !=, getpid());
     g_assert_cmpint(iothreads->items[0]->thread_id, >, 0);
+    g_assert_cmpint(iothreads->items[0]->poll_max_ns, ==, 32768);
+    g_assert_cmpint(iothreads->items[0]->poll_grow, ==, 0);
     g_assert_cmpuint(memdevs->n, ==, 1);
     g_assert_cmpstr(memdevs->items[0]->id, ==, "ram");
     g_assert_cmpuint(memdevs->items[0]->size, ==, 8192);
     g_assert_false(memdevs->items[0]->merge);
     g_assert_true(memdevs->items[0]->dump);
+}
+
+static bool change(ObjectSet *set, const char *id, const char *property, int64_t value,
+                   GError **error)
+{
+    g_autoptr(JsonValue) json = json_new_int(value);
+
+    return object_change(object_find(set, id), property, json, error);
+}
+
+/* A poller that counts how often its loop looks at it. */
+typedef struct Looks {
+    Poller poller;
+    unsigned n;                 /* atomic */
+    WorkerPool *pool;
+    LoopMessage nothing;
+} Looks;
+
+static bool count_look(void *opaque)
+{
+    __atomic_add_fetch(&((Looks *)opaque)->n, 1, __ATOMIC_RELAXED);
+    return false;
+}
+
+static bool arm_nothing(void *opaque)
+{
+    return false;
+}
+
+static void on_nothing(void *opaque)
+{
+}
+
+static void add_looks(void *opaque)
+{
+    Looks *looks = opaque;
+
+    looks->poller.ready = count_look;
+    looks->poller.arm = arm_nothing;
+    looks->poller.opaque = looks;
+    poller_add(looks->poller.loop, &looks->poller);
+    looks->pool = worker_pool_of(looks->poller.loop);
+    loop_message_init(&looks->nothing, on_nothing, NULL);
+}
+
+static void remove_looks(void *opaque)
+{
+    poller_remove(&((Looks *)opaque)->poller);
+}
+
+/* How often it looks while it is woken every millisecond. */
+static unsigned looks_of(Looks *looks, unsigned n_wakes)
+{
+    unsigned before = __atomic_load_n(&looks->n, __ATOMIC_RELAXED);
+
+    for (unsigned i = 0; i < n_wakes; i++) {
+        loop_post(looks->poller.loop, &looks->nothing);
+        g_usleep(1000);
+    }
+    return __atomic_load_n(&looks->n, __ATOMIC_RELAXED) - before;
+}
+
+static void test_iothread_is_tuned_while_it_runs(void)
+{
+    g_autoptr(ObjectSet) set = object_set_new();
+    QmpContext ctx = { .objects = set };
+    g_autoptr(IOThreadInfoList) info = NULL;
+    unsigned without, with;
+    Looks looks = { 0 };
+
+    g_assert_true(try_add(set, "{'qom-type': 'iothread', 'id': 'io', 'poll-max-ns': 0,"
+                          " 'thread-pool-min': 2}", NULL));
+    looks.poller.loop = iothread_loop(object_iothread(object_find(set, "io")));
+    loop_call_sync(looks.poller.loop, add_looks, &looks);
+    g_assert_cmpuint(worker_pool_n_threads(looks.pool), ==, 2);
+    without = looks_of(&looks, 50);
+
+    g_assert_true(change(set, "io", "poll-max-ns", 200 * NS_PER_MS, NULL));
+    g_assert_true(change(set, "io", "poll-grow", 1000000, NULL));
+    g_assert_true(change(set, "io", "aio-max-batch", 7, NULL));
+    g_assert_true(change(set, "io", "thread-pool-min", 5, NULL));
+    with = looks_of(&looks, 50);
+
+    g_assert_cmpuint(with, >, 10 * without);
+    g_assert_cmpuint(worker_pool_n_threads(looks.pool), ==, 5);
+    info = qmp_query_iothreads(&ctx, NULL);
+    g_assert_cmpint(info->items[0]->poll_max_ns, ==, 200 * NS_PER_MS);
+    g_assert_cmpint(info->items[0]->poll_grow, ==, 1000000);
+    g_assert_cmpint(info->items[0]->aio_max_batch, ==, 7);
+    loop_call_sync(looks.poller.loop, remove_looks, &looks);
+}
+
+static void test_settings_that_are_refused(void)
+{
+    static const struct {
+        const char *id;
+        const char *property;
+        int64_t value;
+    } cases[] = {
+        { "io", "poll-max-ns", -1 },
+        { "io", "poll-grow", -1 },
+        { "io", "poll-shrink", INT64_MIN },
+        { "io", "aio-max-batch", -1 },
+        { "io", "thread-pool-min", 65 },
+        { "io", "thread-pool-max", 0 },
+        { "io", "thread-pool-max", 5000 },
+        { "io", "wheels", 4 },
+        { "io", "id", 1 },
+        { "m", "thread-pool-min", 65 },
+        { "r", "max-bytes", 1 },
+    };
+    g_autoptr(ObjectSet) set = object_set_new();
+    QmpContext ctx = { .objects = set };
+    g_autoptr(IOThreadInfoList) info = NULL;
+
+    try_add(set, "{'qom-type': 'iothread', 'id': 'io'}", NULL);
+    try_add(set, "{'qom-type': 'main-loop', 'id': 'm'}", NULL);
+    try_add(set, "{'qom-type': 'rng-builtin', 'id': 'r'}", NULL);
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GError) error = NULL;
+
+        g_assert_false(change(set, cases[i].id, cases[i].property, cases[i].value,
+                              &error));
+        g_assert_nonnull(strstr(error->message, cases[i].property));
+    }
+    assert_refused(set, "{'qom-type': 'main-loop', 'id': 'other'}", "'m'");
+    assert_refused(set, "{'qom-type': 'iothread', 'id': 'x', 'thread-pool-min': 9,"
+                   " 'thread-pool-max': 8}", "'thread-pool-min'");
+    info = qmp_query_iothreads(&ctx, NULL);
+    g_assert_cmpuint(info->n, ==, 1);
+    g_assert_cmpint(info->items[0]->poll_max_ns, ==, 32768);
+}
+
+static void get_pool(void *opaque)
+{
+    Looks *looks = opaque;
+
+    looks->pool = worker_pool_of(looks->poller.loop);
+}
+
+/* Of the thread of queues without an iothread, made before or after it. */
+static void test_main_loop_tunes_the_queue_thread(void)
+{
+    g_autoptr(KitBoard) kit = kit_board_new_threaded();
+    Looks looks = { 0 };
+
+    kit_add_object(kit, "{'qom-type': 'main-loop', 'id': 'm', 'thread-pool-min': 3}");
+    looks.poller.loop = device_tree_queue_loop(&kit->tree, NULL);
+    loop_call_sync(looks.poller.loop, get_pool, &looks);
+    g_assert_cmpuint(worker_pool_n_threads(looks.pool), ==, 3);
+    g_assert_true(change(kit->objects, "m", "thread-pool-min", 4, NULL));
+    g_assert_cmpuint(worker_pool_n_threads(looks.pool), ==, 4);
+
+    g_assert_true(object_del(kit->objects, "m", NULL));
+    g_assert_cmpuint(looks.pool->min_threads, ==, 0);
+    kit_add_object(kit, "{'qom-type': 'main-loop', 'id': 'n', 'thread-pool-min': 5}");
+    g_assert_cmpuint(worker_pool_n_threads(looks.pool), ==, 5);
 }
 
 static void test_defaults_are_for_what_is_not_said(void)
@@ -212,11 +374,15 @@ static void test_device_list_properties(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    thread_set_role(THREAD_MAIN);
     g_test_add_func("/object/classes", test_every_type_has_a_class);
     g_test_add_func("/object/faulty", test_faulty_objects_are_refused);
     g_test_add_func("/object/in-use", test_object_in_use_stays);
     g_test_add_func("/object/memory", test_memory_backends);
     g_test_add_func("/object/queries", test_query_iothreads_and_memdev);
+    g_test_add_func("/object/iothread-is-tuned", test_iothread_is_tuned_while_it_runs);
+    g_test_add_func("/object/settings-that-are-refused", test_settings_that_are_refused);
+    g_test_add_func("/object/main-loop", test_main_loop_tunes_the_queue_thread);
     g_test_add_func("/object/defaults", test_defaults_are_for_what_is_not_said);
     g_test_add_func("/object/query-pci", test_query_pci);
     g_test_add_func("/object/list-properties", test_device_list_properties);

@@ -104,7 +104,8 @@ static void test_values_are_those_in_use(void)
         { "/machine/peripheral/port", "parent_bus", "\"pcie.0\"" },
         { "/objects/pc.ram", "dump", "false" },
         { "/objects/pc.ram", "size", "67108864" },
-        { "/objects/io1", "poll-max-ns", "0" },
+        { "/objects/io1", "poll-max-ns", "32768" },
+        { "/objects/io1", "thread-pool-max", "64" },
         { "/objects/s", "format", "\"raw\"" },
         { "/machine/unattached/device[1]", "core-id", "1" },
     };
@@ -144,15 +145,30 @@ static void test_a_property_takes_the_value_that_it_has(void)
     Rig rig;
 
     rig_init(&rig);
-    g_assert_true(set(&rig, "/objects/io1", "poll-max-ns", "0", &error));
+    g_assert_true(set(&rig, "/objects/pc.ram", "size", "67108864", &error));
     g_assert_true(set(&rig, "/machine", "acpi", "\"on\"", &error));
-    g_assert_false(set(&rig, "/objects/io1", "poll-max-ns", "32768", &error));
-    g_assert_nonnull(strstr(error->message, "poll-max-ns"));
+    g_assert_false(set(&rig, "/objects/pc.ram", "size", "32768", &error));
+    g_assert_nonnull(strstr(error->message, "size"));
     g_clear_error(&error);
     g_assert_false(set(&rig, "/objects/io1", "poll-max-ns", "\"0\"", &error));
     g_clear_error(&error);
     g_assert_false(set(&rig, "/objects/nothing", "size", "1", &error));
     g_assert_true(g_error_matches(error, BERTH_ERROR, BERTH_ERROR_DEVICE_NOT_FOUND));
+    rig_done(&rig);
+}
+
+static void test_an_iothread_is_tuned(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *value = NULL;
+    Rig rig;
+
+    rig_init(&rig);
+    g_assert_true(set(&rig, "/objects/io1", "poll-max-ns", "50000", &error));
+    value = get(&rig, "/objects/io1", "poll-max-ns", &error);
+    g_assert_cmpstr(value, ==, "50000");
+    g_assert_false(set(&rig, "/objects/io1", "thread-pool-min", "65", &error));
+    g_assert_nonnull(strstr(error->message, "thread-pool-min"));
     rig_done(&rig);
 }
 
@@ -246,6 +262,7 @@ int main(int argc, char **argv_)
                     test_what_is_not_there_is_told_apart);
     g_test_add_func("/qom/a-property-takes-the-value-that-it-has",
                     test_a_property_takes_the_value_that_it_has);
+    g_test_add_func("/qom/an-iothread-is-tuned", test_an_iothread_is_tuned);
     g_test_add_func("/qom/views-of-a-path-agree", test_views_of_a_path_agree);
     g_test_add_func("/qom/places-for-vcpus-are-the-topology",
                     test_places_for_vcpus_are_the_topology);

@@ -161,6 +161,37 @@ static void test_batches_are_bounded(Fixture *f, const void *unused)
         g_assert_cmpint(f->requests[i].ret, ==, i % 2 ? -EBADF : (int)BLOCK);
 }
 
+/* Whether the block was written without a turn of the loop. */
+static bool is_written_without_a_turn(const Fixture *f, unsigned block)
+{
+    int64_t end_ns = loop_clock_ns() + NS_PER_SEC;
+    uint8_t *data = aligned_alloc(BLOCK, BLOCK);
+    bool written = false;
+
+    while (!written && loop_clock_ns() < end_ns)
+        written = pread(f->fd, data, BLOCK, block * BLOCK) == BLOCK &&
+                  data[0] == (uint8_t)block;
+    free(data);
+    return written;
+}
+
+static void test_a_full_batch_does_not_wait_for_the_end_of_the_turn(Fixture *f,
+                                                                    const void *unused)
+{
+    aio_set_max_batch(f->loop, 3);
+    for (unsigned i = 1; i <= 4; i++) {
+        Request *r = &f->requests[i];
+
+        aio_prepare_write(&r->aio, f->fd, &r->iov, 1, i * BLOCK, 0);
+        aio_submit(f->loop, &r->aio, 0);
+    }
+
+    g_assert_true(is_written_without_a_turn(f, 3));
+    g_assert_false(is_written_without_a_turn(f, 4));
+    wait_for(f, 4);
+    g_assert_true(is_written_without_a_turn(f, 4));
+}
+
 static void test_contexts_are_counted(Fixture *f, const void *unused)
 {
     g_assert_true(aio_attach(f->loop, NULL));
@@ -179,6 +210,8 @@ int main(int argc, char **argv)
         test_refused_request_ends_in_the_next_turn);
     ADD("/aio/misaligned-request-fails-alone", test_misaligned_request_fails_alone);
     ADD("/aio/batches-are-bounded", test_batches_are_bounded);
+    ADD("/aio/a-full-batch-does-not-wait",
+        test_a_full_batch_does_not_wait_for_the_end_of_the_turn);
     ADD("/aio/contexts-are-counted", test_contexts_are_counted);
     return g_test_run();
 }

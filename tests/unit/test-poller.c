@@ -35,7 +35,7 @@ static bool ring_arm(void *opaque)
     Ring *ring = opaque;
 
     ring->n_armed++;
-    ring->produced += ring->late;
+    __atomic_add_fetch(&ring->produced, ring->late, __ATOMIC_SEQ_CST);
     ring->late = 0;
     __atomic_store_n(&ring->wants_kicks, true, __ATOMIC_SEQ_CST);
     return ring_ready(ring);
@@ -273,6 +273,52 @@ static void test_busy_wait_follows_the_sleeps(void)
     ring_remove(&ring);
 }
 
+static void on_late_fd(void *opaque, uint32_t events)
+{
+    uint64_t count;
+
+    g_assert_cmpint(read(((LoopFd *)opaque)->fd, &count, sizeof(count)), ==, 8);
+    loop_fd_remove(opaque);
+}
+
+static void *write_late(void *opaque)
+{
+    const LoopFd *source = opaque;
+    uint64_t one = 1;
+
+    g_usleep(2000);
+    g_assert_cmpint(write(source->fd, &one, sizeof(one)), ==, sizeof(one));
+    return NULL;
+}
+
+/* A loop that may look at its pollers for an hour serves what is none at once. */
+static void test_long_wait_looks_at_descriptors(void)
+{
+    g_autoptr(Loop) loop = loop_new("test", THREAD_MAIN, NULL);
+    const Polling polling = { .max_ns = INT64_MAX, .grow = INT64_MAX };
+    GThread *thread;
+    LoopFd source;
+    Ring ring;
+
+    ring_add(loop, &ring);
+    ring.poller.ready = count_looks;
+    poller_set_polling(loop, &polling);
+    for (int i = 0; i < 2; i++)
+        sleep_a_turn(loop, NS_PER_MS);
+    loop_fd_init(&source, eventfd(0, EFD_NONBLOCK), on_late_fd, &source);
+    g_assert_true(loop_fd_add(loop, &source, EPOLLIN, NULL));
+    thread = g_thread_new("writer", write_late, &source);
+    n_looks = 0;
+
+    while (source.loop)
+        loop_turn(loop, true);
+
+    g_assert_cmpint(n_looks, >, 100);
+    g_thread_join(thread);
+    close(source.fd);
+    ring_remove(&ring);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -290,5 +336,7 @@ int main(int argc, char **argv)
                     test_busy_poller_does_not_starve_descriptors);
     g_test_add_func("/poller/busy-wait-follows-the-sleeps",
                     test_busy_wait_follows_the_sleeps);
+    g_test_add_func("/poller/long-wait-looks-at-descriptors",
+                    test_long_wait_looks_at_descriptors);
     return g_test_run();
 }

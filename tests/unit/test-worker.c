@@ -107,6 +107,57 @@ static void run_until_done(Bench *bench, int i, int n)
         loop_turn(bench->loop, true);
 }
 
+static void wait_threads(Bench *bench, unsigned n)
+{
+    int64_t end_ns = loop_clock_ns() + 10 * NS_PER_SEC;
+
+    while (worker_pool_n_threads(&bench->pool) != n) {
+        g_assert_cmpint(loop_clock_ns(), <, end_ns);
+        g_usleep(100);
+    }
+}
+
+static void test_threads_that_are_kept(Bench *bench, const void *unused)
+{
+    init_pool(bench, 8, NS_PER_MS);
+
+    g_assert_true(worker_pool_set_threads(&bench->pool, 3, 8, NULL));
+    g_assert_cmpuint(worker_pool_n_threads(&bench->pool), ==, 3);
+    for (int i = 0; i < 5; i++)
+        submit(bench, i);
+    wait_running(bench, 5);
+    for (int i = 0; i < 5; i++)
+        open_gate(bench, i);
+    wait_threads(bench, 3);
+    g_usleep(20000);
+    g_assert_cmpuint(worker_pool_n_threads(&bench->pool), ==, 3);
+
+    g_assert_true(worker_pool_set_threads(&bench->pool, 0, 8, NULL));
+    wait_threads(bench, 0);
+    for (int i = 0; i < 5; i++)
+        run_until_done(bench, i, 1);
+}
+
+/* Of a pool that shrinks while it works, with jobs waiting. */
+static void test_threads_beyond_a_new_limit_end(Bench *bench, const void *unused)
+{
+    init_pool(bench, 4, NS_PER_SEC);
+    for (int i = 0; i < MAX_JOBS; i++)
+        submit(bench, i);
+    wait_running(bench, 4);
+
+    g_assert_true(worker_pool_set_threads(&bench->pool, 0, 1, NULL));
+    for (int i = 0; i < 4; i++)
+        open_gate(bench, i);
+
+    wait_threads(bench, 1);
+    wait_running(bench, 1);
+    for (int i = 4; i < MAX_JOBS; i++)
+        open_gate(bench, i);
+    for (int i = 0; i < MAX_JOBS; i++)
+        run_until_done(bench, i, 1);
+}
+
 static void test_threads_come_with_jobs_and_go_when_idle(Bench *bench, const void *unused)
 {
     init_pool(bench, 2, NS_PER_MS);
@@ -311,6 +362,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     thread_set_role(THREAD_MAIN);
     add_test("threads-come-and-go", test_threads_come_with_jobs_and_go_when_idle);
+    add_test("threads-that-are-kept", test_threads_that_are_kept);
+    add_test("threads-beyond-a-new-limit", test_threads_beyond_a_new_limit_end);
     add_test("idle-thread-is-used", test_an_idle_thread_takes_the_next_job);
     add_test("order-and-bound", test_jobs_begin_in_order_and_are_bounded);
     add_test("submit-again", test_a_job_may_be_submitted_when_it_is_done);
