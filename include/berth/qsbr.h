@@ -37,6 +37,8 @@ void qsbr_quiescent(void);
 /* From here to qsbr_online() the caller holds none.  Pairs; they do not nest. */
 void qsbr_offline(void);
 void qsbr_online(void);
+/* False of a thread that is offline, or not registered. */
+bool qsbr_is_online(void);
 
 /*
  * Calls @fn(@node) after every reader has passed a quiescent point since now.  @fn runs

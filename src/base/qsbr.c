@@ -135,6 +135,12 @@ void qsbr_online(void)
         atomic_exchange(&self.seen, atomic_load(&domain.epoch));
 }
 
+bool qsbr_is_online(void)
+{
+    return self.registered &&
+        atomic_load_explicit(&self.seen, memory_order_relaxed) != 0;
+}
+
 void qsbr_defer(QsbrNode *node, void (*fn)(QsbrNode *node))
 {
     node->fn = fn;

@@ -72,26 +72,38 @@ void lock_drop(GMutex *lock)
     g_mutex_unlock(lock);
 }
 
+/* A worker within a job is offline already, and stays so. */
+static bool go_offline(void)
+{
+    bool was_online = qsbr_is_online();
+
+    g_assert(held_locks == 1);
+    if (was_online)
+        qsbr_offline();
+    return was_online;
+}
+
 void lock_wait(GCond *cond, GMutex *lock)
 {
-    g_assert(held_locks == 1);
-    qsbr_offline();
+    bool was_online = go_offline();
+
     __tsan_release(lock);
     g_cond_wait(cond, lock);
     __tsan_acquire(lock);
-    qsbr_online();
+    if (was_online)
+        qsbr_online();
 }
 
 bool lock_wait_until(GCond *cond, GMutex *lock, int64_t deadline_ns)
 {
+    bool was_online = go_offline();
     bool in_time;
 
-    g_assert(held_locks == 1);
-    qsbr_offline();
     __tsan_release(lock);
     in_time = g_cond_wait_until(cond, lock, deadline_ns / 1000 + 1);
     __tsan_acquire(lock);
-    qsbr_online();
+    if (was_online)
+        qsbr_online();
     return in_time;
 }
 

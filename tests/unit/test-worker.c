@@ -20,6 +20,7 @@ typedef struct Task {
     int n_done;
     bool has_no_gate;
     bool submits_again;
+    bool waits_under_lock;      /* before the gate */
 } Task;
 
 struct Bench {
@@ -31,6 +32,21 @@ struct Bench {
     int n_begun;                /* atomic */
 };
 
+/* Until a time that has passed: the wait itself is what is tested. */
+static void wait_under_lock(void)
+{
+    GMutex lock;
+    GCond cond;
+
+    g_mutex_init(&lock);
+    g_cond_init(&cond);
+    lock_take(&lock);
+    lock_wait_until(&cond, &lock, 0);
+    lock_drop(&lock);
+    g_cond_clear(&cond);
+    g_mutex_clear(&lock);
+}
+
 static void work(void *opaque)
 {
     Task *task = opaque;
@@ -38,6 +54,8 @@ static void work(void *opaque)
     int n_begun = __atomic_fetch_add(&bench->n_begun, 1, __ATOMIC_SEQ_CST);
 
     g_assert_cmpint(thread_role(), ==, THREAD_WORKER);
+    if (task->waits_under_lock)
+        wait_under_lock();
     if (n_begun < MAX_JOBS)
         bench->order[n_begun] = (int)(task - bench->tasks);
     __atomic_add_fetch(&bench->n_running, 1, __ATOMIC_SEQ_CST);
@@ -316,6 +334,12 @@ static void test_a_blocked_worker_delays_no_reclamation(Bench *bench, const void
     run_until_done(bench, 0, 1);
 }
 
+static void test_a_wait_in_a_job_does_not_end_that(Bench *bench, const void *data)
+{
+    bench->tasks[0].waits_under_lock = true;
+    test_a_blocked_worker_delays_no_reclamation(bench, data);
+}
+
 /* The same pool on an iothread, jobs coming and going, threads ending between. */
 static void start_storm(void *opaque)
 {
@@ -371,6 +395,7 @@ int main(int argc, char **argv)
     add_test("take-back-running", test_take_back_waits_for_what_runs);
     add_test("take-back-finished", test_take_back_of_what_has_finished);
     add_test("qsbr", test_a_blocked_worker_delays_no_reclamation);
+    add_test("qsbr-after-a-wait", test_a_wait_in_a_job_does_not_end_that);
     add_test("storm", test_storm_on_an_iothread);
     return g_test_run();
 }
