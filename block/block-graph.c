@@ -51,6 +51,17 @@ void block_graph_free(BlockGraph *graph)
     g_free(graph);
 }
 
+void block_graph_let_go(BlockGraph *graph)
+{
+    assert_main();
+    LIST_FOREACH(at, &graph->nodes) {
+        BlockNode *node = CONTAINER_OF(at, BlockNode, graph_node);
+
+        if (node->driver->let_go)
+            node->driver->let_go(node);
+    }
+}
+
 void block_graph_set_open_hook(BlockGraph *graph, BlockOpenFn *fn, void *opaque)
 {
     graph->open_file = fn;

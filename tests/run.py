@@ -21,8 +21,8 @@ PROGRAM_TIMEOUT = 120
 SANITIZED_TIMEOUT = 400
 # The tests in which threads meet.
 THREADED = re.compile(
-    r"test-(aio|block|loop|mailbox|poller|iothread|qsbr|region|vcpu|monitor|char-socket|"
-    r"char-mux|char-kinds|dump|worker|virtio-serial-life).*")
+    r"test-(aio|block|inject|loop|mailbox|poller|iothread|qsbr|region|vcpu|monitor|"
+    r"char-socket|char-mux|char-kinds|dump|worker|virtio-serial-life).*")
 FUZZ_LINE = re.compile(r"^(ok|FAILED)\s+(fuzz-\S+)(.*)")
 TESTS = pathlib.Path("tests")
 FOLDERS = ("unit", "device", "qmp")

@@ -70,10 +70,13 @@ struct BlockDriver {
     bool (*set_perm)(BlockNode *node, uint8_t wants, uint8_t permits, GError **error);
     /* Main.  Adds what ImageInfo and its kin tell.  NULL: nothing to add. */
     void (*describe)(BlockNode *node, ImageInfo *info);
+    /* Main.  The machine ends: what the driver holds back goes on.  NULL: nothing. */
+    void (*let_go)(BlockNode *node);
 };
 
 extern const BlockDriver file_driver;
 extern const BlockDriver file_driver_host_device;
+extern const BlockDriver inject_driver;
 extern const BlockDriver null_co_driver;
 extern const BlockDriver raw_driver;
 

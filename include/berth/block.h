@@ -109,6 +109,11 @@ BlockGraph *block_graph_new(Loop *loop);
 /* Closes all nodes, which may block; every use is gone.  Accepts NULL. */
 void block_graph_free(BlockGraph *graph);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BlockGraph, block_graph_free)
+/*
+ * The machine ends: what nodes hold back of their own accord (injected delays, limits)
+ * goes on, so that only the storage itself is waited for.
+ */
+void block_graph_let_go(BlockGraph *graph);
 /* How files are opened that are not there by path ("/dev/fdset/N"): called on main. */
 void block_graph_set_open_hook(BlockGraph *graph, BlockOpenFn *fn, void *opaque);
 

@@ -242,6 +242,7 @@ void machine_free(Machine *machine)
     assert_main();
 
     machine_dump_done(machine);
+    block_graph_let_go(machine->blocks);
     if (machine->vcpus)
         machine_vcpus_pause(machine);
     device_tree_done(&machine->tree);
