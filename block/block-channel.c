@@ -154,15 +154,6 @@ BlockChannel *block_channel_new(BlockUse *use, Loop *loop, unsigned depth,
     return channel;
 }
 
-/* The loop adds while others read; a number may be one request behind its neighbour. */
-void block_channel_add_counts(BlockCount *sum, const BlockCount *count)
-{
-    sum->n_done += __atomic_load_n(&count->n_done, __ATOMIC_RELAXED);
-    sum->n_failed += __atomic_load_n(&count->n_failed, __ATOMIC_RELAXED);
-    sum->bytes += __atomic_load_n(&count->bytes, __ATOMIC_RELAXED);
-    sum->time_ns += __atomic_load_n(&count->time_ns, __ATOMIC_RELAXED);
-}
-
 static void drop(void *opaque)
 {
     BlockChannel *channel = opaque;
@@ -179,8 +170,8 @@ void block_channel_free(BlockChannel *channel)
     assert_main();
     loop_call_sync(channel->loop, drop, channel);
     block_quiesce_forget_channel(channel);
-    for (unsigned i = 0; i < BLOCK_OP__MAX; i++)
-        block_channel_add_counts(&channel->use->counts[i], &channel->counts[i]);
+    if (channel->use->account)
+        block_account_sum(&channel->use->account->gone, &channel->counts);
     list_remove(&channel->use_node);
     g_free(channel);
 }
@@ -221,22 +212,19 @@ void block_channel_put(BlockChannel *channel, BlockReq *req)
     tell_ready(channel);
 }
 
-static void add(uint64_t *to, uint64_t n)
-{
-    __atomic_store_n(to, *to + n, __ATOMIC_RELAXED);
-}
-
 static void count(BlockChannel *channel, const BlockSlot *slot, uint64_t bytes, int ret)
 {
-    BlockCount *count = &channel->counts[slot->op];
+    const BlockAccount *account = channel->use->account;
 
-    if (ret < 0) {
-        add(&count->n_failed, 1);
-        return;
-    }
-    add(&count->n_done, 1);
-    add(&count->bytes, slot->op == BLOCK_OP_FLUSH ? 0 : bytes);
-    add(&count->time_ns, (uint64_t)(loop_clock_ns() - slot->start_ns));
+    if (account && ret == 0)
+        block_account_done(&channel->counts, account, slot->kind, bytes, slot->start_ns);
+    else if (account)
+        block_account_failed(&channel->counts, account, slot->kind, slot->start_ns);
+}
+
+void block_channel_count_invalid(BlockChannel *channel, BlockOp op)
+{
+    block_account_invalid(&channel->counts, block_account_kind(op));
 }
 
 static void on_done(BlockReq *req, int ret)
@@ -262,7 +250,7 @@ void block_channel_submit(BlockChannel *channel, BlockReq *req)
 
     g_assert(slot->busy);
     slot->start_ns = loop_clock_ns();
-    slot->op = req->io.op;
+    slot->kind = block_account_kind(req->io.op);
     slot->done = req->done;
     req->done = on_done;
     if (is_in_bounds(req))

@@ -18,6 +18,7 @@ BlockGraph *block_graph_new(Loop *loop)
     list_init(&graph->nodes);
     list_init(&graph->jobs);
     list_init(&graph->quiesces);
+    list_init(&graph->drives);
     return graph;
 }
 
@@ -32,6 +33,9 @@ void block_graph_free(BlockGraph *graph)
 
         worker_take_back(&job->work);
         job->cancel(job);
+    }
+    LIST_FOREACH(at, &graph->drives) {
+        block_drive_free(CONTAINER_OF(at, BlockDrive, graph_node));
     }
     while (!list_is_empty(&graph->nodes)) {
         size_t n_before = 0, n_removed = 0;
@@ -66,6 +70,11 @@ void block_graph_set_open_hook(BlockGraph *graph, BlockOpenFn *fn, void *opaque)
 {
     graph->open_file = fn;
     graph->opaque = opaque;
+}
+
+void block_graph_set_events(BlockGraph *graph, QmpEvents *events)
+{
+    graph->events = events;
 }
 
 int block_graph_open_file(BlockGraph *graph, const char *path, int flags, GError **error)

@@ -42,6 +42,7 @@ int block_io(BlockNode *node, const BlockIo *asked)
         return -EROFS;
     if (io.bytes == 0 && io.op != BLOCK_OP_FLUSH)
         return 0;
+    block_threshold_see(node, &io);
     return block_io_settle(node, &io) ? node->driver->io(node, &io) : 0;
 }
 

@@ -20,6 +20,7 @@ BlockNode *block_node_new(BlockdevDriver driver)
     node->limits.request_alignment = 1;
     node->limits.memory_alignment = 1;
     node->permits = BLOCK_PERM_ALL;
+    block_threshold_init(node);
     list_init(&node->graph_node);
     list_init(&node->children);
     list_init(&node->parents);
@@ -55,6 +56,8 @@ void block_node_unref(BlockNode *node)
         return;
     g_assert(list_is_empty(&node->parents));
     list_remove(&node->graph_node);
+    if (atomic_load(&node->tell_crossed.pending))
+        loop_message_cancel(node->graph->loop, &node->tell_crossed);
     block_node_close(node);
     drop_children(node);
     qapi_free_BlockdevOptions(node->options);

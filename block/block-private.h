@@ -4,7 +4,10 @@
  */
 #pragma once
 
+#include "berth/block-drive.h"
 #include "berth/block-driver.h"
+
+#include "block-account.h"
 
 /* Layers below a channel that requests pass by the short way. */
 #define BLOCK_MAX_LAYERS 8u
@@ -21,26 +24,36 @@ struct BlockGraph {
     Loop *loop;                 /* main */
     ListNode jobs;              /* of BlockJob */
     ListNode nodes;             /* of BlockNode.graph_node, in order of addition */
+    ListNode drives;            /* of BlockDrive, in order of addition */
     ListNode quiesces;          /* of BlockQuiesce */
+    QmpEvents *events;          /* lent; NULL: nobody is told */
     unsigned n_named;           /* atomic: for names that berth chooses */
     BlockOpenFn *open_file;
     void *opaque;
 };
-
-/* What a channel counts of one operation.  Its loop adds, others read. */
-typedef struct BlockCount {
-    uint64_t n_done;
-    uint64_t n_failed;
-    uint64_t bytes;
-    uint64_t time_ns;           /* of all requests that are done, from submit() */
-} BlockCount;
 
 struct BlockUse {
     BlockLink link;
     const BlockUseOps *ops;
     void *opaque;
     ListNode channels;          /* of BlockChannel.use_node */
-    BlockCount counts[BLOCK_OP__MAX];   /* of channels that are gone */
+    BlockAccount *account;      /* the drive's, or NULL: nobody asks */
+};
+
+struct BlockDrive {
+    BlockGraph *graph;
+    ListNode graph_node;        /* in BlockGraph.drives */
+    char *name;                 /* of -drive, or "" */
+    char *qdev;                 /* NULL without a device, as the path */
+    char *path;
+    bool removable;
+    BlockdevOnError on_read_error;
+    BlockdevOnError on_write_error;
+    const BlockDriveOps *ops;   /* NULL: there is no device */
+    void *opaque;
+    BlockUse *use;              /* NULL: there is no medium */
+    BlockAccount account;
+    int io_status;              /* atomic; BlockDeviceIoStatus */
 };
 
 /* A request with what its channel knows of it. */
@@ -48,7 +61,7 @@ struct BlockSlot {
     BlockSlot *next_free;
     BlockChannel *channel;
     BlockDoneFn *done;          /* the user's */
-    BlockOp op;                 /* as it was submitted */
+    BlockKind kind;             /* as it was submitted */
     int64_t start_ns;
     bool busy;
     WorkerJob job;
@@ -83,7 +96,7 @@ struct BlockChannel {
     bool told_quiet;
     unsigned seen_wish;
     bool wanted_more;           /* get() gave none: ready() is owed */
-    BlockCount counts[BLOCK_OP__MAX];
+    BlockCounts counts;
 
     /* Any thread.  Main changes n_quiesced, then wish; the loop reads wish first. */
     unsigned n_quiesced;        /* atomic: those who want the gate closed */
@@ -123,6 +136,27 @@ void block_link_join(BlockNode *parent, BlockRole role, BlockNode *child);
  */
 bool block_io_settle(const BlockNode *node, BlockIo *io);
 
+/* block-threshold.c */
+
+void block_threshold_init(BlockNode *node);
+/* Main: after its threshold, or the nodes above it, changed. */
+void block_threshold_update(BlockNode *node);
+/* Any thread: a write of @node ends at @end, beyond what is known or watched. */
+void block_threshold_note(BlockNode *node, uint64_t end);
+/* block-threshold-qmp.c: sends the event. */
+void block_threshold_qmp_tell(BlockNode *node, uint64_t exceeded, uint64_t threshold);
+
+/* What is done about each operation of a node, on any thread. */
+static inline void block_threshold_see(BlockNode *node, const BlockIo *io)
+{
+    uint64_t end = io->offset + io->bytes;
+
+    if ((io->op == BLOCK_OP_WRITE || io->op == BLOCK_OP_ZERO) &&
+        (end > __atomic_load_n(&node->written_end, __ATOMIC_RELAXED) ||
+         end > __atomic_load_n(&node->watch, __ATOMIC_RELAXED)))
+        block_threshold_note(node, end);
+}
+
 /* block-perm.c */
 
 /*
@@ -152,8 +186,11 @@ bool block_channel_prepare(BlockChannel *channel, GError **error);
 void block_channel_commit(BlockChannel *channel);
 void block_channel_cancel(BlockChannel *channel);
 
-/* Any thread. */
-void block_channel_add_counts(BlockCount *sum, const BlockCount *count);
+/* block-drive.c: main. */
+
+void block_drive_free(BlockDrive *drive);
+/* Whether an error may stop the machine, so that its io-status means something. */
+bool block_drive_may_stop(const BlockDrive *drive);
 
 /* block-quiesce.c: main. */
 

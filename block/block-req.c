@@ -47,6 +47,7 @@ void block_req_punt(BlockReq *req)
 
 void block_req_submit(BlockReq *req)
 {
+    block_threshold_see(req->queue->node, &req->io);
     if (!req->queue->is_short)
         block_req_punt(req);
     else if (req->io.op == BLOCK_OP_READ || block_io_settle(req->queue->node, &req->io))

@@ -155,11 +155,20 @@ static int deallocate(const File *file, uint64_t offset, uint64_t bytes)
     return ret < 0 ? -errno : 0;
 }
 
-static int discard(const File *file, const BlockIo *io)
+static int discard(File *file, const BlockIo *io)
 {
-    int ret = file->may_discard ? deallocate(file, io->offset, io->bytes) : 0;
+    int ret;
 
-    return ret < 0 && is_unsupported(-ret) ? 0 : ret;
+    if (!file->may_discard)
+        return 0;
+    ret = deallocate(file, io->offset, io->bytes);
+    if (ret < 0) {
+        __atomic_fetch_add(&file->n_failed_discards, 1, __ATOMIC_RELAXED);
+        return is_unsupported(-ret) ? 0 : ret;
+    }
+    __atomic_fetch_add(&file->n_discards, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&file->n_discarded, io->bytes, __ATOMIC_RELAXED);
+    return 0;
 }
 
 static int zero_in_host(const File *file, const BlockIo *io)

@@ -22,6 +22,10 @@ typedef struct File {
     bool has_locks;
     uint8_t locked_wants;       /* locks that are held, see file-lock.c */
     uint8_t locked_refused;
+    uint32_t extent_size;       /* that the file system was told; 0: none */
+    uint64_t n_discards;        /* atomic, as the next: for query-blockstats */
+    uint64_t n_failed_discards;
+    uint64_t n_discarded;       /* bytes */
     GMutex partial;             /* of writes that begin or end within a block */
 } File;
 

@@ -178,6 +178,16 @@ static void find_alignment(File *file)
     probe_alignment(file);
 }
 
+/* What the file system was told to allocate at a time. */
+static void find_extent_size(File *file)
+{
+    struct fsxattr attributes;
+
+    if (!file->is_device && ioctl(file->fd, FS_IOC_FSGETXATTR, &attributes) == 0 &&
+        attributes.fsx_xflags & FS_XFLAG_EXTSIZE)
+        file->extent_size = attributes.fsx_extsize;
+}
+
 static bool file_open(BlockNode *node, GError **error)
 {
     File *file = file_of(node);
@@ -192,6 +202,7 @@ static bool file_open(BlockNode *node, GError **error)
     if (!check_kind(file, &st, error) || !find_size(file, &st, error))
         return false;
     find_alignment(file);
+    find_extent_size(file);
     file->has_locks = file->options->locking != ON_OFF_AUTO_OFF;
     return true;
 }
@@ -417,15 +428,46 @@ static bool file_resize(BlockNode *node, uint64_t size, PreallocMode prealloc,
     return true;
 }
 
+/* What the host knows without asking a server: main does not wait. */
 static void file_describe(BlockNode *node, ImageInfo *info)
 {
     const File *file = file_of(node);
-    struct stat st;
+    ImageInfoSpecific *specific;
+    struct statx stx;
 
-    if (fstat(file->fd, &st) == 0) {
+    if (statx(file->fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BLOCKS,
+              &stx) == 0) {
         info->has_actual_size = true;
-        info->actual_size = (int64_t)st.st_blocks * SECTOR;
+        info->actual_size = (int64_t)stx.stx_blocks * SECTOR;
     }
+    if (file->is_device)
+        return;
+    specific = g_new0(ImageInfoSpecific, 1);
+    specific->type = IMAGE_INFO_SPECIFIC_KIND_FILE;
+    specific->u.file.data = g_new0(ImageInfoSpecificFile, 1);
+    specific->u.file.data->has_extent_size_hint = file->extent_size > 0;
+    specific->u.file.data->extent_size_hint = file->extent_size;
+    info->format_specific = specific;
+}
+
+static char *file_filename(const BlockNode *node)
+{
+    return g_strdup(CONTAINER_OF(node, File, node)->path);
+}
+
+static BlockStatsSpecific *file_count(BlockNode *node)
+{
+    const File *file = file_of(node);
+    BlockStatsSpecific *stats = g_new0(BlockStatsSpecific, 1);
+
+    stats->driver = node->driver == &file_driver
+        ? BLOCK_STATS_SPECIFIC_DRIVER_FILE : BLOCK_STATS_SPECIFIC_DRIVER_HOST_DEVICE;
+    stats->u.file = (BlockStatsSpecificFile) {
+        .discard_nb_ok = __atomic_load_n(&file->n_discards, __ATOMIC_RELAXED),
+        .discard_nb_failed = __atomic_load_n(&file->n_failed_discards, __ATOMIC_RELAXED),
+        .discard_bytes_ok = __atomic_load_n(&file->n_discarded, __ATOMIC_RELAXED),
+    };
+    return stats;
 }
 
 const BlockDriver file_driver = {
@@ -444,6 +486,8 @@ const BlockDriver file_driver = {
     .resize = file_resize,
     .set_perm = file_set_perm,
     .describe = file_describe,
+    .filename = file_filename,
+    .count = file_count,
 };
 
 const BlockDriver file_driver_host_device = {
@@ -462,4 +506,6 @@ const BlockDriver file_driver_host_device = {
     .resize = file_resize,
     .set_perm = file_set_perm,
     .describe = file_describe,
+    .filename = file_filename,
+    .count = file_count,
 };

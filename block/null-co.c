@@ -80,6 +80,11 @@ static void null_co_submit(BlockReq *req)
     timer_set(&ctx->timer, loop_clock_ns() + null->latency_ns);
 }
 
+static char *null_co_filename(const BlockNode *node)
+{
+    return g_strdup("null-co://");
+}
+
 const BlockDriver null_co_driver = {
     .name = "null-co",
     .instance_size = sizeof(Null),
@@ -87,4 +92,5 @@ const BlockDriver null_co_driver = {
     .io = null_co_io,
     .ctx_size = sizeof(NullCtx),
     .submit = null_co_submit,
+    .filename = null_co_filename,
 };

@@ -67,35 +67,15 @@ static uint8_t *cut_status(VirtqueueReq *vreq)
     return (uint8_t *)last->iov_base + last->iov_len;
 }
 
-static BlockdevOnError policy(const VirtioBlk *blk, bool is_write)
-{
-    return is_write ? blk->on_write_error : blk->on_read_error;
-}
-
-static BlockErrorAction choose_action(const VirtioBlk *blk, bool is_write, int errnum)
-{
-    switch (policy(blk, is_write)) {
-    case BLOCKDEV_ON_ERROR_IGNORE:
-        return BLOCK_ERROR_ACTION_IGNORE;
-    case BLOCKDEV_ON_ERROR_STOP:
-        return BLOCK_ERROR_ACTION_STOP;
-    case BLOCKDEV_ON_ERROR_ENOSPC:
-        return errnum == ENOSPC ? BLOCK_ERROR_ACTION_STOP : BLOCK_ERROR_ACTION_REPORT;
-    case BLOCKDEV_ON_ERROR_REPORT:
-    case BLOCKDEV_ON_ERROR_AUTO:
-        break;
-    }
-    return BLOCK_ERROR_ACTION_REPORT;
-}
-
 static void fail(VirtioBlk *blk, VirtqueueReq *vreq, bool is_write, int errnum)
 {
     const Board *board = blk->vdev.dev->board;
     const BoardIoError error = {
         .qom_path = blk->qom_path,
+        .drive_name = block_drive_name(blk->drive),
         .node_name = block_node_name(block_use_node(blk->use)),
         .is_write = is_write,
-        .action = choose_action(blk, is_write, errnum),
+        .action = block_drive_on_error(blk->drive, is_write, errnum),
         .errnum = errnum,
     };
 
@@ -265,6 +245,8 @@ static void start(VirtioBlk *blk, BlockChannel *channel, BlockReq *req,
           header.sector);
     status = translate(blk, &req->io, vreq, &header);
     if (status >= 0) {
+        if (status == VIRTIO_BLK_S_IOERR)
+            block_channel_count_invalid(channel, req->io.op);
         block_channel_put(channel, req);
         finish(vreq, (uint8_t)status);
         return;

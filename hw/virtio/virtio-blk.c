@@ -120,7 +120,17 @@ static void on_resized(void *opaque)
     virtio_config_changed(&((VirtioBlk *)opaque)->vdev);
 }
 
-static const BlockUseOps use_ops = { .describe = describe, .resized = on_resized };
+static void on_query(void *opaque, BlockDriveState *ret_state)
+{
+    VirtioBlk *blk = opaque;
+
+    ret_state->write_back = __atomic_load_n(&blk->write_cache, __ATOMIC_RELAXED);
+}
+
+static const BlockDriveOps drive_ops = {
+    .use = { .describe = describe, .resized = on_resized },
+    .query = on_query,
+};
 
 static void on_ready(void *opaque)
 {
@@ -166,45 +176,41 @@ static bool check_props(const VirtioBlk *blk, GError **error)
                        error);
 }
 
-static bool check_policies(VirtioBlk *blk, GError **error)
+static bool attach_drive(VirtioBlk *blk, GError **error)
 {
-    const VirtioBlkProps *props = blk->props;
+    const Device *dev = blk->vdev.dev;
+    const BlockDriveDevice device = {
+        .qdev = blk->qom_path,
+        .path = dev->path,
+        .on_read_error = blk->props->rerror,
+        .on_write_error = blk->props->werror,
+        .ops = &drive_ops,
+        .opaque = blk,
+    };
 
-    if (props->rerror == BLOCKDEV_ON_ERROR_ENOSPC) {
-        error_set(error, "parameter 'rerror': 'enospc' is of writes only");
-        return false;
-    }
-    blk->on_read_error = props->rerror;
-    if (props->rerror == BLOCKDEV_ON_ERROR_AUTO)
-        blk->on_read_error = BLOCKDEV_ON_ERROR_REPORT;
-    blk->on_write_error = props->werror;
-    if (props->werror == BLOCKDEV_ON_ERROR_AUTO)
-        blk->on_write_error = BLOCKDEV_ON_ERROR_ENOSPC;
-    return true;
+    blk->drive =
+        block_drive_attach(dev->board->blocks, blk->props->drive, &device, error);
+    return blk->drive != NULL;
 }
 
 static bool take_node(VirtioBlk *blk, GError **error)
 {
-    const Device *dev = blk->vdev.dev;
-    BlockNode *node = block_graph_find(dev->board->blocks, blk->props->drive);
+    BlockNode *node = block_drive_node(blk->drive);
     uint8_t wants = BLOCK_PERM_CONSISTENT_READ;
     uint8_t permits = BLOCK_PERM_CONSISTENT_READ | BLOCK_PERM_WRITE_UNCHANGED |
                       BLOCK_PERM_RESIZE;
 
-    if (!node) {
-        error_set(error, "parameter 'drive': there is no block node '%s'",
-                  blk->props->drive);
-        return false;
-    }
     blk->is_read_only = block_node_is_read_only(node);
     if (!blk->is_read_only)
         wants |= BLOCK_PERM_WRITE;
     if (blk->props->share_rw)
         permits |= BLOCK_PERM_WRITE;
-    blk->use = block_use_new(node, wants, permits, &use_ops, blk, error);
-    if (!blk->use)
+    if (!block_drive_insert(blk->drive, node, wants, permits, error)) {
         g_prefix_error(error, "parameter 'drive': ");
-    return blk->use != NULL;
+        return false;
+    }
+    blk->use = block_drive_use(blk->drive);
+    return true;
 }
 
 static Loop *virtio_blk_queue_loop(VirtioDevice *vdev, uint32_t index)
@@ -256,7 +262,7 @@ static void virtio_blk_unrealize(VirtioDevice *vdev)
 
     for (uint32_t i = 0; blk->channels && i < vdev->n_queues; i++)
         block_channel_free(blk->channels[i]);
-    block_use_free(blk->use);
+    block_drive_detach(blk->drive, vdev->dev->state == DEVICE_STATE_LEAVING);
     virtio_loops_done(&blk->loops);
     g_free(blk->channels);
     g_free(blk->qom_path);
@@ -278,7 +284,7 @@ static bool virtio_blk_realize(VirtioDevice *vdev, const DeviceAddArgs *args,
                MIN(strlen(blk->props->serial), sizeof(blk->serial)));
     n_queues = blk->props->has_num_queues
         ? blk->props->num_queues : CLAMP(vdev->dev->board->n_cpus, 1, MAX_QUEUES);
-    if (check_props(blk, error) && check_policies(blk, error) && take_node(blk, error)) {
+    if (check_props(blk, error) && attach_drive(blk, error) && take_node(blk, error)) {
         virtio_make_queues(vdev, n_queues, blk->props->queue_size);
         is_made = virtio_loops_init(&blk->loops, vdev, n_queues, blk->props->iothread,
                                     blk->props->iothread_vq_mapping, error) &&

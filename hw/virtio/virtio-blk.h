@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "berth/block.h"
+#include "berth/block-drive.h"
 #include "berth/virtio.h"
 
 #include "virtio-loops.h"
@@ -16,13 +16,12 @@
 typedef struct VirtioBlk {
     VirtioDevice vdev;
     const VirtioBlkProps *props;        /* lent: of dev->args */
-    BlockUse *use;
+    BlockDrive *drive;
+    BlockUse *use;                      /* the drive's */
     BlockChannel **channels;            /* of each queue */
     char *qom_path;
     char serial[VIRTIO_BLK_SERIAL];     /* padded with zeros */
     uint32_t block_size;
-    BlockdevOnError on_read_error;      /* not auto */
-    BlockdevOnError on_write_error;
     VirtioLoops loops;
 
     bool is_read_only;

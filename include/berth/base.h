@@ -64,6 +64,7 @@ typedef struct ObjectSet ObjectSet;             /* object.h */
 typedef struct PciBus PciBus;                   /* pci.h */
 typedef struct PciDevice PciDevice;             /* pci.h */
 typedef struct QmpContext QmpContext;           /* qmp.h */
+typedef struct QmpEvents QmpEvents;             /* qmp.h */
 typedef struct QmpReply QmpReply;               /* qmp.h */
 typedef struct RamBlock RamBlock;               /* ram.h */
 typedef struct Region Region;                   /* region.h */

@@ -68,10 +68,17 @@ struct BlockDriver {
     bool (*resize)(BlockNode *node, uint64_t size, PreallocMode prealloc, GError **error);
     /* Main.  The needs of all users changed: locks.  NULL: nothing to do. */
     bool (*set_perm)(BlockNode *node, uint8_t wants, uint8_t permits, GError **error);
-    /* Main.  Adds what ImageInfo and its kin tell.  NULL: nothing to add. */
+    /*
+     * Main, which does not wait.  Adds to ImageInfo what only the driver knows; it has
+     * the filename, the format, the virtual size, and dirty-flag off.  NULL: nothing.
+     */
     void (*describe)(BlockNode *node, ImageInfo *info);
     /* Main.  The machine ends: what the driver holds back goes on.  NULL: nothing. */
     void (*let_go)(BlockNode *node);
+    /* Main.  The name of its file.  NULL: that of its storage, or its options. */
+    char *(*filename)(const BlockNode *node);
+    /* Main.  What it counts.  NULL: nothing. */
+    BlockStatsSpecific *(*count)(BlockNode *node);
 };
 
 extern const BlockDriver file_driver;

@@ -46,6 +46,12 @@ struct BlockNode {
     BlockLimits limits;         /* filled in by open() */
     uint64_t size;              /* bytes; atomic, changed by block_node_set_size() */
 
+    /* Any thread. */
+    uint64_t written_end;       /* atomic: where the furthest write ended */
+    uint64_t watch;             /* atomic: main is told of a write that ends beyond */
+    uint64_t crossed;           /* atomic: where the furthest of those ended */
+    LoopMessage tell_crossed;
+
     /* Main. */
     unsigned n_refs;            /* by name, by links, by those who hold it */
     ListNode graph_node;
@@ -53,6 +59,7 @@ struct BlockNode {
     ListNode parents;
     uint8_t wants;              /* of all parents together */
     uint8_t permits;
+    uint64_t write_threshold;   /* 0: none */
 };
 
 /* Nodes.  Main, or open(). */

@@ -117,6 +117,9 @@ void block_graph_let_go(BlockGraph *graph);
 /* How files are opened that are not there by path ("/dev/fdset/N"): called on main. */
 void block_graph_set_open_hook(BlockGraph *graph, BlockOpenFn *fn, void *opaque);
 
+/* Whom events of nodes are told to; lent. */
+void block_graph_set_events(BlockGraph *graph, QmpEvents *events);
+
 /* Makes a node, and those that its options define, before a guest runs: may block. */
 BlockNode *block_graph_add(BlockGraph *graph, const BlockdevOptions *options,
                            GError **error);
@@ -162,6 +165,8 @@ BlockReq *block_channel_get(BlockChannel *channel);
 void block_channel_submit(BlockChannel *channel, BlockReq *req);
 /* Gives back one that was got and not submitted. */
 void block_channel_put(BlockChannel *channel, BlockReq *req);
+/* The user refused an operation that is not the disk's to do. */
+void block_channel_count_invalid(BlockChannel *channel, BlockOp op);
 unsigned block_channel_in_flight(const BlockChannel *channel);
 
 /* May block: a worker, or main while no guest runs.  0 or a negative errno. */

@@ -21,6 +21,7 @@ typedef enum BoardWakeReason {
 
 typedef struct BoardIoError {
     const char *qom_path;       /* of the disk */
+    const char *drive_name;     /* of -drive, or "" */
     const char *node_name;
     bool is_write;
     BlockErrorAction action;

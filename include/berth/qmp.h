@@ -36,7 +36,6 @@
 #include "berth/list.h"
 #include "qapi-types.h"
 
-typedef struct QmpEvents QmpEvents;
 typedef struct QmpSession QmpSession;
 
 /* Calls the handler of @command, see qmp-commands.h; tests pass one of their own. */

@@ -76,7 +76,7 @@ void disk_errors_add(DiskErrors *errors, const BoardIoError *error)
     BlockIoErrorEvent *event = g_new0(BlockIoErrorEvent, 1);
 
     event->qom_path = g_strdup(error->qom_path);
-    event->device = g_strdup("");
+    event->device = g_strdup(error->drive_name);
     event->node_name = g_strdup(error->node_name);
     event->operation = error->is_write ? IO_OPERATION_TYPE_WRITE : IO_OPERATION_TYPE_READ;
     event->action = error->action;

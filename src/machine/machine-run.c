@@ -6,6 +6,8 @@
  * lock.  It asks the vCPUs to leave the guest, so that none runs on beyond the write that
  * asked, and posts to main, which does the rest.
  */
+#include "berth/block-drive.h"
+
 #include "disk-errors.h"
 #include "machine-q35.h"
 #include "machine-vcpus.h"
@@ -29,6 +31,7 @@ static void on_resume_vcpus(void *opaque)
 
     if (machine->vm)
         vm_start_clock(machine->vm);
+    block_drive_reset_errors(machine->blocks);
     device_tree_resume(&machine->tree);
     machine_vcpus_resume(machine);
 }

@@ -23,7 +23,7 @@ BEGIN {
     group("device", "board bus device device-clock device-timer memory-backend msix " \
           "object pci pci-assign rng secret virtio virtqueue")
     group("vm", "page-walk ram-map vcpu-registers")
-    group("block", "block block-quiesce inject")
+    group("block", "block block-drive block-quiesce inject")
     group("block-driver", "block-driver block-node")
     group("net", "net vhost")
     group("vm", "ram-extent")

@@ -114,6 +114,12 @@ class Replay(Checks):
             return [self.filled(item) for item in value]
         if isinstance(value, dict):
             return {name: self.filled(item) for name, item in value.items()}
+        if isinstance(value, str) and "$disk" in value:
+            disk = self.folder / "disk"
+            if not disk.exists():
+                disk.touch()
+                os.truncate(disk, 32 << 20)
+            value = value.replace("$disk", str(disk))
         if isinstance(value, str) and "$" in value:
             machines = self.kept.get("machines", [])
             names = {"$machine": [m["name"] for m in machines if m.get("alias") == "q35"],
@@ -209,8 +215,12 @@ def check_start(t):
             [p["name"] for p in t.kept["cpu-properties"]])
     pty = {c["label"]: c["filename"] for c in t.kept["chardevs"]}.get("charserial0", "")
     t.match("the pty has its name", pty, r"^pty:/dev/pts/\d+$")
+    t.equal("the nodes are those that were made",
+            [node["node-name"] for node in t.kept["nodes"]],
+            ["libvirt-1-format", "libvirt-1-storage"])
     types = {p["name"]: p["type"] for p in t.kept["peripheral"]}
-    for ident, driver in (("rng0", "virtio-rng-pci"), ("pci.1", "pcie-root-port")):
+    for ident, driver in (("rng0", "virtio-rng-pci"), ("pci.1", "pcie-root-port"),
+                          ("virtio-disk0", "virtio-blk-pci")):
         t.equal(f"{ident} is there", types.get(ident), f"child<{driver}>")
     properties = [p["name"] for p in t.kept["cpu-properties"] if p["type"] == "bool"]
     qmp = Qmp.connect(t.path)

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A drive: what a disk device has its medium in.  It outlives the medium, and is what
+ * query-block lists and query-blockstats counts for.
+ *
+ *     drive = block_drive_attach(graph, props->drive, &device, error);
+ *     block_drive_insert(drive, block_drive_node(drive), wants, permits, error);
+ *     use = block_drive_use(drive);           channels, block.h
+ *     ...
+ *     block_drive_detach(drive, true);
+ *
+ * A drive is made with its device, or before it by -drive, which gives it a name.
+ */
+#pragma once
+
+#include "berth/block.h"
+
+typedef struct BlockDrive BlockDrive;
+
+/* What a drive's device tells of it. */
+typedef struct BlockDriveState {
+    bool write_back;            /* writes need a flush to be durable */
+    bool has_tray;
+    bool tray_open;
+    bool locked;                /* the guest keeps the medium in */
+} BlockDriveState;
+
+typedef struct BlockDriveOps {
+    BlockUseOps use;
+    /* Main. */
+    void (*query)(void *opaque, BlockDriveState *ret_state);
+} BlockDriveOps;
+
+typedef struct BlockDriveDevice {
+    /* The device's id or path as clients name it; copied. */
+    const char *qdev;
+    /* Its path in the tree, which clients may use as well; copied. */
+    const char *path;
+    bool removable;
+    /* As its properties say; auto: as the drive does, or the default. */
+    BlockdevOnError on_read_error;
+    BlockdevOnError on_write_error;
+    const BlockDriveOps *ops;
+    void *opaque;
+} BlockDriveDevice;
+
+/* Main only. */
+
+/*
+ * The drive for a device: that of the name @drive, or a new one for the block node of
+ * that name; NULL: a new one, empty.  NULL with @error.
+ */
+BlockDrive *block_drive_attach(BlockGraph *graph, const char *drive,
+                               const BlockDriveDevice *device, GError **error);
+/*
+ * The device goes; the use's channels are gone.  When it @was_there for the guest, the
+ * drive goes with it and so do the nodes that -drive made; else a drive with a name waits
+ * for another device.  Accepts NULL.
+ */
+void block_drive_detach(BlockDrive *drive, bool was_there);
+
+/*
+ * Uses @node as the medium.  @wants and @permits as of block_use_new(); false with @error
+ * and the drive as before.
+ */
+bool block_drive_insert(BlockDrive *drive, BlockNode *node, uint8_t wants,
+                        uint8_t permits, GError **error);
+/* The medium is taken out; the use's channels are gone. */
+void block_drive_eject(BlockDrive *drive);
+/* NULL: there is no medium. */
+BlockUse *block_drive_use(const BlockDrive *drive);
+BlockNode *block_drive_node(const BlockDrive *drive);
+
+/* The name of -drive, or "". */
+const char *block_drive_name(const BlockDrive *drive);
+
+/* The drive that clients name @id: by its name, its device's id or path.  NULL: none. */
+BlockDrive *block_drive_find(BlockGraph *graph, const char *id);
+
+/* The machine goes on: what failed is tried again. */
+void block_drive_reset_errors(BlockGraph *graph);
+
+/* Any thread. */
+
+/* What is to be done about a failed request; one that stops the machine is remembered. */
+BlockErrorAction block_drive_on_error(BlockDrive *drive, bool is_write, int errnum);
