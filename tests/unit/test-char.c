@@ -178,8 +178,9 @@ static void run_terminal_child(int slave)
     CharBench child = { 0 };
 
     setsid();
-    /* A shell's background job has it ignored. */
+    /* A shell's background job has them ignored. */
     signal(SIGINT, SIG_DFL);
+    signal(SIGQUIT, SIG_DFL);
     ioctl(slave, TIOCSCTTY, 0);
     dup2(slave, STDIN_FILENO);
     dup2(slave, STDOUT_FILENO);
