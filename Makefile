@@ -89,8 +89,9 @@ FUZZ_SECONDS ?= 60
 KIT_SRCS := $(wildcard tests/kit/*.c)
 KIT_OBJS := $(call objs,$(KIT_SRCS))
 
-GUEST_SRCS := $(wildcard tests/e2e/guests/*.S tests/e2e/guests/*.c)
-GUESTS := $(patsubst tests/e2e/guests/%,build/guests/%.elf,$(basename $(GUEST_SRCS)))
+GUEST_SRCS := $(wildcard tests/e2e/guests/*.S tests/e2e/guests/*.c \
+        tests/e2e/guests/long/*.c)
+GUESTS := $(patsubst %,build/guests/%.elf,$(notdir $(basename $(GUEST_SRCS))))
 
 .PHONY: all check check-quick lint demo bench fuzz fuzz-targets install deps clean
 .PHONY: reference tests guests FORCE
@@ -162,6 +163,15 @@ build/guests/%.elf: tests/e2e/guests/%.c
 	        -fno-stack-protector -fno-asynchronous-unwind-tables -nostdlib -static -no-pie \
 	        -Wl,--build-id=none,-N,-Ttext=0x100000,--section-start=.note.pvh=0x80000 \
 	        -Wl,-m,elf_i386,-e,start,--no-warn-rwx-segments -o $@ $<
+
+# Those that work in 64-bit mode.
+build/guests/%.elf: tests/e2e/guests/long/%.c
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  CC $<")
+	$(Q)gcc -mno-sse -O2 $(WARN) -ffreestanding -fno-pic -mno-red-zone \
+	        -fno-stack-protector -fno-asynchronous-unwind-tables -nostdlib -static -no-pie \
+	        -Wl,--build-id=none,-N,-Ttext=0x100000,--section-start=.note.pvh=0x80000 \
+	        -Wl,-e,start,--no-warn-rwx-segments -o $@ $<
 
 guests: $(GUESTS)
 

@@ -85,6 +85,12 @@ static VirtqueueReq *slot_of(const Virtqueue *vq, uint16_t head)
     return (VirtqueueReq *)(vq->slots + vq->slot_size * head);
 }
 
+/* max_segments of them, of each slot or shared by all. */
+static struct iovec *iovs_of(const Virtqueue *vq, uint16_t head)
+{
+    return &vq->iovs[vq->vdev->class->one_by_one ? 0 : head * vq->max_segments];
+}
+
 void virtqueue_error(Virtqueue *vq, const char *format, ...)
 {
     g_autofree char *text = NULL;
@@ -272,6 +278,8 @@ static VirtqueueReq *open_request(Virtqueue *vq, uint16_t head)
         return NULL;
     }
     req = slot_of(vq, head);
+    /* The device may have moved its pointers. */
+    req->out = req->in = iovs_of(vq, head);
     req->n_out = req->n_in = 0;
     req->out_size = req->in_size = 0;
     return walk_chain(vq, req) ? req : NULL;
@@ -511,8 +519,6 @@ static bool make_slots(Virtqueue *vq, GError **error)
 
         req->vq = vq;
         req->head = i;
-        req->out = &vq->iovs[i % n_lists * vq->max_segments];
-        req->in = req->out;
     }
     return true;
 }

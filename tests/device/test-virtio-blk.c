@@ -182,6 +182,24 @@ static void test_header_and_status_within_other_buffers(void)
     fixture_done(&f);
 }
 
+/* A slot's list of buffers is cut by each request, and must not wander off with them. */
+static void test_slot_that_is_used_again_and_again(void)
+{
+    uint8_t data[512];
+    Fixture f;
+
+    fixture_init(&f, "", "");
+    for (unsigned i = 0; i < 100 * SIZE; i++) {
+        memset(data, (int)i, sizeof(data));
+        g_assert_cmpuint(ask(&f, &(Ask) { VIRTIO_BLK_T_OUT, i % 64, data, sizeof(data),
+                                          0 }), ==, VIRTIO_BLK_S_OK);
+        g_assert_cmpuint(ask(&f, &(Ask) { .type = VIRTIO_BLK_T_IN, .sector = i % 64,
+                                          .in_size = 512 }), ==, VIRTIO_BLK_S_OK);
+        g_assert_cmpmem(kit_ram(f.kit, DATA, 512), 512, data, sizeof(data));
+    }
+    fixture_done(&f);
+}
+
 static void test_serial_number(void)
 {
     Fixture f;
@@ -401,6 +419,8 @@ int main(int argc, char **argv)
     g_test_add_func("/virtio-blk/writes-and-reads", test_writes_and_reads);
     g_test_add_func("/virtio-blk/header-and-status-within-other-buffers",
                     test_header_and_status_within_other_buffers);
+    g_test_add_func("/virtio-blk/slot-that-is-used-again-and-again",
+                    test_slot_that_is_used_again_and_again);
     g_test_add_func("/virtio-blk/serial-number", test_serial_number);
     g_test_add_func("/virtio-blk/configuration", test_configuration);
     g_test_add_func("/virtio-blk/discard-and-zeroes", test_discard_and_zeroes);

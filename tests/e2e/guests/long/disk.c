@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A guest that reads and writes a virtio-blk disk and nothing else, for the speed of the
+ * VMM's side.  It polls the used ring, takes no interrupts, and works in 64-bit mode at
+ * CPL 3, which a software KVM runs without emulation.
+ *
+ * Orders come by the serial port, a line each: an operation, the requests under way, the
+ * bytes of one, the length of the run in ticks of the TSC.
+ *
+ *     r 32 4096 2000000000        random reads; w writes, s and S in sequence
+ *     t 0 0 0                     nothing
+ *
+ * Each is answered by a line: requests that ended, ticks that passed, requests that
+ * failed, the TSC.  The guest writes 'R' and a new line when it is ready.
+ *
+ * The command line may have "direct" (no indirect descriptors) and "flags" (no event
+ * index).  The device must be one without the legacy interface; its BARs are moved.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+#define COM1 0x3f8
+#define ECAM_ADDRESS 0xcf8
+#define ECAM_DATA 0xcfc
+#define DEVICE_ID 0x10421af4u
+#define STRUCTURES 0xe1000000ul         /* where the BARs are put */
+#define MSIX_TABLE 0xe2000000ul
+#define QUEUE_SIZE 256
+#define MAX_DEPTH 64
+#define MAX_BYTES 131072
+#define SECTOR 512
+#define RING_F_INDIRECT_DESC 28
+#define RING_F_EVENT_IDX 29
+
+/*
+ * From 32 bits to 64, 4 GiB at their own addresses, then to CPL 3 with all ports open: by
+ * the map of the TSS, since a software KVM may drop IOPL on the way.
+ */
+__asm__(".section .note.pvh, \"a\", @note\n"
+        ".balign 4\n"
+        ".long 4, 8, 18\n"
+        ".asciz \"Xen\"\n"
+        ".quad start\n"
+        ".text\n"
+        ".code32\n"
+        ".globl start\n"
+        "start:\n"
+        "    movl $stack_top, %esp\n"
+        "    movl %ebx, start_info\n"
+        "    movl $(pdpt + 7), pml4\n"
+        "    movl $(pd + 7), %eax\n"
+        "    xorl %ecx, %ecx\n"
+        "1:  movl %eax, pdpt(,%ecx,8)\n"
+        "    addl $0x1000, %eax\n"
+        "    incl %ecx\n"
+        "    cmpl $4, %ecx\n"
+        "    jne 1b\n"
+        "    movl $0x87, %eax\n"
+        "    xorl %ecx, %ecx\n"
+        "1:  movl %eax, pd(,%ecx,8)\n"
+        "    addl $0x200000, %eax\n"
+        "    incl %ecx\n"
+        "    cmpl $2048, %ecx\n"
+        "    jne 1b\n"
+        "    movl $0x620, %eax\n"               /* PAE, OSFXSR, OSXMMEXCPT */
+        "    movl %eax, %cr4\n"
+        "    movl $pml4, %eax\n"
+        "    movl %eax, %cr3\n"
+        "    movl $0xc0000080, %ecx\n"          /* EFER.LME */
+        "    movl $0x100, %eax\n"
+        "    xorl %edx, %edx\n"
+        "    wrmsr\n"
+        "    movl $0x80000001, %eax\n"
+        "    movl %eax, %cr0\n"
+        "    movl $tss, %eax\n"
+        "    movw %ax, gdt + 42\n"
+        "    shrl $16, %eax\n"
+        "    movb %al, gdt + 44\n"
+        "    movb %ah, gdt + 47\n"
+        "    lgdt gdt_pointer\n"
+        "    ljmp $8, $1f\n"
+        ".code64\n"
+        "1:  movl $0x28, %eax\n"
+        "    ltr %ax\n"
+        "    movl $0x23, %eax\n"
+        "    movw %ax, %ds\n"
+        "    movw %ax, %es\n"
+        "    pushq $0x23\n"
+        "    pushq $stack_top\n"
+        "    pushq $0x3002\n"
+        "    pushq $0x1b\n"
+        "    pushq $run\n"
+        "    iretq\n"
+        ".data\n"
+        ".balign 8\n"
+        "gdt:\n"
+        "    .quad 0, 0x00af9b000000ffff, 0x00cf93000000ffff\n"
+        "    .quad 0x00affb000000ffff, 0x00cff3000000ffff\n"
+        "    .quad 0x0000890000002068, 0\n"
+        "gdt_pointer:\n"
+        "    .word . - gdt - 1\n"
+        "    .long gdt\n"
+        "tss:\n"
+        "    .fill 102, 1, 0\n"
+        "    .word 104\n"                       /* where the map of ports begins */
+        "    .fill 8192, 1, 0\n"
+        "    .byte 0xff\n"
+        "    .globl start_info\n"
+        "start_info: .quad 0\n"
+        ".bss\n"
+        ".balign 4096\n"
+        "pml4: .space 4096\n"
+        "pdpt: .space 4096\n"
+        "pd: .space 16384\n"
+        ".space 16384\n"
+        "stack_top: .space 16\n"
+        ".text\n");
+
+extern const uint64_t start_info;
+__attribute__((noreturn, used)) static void run(void);
+
+typedef struct Desc {
+    uint64_t addr;
+    uint32_t len;
+    uint16_t flags;
+    uint16_t next;
+} Desc;
+
+typedef struct Header {
+    uint32_t type;
+    uint32_t reserved;
+    uint64_t sector;
+} Header;
+
+/* A request has the descriptors of its number, three of them when they are direct. */
+typedef struct Slot {
+    Desc table[3] __attribute__((aligned(64)));
+    Header header;
+    volatile uint8_t status;
+} Slot;
+
+static Desc ring[QUEUE_SIZE] __attribute__((aligned(4096)));
+static volatile uint16_t avail[2 + QUEUE_SIZE + 1] __attribute__((aligned(4096)));
+static volatile uint16_t used[2 + 4 * QUEUE_SIZE + 1] __attribute__((aligned(4096)));
+static Slot slots[MAX_DEPTH];
+static uint8_t buffers[MAX_DEPTH][MAX_BYTES] __attribute__((aligned(4096)));
+static uint64_t common, notify, config;     /* addresses of the structures */
+static uint64_t capacity;                   /* sectors */
+static uint16_t next_avail, next_used, last_kick;
+static int is_direct, has_event_idx;
+
+static void out8(uint16_t port, uint8_t value)
+{
+    __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
+}
+
+static uint8_t in8(uint16_t port)
+{
+    uint8_t value;
+
+    __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
+    return value;
+}
+
+static void out32(uint16_t port, uint32_t value)
+{
+    __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
+}
+
+static uint32_t in32(uint16_t port)
+{
+    uint32_t value;
+
+    __asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
+    return value;
+}
+
+static uint64_t ticks(void)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (uint64_t)high << 32 | low;
+}
+
+static void say(char c)
+{
+    out8(COM1, (uint8_t)c);
+}
+
+static void say_number(uint64_t value)
+{
+    char digits[20];
+    int n = 0;
+
+    do
+        digits[n++] = (char)('0' + value % 10);
+    while (value /= 10);
+    while (n > 0)
+        say(digits[--n]);
+}
+
+static char hear(void)
+{
+    while (!(in8(COM1 + 5) & 1))
+        ;
+    return (char)in8(COM1);
+}
+
+static uint32_t config_read(uint32_t function, uint32_t offset)
+{
+    out32(ECAM_ADDRESS, 0x80000000u | function << 8 | (offset & 0xfc));
+    return in32(ECAM_DATA);
+}
+
+static void config_write(uint32_t function, uint32_t offset, uint32_t value)
+{
+    out32(ECAM_ADDRESS, 0x80000000u | function << 8 | (offset & 0xfc));
+    out32(ECAM_DATA, value);
+}
+
+static void set8(uint64_t at, uint8_t value)
+{
+    *(volatile uint8_t *)at = value;
+}
+
+static void set16(uint64_t at, uint16_t value)
+{
+    *(volatile uint16_t *)at = value;
+}
+
+static void set32(uint64_t at, uint32_t value)
+{
+    *(volatile uint32_t *)at = value;
+}
+
+static uint32_t get32(uint64_t at)
+{
+    return *(volatile uint32_t *)at;
+}
+
+static uint32_t find_function(void)
+{
+    for (uint32_t function = 0; function < 0x100; function++) {
+        if (config_read(function, 0) == DEVICE_ID)
+            return function;
+    }
+    for (;;)
+        ;
+}
+
+static void set_up_function(void)
+{
+    uint32_t function = find_function();
+    uint32_t cap = config_read(function, 0x34) & 0xfc;
+
+    config_write(function, 0x04, config_read(function, 0x04) & ~7u);
+    config_write(function, 0x14, MSIX_TABLE);
+    config_write(function, 0x20, STRUCTURES);
+    config_write(function, 0x24, 0);
+    config_write(function, 0x04, 0x406);
+    for (; cap; cap = config_read(function, cap) >> 8 & 0xfc) {
+        uint32_t head = config_read(function, cap);
+        uint64_t place = STRUCTURES + config_read(function, cap + 8);
+
+        if ((head & 0xff) == 0x11)
+            config_write(function, cap, (head | 0x80000000u) & ~0x40000000u);
+        if ((head & 0xff) != 9)
+            continue;
+        if (head >> 24 == 1)
+            common = place;
+        if (head >> 24 == 2)
+            notify = place;
+        if (head >> 24 == 4)
+            config = place;
+    }
+}
+
+static void set_address(uint64_t at, const volatile void *address)
+{
+    set32(at, (uint32_t)(uint64_t)address);
+    set32(at + 4, 0);
+}
+
+static void set_up_device(void)
+{
+    uint32_t offered, wanted = is_direct ? 0 : 1u << RING_F_INDIRECT_DESC;
+
+    set8(common + 0x14, 0);
+    set8(common + 0x14, 1);
+    set8(common + 0x14, 3);
+    set32(common + 0x00, 0);
+    offered = get32(common + 0x04);
+    if (has_event_idx)
+        wanted |= 1u << RING_F_EVENT_IDX;
+    has_event_idx = has_event_idx && offered >> RING_F_EVENT_IDX & 1;
+    is_direct = is_direct || !(offered >> RING_F_INDIRECT_DESC & 1);
+    set32(common + 0x08, 0);
+    set32(common + 0x0c, offered & wanted);
+    set32(common + 0x08, 1);
+    set32(common + 0x0c, 1);            /* VIRTIO_F_VERSION_1 */
+    set8(common + 0x14, 11);
+    set16(common + 0x16, 0);
+    set16(common + 0x18, QUEUE_SIZE);
+    set16(common + 0x1a, 0xffff);
+    set_address(common + 0x20, ring);
+    set_address(common + 0x28, avail);
+    set_address(common + 0x30, used);
+    set16(common + 0x1c, 1);
+    avail[0] = 1;                       /* no interrupts */
+    set8(common + 0x14, 15);
+    capacity = get32(config) | (uint64_t)get32(config + 4) << 32;
+}
+
+static void set_up_slots(void)
+{
+    for (uint16_t i = 0; i < MAX_DEPTH; i++) {
+        Desc *table = is_direct ? &ring[3 * i] : slots[i].table;
+        uint16_t base = is_direct ? 3 * i : 0;
+
+        table[0] = (Desc) { (uint64_t)&slots[i].header, sizeof(Header), 1, base + 1 };
+        table[1] = (Desc) { (uint64_t)buffers[i], 0, 1, base + 2 };
+        table[2] = (Desc) { (uint64_t)&slots[i].status, 1, 2, 0 };
+        if (!is_direct)
+            ring[i] = (Desc) { (uint64_t)table, 3 * sizeof(Desc), 4, 0 };
+    }
+}
+
+static uint64_t next_random(void)
+{
+    static uint64_t state = 88172645463325252ull;
+
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return state;
+}
+
+typedef struct Job {
+    char op;
+    uint32_t depth;
+    uint32_t bytes;
+    uint64_t ticks;
+    uint64_t sector;            /* the next in sequence */
+    uint64_t n_done;
+    uint64_t n_failed;
+} Job;
+
+static void offer(Job *job, uint16_t i)
+{
+    Slot *slot = &slots[i];
+    Desc *data = is_direct ? &ring[3 * i + 1] : &slot->table[1];
+    uint32_t sectors = job->bytes / SECTOR;
+    int writes = job->op == 'w' || job->op == 'S';
+
+    slot->header.type = writes;
+    slot->status = 0xff;
+    data->len = job->bytes;
+    data->flags = writes ? 1 : 3;
+    if (job->op == 'r' || job->op == 'w') {
+        slot->header.sector = next_random() % (capacity / sectors) * sectors;
+    } else {
+        slot->header.sector = job->sector;
+        job->sector += sectors;
+        if (job->sector + sectors > capacity)
+            job->sector = 0;
+    }
+    avail[2 + next_avail % QUEUE_SIZE] = is_direct ? 3 * i : i;
+    next_avail++;
+}
+
+static void kick(void)
+{
+    uint16_t event;
+
+    avail[1] = next_avail;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    event = used[2 + 4 * QUEUE_SIZE];
+    if (has_event_idx ? (uint16_t)(next_avail - event - 1) <
+                            (uint16_t)(next_avail - last_kick)
+                      : !(used[0] & 1))
+        set16(notify, 0);
+    last_kick = next_avail;
+}
+
+/* Reaps what has ended, and starts as many anew unless @is_last. */
+static uint32_t reap(Job *job, int is_last)
+{
+    uint16_t end = used[1];
+    uint32_t n = 0;
+
+    for (; next_used != end; n++) {
+        uint16_t head = used[2 + 4 * (next_used++ % QUEUE_SIZE)];
+        uint16_t i = is_direct ? head / 3 : head;
+
+        job->n_done++;
+        job->n_failed += slots[i].status != 0;
+        if (!is_last)
+            offer(job, i);
+    }
+    /* With the event index: no interrupt before half a turn of the counter. */
+    if (n > 0)
+        avail[2 + QUEUE_SIZE] = next_used + 0x7fff;
+    if (n > 0 && !is_last)
+        kick();
+    return n;
+}
+
+static uint64_t work(Job *job)
+{
+    uint64_t begin = ticks(), end;
+    uint32_t n_left = job->depth;
+
+    avail[2 + QUEUE_SIZE] = next_used + 0x7fff;
+    for (uint16_t i = 0; i < job->depth; i++)
+        offer(job, i);
+    kick();
+    do {
+        if (reap(job, 0) == 0)
+            __builtin_ia32_pause();
+        end = ticks();
+    } while (end - begin < job->ticks);
+    while (n_left > 0)
+        n_left -= reap(job, 1);
+    return ticks() - begin;
+}
+
+static uint64_t hear_number(void)
+{
+    uint64_t value = 0;
+    char c;
+
+    while ((c = hear()) >= '0')
+        value = 10 * value + (uint64_t)(c - '0');
+    return value;
+}
+
+static int has_word(const char *line, char first, char second)
+{
+    for (; *line; line++) {
+        if (line[0] == first && line[1] == second)
+            return 1;
+    }
+    return 0;
+}
+
+static void run(void)
+{
+    const char *line = (const char *)(uint64_t)((const uint32_t *)start_info)[6];
+
+    is_direct = has_word(line, 'd', 'i');
+    has_event_idx = !has_word(line, 'f', 'l');
+    set_up_function();
+    set_up_device();
+    set_up_slots();
+    say('R');
+    say('\n');
+    for (;;) {
+        Job job = { .op = hear() };
+        uint64_t passed = 0;
+
+        hear();
+        job.depth = (uint32_t)hear_number();
+        job.bytes = (uint32_t)hear_number();
+        job.ticks = hear_number();
+        if (job.op != 't' && job.depth <= MAX_DEPTH && job.bytes <= MAX_BYTES)
+            passed = work(&job);
+        say_number(job.n_done);
+        say(' ');
+        say_number(passed);
+        say(' ');
+        say_number(job.n_failed);
+        say(' ');
+        say_number(ticks());
+        say('\n');
+    }
+}
