@@ -217,7 +217,8 @@ def stage_replay(run):
 
 def stage_kvm(run):
     for script in sorted((TESTS / "e2e").glob("test_*.py")):
-        run.stream([str(script), "--vmm", str(run.berth)], script.stem)
+        run.stream([sys.executable, "-B", str(script), "--vmm", str(run.berth)],
+                   script.stem)
 
 
 def stage_bench(run):

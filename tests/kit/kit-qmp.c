@@ -109,6 +109,7 @@ JsonValue *kit_qmp_receive(KitQmp *qmp)
     return reply;
 }
 
+G_GNUC_PRINTF(3, 0)
 static JsonValue *ask(KitQmp *qmp, const char *name, const char *format, va_list args)
 {
     g_autofree char *json = format ? g_strdup_vprintf(format, args) : NULL;
