@@ -45,9 +45,21 @@ static BlockDrive *drive_new(BlockGraph *graph, const char *name)
     return drive;
 }
 
+/* What -drive made goes with the last use of it. */
+static void let_go(BlockUse *use)
+{
+    BlockNode *node;
+
+    if (!use)
+        return;
+    node = block_node_ref(block_use_node(use));
+    block_use_free(use);
+    block_close(node, NULL, NULL);
+}
+
 void block_drive_free(BlockDrive *drive)
 {
-    block_use_free(drive->use);
+    let_go(drive->use);
     block_account_clear(&drive->account);
     list_remove(&drive->graph_node);
     g_free(drive->name);
@@ -150,14 +162,14 @@ bool block_drive_insert(BlockDrive *drive, BlockNode *node, uint8_t wants,
     if (!use)
         return false;
     use->account = &drive->account;
-    block_use_free(drive->use);
+    let_go(drive->use);
     drive->use = use;
     return true;
 }
 
 void block_drive_eject(BlockDrive *drive)
 {
-    block_use_free(g_steal_pointer(&drive->use));
+    let_go(g_steal_pointer(&drive->use));
 }
 
 BlockUse *block_drive_use(const BlockDrive *drive)

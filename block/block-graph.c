@@ -16,7 +16,8 @@ BlockGraph *block_graph_new(Loop *loop)
 
     graph->loop = loop;
     list_init(&graph->nodes);
-    list_init(&graph->jobs);
+    list_init(&graph->tasks);
+    list_init(&graph->opens);
     list_init(&graph->quiesces);
     list_init(&graph->drives);
     return graph;
@@ -28,12 +29,8 @@ void block_graph_free(BlockGraph *graph)
     if (!graph)
         return;
     assert_main();
-    LIST_FOREACH(at, &graph->jobs) {
-        BlockJob *job = CONTAINER_OF(at, BlockJob, node);
-
-        worker_take_back(&job->work);
-        job->cancel(job);
-    }
+    graph->ends = true;
+    block_task_cancel_all(graph);
     LIST_FOREACH(at, &graph->drives) {
         block_drive_free(CONTAINER_OF(at, BlockDrive, graph_node));
     }
@@ -46,7 +43,7 @@ void block_graph_free(BlockGraph *graph)
             n_before++;
             if (!list_is_empty(&node->parents))
                 continue;
-            block_graph_remove_node(node);
+            block_node_unref(node);
             n_removed++;
             break;
         }
@@ -97,17 +94,6 @@ BlockNode *block_graph_find(BlockGraph *graph, const char *node_name)
     return NULL;
 }
 
-void block_graph_add_node(BlockGraph *graph, BlockNode *node)
-{
-    list_append(&graph->nodes, &node->graph_node);
-}
-
-void block_graph_remove_node(BlockNode *node)
-{
-    list_remove(&node->graph_node);
-    block_node_unref(node);
-}
-
 BlockNode *block_graph_add(BlockGraph *graph, const BlockdevOptions *options,
                            GError **error)
 {
@@ -115,7 +101,7 @@ BlockNode *block_graph_add(BlockGraph *graph, const BlockdevOptions *options,
 
     if (!open || !block_open_run(open, error))
         return NULL;
-    return block_open_finish(open, error);
+    return block_open_finish(open);
 }
 
 bool block_graph_check_unused(BlockNode *node, GError **error)
@@ -147,6 +133,7 @@ bool block_graph_del(BlockGraph *graph, const char *node_name, GError **error)
     }
     if (!block_graph_check_unused(node, error))
         return false;
-    block_graph_remove_node(node);
+    block_node_unref(node);
+    block_perm_update(graph, NULL);
     return true;
 }

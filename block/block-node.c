@@ -65,6 +65,16 @@ void block_node_unref(BlockNode *node)
     g_free(node);
 }
 
+unsigned block_node_weigh(BlockNode *node)
+{
+    node->weight = 1;
+    LIST_FOREACH(at, &node->children) {
+        node->weight += CONTAINER_OF(at, BlockLink, parent_node)->child->weight;
+        node->weight = MIN(node->weight, BLOCK_WEIGHT_MAX + 1);
+    }
+    return node->weight;
+}
+
 static BlockLink *find_link(const BlockNode *node, BlockRole role)
 {
     LIST_FOREACH(at, &node->children) {

@@ -22,6 +22,7 @@ struct BlockOpen {
     BlockNode *top;             /* held */
     GPtrArray *nodes;           /* those that are new, the lower first; held */
     GHashTable *names;          /* theirs, also of those that are not on the list yet */
+    ListNode graph_node;        /* in BlockGraph.opens */
     bool is_finished;
 };
 
@@ -30,6 +31,18 @@ static char *choose_name(BlockGraph *graph)
     unsigned n = __atomic_fetch_add(&graph->n_named, 1, __ATOMIC_RELAXED);
 
     return g_strdup_printf("#block%03u", n);
+}
+
+/* Also by a node that is being made. */
+static bool is_taken(BlockGraph *graph, const char *name)
+{
+    LIST_FOREACH(at, &graph->opens) {
+        const BlockOpen *open = CONTAINER_OF(at, BlockOpen, graph_node);
+
+        if (g_hash_table_contains(open->names, name))
+            return true;
+    }
+    return block_graph_find(graph, name) != NULL;
 }
 
 static bool check_name(const BlockOpen *open, const char *name, GError **error)
@@ -41,7 +54,7 @@ static bool check_name(const BlockOpen *open, const char *name, GError **error)
                   NODE_NAME_MAX);
         return false;
     }
-    if (!block_graph_find(open->graph, name) &&
+    if (!is_taken(open->graph, name) &&
         g_hash_table_add(open->names, g_strdup(name)))
         return true;
     error_set(error, "parameter 'node-name': there is a block node '%s' already", name);
@@ -109,6 +122,19 @@ static bool make_children(BlockOpen *open, BlockNode *node, GError **error)
     return true;
 }
 
+/*
+ * A node has so many ways down that whoever walks them all, on whatever stack, comes to
+ * an end.
+ */
+static bool weigh(BlockNode *node, GError **error)
+{
+    if (block_node_weigh(node) <= BLOCK_WEIGHT_MAX)
+        return true;
+    error_set(error, "node '%s': more than %u block nodes lie one below the other",
+              node->name, BLOCK_WEIGHT_MAX);
+    return false;
+}
+
 static bool prepare(BlockNode *node, GError **error)
 {
     if (!node->driver->prepare)
@@ -145,7 +171,8 @@ static BlockNode *make_node(BlockOpen *open, const BlockdevOptions *options,
     node->force_share = node->options->force_share;
     if (node->force_share && !node->read_only) {
         error_set(error, "node '%s': force-share=on needs read-only=on", node->name);
-    } else if (make_children(open, node, error) && prepare(node, error)) {
+    } else if (make_children(open, node, error) && weigh(node, error) &&
+               prepare(node, error)) {
         g_ptr_array_add(open->nodes, block_node_ref(node));
         return node;
     }
@@ -162,18 +189,67 @@ static bool open_node(BlockNode *node, GError **error)
     return false;
 }
 
+/* Those above are new as well, and have one user. */
+static bool weigh_up(BlockNode *node, GError **error)
+{
+    if (!weigh(node, error))
+        return false;
+    if (list_is_empty(&node->parents))
+        return true;
+    return weigh_up(CONTAINER_OF(list_first(&node->parents), BlockLink,
+                                 child_node)->parent, error);
+}
+
+/* What an image names is never more than files by their paths. */
+static bool check_from_image(const BlockdevOptions *options, GError **error)
+{
+    const char *filename = NULL;
+
+    if (options->driver == BLOCKDEV_DRIVER_FILE)
+        filename = options->u.file.filename;
+    else if (options->driver == BLOCKDEV_DRIVER_HOST_DEVICE)
+        filename = options->u.host_device.filename;
+    if (filename && g_str_has_prefix(filename, "/dev/fdset/")) {
+        error_set(error, "an image cannot name a set of descriptors, '%s'", filename);
+        return false;
+    }
+    if (options->node_name) {
+        error_set(error, "an image cannot name a block node, '%s'", options->node_name);
+        return false;
+    }
+    for (const BlockChild *child = block_drivers[options->driver]->children;
+         child && child->ref; child++) {
+        const BlockdevRef *ref =
+            *(BlockdevRef *const *)((const char *)options + child->ref);
+
+        if (ref && ref->type == QAPI_KIND_STR) {
+            error_set(error, "an image cannot name a block node, '%s'", ref->u.reference);
+            return false;
+        }
+        if (ref && ref->type == QAPI_KIND_OBJECT &&
+            !check_from_image(ref->u.definition, error))
+            return false;
+    }
+    return true;
+}
+
 bool block_open_below(BlockNode *node, BlockRole role, const BlockdevOptions *options,
                       GError **error)
 {
     BlockOpen *open = node->open;
     guint first = open->nodes->len;
-    BlockNode *below = make_node(open, options, role, node->options, error);
-    guint end = open->nodes->len;
+    BlockNode *below = NULL;
+    guint end;
 
+    if (check_from_image(options, error))
+        below = make_node(open, options, role, node->options, error);
     if (!below)
         return false;
+    end = open->nodes->len;
     block_link_join(node, role, below);
     block_node_unref(below);
+    if (!weigh_up(node, error))
+        return false;
     for (guint i = first; i < end; i++) {
         if (!open_node(g_ptr_array_index(open->nodes, i), error))
             return false;
@@ -190,6 +266,7 @@ BlockOpen *block_open_new(BlockGraph *graph, const BlockdevOptions *options,
     open->graph = graph;
     open->nodes = g_ptr_array_new();
     open->names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    list_append(&graph->opens, &open->graph_node);
     open->top = make_node(open, options, BLOCK_ROLE_USE, NULL, error);
     if (!open->top || !block_perm_update(graph, error))
         return NULL;
@@ -218,7 +295,7 @@ bool block_open_run(BlockOpen *open, GError **error)
     return true;
 }
 
-BlockNode *block_open_finish(BlockOpen *open, GError **error)
+BlockNode *block_open_finish(BlockOpen *open)
 {
     BlockGraph *graph = open->graph;
 
@@ -226,18 +303,11 @@ BlockNode *block_open_finish(BlockOpen *open, GError **error)
     for (guint i = 0; i < open->nodes->len; i++) {
         BlockNode *node = g_ptr_array_index(open->nodes, i);
 
-        if (block_graph_find(graph, node->name)) {
-            error_set(error, "parameter 'node-name': there is a block node '%s' already",
-                      node->name);
-            return NULL;
-        }
-    }
-    for (guint i = 0; i < open->nodes->len; i++) {
-        BlockNode *node = g_ptr_array_index(open->nodes, i);
-
         node->open = NULL;
-        block_graph_add_node(graph, block_node_ref(node));
+        list_append(&graph->nodes, &node->graph_node);
     }
+    open->top->is_owned = true;
+    block_node_ref(open->top);
     open->is_finished = true;
     return open->top;
 }
@@ -247,6 +317,7 @@ void block_open_free(BlockOpen *open)
     if (!open)
         return;
     assert_main();
+    list_remove(&open->graph_node);
     block_node_unref(open->top);
     for (guint i = open->nodes->len; i-- > 0;)
         block_node_unref(g_ptr_array_index(open->nodes, i));

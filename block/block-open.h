@@ -20,12 +20,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BlockOpen, block_open_free)
 /* May block.  Opens them, those below first; on false all are closed. */
 bool block_open_run(BlockOpen *open, GError **error);
 
-/* Main.  Adds them to the graph; returns the uppermost. */
-BlockNode *block_open_finish(BlockOpen *open, GError **error);
+/* Main.  Adds them to the graph, which owns the uppermost; returns that one. */
+BlockNode *block_open_finish(BlockOpen *open);
 
 /* block-graph.c: main. */
 
-void block_graph_add_node(BlockGraph *graph, BlockNode *node);
-void block_graph_remove_node(BlockNode *node);
 /* False with @error that says who uses @node. */
 bool block_graph_check_unused(BlockNode *node, GError **error);

@@ -35,16 +35,16 @@ typedef struct Needs {
     uint8_t permits;
 } Needs;
 
-static Needs needs_of_node(const BlockNode *node);
+static Needs needs_of_node(BlockNode *node, unsigned round);
 
-static Needs needs_of_link(const BlockLink *link)
+static Needs needs_of_link(const BlockLink *link, unsigned round)
 {
     const uint8_t changes = BLOCK_PERM_WRITE | BLOCK_PERM_RESIZE;
     Needs needs;
 
     if (link->role == BLOCK_ROLE_USE)
         return (Needs) { link->wants, link->permits };
-    needs = needs_of_node(link->parent);
+    needs = needs_of_node(link->parent, round);
     switch (link->role) {
     case BLOCK_ROLE_USE:
     case BLOCK_ROLE_FILTERED:
@@ -65,15 +65,26 @@ static Needs needs_of_link(const BlockLink *link)
     return needs;
 }
 
-static Needs needs_of_node(const BlockNode *node)
+/*
+ * @round: of a walk through the whole graph, in which a node is reached on many ways and
+ * looked at once; 0: of the node alone.
+ */
+static Needs needs_of_node(BlockNode *node, unsigned round)
 {
     Needs all = { 0, BLOCK_PERM_ALL };
 
+    if (round != 0 && node->perm_round == round)
+        return (Needs) { node->perm_wants, node->perm_permits };
     LIST_FOREACH(at, &node->parents) {
-        Needs needs = needs_of_link(CONTAINER_OF(at, BlockLink, child_node));
+        Needs needs = needs_of_link(CONTAINER_OF(at, BlockLink, child_node), round);
 
         all.wants |= needs.wants;
         all.permits &= needs.permits;
+    }
+    if (round != 0) {
+        node->perm_round = round;
+        node->perm_wants = all.wants;
+        node->perm_permits = all.permits;
     }
     return all;
 }
@@ -85,36 +96,67 @@ static char *describe(const BlockLink *link)
     return link->use->ops->describe(link->use->opaque);
 }
 
-static bool check_pair(const BlockLink *wanting, const BlockLink *other, GError **error)
+/* An edge but @other that wants @perm, or does not permit it. */
+static const BlockLink *find(const BlockNode *node, const BlockLink *other, uint8_t perm,
+                             bool wanting, unsigned round)
 {
-    Needs wants = needs_of_link(wanting);
-    Needs permits = needs_of_link(other);
-    uint8_t refused = wants.wants & ~permits.permits;
-    g_autofree char *who = NULL;
-    g_autofree char *against = NULL;
+    LIST_FOREACH(at, &node->parents) {
+        const BlockLink *link = CONTAINER_OF(at, BlockLink, child_node);
+        Needs needs = needs_of_link(link, round);
 
-    if (!refused)
-        return true;
-    who = describe(wanting);
-    against = describe(other);
-    error_set(error, "node '%s': %s needs '%s', which %s does not allow",
-              wanting->child->name, who, names[__builtin_ctz(refused)], against);
-    return false;
+        if (link != other && (wanting ? needs.wants & perm : !(needs.permits & perm)))
+            return link;
+    }
+    return NULL;
 }
 
-static bool check_node(const BlockNode *node, GError **error)
+/* Says of which two edges one wants what the other does not permit. */
+static void explain(const BlockNode *node, uint8_t perm, unsigned round, GError **error)
 {
-    Needs all = needs_of_node(node);
+    const BlockLink *wanting = find(node, NULL, perm, true, round);
+    const BlockLink *against = find(node, wanting, perm, false, round);
+    g_autofree char *who = NULL, *whom = NULL;
+
+    if (!against) {
+        /* Only that one is against it, then another one wants it. */
+        against = wanting;
+        wanting = find(node, against, perm, true, round);
+    }
+    who = describe(wanting);
+    whom = describe(against);
+    error_set(error, "node '%s': %s needs '%s', which %s does not allow", node->name, who,
+              names[__builtin_ctz(perm)], whom);
+}
+
+/* Whether an edge wants @perm and another one does not permit it. */
+static bool has_conflict(const BlockNode *node, uint8_t perm, unsigned round)
+{
+    unsigned n_wanting = 0, n_against = 0, n_both = 0;
+
+    LIST_FOREACH(at, &node->parents) {
+        Needs needs = needs_of_link(CONTAINER_OF(at, BlockLink, child_node), round);
+        bool wants = needs.wants & perm, refuses = !(needs.permits & perm);
+
+        n_wanting += wants;
+        n_against += refuses;
+        n_both += wants && refuses;
+    }
+    return n_wanting > 0 && n_against > 0 &&
+        !(n_wanting == 1 && n_against == 1 && n_both == 1);
+}
+
+static bool check_node(BlockNode *node, unsigned round, GError **error)
+{
+    Needs all = needs_of_node(node, round);
 
     if (node->read_only && all.wants & BLOCK_PERM_WRITE) {
         error_set(error, "node '%s' is read-only", node->name);
         return false;
     }
-    LIST_FOREACH(a, &node->parents) {
-        LIST_FOREACH(b, &node->parents) {
-            if (a != b && !check_pair(CONTAINER_OF(a, BlockLink, child_node),
-                                      CONTAINER_OF(b, BlockLink, child_node), error))
-                return false;
+    for (uint8_t perm = 1; perm < BLOCK_PERM_ALL; perm <<= 1) {
+        if (has_conflict(node, perm, round)) {
+            explain(node, perm, round, error);
+            return false;
         }
     }
     return true;
@@ -134,7 +176,7 @@ static bool tell(BlockNode *node, Needs needs, GError **error)
 
 bool block_perm_tell(BlockNode *node, GError **error)
 {
-    return tell(node, needs_of_node(node), error);
+    return tell(node, needs_of_node(node, 0), error);
 }
 
 /* Tells the nodes before @end what they were told when @before was noted. */
@@ -151,13 +193,22 @@ static void take_back(BlockGraph *graph, const GArray *before, const ListNode *e
     }
 }
 
+/* 0 is no round. */
+static unsigned next_round(BlockGraph *graph)
+{
+    if (++graph->perm_round == 0)
+        graph->perm_round = 1;
+    return graph->perm_round;
+}
+
 bool block_perm_update(BlockGraph *graph, GError **error)
 {
     g_autoptr(GArray) before = g_array_new(FALSE, FALSE, sizeof(Needs));
+    unsigned round = next_round(graph);
 
     assert_main();
     LIST_FOREACH(at, &graph->nodes) {
-        if (!check_node(CONTAINER_OF(at, BlockNode, graph_node), error))
+        if (!check_node(CONTAINER_OF(at, BlockNode, graph_node), round, error))
             return false;
     }
     LIST_FOREACH(at, &graph->nodes) {
@@ -165,7 +216,7 @@ bool block_perm_update(BlockGraph *graph, GError **error)
         Needs needs = { node->wants, node->permits };
 
         g_array_append_val(before, needs);
-        if (!block_perm_tell(node, error)) {
+        if (!tell(node, needs_of_node(node, round), error)) {
             take_back(graph, before, at);
             return false;
         }

@@ -12,22 +12,32 @@
 /* Layers below a channel that requests pass by the short way. */
 #define BLOCK_MAX_LAYERS 8u
 
-/* An operation that a worker does for main. */
-typedef struct BlockJob {
-    ListNode node;              /* in BlockGraph.jobs */
-    WorkerJob work;
-    /* The graph goes: the worker has returned or did not begin, done() will not come. */
-    void (*cancel)(struct BlockJob *job);
-} BlockJob;
+/* Nodes below one, counted once for each way that leads to them. */
+#define BLOCK_WEIGHT_MAX 400u
+
+/* An operation of main that waits. */
+typedef struct BlockTask {
+    ListNode node;              /* in BlockGraph.tasks */
+    BlockGraph *graph;
+    WorkerJob job;
+    /*
+     * The graph goes: the worker has returned or did not begin, and nothing of the task
+     * is called any more.  Ends it, with an error to who asked.
+     */
+    void (*cancel)(struct BlockTask *task);
+} BlockTask;
 
 struct BlockGraph {
     Loop *loop;                 /* main */
-    ListNode jobs;              /* of BlockJob */
+    ListNode tasks;             /* of BlockTask */
+    ListNode opens;             /* of BlockOpen: names that are taken */
     ListNode nodes;             /* of BlockNode.graph_node, in order of addition */
+    bool ends;                  /* nothing is left to a worker any more */
     ListNode drives;            /* of BlockDrive, in order of addition */
     ListNode quiesces;          /* of BlockQuiesce */
     QmpEvents *events;          /* lent; NULL: nobody is told */
     unsigned n_named;           /* atomic: for names that berth chooses */
+    unsigned perm_round;        /* of block-perm.c; not 0 */
     BlockOpenFn *open_file;
     void *opaque;
 };
@@ -114,14 +124,34 @@ static inline BlockReq *block_slot_req(BlockSlot *slot)
     return (BlockReq *)((uint8_t *)slot + ALIGN_UP(sizeof(BlockSlot), (size_t)16));
 }
 
+/* block-task.c: main. */
+
+/* @task is zero-initialised, or was ended. */
+void block_task_begin(BlockTask *task, BlockGraph *graph,
+                      void (*cancel)(BlockTask *task));
+/* Has @work done on a worker, then @done on main; possibly both before this returns. */
+void block_task_run(BlockTask *task, WorkerFn *work, WorkerFn *done, void *opaque);
+void block_task_end(BlockTask *task);
+void block_task_cancel_all(BlockGraph *graph);
+
 /* block-node.c */
 
 BlockNode *block_node_new(BlockdevDriver driver);
 BlockNode *block_node_ref(BlockNode *node);
 /* The last closes it, which may block.  Accepts NULL. */
 void block_node_unref(BlockNode *node);
+/* Nodes on all ways down from it, by what those just below have; BLOCK_WEIGHT_MAX + 1 for
+ * more than that. */
+unsigned block_node_weigh(BlockNode *node);
 /* Ahead of the last unref: may block. */
 void block_node_close(BlockNode *node);
+
+/*
+ * block-close.c: the caller lets go of @node, which leaves the graph when nobody else holds
+ * it, and those below likewise.  A worker closes them; then @done is called, unless it is
+ * NULL, possibly before this returns.
+ */
+void block_close(BlockNode *node, LoopFn *done, void *opaque);
 
 /* Links @link, whose role and upper end are set, to @child. */
 void block_link_add(BlockLink *link, BlockNode *child);

@@ -4,109 +4,74 @@
 #include "block-open.h"
 #include "qmp-commands.h"
 
-/* Opening and closing wait for the storage: a worker of main's loop does it. */
-typedef struct NodeJob {
-    BlockJob job;
+typedef struct Add {
+    BlockTask task;
     QmpReply *reply;
-    BlockOpen *open;            /* blockdev-add */
-    BlockNode *node;            /* blockdev-del: held */
+    BlockOpen *open;
     GError *error;
-} NodeJob;
+} Add;
 
-static NodeJob *to_node_job(BlockJob *job)
+static void end(Add *add)
 {
-    return CONTAINER_OF(job, NodeJob, job);
+    block_task_end(&add->task);
+    block_open_free(add->open);
+    if (add->error)
+        qmp_reply_fail(add->reply, add->error);
+    else
+        qmp_return_blockdev_add(add->reply);
+    g_free(add);
 }
 
-static void free_job(NodeJob *job)
+static void on_cancel(BlockTask *task)
 {
-    list_remove(&job->job.node);
-    block_open_free(job->open);
-    block_node_unref(job->node);
-    g_free(job);
-}
+    Add *add = CONTAINER_OF(task, Add, task);
 
-static void on_cancel(BlockJob *cancelled)
-{
-    NodeJob *job = to_node_job(cancelled);
-
-    g_clear_error(&job->error);
-    error_set(&job->error, "the machine ends");
-    qmp_reply_fail(job->reply, job->error);
-    free_job(job);
+    g_clear_error(&add->error);
+    error_set(&add->error, "the machine ends");
+    end(add);
 }
 
 static void on_open(void *opaque)
 {
-    NodeJob *job = opaque;
+    Add *add = opaque;
 
-    block_open_run(job->open, &job->error);
+    block_open_run(add->open, &add->error);
 }
 
 static void on_opened(void *opaque)
 {
-    NodeJob *job = opaque;
+    Add *add = opaque;
 
-    if (!job->error)
-        block_open_finish(job->open, &job->error);
-    if (job->error)
-        qmp_reply_fail(job->reply, job->error);
-    else
-        qmp_return_blockdev_add(job->reply);
-    free_job(job);
-}
-
-static void start_job(NodeJob *job, BlockGraph *graph, WorkerFn *work, WorkerFn *done)
-{
-    job->job.cancel = on_cancel;
-    list_append(&graph->jobs, &job->job.node);
-    worker_job_init(&job->job.work, work, done, job);
-    if (!worker_submit(worker_pool_of(graph->loop), &job->job.work, &job->error))
-        done(job);
+    if (!add->error)
+        block_open_finish(add->open);
+    end(add);
 }
 
 void qmp_blockdev_add(QmpContext *ctx, const BlockdevOptions *args, QmpReply *reply)
 {
-    NodeJob *job;
-    GError *error = NULL;
-    BlockOpen *open;
+    Add *add = g_new0(Add, 1);
 
-    if (!args->node_name) {
-        error_set(&error, "parameter 'node-name' is missing");
-        qmp_reply_fail(reply, error);
-        return;
-    }
-    open = block_open_new(ctx->blocks, args, &error);
-    if (!open) {
-        qmp_reply_fail(reply, error);
-        return;
-    }
-    job = g_new0(NodeJob, 1);
-    job->reply = reply;
-    job->open = open;
-    start_job(job, ctx->blocks, on_open, on_opened);
+    add->reply = reply;
+    block_task_begin(&add->task, ctx->blocks, on_cancel);
+    if (!args->node_name)
+        error_set(&add->error, "parameter 'node-name' is missing");
+    else
+        add->open = block_open_new(ctx->blocks, args, &add->error);
+    if (add->open)
+        block_task_run(&add->task, on_open, on_opened, add);
+    else
+        end(add);
 }
 
-static void on_close(void *opaque)
+static void on_deleted(void *opaque)
 {
-    NodeJob *job = opaque;
-
-    block_node_close(job->node);
-}
-
-static void on_closed(void *opaque)
-{
-    NodeJob *job = opaque;
-
-    qmp_return_blockdev_del(job->reply);
-    free_job(job);
+    qmp_return_blockdev_del(opaque);
 }
 
 void qmp_blockdev_del(QmpContext *ctx, const BlockdevDelArgs *args, QmpReply *reply)
 {
     BlockNode *node = block_graph_find(ctx->blocks, args->node_name);
     GError *error = NULL;
-    NodeJob *job;
 
     if (!node)
         error_set(&error, "there is no block node '%s'", args->node_name);
@@ -114,9 +79,6 @@ void qmp_blockdev_del(QmpContext *ctx, const BlockdevDelArgs *args, QmpReply *re
         qmp_reply_fail(reply, error);
         return;
     }
-    job = g_new0(NodeJob, 1);
-    job->reply = reply;
-    job->node = block_node_ref(node);
-    block_graph_remove_node(node);
-    start_job(job, ctx->blocks, on_close, on_closed);
+    node->is_owned = false;
+    block_close(node, on_deleted, reply);
 }

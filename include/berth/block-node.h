@@ -54,11 +54,17 @@ struct BlockNode {
 
     /* Main. */
     unsigned n_refs;            /* by name, by links, by those who hold it */
+    unsigned n_leaving;         /* of those, while block-close.c looks who goes */
+    bool is_owned;              /* by name: it stays when nobody uses it */
     ListNode graph_node;
     ListNode children;
     ListNode parents;
     uint8_t wants;              /* of all parents together */
     uint8_t permits;
+    unsigned perm_round;        /* when block-perm.c looked at it, with this result: */
+    uint8_t perm_wants;
+    uint8_t perm_permits;
+    unsigned weight;            /* nodes on all ways down from it, itself with them */
     uint64_t write_threshold;   /* 0: none */
 };
 
