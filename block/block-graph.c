@@ -94,6 +94,29 @@ BlockNode *block_graph_find(BlockGraph *graph, const char *node_name)
     return NULL;
 }
 
+BlockNode *block_graph_named(BlockGraph *graph, const char *device, const char *node_name,
+                             GError **error)
+{
+    BlockDrive *drive = device ? block_drive_find(graph, device) : NULL;
+    BlockNode *node = NULL;
+
+    if (!device == !node_name) {
+        error_set(error, "one of the parameters 'device' and 'node-name' is needed");
+        return NULL;
+    }
+    if (device && !drive) {
+        error_set_class(error, BERTH_ERROR_DEVICE_NOT_FOUND, "there is no disk '%s'",
+                        device);
+        return NULL;
+    }
+    node = device ? block_drive_node(drive) : block_graph_find(graph, node_name);
+    if (!node && device)
+        error_set(error, "disk '%s' has no medium", device);
+    else if (!node)
+        error_set(error, "there is no block node '%s'", node_name);
+    return node;
+}
+
 BlockNode *block_graph_add(BlockGraph *graph, const BlockdevOptions *options,
                            GError **error)
 {
@@ -109,7 +132,7 @@ bool block_graph_check_unused(BlockNode *node, GError **error)
     const BlockLink *link;
 
     if (list_is_empty(&node->parents))
-        return true;
+        return block_hold_check(node, error);
     link = CONTAINER_OF(list_first(&node->parents), BlockLink, child_node);
     if (link->role == BLOCK_ROLE_USE) {
         g_autofree char *who = link->use->ops->describe(link->use->opaque);

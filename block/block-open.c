@@ -101,7 +101,7 @@ static BlockNode *make_child(BlockOpen *open, BlockNode *node, const BlockChild 
     below = block_graph_find(open->graph, ref->u.reference);
     if (!below)
         error_set(error, "there is no block node '%s'", ref->u.reference);
-    return below ? block_node_ref(below) : NULL;
+    return below && block_hold_check(below, error) ? block_node_ref(below) : NULL;
 }
 
 static bool make_children(BlockOpen *open, BlockNode *node, GError **error)

@@ -134,6 +134,29 @@ void block_task_run(BlockTask *task, WorkerFn *work, WorkerFn *done, void *opaqu
 void block_task_end(BlockTask *task);
 void block_task_cancel_all(BlockGraph *graph);
 
+/*
+ * block-graph.c: the node that a client names by the name of its drive, or by its own
+ * (NULL for the one it does not use); NULL with @error.
+ */
+BlockNode *block_graph_named(BlockGraph *graph, const char *device, const char *node_name,
+                             GError **error);
+
+/* block-hold.c: main. */
+
+/* The nodes that an operation has for itself; zero-initialised. */
+typedef struct BlockHold {
+    GPtrArray *nodes;           /* held; those above first */
+} BlockHold;
+
+/*
+ * Takes @node, and those that store it, for the operation @what (static text: "a
+ * snapshot").  False with @error when another one has them.
+ */
+bool block_hold_add(BlockHold *hold, BlockNode *node, const char *what, GError **error);
+void block_hold_end(BlockHold *hold);
+/* False with @error that says what has @node, or one that stores it, for itself. */
+bool block_hold_check(const BlockNode *node, GError **error);
+
 /* block-node.c */
 
 BlockNode *block_node_new(BlockdevDriver driver);

@@ -108,22 +108,30 @@ static void change(BlockChannel *channel, int by)
     loop_post(channel->loop, &channel->gate);
 }
 
-BlockQuiesce *block_quiesce_begin(BlockNode *node, LoopFn *fn, void *opaque)
+BlockQuiesce *block_quiesce_begin_all(BlockNode *const *nodes, size_t n, LoopFn *fn,
+                                      void *opaque)
 {
+    BlockGraph *graph = nodes[0]->graph;
     BlockQuiesce *quiesce = g_new0(BlockQuiesce, 1);
 
     assert_main();
-    quiesce->loop = node->graph->loop;
+    quiesce->loop = graph->loop;
     quiesce->channels = g_ptr_array_new();
     quiesce->fn = fn;
     quiesce->opaque = opaque;
     loop_message_init(&quiesce->tell, on_tell, quiesce);
-    list_append(&node->graph->quiesces, &quiesce->node);
-    collect(node, quiesce->channels);
+    list_append(&graph->quiesces, &quiesce->node);
+    for (size_t i = 0; i < n; i++)
+        collect(nodes[i], quiesce->channels);
     for (guint i = 0; i < quiesce->channels->len; i++)
         change(g_ptr_array_index(quiesce->channels, i), 1);
     check(quiesce);
     return quiesce;
+}
+
+BlockQuiesce *block_quiesce_begin(BlockNode *node, LoopFn *fn, void *opaque)
+{
+    return block_quiesce_begin_all(&node, 1, fn, opaque);
 }
 
 void block_quiesce_end(BlockQuiesce *quiesce)

@@ -10,9 +10,12 @@
 BlockUse *block_use_new(BlockNode *node, uint8_t wants, uint8_t permits,
                         const BlockUseOps *ops, void *opaque, GError **error)
 {
-    BlockUse *use = g_new0(BlockUse, 1);
+    BlockUse *use;
 
     assert_main();
+    if (!block_hold_check(node, error))
+        return NULL;
+    use = g_new0(BlockUse, 1);
     use->ops = ops;
     use->opaque = opaque;
     list_init(&use->channels);

@@ -462,6 +462,11 @@ static int inject_map(BlockNode *node, uint64_t offset, uint64_t bytes, BlockMap
     return -errnum;
 }
 
+static void inject_follow(BlockNode *node)
+{
+    block_node_set_size(node, block_node_size(to_inject(node)->file));
+}
+
 static bool inject_resize(BlockNode *node, uint64_t size, PreallocMode prealloc,
                           GError **error)
 {
@@ -514,6 +519,7 @@ const BlockDriver inject_driver = {
     .submit = inject_submit,
     .map = inject_map,
     .resize = inject_resize,
+    .follow = inject_follow,
     .set_perm = inject_set_perm,
     .let_go = inject_let_go,
 };

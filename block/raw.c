@@ -110,6 +110,15 @@ static bool raw_resize(BlockNode *node, uint64_t size, PreallocMode prealloc,
     return true;
 }
 
+static void raw_follow(BlockNode *node)
+{
+    const Raw *raw = to_raw(node);
+    uint64_t file_size = block_node_size(raw->file);
+
+    if (!raw->has_size)
+        block_node_set_size(node, file_size - MIN(raw->offset, file_size));
+}
+
 static const BlockChild raw_children[] = {
     { BLOCK_ROLE_FILTERED, offsetof(BlockdevOptions, u.raw.file) },
     { 0 }
@@ -125,4 +134,5 @@ const BlockDriver raw_driver = {
     .submit = raw_submit,
     .map = raw_map,
     .resize = raw_resize,
+    .follow = raw_follow,
 };

@@ -389,6 +389,7 @@ static bool wants_to_run(const VirtioDevice *vdev)
     return vdev->status & VIRTIO_CONFIG_S_DRIVER_OK &&
         !(vdev->status & VIRTIO_CONFIG_S_NEEDS_RESET) && !vdev->reset_pending &&
         !vdev->restart_pending && vdev->dev->tree->running &&
+        vdev->dev->state != DEVICE_STATE_LEAVING &&
         vdev->transport->may_run(vdev);
 }
 

@@ -56,6 +56,7 @@ struct BlockNode {
     unsigned n_refs;            /* by name, by links, by those who hold it */
     unsigned n_leaving;         /* of those, while block-close.c looks who goes */
     bool is_owned;              /* by name: it stays when nobody uses it */
+    const char *busy;           /* the operation that has it for itself, or NULL */
     ListNode graph_node;
     ListNode children;
     ListNode parents;

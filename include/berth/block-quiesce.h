@@ -18,6 +18,9 @@ typedef struct BlockQuiesce BlockQuiesce;
 
 /* @fn comes in a later turn of main's loop; NULL: the caller asks. */
 BlockQuiesce *block_quiesce_begin(BlockNode *node, LoopFn *fn, void *opaque);
+/* The same for several nodes of one graph, one at least. */
+BlockQuiesce *block_quiesce_begin_all(BlockNode *const *nodes, size_t n, LoopFn *fn,
+                                      void *opaque);
 bool block_quiesce_is_quiet(const BlockQuiesce *quiesce);
 /* Opens the gates again; also before @fn was called, which then is not. */
 void block_quiesce_end(BlockQuiesce *quiesce);
