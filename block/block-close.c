@@ -6,7 +6,7 @@
  */
 #include "berth/thread.h"
 
-#include "block-private.h"
+#include "block-change.h"
 
 typedef struct Close {
     BlockTask task;

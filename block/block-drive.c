@@ -12,7 +12,7 @@
 #include "berth/error.h"
 #include "berth/thread.h"
 
-#include "block-private.h"
+#include "block-change.h"
 
 static char *describe(void *opaque)
 {

@@ -7,8 +7,8 @@
 #include "berth/error.h"
 #include "berth/thread.h"
 
+#include "block-change.h"
 #include "block-open.h"
-#include "block-private.h"
 
 BlockGraph *block_graph_new(Loop *loop)
 {

@@ -7,7 +7,7 @@
 #include "berth/error.h"
 #include "berth/thread.h"
 
-#include "block-private.h"
+#include "block-change.h"
 
 static bool check_one(const BlockNode *node, GError **error)
 {

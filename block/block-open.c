@@ -12,6 +12,7 @@
 #include "berth/id.h"
 #include "berth/thread.h"
 
+#include "block-change.h"
 #include "block-open.h"
 
 #define MAX_NODES 1024u         /* of one definition */

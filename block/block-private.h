@@ -15,18 +15,6 @@
 /* Nodes below one, counted once for each way that leads to them. */
 #define BLOCK_WEIGHT_MAX 400u
 
-/* An operation of main that waits. */
-typedef struct BlockTask {
-    ListNode node;              /* in BlockGraph.tasks */
-    BlockGraph *graph;
-    WorkerJob job;
-    /*
-     * The graph goes: the worker has returned or did not begin, and nothing of the task
-     * is called any more.  Ends it, with an error to who asked.
-     */
-    void (*cancel)(struct BlockTask *task);
-} BlockTask;
-
 struct BlockGraph {
     Loop *loop;                 /* main */
     ListNode tasks;             /* of BlockTask */
@@ -124,39 +112,6 @@ static inline BlockReq *block_slot_req(BlockSlot *slot)
     return (BlockReq *)((uint8_t *)slot + ALIGN_UP(sizeof(BlockSlot), (size_t)16));
 }
 
-/* block-task.c: main. */
-
-/* @task is zero-initialised, or was ended. */
-void block_task_begin(BlockTask *task, BlockGraph *graph,
-                      void (*cancel)(BlockTask *task));
-/* Has @work done on a worker, then @done on main; possibly both before this returns. */
-void block_task_run(BlockTask *task, WorkerFn *work, WorkerFn *done, void *opaque);
-void block_task_end(BlockTask *task);
-void block_task_cancel_all(BlockGraph *graph);
-
-/*
- * block-graph.c: the node that a client names by the name of its drive, or by its own
- * (NULL for the one it does not use); NULL with @error.
- */
-BlockNode *block_graph_named(BlockGraph *graph, const char *device, const char *node_name,
-                             GError **error);
-
-/* block-hold.c: main. */
-
-/* The nodes that an operation has for itself; zero-initialised. */
-typedef struct BlockHold {
-    GPtrArray *nodes;           /* held; those above first */
-} BlockHold;
-
-/*
- * Takes @node, and those that store it, for the operation @what (static text: "a
- * snapshot").  False with @error when another one has them.
- */
-bool block_hold_add(BlockHold *hold, BlockNode *node, const char *what, GError **error);
-void block_hold_end(BlockHold *hold);
-/* False with @error that says what has @node, or one that stores it, for itself. */
-bool block_hold_check(const BlockNode *node, GError **error);
-
 /* block-node.c */
 
 BlockNode *block_node_new(BlockdevDriver driver);
@@ -168,13 +123,6 @@ void block_node_unref(BlockNode *node);
 unsigned block_node_weigh(BlockNode *node);
 /* Ahead of the last unref: may block. */
 void block_node_close(BlockNode *node);
-
-/*
- * block-close.c: the caller lets go of @node, which leaves the graph when nobody else holds
- * it, and those below likewise.  A worker closes them; then @done is called, unless it is
- * NULL, possibly before this returns.
- */
-void block_close(BlockNode *node, LoopFn *done, void *opaque);
 
 /* Links @link, whose role and upper end are set, to @child. */
 void block_link_add(BlockLink *link, BlockNode *child);

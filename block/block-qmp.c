@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "berth/error.h"
 
+#include "block-change.h"
 #include "block-open.h"
 #include "qmp-commands.h"
 

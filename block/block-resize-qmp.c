@@ -6,7 +6,7 @@
 #include "berth/block-quiesce.h"
 #include "berth/error.h"
 
-#include "block-private.h"
+#include "block-change.h"
 #include "qmp-commands.h"
 
 typedef struct Resize {

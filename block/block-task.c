@@ -4,7 +4,7 @@
  */
 #include "berth/thread.h"
 
-#include "block-private.h"
+#include "block-change.h"
 
 void block_task_begin(BlockTask *task, BlockGraph *graph,
                       void (*cancel)(BlockTask *task))

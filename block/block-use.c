@@ -5,7 +5,7 @@
 #include "berth/error.h"
 #include "berth/thread.h"
 
-#include "block-private.h"
+#include "block-change.h"
 
 BlockUse *block_use_new(BlockNode *node, uint8_t wants, uint8_t permits,
                         const BlockUseOps *ops, void *opaque, GError **error)

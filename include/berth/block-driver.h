@@ -66,7 +66,7 @@ struct BlockDriver {
     int (*map)(BlockNode *node, uint64_t offset, uint64_t bytes, BlockMap *ret_map);
     /* May block; quiet.  NULL: it cannot be resized. */
     bool (*resize)(BlockNode *node, uint64_t size, PreallocMode prealloc, GError **error);
-    /* Main; quiet.  The child's size changed; sets the node's.  NULL: it does not matter. */
+    /* Main; quiet.  The child's size changed; sets the node's.  NULL: no matter. */
     void (*follow)(BlockNode *node);
     /* Main.  The needs of all users changed: locks.  NULL: nothing to do. */
     bool (*set_perm)(BlockNode *node, uint8_t wants, uint8_t permits, GError **error);
