@@ -4,7 +4,7 @@
  *
  * With O_DIRECT the kernel wants offsets, lengths and memory aligned.  What is not is
  * done through a buffer; a write that begins or ends within a block reads the rest of it
- * first.  Two such writes may not overlap, so they take turns.
+ * first, and takes turns with others (file-range.c).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -84,19 +84,15 @@ static int bounce_piece(const File *file, const BlockIo *io, uint64_t done, size
     return transfer_buffer(file, BLOCK_OP_WRITE, begin, buffer, end - begin, flags);
 }
 
-static int bounce(File *file, const BlockIo *io, int flags)
+static int bounce(const File *file, const BlockIo *io, int flags)
 {
     const BlockLimits *limits = &file->node.limits;
     size_t room = MIN(BOUNCE_MAX, ALIGN_UP(io->bytes, limits->request_alignment) +
                       limits->request_alignment);
     uint8_t *buffer = aligned_alloc(limits->memory_alignment,
                                     ALIGN_UP(room, (size_t)limits->memory_alignment));
-    bool is_partial = io->op == BLOCK_OP_WRITE &&
-        (io->offset | io->bytes) % limits->request_alignment;
     int ret = buffer ? 0 : -ENOMEM;
 
-    if (is_partial)
-        g_mutex_lock(&file->partial);
     for (uint64_t done = 0, n; ret == 0 && done < io->bytes; done += n) {
         uint64_t skip = (io->offset + done) % limits->request_alignment;
 
@@ -104,23 +100,38 @@ static int bounce(File *file, const BlockIo *io, int flags)
         n = MAX(n, MIN(io->bytes - done, limits->request_alignment - skip));
         ret = bounce_piece(file, io, done, n, buffer, flags);
     }
-    if (is_partial)
-        g_mutex_unlock(&file->partial);
     free(buffer);
     return ret;
 }
 
-static int read_or_write(File *file, const BlockIo *io)
+static bool is_whole(const File *file, const BlockIo *io)
 {
-    const BlockLimits *limits = &file->node.limits;
-    bool is_durable = io->op == BLOCK_OP_WRITE && io->flags & BLOCK_FUA &&
-                      !file->no_flush;
-    int flags = is_durable ? RWF_DSYNC : 0;
+    return (io->offset | io->bytes) % file->node.limits.request_alignment == 0;
+}
 
-    if ((io->offset | io->bytes) % limits->request_alignment == 0 &&
-        iov_is_aligned(io->iov, io->n_iov, limits->memory_alignment))
+static int transfer_or_bounce(const File *file, const BlockIo *io, int flags)
+{
+    if (is_whole(file, io) &&
+        iov_is_aligned(io->iov, io->n_iov, file->node.limits.memory_alignment))
         return transfer(file, io, flags);
     return bounce(file, io, flags);
+}
+
+static int write_in_turn(File *file, const BlockIo *io)
+{
+    int flags = io->flags & BLOCK_FUA && !file->no_flush ? RWF_DSYNC : 0;
+    FileRange range;
+    int ret;
+
+    /* Of a file without blocks there are no parts. */
+    if (file->node.limits.request_alignment == 1)
+        return transfer_or_bounce(file, io, flags);
+    ret = file_range_enter(file, &range, io, !is_whole(file, io));
+    if (ret < 0)
+        return ret;
+    ret = transfer_or_bounce(file, io, flags);
+    file_range_leave(file, &range);
+    return ret;
 }
 
 /* After a failure the kernel has dropped what it could not write. */
@@ -201,9 +212,24 @@ static int write_zeroes(File *file, const BlockIo *io)
             .iov = &iov, .n_iov = 1,
         };
 
-        ret = read_or_write(file, &piece);
+        ret = write_in_turn(file, &piece);
     }
     free(zeroes);
+    return ret;
+}
+
+static int zero_in_turn(File *file, const BlockIo *io)
+{
+    FileRange range;
+    int ret;
+
+    if (file->node.limits.request_alignment == 1)
+        return zero_in_host(file, io);
+    ret = file_range_enter(file, &range, io, false);
+    if (ret < 0)
+        return ret;
+    ret = zero_in_host(file, io);
+    file_range_leave(file, &range);
     return ret;
 }
 
@@ -212,7 +238,7 @@ static int zero(File *file, const BlockIo *io)
     int ret = -EOPNOTSUPP;
 
     if (!__atomic_load_n(&file->no_zero_range, __ATOMIC_RELAXED))
-        ret = zero_in_host(file, io);
+        ret = zero_in_turn(file, io);
     if (ret < 0 && is_unsupported(-ret)) {
         __atomic_store_n(&file->no_zero_range, true, __ATOMIC_RELAXED);
         ret = write_zeroes(file, io);
@@ -228,8 +254,9 @@ int file_io(BlockNode *node, const BlockIo *io)
 
     switch (io->op) {
     case BLOCK_OP_READ:
+        return transfer_or_bounce(file, io, 0);
     case BLOCK_OP_WRITE:
-        return read_or_write(file, io);
+        return write_in_turn(file, io);
     case BLOCK_OP_FLUSH:
         return flush(file);
     case BLOCK_OP_DISCARD:

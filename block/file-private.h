@@ -4,7 +4,29 @@
  */
 #pragma once
 
+#include "berth/aio.h"
 #include "berth/block-driver.h"
+
+/* A write by a worker: whole blocks, in which others wait for it (file-range.c). */
+typedef struct FileRange {
+    uint64_t begin;
+    uint64_t end;
+    uint64_t turn;              /* in the order of arrival */
+    bool is_partial;            /* reads blocks before it writes them */
+    ListNode node;              /* in FileRanges.ranges */
+} FileRange;
+
+typedef struct FileRanges {
+    unsigned n_partial;         /* atomic; changed under the lock */
+    GMutex lock;                /* a leaf */
+    GCond changed;
+
+    /* Under the lock. */
+    ListNode ranges;            /* of FileRange, by turn */
+    ListNode queues;            /* of FileQueue with aio */
+    uint64_t last_turn;
+    unsigned n_waiting;
+} FileRanges;
 
 typedef struct File {
     BlockNode node;
@@ -26,8 +48,25 @@ typedef struct File {
     uint64_t n_discards;        /* atomic, as the next: for query-blockstats */
     uint64_t n_failed_discards;
     uint64_t n_discarded;       /* bytes */
-    GMutex partial;             /* of writes that begin or end within a block */
+    FileRanges ranges;
 } File;
+
+typedef struct FileCtx {
+    AioReq aio;
+    BlockReq *req;
+    ListNode node;              /* in FileQueue.writes */
+} FileCtx;
+
+typedef struct FileQueue {
+    bool has_aio;
+    bool is_asked;              /* a partial write waits for one of ours */
+    File *file;
+    Loop *loop;
+    ListNode writes;            /* of FileCtx: under way by aio */
+    LoopMessage ask;            /* a partial write came */
+    uint64_t answered;          /* under the ranges' lock: the last turn not in our way */
+    ListNode node;              /* under the ranges' lock: in FileRanges.queues */
+} FileQueue;
 
 static inline File *file_of(BlockNode *node)
 {
@@ -36,6 +75,29 @@ static inline File *file_of(BlockNode *node)
 
 /* file-io.c: a worker. */
 int file_io(BlockNode *node, const BlockIo *io);
+
+/* file-range.c */
+
+void file_range_init(FileRanges *ranges);
+void file_range_done(FileRanges *ranges);
+/*
+ * Waits until nothing that came before is in the way of the write @io; what comes later
+ * waits for it.  0, or -EAGAIN for a thread that may not wait, and nothing is held.
+ */
+int file_range_enter(File *file, FileRange *range, const BlockIo *io, bool is_partial);
+void file_range_leave(File *file, FileRange *range);
+
+/* The queue's loop, of one with aio. */
+
+void file_range_attach(FileQueue *queue, File *file, Loop *loop);
+void file_range_detach(FileQueue *queue);
+/* Whether no partial write is in the way of @io. */
+bool file_range_is_free(File *file, const BlockIo *io);
+static inline void file_range_begin(FileQueue *queue, FileCtx *ctx)
+{
+    list_append(&queue->writes, &ctx->node);
+}
+void file_range_end(FileQueue *queue, FileCtx *ctx);
 
 /* file-lock.c: does not block. */
 bool file_lock_set(File *file, uint8_t wants, uint8_t permits, GError **error);

@@ -17,7 +17,6 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
-#include "berth/aio.h"
 #include "berth/error.h"
 #include "berth/iov.h"
 #include "berth/log.h"
@@ -26,15 +25,6 @@
 
 #define SECTOR 512u
 #define ALIGN_MAX 4096u
-
-typedef struct FileCtx {
-    AioReq aio;
-    BlockReq *req;
-} FileCtx;
-
-typedef struct FileQueue {
-    bool has_aio;
-} FileQueue;
 
 static bool names_fdset(const char *path)
 {
@@ -61,7 +51,7 @@ static bool file_prepare(BlockNode *node, GError **error)
     file->no_flush = options->cache->no_flush;
     file->is_native = file->options->aio == BLOCKDEV_AIO_OPTIONS_NATIVE;
     file->may_discard = options->discard == BLOCKDEV_DISCARD_OPTIONS_UNMAP;
-    g_mutex_init(&file->partial);
+    file_range_init(&file->ranges);
     if (file->is_native && !file->is_direct) {
         error_set(error, "parameter 'aio': 'native' needs cache.direct=on");
         return false;
@@ -212,7 +202,7 @@ static void file_close(BlockNode *node)
     File *file = file_of(node);
 
     base_close_fd(&file->fd);
-    g_mutex_clear(&file->partial);
+    file_range_done(&file->ranges);
 }
 
 static bool file_set_perm(BlockNode *node, uint8_t wants, uint8_t permits, GError **error)
@@ -228,14 +218,16 @@ static bool file_set_perm(BlockNode *node, uint8_t wants, uint8_t permits, GErro
 /* A file system that cannot lock is no reason against auto. */
 static bool file_attach(BlockQueue *queue, GError **error)
 {
-    const File *file = file_of(queue->node);
+    File *file = file_of(queue->node);
     FileQueue *state = block_queue_state(queue);
     g_autoptr(GError) reason = NULL;
 
     if (!file->is_native)
         return true;
     state->has_aio = aio_attach(queue->loop, &reason);
-    if (!state->has_aio)
+    if (state->has_aio)
+        file_range_attach(state, file, queue->loop);
+    else
         log_warn("node '%s': requests go to threads: %s", block_node_name(queue->node),
                  reason->message);
     return true;
@@ -243,10 +235,12 @@ static bool file_attach(BlockQueue *queue, GError **error)
 
 static void file_detach(BlockQueue *queue)
 {
-    const FileQueue *state = block_queue_state(queue);
+    FileQueue *state = block_queue_state(queue);
 
-    if (state->has_aio)
-        aio_detach(queue->loop);
+    if (!state->has_aio)
+        return;
+    file_range_detach(state);
+    aio_detach(queue->loop);
 }
 
 static void on_aio_done(AioReq *aio, int64_t ret)
@@ -255,6 +249,8 @@ static void on_aio_done(AioReq *aio, int64_t ret)
     BlockReq *req = ctx->req;
     bool is_transfer = req->io.op != BLOCK_OP_FLUSH;
 
+    if (req->io.op == BLOCK_OP_WRITE)
+        file_range_end(block_queue_state(req->queue), ctx);
     if (ret < 0)
         block_req_complete(req, (int)ret);
     else if (is_transfer && (uint64_t)ret != req->io.bytes)
@@ -286,6 +282,7 @@ static void submit_native(File *file, BlockReq *req)
     case BLOCK_OP_WRITE:
         aio_prepare_write(&ctx->aio, file->fd, req->io.iov, req->io.n_iov, req->io.offset,
                           is_durable ? RWF_DSYNC : 0);
+        file_range_begin(block_queue_state(req->queue), ctx);
         break;
     default:
         aio_prepare_sync(&ctx->aio, file->fd);
@@ -315,7 +312,8 @@ static void file_submit(BlockReq *req)
     switch (req->io.op) {
     case BLOCK_OP_READ:
     case BLOCK_OP_WRITE:
-        if (state->has_aio && is_aligned(file, req))
+        if (state->has_aio && is_aligned(file, req) &&
+            (req->io.op == BLOCK_OP_READ || file_range_is_free(file, &req->io)))
             submit_native(file, req);
         else if (req->io.op == BLOCK_OP_READ && read_cached(file, &req->io))
             block_req_complete(req, 0);

@@ -19,7 +19,8 @@
  *
  * What work() may do: block in the kernel, use memory that is its job's or that lives
  * longer than the job (guest RAM that is held), post messages, log.  Not: use a published
- * pointer (qsbr.h), wait for a thread of berth, hold a lock when it blocks.
+ * pointer (qsbr.h), wait for a thread of berth (docs/threads.md has the exception), hold
+ * a lock when it blocks.
  */
 #pragma once
 

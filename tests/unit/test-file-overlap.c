@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writes to a file that overlap, where its blocks are larger than the guest's.  What is
+ * less than a block is read, changed and written; a write that comes between would be
+ * lost, beyond the bytes that the guest wrote twice.
+ *
+ * This program's preadv2() stops such a read when it has what it read.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "berth/block-driver.h"
+#include "berth/iothread.h"
+#include "berth/timer.h"
+
+#define BLOCK 4096u
+#define SECTOR 512u
+#define N_BLOCKS 8u
+#define HELD_NS (40 * NS_PER_MS)
+#define N_ROUNDS 400u
+
+static struct {
+    GMutex lock;
+    GCond changed;
+    bool is_armed;              /* atomic */
+    bool is_reached;            /* under the lock, as the next */
+    bool is_released;
+} hold;
+
+static void stop_here(void)
+{
+    lock_take(&hold.lock);
+    hold.is_reached = true;
+    g_cond_broadcast(&hold.changed);
+    while (!hold.is_released)
+        lock_wait(&hold.changed, &hold.lock);
+    lock_drop(&hold.lock);
+}
+
+ssize_t preadv2(int fd, const struct iovec *iov, int n_iov, off_t offset, int flags)
+{
+    ssize_t n = syscall(SYS_preadv2, fd, iov, (long)n_iov, (long)offset, 0L, flags);
+
+    if (__atomic_load_n(&hold.is_armed, __ATOMIC_SEQ_CST))
+        stop_here();
+    return n;
+}
+
+static void arm_hold(void)
+{
+    lock_take(&hold.lock);
+    hold.is_reached = false;
+    hold.is_released = false;
+    lock_drop(&hold.lock);
+    __atomic_store_n(&hold.is_armed, true, __ATOMIC_SEQ_CST);
+}
+
+static void release_hold(void)
+{
+    __atomic_store_n(&hold.is_armed, false, __ATOMIC_SEQ_CST);
+    lock_take(&hold.lock);
+    hold.is_released = true;
+    g_cond_broadcast(&hold.changed);
+    lock_drop(&hold.lock);
+}
+
+static bool wait_for_hold(int64_t limit_ns)
+{
+    int64_t end_ns = loop_clock_ns() + limit_ns;
+    bool is_reached;
+
+    lock_take(&hold.lock);
+    while (!hold.is_reached && lock_wait_until(&hold.changed, &hold.lock, end_ns))
+        ;
+    is_reached = hold.is_reached;
+    lock_drop(&hold.lock);
+    return is_reached;
+}
+
+typedef struct Fixture {
+    Loop *loop;
+    BlockGraph *graph;
+    BlockNode *node;
+    BlockUse *use;
+    char *path;
+    uint8_t *partial;           /* a sector of 0x11 */
+    uint8_t *whole;             /* a block of 0x22 */
+} Fixture;
+
+static char *describe(void *opaque)
+{
+    return g_strdup("test");
+}
+
+static const BlockUseOps use_ops = { .describe = describe };
+
+static void on_ready(void *opaque)
+{
+}
+
+static const BlockChannelOps channel_ops = { .ready = on_ready };
+
+static void set_up(Fixture *f, const void *aio)
+{
+    g_autoptr(BlockdevOptions) options = NULL;
+    g_autofree char *text = NULL;
+    int fd;
+
+    f->loop = loop_new("main", THREAD_MAIN, NULL);
+    f->graph = block_graph_new(f->loop);
+    f->path = g_strdup("build/test-file-overlap-XXXXXX");
+    fd = g_mkstemp(f->path);
+    g_assert_cmpint(ftruncate(fd, N_BLOCKS * BLOCK), ==, 0);
+    close(fd);
+    text = g_strdup_printf("{'driver':'file','node-name':'f','filename':'%s',"
+                           "'cache':{'direct':true},'aio':'%s'}", f->path,
+                           (const char *)aio);
+    options = qapi_parse_json(QAPI_TYPE_BLOCKDEV_OPTIONS, text, NULL);
+    f->node = block_graph_add(f->graph, options, NULL);
+    g_assert_nonnull(f->node);
+    /* As of a disk with large sectors. */
+    f->node->limits.request_alignment = BLOCK;
+    f->use = block_use_new(f->node, BLOCK_PERM_CONSISTENT_READ | BLOCK_PERM_WRITE,
+                           BLOCK_PERM_ALL, &use_ops, NULL, NULL);
+    f->partial = aligned_alloc(BLOCK, BLOCK);
+    f->whole = aligned_alloc(BLOCK, BLOCK);
+    memset(f->partial, 0x11, BLOCK);
+    memset(f->whole, 0x22, BLOCK);
+}
+
+static void tear_down(Fixture *f, const void *unused)
+{
+    block_use_free(f->use);
+    block_graph_free(f->graph);
+    loop_free(f->loop);
+    g_unlink(f->path);
+    g_free(f->path);
+    free(f->partial);
+    free(f->whole);
+}
+
+typedef struct Write {
+    struct iovec iov;
+    bool is_done;               /* atomic */
+} Write;
+
+static void on_done(BlockReq *req, int ret)
+{
+    Write *write = req->opaque;
+
+    g_assert_cmpint(ret, ==, 0);
+    __atomic_store_n(&write->is_done, true, __ATOMIC_SEQ_CST);
+}
+
+static bool is_done(Write *write)
+{
+    return __atomic_load_n(&write->is_done, __ATOMIC_SEQ_CST);
+}
+
+static void submit(BlockChannel *channel, BlockIo io, void *data, Write *write)
+{
+    BlockReq *req = block_channel_get(channel);
+
+    write->iov = (struct iovec) { data, io.bytes };
+    req->io = io;
+    if (io.op == BLOCK_OP_WRITE) {
+        req->io.iov = &write->iov;
+        req->io.n_iov = 1;
+    }
+    req->done = on_done;
+    req->opaque = write;
+    block_channel_submit(channel, req);
+}
+
+static void on_time(void *opaque)
+{
+    *(bool *)opaque = true;
+}
+
+/* Turns the loop until @write is done, or for as long as a disk needs for one. */
+static void turn_a_while(const Fixture *f, Write *write)
+{
+    bool is_late = false;
+    Timer timer;
+
+    timer_init(&timer, f->loop, on_time, &is_late);
+    timer_set(&timer, loop_clock_ns() + HELD_NS);
+    while (!is_done(write) && !is_late)
+        loop_turn(f->loop, true);
+    timer_cancel(&timer);
+}
+
+static void check_rest_of_block(const Fixture *f, uint8_t value)
+{
+    g_autofree char *contents = NULL;
+
+    g_assert_true(g_file_get_contents(f->path, &contents, NULL, NULL));
+    for (unsigned i = SECTOR; i < BLOCK; i++)
+        g_assert_cmphex((uint8_t)contents[i], ==, value);
+}
+
+static const BlockIo first_sector = { .op = BLOCK_OP_WRITE, .bytes = SECTOR };
+static const BlockIo whole_block = { .op = BLOCK_OP_WRITE, .bytes = BLOCK };
+static const BlockIo other_sectors = {
+    .op = BLOCK_OP_ZERO, .offset = SECTOR, .bytes = BLOCK - SECTOR,
+};
+
+/* @other comes when a sector's block has been read, and is not written yet. */
+static void overtake(Fixture *f, const BlockIo *other, uint8_t value)
+{
+    BlockChannel *channel =
+        block_channel_new(f->use, f->loop, 4, &channel_ops, NULL, NULL);
+    Write a = { 0 }, b = { 0 };
+
+    g_assert_cmpint(block_io_write(f->node, 0, f->partial, BLOCK, 0), ==, 0);
+    arm_hold();
+    submit(channel, first_sector, f->partial, &a);
+    while (!wait_for_hold(NS_PER_MS))
+        loop_turn(f->loop, false);
+    submit(channel, *other, f->whole, &b);
+    turn_a_while(f, &b);
+    release_hold();
+    while (!is_done(&a) || !is_done(&b))
+        loop_turn(f->loop, true);
+
+    check_rest_of_block(f, value);
+    block_channel_free(channel);
+}
+
+static void test_a_block_written_during_a_partial_write(Fixture *f, const void *aio)
+{
+    overtake(f, &whole_block, 0x22);
+}
+
+static void test_zeroes_written_during_a_partial_write(Fixture *f, const void *aio)
+{
+    overtake(f, &other_sectors, 0);
+}
+
+/* The whole block is queued for the kernel, which gets it at the end of the turn. */
+static void test_a_block_written_before_a_partial_write(Fixture *f, const void *aio)
+{
+    BlockChannel *channel =
+        block_channel_new(f->use, f->loop, 4, &channel_ops, NULL, NULL);
+    Write a = { 0 }, b = { 0 };
+
+    arm_hold();
+    submit(channel, whole_block, f->whole, &b);
+    submit(channel, first_sector, f->partial, &a);
+    wait_for_hold(HELD_NS);
+    turn_a_while(f, &b);
+    release_hold();
+    while (!is_done(&a) || !is_done(&b))
+        loop_turn(f->loop, true);
+
+    check_rest_of_block(f, 0x22);
+    block_channel_free(channel);
+}
+
+/* Main before a guest runs, or a loop for which there is no worker. */
+static void test_a_thread_with_a_queue_does_not_wait(Fixture *f, const void *aio)
+{
+    BlockChannel *channel =
+        block_channel_new(f->use, f->loop, 4, &channel_ops, NULL, NULL);
+    Write b = { 0 };
+
+    submit(channel, whole_block, f->whole, &b);
+    g_assert_cmpint(block_io_write(f->node, BLOCK, f->partial, SECTOR, 0), ==, 0);
+    g_assert_cmpint(block_io_write(f->node, 0, f->partial, SECTOR, 0), ==, -EAGAIN);
+    while (!is_done(&b))
+        loop_turn(f->loop, true);
+    g_assert_cmpint(block_io_write(f->node, 0, f->partial, SECTOR, 0), ==, 0);
+
+    check_rest_of_block(f, 0x22);
+    block_channel_free(channel);
+}
+
+/* A guest that writes one block in two ways, from two threads. */
+typedef struct Side {
+    BlockChannel *channel;
+    LoopMessage go;
+    BlockIo io;
+    uint8_t *data;
+    Write write;
+} Side;
+
+static void on_go(void *opaque)
+{
+    Side *side = opaque;
+
+    submit(side->channel, side->io, side->data, &side->write);
+}
+
+static void side_init(Side *side, const Fixture *f, const BlockIo *io, uint8_t *data,
+                      Loop *loop)
+{
+    *side = (Side) { .io = *io, .data = data };
+    side->channel = block_channel_new(f->use, loop, 4, &channel_ops, NULL, NULL);
+    loop_message_init(&side->go, on_go, side);
+}
+
+static void test_two_threads_write_one_block(Fixture *f, const void *aio)
+{
+    g_autoptr(Iothread) one = iothread_new("one", NULL);
+    g_autoptr(Iothread) two = iothread_new("two", NULL);
+    Side a, b;
+
+    side_init(&a, f, &first_sector, f->partial, iothread_loop(one));
+    side_init(&b, f, &whole_block, f->whole, iothread_loop(two));
+    for (unsigned i = 0; i < N_ROUNDS; i++) {
+        memset(f->whole, (int)i, BLOCK);
+        __atomic_store_n(&a.write.is_done, false, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&b.write.is_done, false, __ATOMIC_SEQ_CST);
+        loop_post(iothread_loop(one), &a.go);
+        loop_post(iothread_loop(two), &b.go);
+        while (!is_done(&a.write) || !is_done(&b.write))
+            g_thread_yield();
+        check_rest_of_block(f, (uint8_t)i);
+    }
+
+    block_channel_free(a.channel);
+    block_channel_free(b.channel);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    thread_set_role(THREAD_MAIN);
+#define ADD(path, aio, fn) g_test_add(path, Fixture, aio, set_up, fn, tear_down)
+    ADD("/file-overlap/native/a-block-written-during-a-partial-write", "native",
+        test_a_block_written_during_a_partial_write);
+    ADD("/file-overlap/threads/a-block-written-during-a-partial-write", "threads",
+        test_a_block_written_during_a_partial_write);
+    ADD("/file-overlap/native/zeroes-written-during-a-partial-write", "native",
+        test_zeroes_written_during_a_partial_write);
+    ADD("/file-overlap/native/a-block-written-before-a-partial-write", "native",
+        test_a_block_written_before_a_partial_write);
+    ADD("/file-overlap/native/a-thread-with-a-queue-does-not-wait", "native",
+        test_a_thread_with_a_queue_does_not_wait);
+    ADD("/file-overlap/native/two-threads-write-one-block", "native",
+        test_two_threads_write_one_block);
+    ADD("/file-overlap/threads/two-threads-write-one-block", "threads",
+        test_two_threads_write_one_block);
+    return g_test_run();
+}
