@@ -52,6 +52,9 @@ bool block_hold_check(const BlockNode *node, GError **error);
 BlockNode *block_graph_named(BlockGraph *graph, const char *device, const char *node_name,
                              GError **error);
 
+/* block-drive.c: the drive that -drive named so; NULL: none. */
+BlockDrive *block_drive_named(BlockGraph *graph, const char *name);
+
 /*
  * block-close.c: the caller lets go of @node, which leaves the graph when nobody else
  * holds it, and those below likewise.  A worker closes them; then @done is called, unless

@@ -68,7 +68,7 @@ void block_drive_free(BlockDrive *drive)
     g_free(drive);
 }
 
-static BlockDrive *find_named(BlockGraph *graph, const char *name)
+BlockDrive *block_drive_named(BlockGraph *graph, const char *name)
 {
     LIST_FOREACH(at, &graph->drives) {
         BlockDrive *drive = CONTAINER_OF(at, BlockDrive, graph_node);
@@ -82,7 +82,7 @@ static BlockDrive *find_named(BlockGraph *graph, const char *name)
 /* The named drive, or one of the node's; NULL with @error. */
 static BlockDrive *find_or_make(BlockGraph *graph, const char *name, GError **error)
 {
-    BlockDrive *drive = name ? find_named(graph, name) : NULL;
+    BlockDrive *drive = name ? block_drive_named(graph, name) : NULL;
     BlockNode *node;
 
     if (drive && !drive->ops)
@@ -103,6 +103,38 @@ static BlockDrive *find_or_make(BlockGraph *graph, const char *name, GError **er
         return drive;
     block_drive_free(drive);
     return NULL;
+}
+
+/* A use holds the node from now on, not its name. */
+static void disown(BlockNode *node)
+{
+    node->is_owned = false;
+    block_close(node, NULL, NULL);
+}
+
+BlockDrive *block_drive_new(BlockGraph *graph, const BlockDriveOptions *options,
+                            BlockNode *node, GError **error)
+{
+    BlockDrive *drive = NULL;
+
+    assert_main();
+    if (options->on_read_error == BLOCKDEV_ON_ERROR_ENOSPC) {
+        error_set(error, "parameter 'rerror': 'enospc' is of writes only");
+    } else if (block_drive_named(graph, options->name) ||
+               block_graph_find(graph, options->name)) {
+        error_set(error, "parameter 'id': there is a drive or a block node '%s' already",
+                  options->name);
+    } else {
+        drive = drive_new(graph, options->name);
+        drive->on_read_error = options->on_read_error;
+        drive->on_write_error = options->on_write_error;
+        drive->write_through = options->write_through;
+        if (node && !block_drive_insert(drive, node, 0, BLOCK_PERM_ALL, error))
+            block_drive_free(g_steal_pointer(&drive));
+    }
+    if (node)
+        disown(node);
+    return drive;
 }
 
 static BlockdevOnError choose(BlockdevOnError property, BlockdevOnError option,
@@ -182,6 +214,11 @@ BlockNode *block_drive_node(const BlockDrive *drive)
     return drive->use ? block_use_node(drive->use) : NULL;
 }
 
+bool block_drive_is_write_back(const BlockDrive *drive)
+{
+    return !drive->write_through;
+}
+
 const char *block_drive_name(const BlockDrive *drive)
 {
     return drive->name;
@@ -202,7 +239,7 @@ static bool is_device(const BlockDrive *drive, const char *id)
 
 BlockDrive *block_drive_find(BlockGraph *graph, const char *id)
 {
-    BlockDrive *named = find_named(graph, id);
+    BlockDrive *named = block_drive_named(graph, id);
 
     if (named)
         return named;

@@ -43,7 +43,7 @@ static bool is_taken(BlockGraph *graph, const char *name)
         if (g_hash_table_contains(open->names, name))
             return true;
     }
-    return block_graph_find(graph, name) != NULL;
+    return block_graph_find(graph, name) || block_drive_named(graph, name);
 }
 
 static bool check_name(const BlockOpen *open, const char *name, GError **error)

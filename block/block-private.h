@@ -45,6 +45,7 @@ struct BlockDrive {
     char *qdev;                 /* NULL without a device, as the path */
     char *path;
     bool removable;
+    bool write_through;
     BlockdevOnError on_read_error;
     BlockdevOnError on_write_error;
     const BlockDriveOps *ops;   /* NULL: there is no device */

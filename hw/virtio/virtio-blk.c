@@ -87,7 +87,9 @@ static void virtio_blk_write_config(VirtioDevice *vdev, uint64_t offset, const v
 
 static bool wants_write_cache(const VirtioBlk *blk)
 {
-    return blk->props->write_cache != ON_OFF_AUTO_OFF;
+    if (blk->props->write_cache == ON_OFF_AUTO_AUTO)
+        return block_drive_is_write_back(blk->drive);
+    return blk->props->write_cache == ON_OFF_AUTO_ON;
 }
 
 /* A driver that cannot flush gets writes that need none. */
@@ -278,13 +280,13 @@ static bool virtio_blk_realize(VirtioDevice *vdev, const DeviceAddArgs *args,
     blk->props = &args->u.virtio_blk_pci;
     blk->block_size = (uint32_t)blk->props->logical_block_size;
     blk->qom_path = g_strconcat(vdev->dev->path, "/virtio-backend", NULL);
-    blk->write_cache = wants_write_cache(blk);
     if (blk->props->serial)
         memcpy(blk->serial, blk->props->serial,
                MIN(strlen(blk->props->serial), sizeof(blk->serial)));
     n_queues = blk->props->has_num_queues
         ? blk->props->num_queues : CLAMP(vdev->dev->board->n_cpus, 1, MAX_QUEUES);
     if (check_props(blk, error) && attach_drive(blk, error) && take_node(blk, error)) {
+        blk->write_cache = wants_write_cache(blk);
         virtio_make_queues(vdev, n_queues, blk->props->queue_size);
         is_made = virtio_loops_init(&blk->loops, vdev, n_queues, blk->props->iothread,
                                     blk->props->iothread_vq_mapping, error) &&

@@ -44,8 +44,22 @@ typedef struct BlockDriveDevice {
     void *opaque;
 } BlockDriveDevice;
 
+/* What -drive says of a drive. */
+typedef struct BlockDriveOptions {
+    const char *name;           /* copied */
+    BlockdevOnError on_read_error;
+    BlockdevOnError on_write_error;
+    bool write_through;         /* unless the device says: writes need no flush */
+} BlockDriveOptions;
+
 /* Main only. */
 
+/*
+ * A drive that waits for its device.  @node, NULL for no medium, was added to the graph
+ * and goes with the drive from now on, also on an error.
+ */
+BlockDrive *block_drive_new(BlockGraph *graph, const BlockDriveOptions *options,
+                            BlockNode *node, GError **error);
 /*
  * The drive for a device: that of the name @drive, or a new one for the block node of
  * that name; NULL: a new one, empty.  NULL with @error.
@@ -70,6 +84,9 @@ void block_drive_eject(BlockDrive *drive);
 /* NULL: there is no medium. */
 BlockUse *block_drive_use(const BlockDrive *drive);
 BlockNode *block_drive_node(const BlockDrive *drive);
+
+/* Whether writes need a flush, where the device does not say. */
+bool block_drive_is_write_back(const BlockDrive *drive);
 
 /* The name of -drive, or "". */
 const char *block_drive_name(const BlockDrive *drive);

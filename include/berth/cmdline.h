@@ -50,6 +50,7 @@ typedef struct Cmdline {
     /* Options that may be repeated, in order. */
     GPtrArray *accels;          /* of AccelOptions */
     GPtrArray *blockdevs;       /* of BlockdevOptions */
+    GPtrArray *drives;          /* of DriveOptions */
     GPtrArray *devices;         /* of DeviceAddArgs */
     GPtrArray *objects;         /* of ObjectOptions */
     GPtrArray *chardevs;        /* of ChardevOptions */

@@ -15,8 +15,10 @@ typedef struct Absent {
 } Absent;
 
 static const Absent absent[] = {
-    { " drive hda hdb hdc hdd cdrom fda fdb sd mtdblock snapshot ",
-      "there are no disks" },
+    { " hda hdb hdc hdd cdrom ",
+      "there is no IDE controller (-drive if=virtio makes a disk)" },
+    { " snapshot ", "writes cannot go to a file that is thrown away" },
+    { " fda fdb sd mtdblock ", "there are no such drives" },
     { " netdev ", "there are no network devices" },
     { " bios pflash L option-rom shim ",
       "there is no firmware; a kernel is started directly (-kernel)" },

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "berth/drive-options.h"
 #include "berth/error.h"
 #include "berth/keyval.h"
 
@@ -104,16 +105,24 @@ bool cmdline_items_set(CmdlineItems *items, const char *text, GError **error)
     return true;
 }
 
+static void *parse_item(const Item *item, const DeviceGlobals *globals, GError **error)
+{
+    switch (item->option->type) {
+    case QAPI_TYPE_DEVICE_ADD_ARGS:
+        return device_globals_parse(globals, item->pairs, QAPI_INPUT_TEXT, error);
+    case QAPI_TYPE_DRIVE_OPTIONS:
+        return drive_options_parse(item->pairs, item->list, error);
+    default:
+        return qapi_parse(item->option->type, item->pairs, QAPI_INPUT_TEXT, error);
+    }
+}
+
 bool cmdline_items_parse(CmdlineItems *items, const DeviceGlobals *globals,
                          GError **error)
 {
     for (guint i = 0; i < items->array->len; i++) {
         const Item *item = &g_array_index(items->array, Item, i);
-        QapiTypeId type = item->option->type;
-        void *value = type == QAPI_TYPE_DEVICE_ADD_ARGS
-                          ? device_globals_parse(globals, item->pairs, QAPI_INPUT_TEXT,
-                                                 error)
-                          : qapi_parse(type, item->pairs, QAPI_INPUT_TEXT, error);
+        void *value = parse_item(item, globals, error);
 
         if (!value) {
             g_prefix_error(error, "%s: ", item->where);

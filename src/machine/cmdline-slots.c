@@ -55,6 +55,7 @@ static const Slot slots[] = {
     SLOT("initrd", SLOT_TEXT, initrd),
     SLOT("append", SLOT_TEXT, append),
     SLOT("blockdev", SLOT_LIST, blockdevs),
+    SLOT("drive", SLOT_LIST, drives),
     SLOT("device", SLOT_LIST, devices),
     { .name = "global", .kind = SLOT_GLOBAL },
     { .name = "set", .kind = SLOT_SET },

@@ -11,6 +11,7 @@
  */
 #include <string.h>
 
+#include "berth/drive-options.h"
 #include "berth/error.h"
 #include "berth/keyval.h"
 #include "berth/qapi-option.h"
@@ -245,6 +246,25 @@ static bool parse_items(Parser *parser, GError **error)
     return cmdline_items_parse(parser->items, parser->cmdline->globals, error);
 }
 
+/* Those that drives are plugged into come after the others. */
+static bool add_drive_devices(Cmdline *cmdline, GError **error)
+{
+    for (guint i = 0; i < cmdline->drives->len; i++) {
+        const DriveOptions *drive = g_ptr_array_index(cmdline->drives, i);
+        DeviceAddArgs *args;
+
+        if (drive->q_if == DRIVE_INTERFACE_NONE)
+            continue;
+        args = drive_options_device(drive, cmdline->globals, error);
+        if (!args) {
+            g_prefix_error(error, "-drive id=%s: ", drive->id);
+            return false;
+        }
+        g_ptr_array_add(cmdline->devices, args);
+    }
+    return true;
+}
+
 static bool parse_onboard(Cmdline *cmdline, GError **error)
 {
     for (OnboardDriver driver = 0; driver < ONBOARD_DRIVER__MAX; driver++) {
@@ -297,7 +317,7 @@ Cmdline *cmdline_parse(int argc, char **argv, GError **error)
     if (!parse_merged(&parser, error))
         return NULL;
     take_boot_files(parser.cmdline);
-    if (!parse_items(&parser, error) ||
+    if (!parse_items(&parser, error) || !add_drive_devices(parser.cmdline, error) ||
         !parse_onboard(parser.cmdline, error) || !cmdline_check(parser.cmdline, error))
         return NULL;
     return g_steal_pointer(&parser.cmdline);

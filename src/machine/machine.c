@@ -8,7 +8,7 @@
  */
 #include <string.h>
 
-#include "berth/block.h"
+#include "berth/drive-options.h"
 #include "berth/error.h"
 #include "berth/log.h"
 #include "berth/object.h"
@@ -128,6 +128,26 @@ static bool add_block_nodes(Machine *machine, GError **error)
     return true;
 }
 
+static bool add_drives(Machine *machine, GError **error)
+{
+    const GPtrArray *drives = machine->cmdline->drives;
+
+    for (guint i = 0; i < drives->len; i++) {
+        const DriveOptions *options = g_ptr_array_index(drives, i);
+
+        if (!drive_options_make(machine->blocks, options, error)) {
+            g_prefix_error(error, "option '-drive': %s: ", options->id);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool add_disks(Machine *machine, GError **error)
+{
+    return add_block_nodes(machine, error) && add_drives(machine, error);
+}
+
 static bool add_devices(Machine *machine, GError **error)
 {
     const GPtrArray *devices = machine->cmdline->devices;
@@ -187,12 +207,12 @@ static bool init(Machine *machine, Vm *vm, GError **error)
     set_actions(machine);
     if (machine->type->kind == MACHINE_KIND_NONE) {
         machine->kvm = vm_kvm_available(NULL);
-        return add_objects(machine, error) && add_block_nodes(machine, error);
+        return add_objects(machine, error) && add_disks(machine, error);
     }
     if (!machine->vm && !make_vm(machine, error))
         return false;
     machine_memory_init(machine);
-    return add_objects(machine, error) && add_block_nodes(machine, error) &&
+    return add_objects(machine, error) && add_disks(machine, error) &&
            build(machine, error);
 }
 

@@ -33,9 +33,9 @@ BEGIN {
     group("qmp", "monitor qapi-events qapi-option qapi-tables qmp qmp-commands " \
           "qmp-introspect")
     group("migrate", "migrate")
-    group("machine", "acpi aml boot cmdline device-globals fw-cfg-options " \
-          "log-options machine mp-table pidfile process runstate session " \
-          "signal-watch smbios smp")
+    group("machine", "acpi aml boot cmdline device-globals drive-options " \
+          "fw-cfg-options log-options machine mp-table pidfile process runstate " \
+          "session signal-watch smbios smp")
     group("machine", "async-teardown privileges")
     group("board", "x86-layout")
     # Contracts of single devices, for the board and for the device itself.
@@ -80,7 +80,7 @@ BEGIN {
     header("qmp", low " qmp char")
     header("dump", low " vm dump")
     header("migrate", low " migrate")
-    header("machine", hw " machine char qmp fw-cfg.h")
+    header("machine", hw " machine block char qmp fw-cfg.h")
     header("board", "base")
     header("part", hw " char part")
 

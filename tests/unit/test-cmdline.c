@@ -148,7 +148,7 @@ static const struct {
     { "-net nic", "-net" },
     { "-nic user", "-nic" },
     { "-audiodev {\"id\":\"a\",\"driver\":\"alsa\"}", "alsa" },
-    { "-drive file=a", "-drive: there are no disks" },
+    { "-hda a", "-hda: there is no IDE controller" },
     { "--incoming defer", "--incoming: " },
     { "-bios x", "-bios: there is no firmware" },
     { "-k", "-k: there is no screen" },

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * -drive: a drive, its block nodes and its device in one option.
+ *
+ * Reading one sorts its keys: those that DriveOptions names, and those of a block node,
+ * of which DriveOptions.node is made.  So the rest of berth knows nodes, drives and
+ * devices only.  Main only.
+ */
+#pragma once
+
+#include "berth/block-drive.h"
+#include "berth/device-globals.h"
+
+/*
+ * What @pairs say, with a name and a number that none of @others (of DriveOptions) has.
+ * NULL with @error.
+ */
+DriveOptions *drive_options_parse(const JsonValue *pairs, const GPtrArray *others,
+                                  GError **error);
+
+/* The device that the drive is plugged into; NULL: none. */
+DeviceAddArgs *drive_options_device(const DriveOptions *options,
+                                    const DeviceGlobals *globals, GError **error);
+
+/* Makes the node and the drive; may block.  NULL with @error. */
+BlockDrive *drive_options_make(BlockGraph *graph, const DriveOptions *options,
+                               GError **error);

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where QEMU guesses, this asks: a format is named, and so is the interface, of which
+ * QEMU's default is not there.
+ */
+#include <string.h>
+#include <sys/stat.h>
+
+#include "berth/error.h"
+#include "berth/id.h"
+#include "berth/keyval.h"
+#include "berth/qapi-tables.h"
+
+#include "berth/drive-options.h"
+
+static void set_default(JsonValue *object, const char *key, const char *value)
+{
+    if (!json_member(object, key))
+        json_set(object, key, json_new_string(value));
+}
+
+/* Sorts the keys: those of the drive, and those of its node. */
+static void sort(const JsonValue *pairs, JsonValue *drive, JsonValue *node)
+{
+    const QapiType *type = &qapi_types[QAPI_TYPE_DRIVE_OPTIONS];
+    JsonIter iter = { 0 };
+    const char *key;
+    JsonValue *value;
+
+    while (json_next(pairs, &iter, &key, &value)) {
+        bool is_object = json_kind(value) == JSON_OBJECT;
+
+        if (strcmp(key, "node") == 0 && is_object)
+            keyval_merge(node, json_ref(value));
+        else if (qapi_type_find(type, key) && !(strcmp(key, "file") == 0 && is_object))
+            json_set(drive, key, json_ref(value));
+        else
+            json_set(node, key, json_ref(value));
+    }
+}
+
+/* "nbd" of "nbd://host"; NULL of a path.  The caller frees. */
+static char *protocol_of(const char *file)
+{
+    size_t length = strcspn(file, ":/");
+
+    return file[length] == ':' ? g_strndup(file, length) : NULL;
+}
+
+/* The path in @file; NULL with @error. */
+static const char *path_of(const char *file, GError **error)
+{
+    g_autofree char *protocol = protocol_of(file);
+
+    if (!protocol)
+        return file;
+    if (strcmp(protocol, "file") == 0)
+        return file + strlen("file:");
+    error_set(error, "parameter 'file': there is no protocol '%s' (a file of the host "
+              "whose name has a colon is './%s')", protocol, file);
+    return NULL;
+}
+
+static bool is_device(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISBLK(st.st_mode);
+}
+
+/* What the file's own node gets: keys that are said once and meant for it. */
+static void complete_file(JsonValue *file, const JsonValue *node,
+                          const DriveOptions *options)
+{
+    static const char *const passed[] = { "auto-read-only", "force-share" };
+    const JsonValue *filename = json_member(file, "filename");
+    const char *path = filename ? json_as_string(filename) : NULL;
+
+    if (path)
+        set_default(file, "driver", is_device(path) ? "host_device" : "file");
+    for (size_t i = 0; i < G_N_ELEMENTS(passed); i++) {
+        JsonValue *value = json_member(node, passed[i]);
+
+        if (value && !json_member(file, passed[i]))
+            json_set(file, passed[i], json_ref(value));
+    }
+    if (options->has_aio)
+        set_default(file, "aio", BlockdevAioOptions_str(options->aio));
+}
+
+static bool is_protocol(const char *driver)
+{
+    return strcmp(driver, "file") == 0 || strcmp(driver, "host_device") == 0;
+}
+
+static bool set_file(JsonValue *node, const DriveOptions *options, const char *driver,
+                     GError **error)
+{
+    const char *path = options->file ? path_of(options->file, error) : NULL;
+    JsonValue *file = json_member(node, "file");
+
+    if (options->file && !path)
+        return false;
+    if (is_protocol(driver)) {
+        if (path)
+            set_default(node, "filename", path);
+        complete_file(node, node, options);
+        return true;
+    }
+    if (path) {
+        file = json_new_object();
+        json_set(file, "filename", json_new_string(path));
+        json_set(node, "file", file);
+    }
+    if (file && json_kind(file) == JSON_OBJECT)
+        complete_file(file, node, options);
+    return true;
+}
+
+/* False with @error when it is said twice, or not at all. */
+static bool set_driver(JsonValue *node, const DriveOptions *options, GError **error)
+{
+    const JsonValue *driver = json_member(node, "driver");
+    const char *format = options->has_format ? BlockdevDriver_str(options->format) : NULL;
+
+    if (format && driver && g_strcmp0(json_as_string(driver), format) != 0) {
+        error_set(error, "parameters 'format' and 'driver' contradict each other");
+        return false;
+    }
+    if (format)
+        set_default(node, "driver", format);
+    if (json_member(node, "driver"))
+        return true;
+    error_set(error, "parameter 'format' is missing: the format of an image is never "
+              "guessed");
+    return false;
+}
+
+static void set_cache(JsonValue *node, const DriveOptions *options)
+{
+    static const struct { const char *direct; const char *no_flush; } modes[] = {
+        [DRIVE_CACHE_MODE_NONE] = { "on", "off" },
+        [DRIVE_CACHE_MODE_WRITEBACK] = { "off", "off" },
+        [DRIVE_CACHE_MODE_WRITETHROUGH] = { "off", "off" },
+        [DRIVE_CACHE_MODE_DIRECTSYNC] = { "on", "off" },
+        [DRIVE_CACHE_MODE_UNSAFE] = { "off", "on" },
+    };
+    const DriveCache *cache = options->cache;
+    JsonValue *json;
+
+    if (!cache)
+        return;
+    json = json_new_object();
+    if (cache->type == QAPI_KIND_STR) {
+        json_set(json, "direct", json_new_string(modes[cache->u.mode].direct));
+        json_set(json, "no-flush", json_new_string(modes[cache->u.mode].no_flush));
+    } else {
+        if (cache->u.options->has_direct)
+            json_set(json, "direct",
+                     json_new_string(cache->u.options->direct ? "on" : "off"));
+        if (cache->u.options->has_no_flush)
+            json_set(json, "no-flush",
+                     json_new_string(cache->u.options->no_flush ? "on" : "off"));
+    }
+    json_set(node, "cache", json);
+}
+
+static bool is_write_back(const DriveOptions *options)
+{
+    const DriveCache *cache = options->cache;
+
+    if (!cache)
+        return true;
+    if (cache->type != QAPI_KIND_STR)
+        return cache->u.options->writeback;
+    return cache->u.mode != DRIVE_CACHE_MODE_WRITETHROUGH &&
+        cache->u.mode != DRIVE_CACHE_MODE_DIRECTSYNC;
+}
+
+/* Whether there is a medium; what says how to read one that is not there is no matter. */
+static bool has_medium(const JsonValue *node, const DriveOptions *options)
+{
+    return options->file || options->has_format || json_member(node, "driver") ||
+        json_member(node, "file");
+}
+
+static bool check_empty(const JsonValue *node, GError **error)
+{
+    JsonIter iter = { 0 };
+    const char *key;
+    JsonValue *value;
+
+    while (json_next(node, &iter, &key, &value)) {
+        if (strcmp(key, "read-only") == 0)
+            continue;
+        error_set(error, "parameter '%s' is of a medium, and there is no 'file'", key);
+        return false;
+    }
+    return true;
+}
+
+static bool make_node(DriveOptions *options, JsonValue *node, GError **error)
+{
+    const JsonValue *driver;
+
+    if (!has_medium(node, options))
+        return check_empty(node, error);
+    if (!set_driver(node, options, error))
+        return false;
+    driver = json_member(node, "driver");
+    if (json_kind(driver) == JSON_STRING &&
+        !set_file(node, options, json_as_string(driver), error))
+        return false;
+    set_cache(node, options);
+    if (options->has_readonly)
+        set_default(node, "read-only", options->readonly ? "on" : "off");
+    if (options->media == DRIVE_MEDIA_CDROM)
+        set_default(node, "read-only", "on");
+    options->node = qapi_parse(QAPI_TYPE_BLOCKDEV_OPTIONS, node, QAPI_INPUT_TEXT, error);
+    return options->node != NULL;
+}
+
+static bool check(const DriveOptions *options, GError **error)
+{
+    if (!options->has_q_if)
+        error_set(error, "parameter 'if' is missing: 'virtio' or 'none' (QEMU's "
+                  "default, ide, is not there)");
+    else if (options->snapshot)
+        error_set(error, "parameter 'snapshot': writes cannot go to a file that is "
+                  "thrown away");
+    else if (options->copy_on_read)
+        error_set(error, "parameter 'copy-on-read': there is no such filter");
+    else if (options->has_index && options->has_unit && options->index != options->unit)
+        error_set(error, "parameters 'index' and 'unit' contradict each other");
+    else
+        return true;
+    return false;
+}
+
+static bool is_taken(const GPtrArray *others, DriveInterface interface, unsigned number)
+{
+    for (guint i = 0; i < others->len; i++) {
+        const DriveOptions *other = g_ptr_array_index(others, i);
+
+        if (other->q_if == interface && other->index == number)
+            return true;
+    }
+    return false;
+}
+
+static bool set_number(DriveOptions *options, const GPtrArray *others, GError **error)
+{
+    if (options->has_unit)
+        options->index = options->unit;
+    if (!options->has_index && !options->has_unit) {
+        while (is_taken(others, options->q_if, options->index))
+            options->index++;
+    } else if (is_taken(others, options->q_if, options->index)) {
+        error_set(error, "parameter 'index': there is a drive %u of '%s' already",
+                  options->index, DriveInterface_str(options->q_if));
+        return false;
+    }
+    options->has_index = true;
+    return true;
+}
+
+static bool set_name(DriveOptions *options, const GPtrArray *others, GError **error)
+{
+    if (!options->id)
+        options->id = g_strdup_printf("%s%u", DriveInterface_str(options->q_if),
+                                      options->index);
+    if (!id_check(options->id, "id", error))
+        return false;
+    for (guint i = 0; i < others->len; i++) {
+        const DriveOptions *other = g_ptr_array_index(others, i);
+
+        if (strcmp(other->id, options->id) != 0)
+            continue;
+        error_set(error, "parameter 'id': there is a drive '%s' already", options->id);
+        return false;
+    }
+    return true;
+}
+
+DriveOptions *drive_options_parse(const JsonValue *pairs, const GPtrArray *others,
+                                  GError **error)
+{
+    g_autoptr(JsonValue) drive = json_new_object(), node = json_new_object();
+    DriveOptions *options;
+
+    sort(pairs, drive, node);
+    options = qapi_parse(QAPI_TYPE_DRIVE_OPTIONS, drive, QAPI_INPUT_TEXT, error);
+    if (!options)
+        return NULL;
+    if (check(options, error) && set_number(options, others, error) &&
+        set_name(options, others, error) && make_node(options, node, error))
+        return options;
+    qapi_free_DriveOptions(options);
+    return NULL;
+}
+
+DeviceAddArgs *drive_options_device(const DriveOptions *options,
+                                    const DeviceGlobals *globals, GError **error)
+{
+    g_autoptr(JsonValue) json = NULL;
+
+    if (options->q_if == DRIVE_INTERFACE_NONE)
+        return NULL;
+    json = json_new_object();
+    json_set(json, "driver",
+             json_new_string(DeviceDriver_str(DEVICE_DRIVER_VIRTIO_BLK_PCI)));
+    json_set(json, "drive", json_new_string(options->id));
+    return device_globals_parse(globals, json, QAPI_INPUT_TEXT, error);
+}
+
+BlockDrive *drive_options_make(BlockGraph *graph, const DriveOptions *options,
+                               GError **error)
+{
+    const BlockDriveOptions drive = {
+        .name = options->id,
+        .on_read_error = options->rerror,
+        .on_write_error = options->werror,
+        .write_through = !is_write_back(options),
+    };
+    BlockNode *node = NULL;
+
+    if (options->node) {
+        node = block_graph_add(graph, options->node, error);
+        if (!node)
+            return NULL;
+    }
+    return block_drive_new(graph, &drive, node, error);
+}
