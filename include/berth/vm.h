@@ -83,8 +83,8 @@ IrqLine *vm_gsi_line(Vm *vm, unsigned gsi);
 void vm_send_msi(Vm *vm, const MsiMessage *message);
 
 /*
- * The guest's KVM clock stands still from stop to start; for a pause that the guest
- * should not see.  vCPUs paused.  Calls need not be paired.
+ * The guest's KVM clock and the hypervisor's PIT stand still from stop to start; for a
+ * pause that the guest should not see.  vCPUs paused.  Calls need not be paired.
  */
 void vm_stop_clock(Vm *vm);
 void vm_start_clock(Vm *vm);

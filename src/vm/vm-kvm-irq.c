@@ -263,6 +263,51 @@ void vm_kvm_irq_set_extint(Vm *vm, bool level)
     lock_drop(&kvm->lock);
 }
 
+static int set_pit_locked(KvmVm *kvm, const struct kvm_pit_state2 *state)
+{
+    if (!kvm->stopped_pit)
+        return vm_kvm_ioctl(kvm->vm_fd, KVM_SET_PIT2, (void *)state);
+    *kvm->stopped_pit = *state;
+    return 0;
+}
+
+/*
+ * KVM would count the ticks of the pause as lost, and make up for them.  An HPET in the
+ * PIT's place, for as long, takes its timer away.
+ */
+void vm_kvm_irq_stop_pit(KvmVm *kvm)
+{
+    struct kvm_pit_state2 state = { 0 }, still;
+    int err;
+
+    lock_take(&kvm->lock);
+    if (kvm->pit && kvm->chips && !kvm->stopped_pit) {
+        err = vm_kvm_ioctl(kvm->vm_fd, KVM_GET_PIT2, &state);
+        still = state;
+        still.flags |= KVM_PIT_FLAGS_HPET_LEGACY;
+        if (!err)
+            err = vm_kvm_ioctl(kvm->vm_fd, KVM_SET_PIT2, &still);
+        if (!err)
+            kvm->stopped_pit = g_memdup2(&state, sizeof(state));
+    }
+    lock_drop(&kvm->lock);
+}
+
+/* The tick that was under way begins anew; none is owed. */
+void vm_kvm_irq_start_pit(KvmVm *kvm)
+{
+    g_autofree struct kvm_pit_state2 *state = NULL;
+    int err = 0;
+
+    lock_take(&kvm->lock);
+    state = g_steal_pointer(&kvm->stopped_pit);
+    if (state)
+        err = vm_kvm_ioctl(kvm->vm_fd, KVM_SET_PIT2, state);
+    lock_drop(&kvm->lock);
+    if (err)
+        log_error("cannot start the timer chip again: %s", g_strerror(-err));
+}
+
 void vm_kvm_irq_reset(Vm *vm)
 {
     KvmVm *kvm = vm_kvm_of(vm);
@@ -272,7 +317,7 @@ void vm_kvm_irq_reset(Vm *vm)
     for (unsigned i = 0; kvm->chips && !err && i < G_N_ELEMENTS(kvm->chips->chips); i++)
         err = vm_kvm_ioctl(kvm->vm_fd, KVM_SET_IRQCHIP, &kvm->chips->chips[i]);
     if (kvm->chips && !err && kvm->pit)
-        err = vm_kvm_ioctl(kvm->vm_fd, KVM_SET_PIT2, &kvm->chips->pit);
+        err = set_pit_locked(kvm, &kvm->chips->pit);
     lock_drop(&kvm->lock);
     if (err)
         log_error("cannot reset the interrupt controllers: %s", g_strerror(-err));

@@ -86,6 +86,7 @@ static void kvm_stop_clock(Vm *vm)
         return;
     kvm->clock_ns = clock.clock;
     kvm->clock_stopped = true;
+    vm_kvm_irq_stop_pit(kvm);
 }
 
 static void kvm_start_clock(Vm *vm)
@@ -101,6 +102,7 @@ static void kvm_start_clock(Vm *vm)
     err = vm_kvm_ioctl(kvm->vm_fd, KVM_SET_CLOCK, &clock);
     if (err)
         log_warn("the guest's clock jumps over the pause: %s", g_strerror(-err));
+    vm_kvm_irq_start_pit(kvm);
 }
 
 static int kvm_open_stats(Vm *vm)
@@ -125,6 +127,7 @@ static void kvm_free(Vm *vm)
     g_clear_pointer(&kvm->power_on, vcpu_state_free);
     g_clear_pointer(&kvm->msrs, g_array_unref);
     g_clear_pointer(&kvm->chips, g_free);
+    g_clear_pointer(&kvm->stopped_pit, g_free);
     base_close_fd(&kvm->vm_fd);
     base_close_fd(&kvm->kvm_fd);
     g_mutex_clear(&kvm->lock);

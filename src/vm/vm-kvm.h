@@ -45,6 +45,7 @@ typedef struct KvmVm {
     /* Under the lock. */
     uint32_t early_levels;      /* of GSIs that were raised before there is an irqchip */
     VmKvmChips *chips;          /* at power-on */
+    struct kvm_pit_state2 *stopped_pit; /* NULL while the PIT runs */
     Vcpu *boot_vcpu;            /* the PIC's, NULL when there is none */
 } KvmVm;
 
@@ -74,6 +75,10 @@ void vm_kvm_irq_set_irq(Vm *vm, unsigned gsi, bool level);
 void vm_kvm_irq_set_extint(Vm *vm, bool level);
 void vm_kvm_irq_send_msi(Vm *vm, const MsiMessage *message);
 void vm_kvm_irq_reset(Vm *vm);
+
+/* The PIT with the guest's clock: no tick comes between.  Calls need not be paired. */
+void vm_kvm_irq_stop_pit(KvmVm *kvm);
+void vm_kvm_irq_start_pit(KvmVm *kvm);
 
 /* What the operator set, before there is a vCPU. */
 bool vm_kvm_tuning_apply(KvmVm *kvm, const VmTuning *tuning, GError **error);
