@@ -58,6 +58,7 @@ typedef struct I8254 {
     LoopMessage told;           /* of the end of a tick, by the chips */
     Timer timer;                /* main's */
     IrqLine *irq;
+    IrqLine inhibit_line;
     bool make_up;
     bool end_told;              /* both atomic */
     bool reroute_told;
@@ -65,6 +66,7 @@ typedef struct I8254 {
     /* Under dev.lock. */
     I8254Counter counters[N_COUNTERS];
     uint8_t port_b;
+    bool inhibited;
     bool timer_wanted;
     uint64_t n_ticks;           /* of counter 0 that have been dealt with */
     uint32_t owed;
@@ -86,6 +88,8 @@ static int64_t now_ns(const I8254 *pit)
 /* When the next tick comes that has not been dealt with. */
 static int64_t next_tick_ns(const I8254 *pit)
 {
+    if (pit->inhibited)
+        return I8254_NEVER;
     return i8254_counter_edge_ns(&pit->counters[0], pit->n_ticks);
 }
 
@@ -165,7 +169,7 @@ static void on_timer(void *opaque)
 
     lock_take(&pit->dev.lock);
     n = i8254_counter_edges(&pit->counters[0], now_ns(pit));
-    if (n > pit->n_ticks)
+    if (n > pit->n_ticks && !pit->inhibited)
         tick(pit, n - pit->n_ticks);
     pit->n_ticks = n;
     set_timer(pit);
@@ -206,16 +210,30 @@ static void on_told(void *opaque)
     lock_drop(&pit->dev.lock);
 }
 
-/* After a change of counter 0, on any thread. */
+/* After a change of counter 0 or of its interrupt, on any thread. */
+static void ticks_changed(I8254 *pit)
+{
+    forget_lost(pit);
+    if (next_tick_ns(pit) != I8254_NEVER || pit->timer_wanted)
+        loop_post(pit->dev.board->loop, &pit->rearm);
+}
+
 static void counter_0_changed(I8254 *pit)
 {
-    bool wanted;
-
     pit->n_ticks = 0;
-    forget_lost(pit);
-    wanted = next_tick_ns(pit) != I8254_NEVER;
-    if (wanted || pit->timer_wanted)
-        loop_post(pit->dev.board->loop, &pit->rearm);
+    ticks_changed(pit);
+}
+
+/* The ticks that come meanwhile are nobody's. */
+static void inhibit(void *opaque, unsigned n, bool level)
+{
+    I8254 *pit = opaque;
+
+    lock_take(&pit->dev.lock);
+    pit->inhibited = level;
+    pit->n_ticks = i8254_counter_edges(&pit->counters[0], now_ns(pit));
+    ticks_changed(pit);
+    lock_drop(&pit->dev.lock);
 }
 
 static void read_back(I8254 *pit, uint8_t value)
@@ -308,6 +326,7 @@ static bool i8254_realize(Device *dev, const DeviceAddArgs *args, GError **error
     Board *board = dev->board;
 
     pit->irq = board->isa_irqs[PIT_GSI];
+    irq_line_init(&pit->inhibit_line, inhibit, pit, 0);
     loop_message_init(&pit->rearm, on_rearm, pit);
     loop_message_init(&pit->told, on_told, pit);
     timer_init(&pit->timer, board->loop, on_timer, pit);
@@ -419,4 +438,9 @@ Device *i8254_add(DeviceTree *tree, const I8254Config *config, GError **error)
     if (pit->make_up)
         irqchip_listen(dev->board->vm, PIT_GSI, on_chip_told, pit);
     return dev;
+}
+
+IrqLine *i8254_inhibit_line(Device *dev)
+{
+    return &to_i8254(dev)->inhibit_line;
 }

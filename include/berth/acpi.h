@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The ACPI tables (ACPI 6.3, PCI Firmware 3.2) that describe the q35 machine: XSDT, FADT,
- * FACS, MADT, MCFG, DSDT as one blob, and the RSDP that leads to them.
+ * FACS, MADT, MCFG, HPET, DSDT as one blob, and the RSDP that leads to them.
  *
  * The tables are made once from plain data and can then be written for any guest address,
  * so that the loader of kernels places them and fw_cfg hands the same ones to firmware.
@@ -43,6 +43,7 @@ typedef struct AcpiMachine {
     const AcpiSerial *serials;
     size_t n_serials;
     bool pit;                   /* there is an i8254: interrupt 0 is at pin 2 */
+    uint32_t hpet;              /* its identification; 0: there is none */
     bool i8042;                 /* tell of the keyboard controller, to be probed */
     bool fw_cfg;
     uint16_t pvpanic;           /* the port of pvpanic; 0: there is none */

@@ -17,3 +17,6 @@ typedef struct I8254Config {
  * ticks the board's Vm must be one with chips in user space.
  */
 Device *i8254_add(DeviceTree *tree, const I8254Config *config, GError **error);
+
+/* While it is high, another timer interrupts in this one's place. */
+IrqLine *i8254_inhibit_line(Device *dev);

@@ -77,6 +77,8 @@ bool vm_fake_gsi_level(Vm *vm, unsigned gsi);
 /* How often @gsi went from low to high. */
 unsigned vm_fake_gsi_edges(Vm *vm, unsigned gsi);
 
+bool vm_fake_pit_inhibited(Vm *vm);
+
 /* With chips in user space: the output of the PIC, and its acknowledge cycle. */
 bool vm_fake_extint(Vm *vm);
 bool vm_fake_take_extint(Vm *vm, uint8_t *ret_vector);

@@ -90,6 +90,11 @@ void vm_stop_clock(Vm *vm);
 void vm_start_clock(Vm *vm);
 
 /*
+ * The hypervisor's PIT, if it has one, interrupts no more, or does again.  Any thread.
+ */
+void vm_inhibit_pit(Vm *vm, bool inhibit);
+
+/*
  * The hypervisor's interrupt controllers and its PIT back to their state at power-on;
  * vCPUs paused.
  */

@@ -11,7 +11,7 @@
  *     0x100000        RAM, up to 2 GiB
  *     0xb0000000      ECAM of buses 0 to 255
  *     0xc0000000      32-bit PCI window
- *     0xfec00000      IOAPIC, RCBA, local APICs, pages of KVM, firmware
+ *     0xfec00000      IOAPIC, HPET, RCBA, local APICs, pages of KVM, firmware
  *     0x100000000     RAM above 4 GiB, then (aligned to 1 GiB) the 64-bit PCI window
  */
 #pragma once
@@ -33,6 +33,8 @@
 #define X86_PCI32_END 0xfec00000ull
 #define X86_IOAPIC_BASE 0xfec00000u
 #define X86_IOAPIC_SIZE 0x1000u
+#define X86_HPET_BASE 0xfed00000u
+#define X86_HPET_SIZE 0x400u
 #define X86_RCBA_BASE 0xfed1c000u
 #define X86_RCBA_SIZE 0x4000u
 #define X86_LAPIC_BASE 0xfee00000u
@@ -108,6 +110,7 @@
 #define X86_GSI_SCI 9u
 #define X86_GSI_PCI_BASE 16u            /* PIRQ A to H */
 #define X86_GSI_PCI_COUNT 8u
+#define X86_GSI_HPET_BASE 20u           /* to 23, shared with PCI */
 #define X86_GSI_COUNT 24u
 /* Where pin @pin (0: INTA) of a slot of bus 0 ends. */
 #define X86_PCI_GSI(slot, pin) (X86_GSI_PCI_BASE + ((slot) + (pin)) % X86_GSI_PCI_COUNT)

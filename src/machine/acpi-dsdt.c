@@ -6,6 +6,7 @@
  *     \_SB.PCI0        host bridge: windows, interrupt routing, _OSC
  *     \_SB.PCI0.ISA    LPC bridge at 1f.0: RTC, COMx, keyboard controller, pvpanic
  *     \_SB.CPUS.Cxxx   vCPUs, hexadecimal index
+ *     \_SB.HPET        HPET
  *     \_SB.MRES        what no driver may be given: ECAM, RCBA, PM block, SMI command
  *     \_SB.FWCF        fw_cfg
  *     \_SB.VGEN        generation ID, with its event in \_GPE
@@ -222,6 +223,18 @@ static void append_cpus(Aml *aml, const AcpiMachine *machine)
     aml_end(aml);
 }
 
+static void append_hpet(Aml *aml)
+{
+    aml_device(aml, "HPET");
+    aml_name_eisaid(aml, "_HID", "PNP0103");
+    aml_name_int(aml, "_UID", 0);
+    aml_name(aml, "_CRS");
+    aml_resources(aml);
+    aml_res_memory32(aml, X86_HPET_BASE, X86_HPET_SIZE);
+    aml_end(aml);
+    aml_end(aml);
+}
+
 static void append_reserved(Aml *aml, const AcpiMachine *machine)
 {
     aml_device(aml, "MRES");
@@ -310,6 +323,8 @@ uint32_t acpi_dsdt_append(AcpiTables *tables, const AcpiMachine *machine)
     aml_scope(&aml, "\\_SB");
     append_host_bridge(&aml, machine);
     append_cpus(&aml, machine);
+    if (machine->hpet)
+        append_hpet(&aml);
     append_reserved(&aml, machine);
     if (machine->fw_cfg)
         append_fw_cfg(&aml);

@@ -8,6 +8,8 @@
  */
 #include <string.h>
 
+#include "berth/x86-layout.h"
+
 #include "acpi-table.h"
 #include "table-checksum.h"
 
@@ -15,6 +17,8 @@
 #define RSDP_OLD_SIZE 20
 #define XSDT_REVISION 1
 #define MCFG_REVISION 1
+#define HPET_REVISION 1
+#define HPET_TICKS_MIN 10000            /* 100 us of 10 ns each */
 #define OEM_ID { 'B', 'E', 'R', 'T', 'H', ' ' }
 
 typedef struct AcpiLink {
@@ -48,6 +52,20 @@ typedef struct __attribute__((packed)) Mcfg {
     uint8_t last_bus;
     uint32_t reserved1;
 } Mcfg;
+
+/* IA-PC HPET Specification 1.0a, 3.2.4. */
+typedef struct __attribute__((packed)) HpetTable {
+    AcpiHeader header;
+    uint32_t id;                /* the lower half of the capabilities */
+    uint8_t address_space;      /* 0: memory */
+    uint8_t register_bits;
+    uint8_t register_offset;
+    uint8_t reserved;
+    uint64_t address;
+    uint8_t number;
+    uint16_t periodic_ticks_min; /* so that no interrupt is lost */
+    uint8_t page_protection;
+} HpetTable;
 
 AcpiHeader acpi_header(const char *signature, uint8_t revision)
 {
@@ -127,10 +145,26 @@ static uint32_t mcfg_append(AcpiTables *tables, const AcpiMachine *machine)
     return start;
 }
 
+static uint32_t hpet_append(AcpiTables *tables, uint32_t id)
+{
+    uint32_t start = acpi_table_begin(tables, "HPET", 8);
+    HpetTable hpet = {
+        .header = acpi_header("HPET", HPET_REVISION),
+        .id = id,
+        .address = X86_HPET_BASE,
+        .periodic_ticks_min = HPET_TICKS_MIN,
+    };
+
+    acpi_table_append(tables, &hpet, sizeof(hpet));
+    acpi_table_end(tables);
+    return start;
+}
+
 AcpiTables *acpi_tables_new(const AcpiMachine *machine)
 {
     AcpiTables *tables = g_new0(AcpiTables, 1);
-    uint32_t dsdt, top[3];
+    uint32_t dsdt, top[4];
+    size_t n = 0;
 
     g_assert(machine->ecam.base + machine->ecam.size <= 4 * GIB);
     g_assert(machine->pci32.base + machine->pci32.size <= 4 * GIB);
@@ -139,10 +173,12 @@ AcpiTables *acpi_tables_new(const AcpiMachine *machine)
     tables->links = g_array_new(FALSE, FALSE, sizeof(AcpiLink));
     tables->facs = acpi_fadt_append_facs(tables);
     dsdt = acpi_dsdt_append(tables, machine);
-    top[0] = acpi_fadt_append(tables, machine, dsdt);
-    top[1] = acpi_madt_append(tables, machine);
-    top[2] = mcfg_append(tables, machine);
-    tables->xsdt = xsdt_append(tables, top, G_N_ELEMENTS(top));
+    top[n++] = acpi_fadt_append(tables, machine, dsdt);
+    top[n++] = acpi_madt_append(tables, machine);
+    top[n++] = mcfg_append(tables, machine);
+    if (machine->hpet)
+        top[n++] = hpet_append(tables, machine->hpet);
+    tables->xsdt = xsdt_append(tables, top, n);
     return tables;
 }
 

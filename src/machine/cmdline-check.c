@@ -58,7 +58,6 @@ static bool check_machine(const MachineOptions *machine, GError **error)
         { m->vmport == ON_OFF_AUTO_ON, "vmport=on", "there is no VMware port" },
         { m->smm == ON_OFF_AUTO_ON, "smm=on", "there is no system management mode" },
         { m->graphics, "graphics=on", "there is no screen" },
-        { m->hpet, "hpet=on", "there is no HPET" },
         { m->sata, "sata=on", "there is no SATA controller" },
         { m->smbus, "smbus=on", "there is no SMBus controller" },
         { m->nvdimm, "nvdimm=on", "there are no NVDIMMs" },

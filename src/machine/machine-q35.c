@@ -15,6 +15,7 @@
 #include "berth/error.h"
 #include "berth/fw-cfg-options.h"
 #include "berth/fw-cfg.h"
+#include "berth/hpet.h"
 #include "berth/i8042.h"
 #include "berth/keyval.h"
 #include "berth/i8254.h"
@@ -50,6 +51,9 @@ struct Q35Board {
     PciBus *pci;
     Device *lpc;
     Device *rtc;
+    Device *pit;                /* in user space; NULL: the hypervisor's */
+    Device *hpet;               /* NULL: there is none */
+    IrqLine legacy_timers;
     FwCfg *fw_cfg;
     AcpiTables *acpi;
     uint64_t acpi_gpa;          /* 0: not written */
@@ -100,7 +104,7 @@ bool machine_q35_pit_discards(const Cmdline *cmdline)
     return pit->u.kvm_pit.lost_tick_policy == LOST_TICK_POLICY_DISCARD;
 }
 
-/* What the hypervisor has not; first, so that all that interrupts finds them. */
+/* What the hypervisor has not. */
 static bool add_chips(Machine *machine, GError **error)
 {
     DeviceTree *tree = &machine->tree;
@@ -110,8 +114,46 @@ static bool add_chips(Machine *machine, GError **error)
 
     if (vm_irqchip(machine->vm) == VM_IRQCHIP_KERNEL)
         return true;
-    return ioapic_add(tree, error) && i8259_add(tree, error) &&
-           i8254_add(tree, &pit_config, error);
+    if (!ioapic_add(tree, error) || !i8259_add(tree, error))
+        return false;
+    machine->q35->pit = i8254_add(tree, &pit_config, error);
+    return machine->q35->pit != NULL;
+}
+
+/* The HPET takes the place of the interval timer. */
+static void on_legacy_timers(void *opaque, unsigned n, bool level)
+{
+    Machine *machine = opaque;
+
+    if (machine->q35->pit)
+        irq_set(i8254_inhibit_line(machine->q35->pit), level);
+    else
+        vm_inhibit_pit(machine->vm, level);
+}
+
+/* It shares lines, so it comes before those with whom. */
+static bool add_hpet(Machine *machine, GError **error)
+{
+    const HpetProps *props = &machine->cmdline->onboard[ONBOARD_DRIVER_HPET]->u.hpet;
+    Board *board = &machine->board;
+    HpetConfig config = {
+        .timers = props->timers,
+        .msi = props->msi,
+        .legacy = &machine->q35->legacy_timers,
+    };
+    Device *hpet;
+
+    if (!machine->cmdline->machine || !machine->cmdline->machine->hpet)
+        return true;
+    irq_line_init(&machine->q35->legacy_timers, on_legacy_timers, machine, 0);
+    hpet = hpet_add(&machine->tree, &config, error);
+    if (!hpet)
+        return false;
+    machine->q35->hpet = hpet;
+    board->isa_irqs[X86_GSI_RTC] = hpet_line(hpet, X86_GSI_RTC);
+    for (unsigned gsi = X86_GSI_HPET_BASE; gsi < X86_GSI_COUNT; gsi++)
+        board->pci_irqs[gsi - X86_GSI_PCI_BASE] = hpet_line(hpet, gsi);
+    return true;
 }
 
 static const Ich9LpcProps *lpc_props(const Machine *machine)
@@ -139,7 +181,7 @@ static bool add_onboard(Machine *machine, GError **error)
     DeviceTree *tree = &machine->tree;
 
     if (!rtc_options_apply(machine->cmdline, &rtc_config, error) ||
-        !add_chips(machine, error) ||
+        !add_chips(machine, error) || !add_hpet(machine, error) ||
         !device_add_onboard(tree, &pci_host_class, "pci-host", NULL, error) ||
         !device_add_onboard(tree, &mch_class, "mch", NULL, error))
         return false;
@@ -343,6 +385,7 @@ static AcpiTables *describe(Machine *machine)
         .serials = serials,
         .n_serials = list_serials(machine, serials),
         .pit = true,
+        .hpet = machine->q35->hpet ? hpet_id(machine->q35->hpet) : 0,
         .i8042 = false,
         .fw_cfg = true,
         .pvpanic = pvpanic_port(&machine->tree),

@@ -45,6 +45,7 @@ typedef struct FakeVm {
     bool levels[VM_GSI_LINES];
     unsigned edges[VM_GSI_LINES];
     bool extint;
+    bool pit_inhibited;
     unsigned n_clock_stops;
     unsigned n_clock_starts;
     unsigned n_resets;
@@ -298,6 +299,15 @@ static void fake_set_extint(Vm *vm, bool level)
     lock_drop(&fake->lock);
 }
 
+static void fake_inhibit_pit(Vm *vm, bool inhibit)
+{
+    FakeVm *fake = to_fake(vm);
+
+    lock_take(&fake->lock);
+    fake->pit_inhibited = inhibit;
+    lock_drop(&fake->lock);
+}
+
 static void fake_send_msi(Vm *vm, const MsiMessage *message)
 {
     FakeVm *fake = to_fake(vm);
@@ -406,6 +416,7 @@ static const VmOps fake_ops = {
     .set_irq = fake_set_irq,
     .set_extint = fake_set_extint,
     .send_msi = fake_send_msi,
+    .inhibit_pit = fake_inhibit_pit,
     .reset = fake_reset,
     .stop_clock = fake_stop_clock,
     .start_clock = fake_start_clock,
@@ -667,6 +678,17 @@ bool vm_fake_extint(Vm *vm)
     level = fake->extint;
     lock_drop(&fake->lock);
     return level;
+}
+
+bool vm_fake_pit_inhibited(Vm *vm)
+{
+    FakeVm *fake = to_fake(vm);
+    bool inhibited;
+
+    lock_take(&fake->lock);
+    inhibited = fake->pit_inhibited;
+    lock_drop(&fake->lock);
+    return inhibited;
 }
 
 bool vm_fake_take_extint(Vm *vm, uint8_t *ret_vector)

@@ -263,12 +263,41 @@ void vm_kvm_irq_set_extint(Vm *vm, bool level)
     lock_drop(&kvm->lock);
 }
 
+static int get_pit_locked(KvmVm *kvm, struct kvm_pit_state2 *ret_state)
+{
+    if (!kvm->stopped_pit)
+        return vm_kvm_ioctl(kvm->vm_fd, KVM_GET_PIT2, ret_state);
+    *ret_state = *kvm->stopped_pit;
+    return 0;
+}
+
 static int set_pit_locked(KvmVm *kvm, const struct kvm_pit_state2 *state)
 {
     if (!kvm->stopped_pit)
         return vm_kvm_ioctl(kvm->vm_fd, KVM_SET_PIT2, (void *)state);
     *kvm->stopped_pit = *state;
     return 0;
+}
+
+void vm_kvm_irq_inhibit_pit(Vm *vm, bool inhibit)
+{
+    KvmVm *kvm = vm_kvm_of(vm);
+    struct kvm_pit_state2 state = { 0 };
+    int err;
+
+    if (!kvm->pit || vm_kvm_irq_need_chips(kvm) < 0)
+        return;
+    lock_take(&kvm->lock);
+    err = get_pit_locked(kvm, &state);
+    if (inhibit)
+        state.flags |= KVM_PIT_FLAGS_HPET_LEGACY;
+    else
+        state.flags &= ~(uint32_t)KVM_PIT_FLAGS_HPET_LEGACY;
+    if (!err)
+        err = set_pit_locked(kvm, &state);
+    lock_drop(&kvm->lock);
+    if (err)
+        log_error("cannot switch the timer chip's interrupt: %s", g_strerror(-err));
 }
 
 /*

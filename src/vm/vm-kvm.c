@@ -147,6 +147,7 @@ static const VmOps kvm_ops = {
     .set_irq = vm_kvm_irq_set_irq,
     .set_extint = vm_kvm_irq_set_extint,
     .send_msi = vm_kvm_irq_send_msi,
+    .inhibit_pit = vm_kvm_irq_inhibit_pit,
     .reset = vm_kvm_irq_reset,
     .stop_clock = kvm_stop_clock,
     .start_clock = kvm_start_clock,

@@ -74,6 +74,7 @@ int vm_kvm_irq_set_routes(Vm *vm, const IrqRoute *routes, unsigned n);
 void vm_kvm_irq_set_irq(Vm *vm, unsigned gsi, bool level);
 void vm_kvm_irq_set_extint(Vm *vm, bool level);
 void vm_kvm_irq_send_msi(Vm *vm, const MsiMessage *message);
+void vm_kvm_irq_inhibit_pit(Vm *vm, bool inhibit);
 void vm_kvm_irq_reset(Vm *vm);
 
 /* The PIT with the guest's clock: no tick comes between.  Calls need not be paired. */

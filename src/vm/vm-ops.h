@@ -47,6 +47,7 @@ typedef struct VmOps {
     /* VM_IRQCHIP_SPLIT only: what vCPU 0 is told of the PIC's output. */
     void (*set_extint)(Vm *vm, bool level);
     void (*send_msi)(Vm *vm, const MsiMessage *message);
+    void (*inhibit_pit)(Vm *vm, bool inhibit);
 
     /* Main, vCPUs paused. */
     void (*reset)(Vm *vm);

@@ -52,6 +52,11 @@ void vm_set_irq(Vm *vm, unsigned gsi, bool level)
         vm->ops->set_irq(vm, gsi, level);
 }
 
+void vm_inhibit_pit(Vm *vm, bool inhibit)
+{
+    vm->ops->inhibit_pit(vm, inhibit);
+}
+
 void vm_send_msi(Vm *vm, const MsiMessage *message)
 {
     MsiMessage extended = irqchip_extend(vm, *message);

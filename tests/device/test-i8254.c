@@ -314,6 +314,28 @@ static void test_pause_stops_the_count(void)
     wait_edges(fake, n + 1);
 }
 
+static void test_inhibited_timer_is_silent(void)
+{
+    g_autoptr(FakeBoard) fake = board_new();
+    Device *dev = device_find(&fake->tree, "/machine/i8254");
+    unsigned n;
+
+    program(fake, 0, 2, 2 * MS_TICKS);
+    wait_edges(fake, 2);
+    irq_raise(i8254_inhibit_line(dev));
+    g_assert_false(has_timer(fake));
+    n = edges(fake);
+    program(fake, 0, 2, 2 * MS_TICKS);
+    pass(fake, 10 * NS_PER_MS);
+    g_assert_cmpuint(edges(fake), ==, n);
+    g_assert_cmpuint(read_counter(fake, 0), <=, 2 * MS_TICKS);
+
+    irq_lower(i8254_inhibit_line(dev));
+    fake_board_turn(fake);
+    g_assert_cmpuint(edges(fake), ==, n);
+    wait_edges(fake, n + 2);
+}
+
 static bool take_tick(FakeBoard *fake)
 {
     uint8_t vector;
@@ -485,6 +507,7 @@ int main(int argc, char **argv)
     g_test_add_func("/i8254/read-back", test_read_back);
     g_test_add_func("/i8254/port-b-gates-counter-2", test_port_b_gates_counter_2);
     g_test_add_func("/i8254/pause-stops-the-count", test_pause_stops_the_count);
+    g_test_add_func("/i8254/inhibited-timer-is-silent", test_inhibited_timer_is_silent);
     g_test_add_func("/i8254/lost-ticks-are-made-up-for", test_lost_ticks_are_made_up_for);
     g_test_add_func("/i8254/masked-ticks-are-not-made-up-for",
                     test_masked_ticks_are_not_made_up_for);

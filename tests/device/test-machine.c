@@ -479,9 +479,12 @@ static void scribble(Rig *rig, GRand *rand)
         uint32_t value = g_rand_int(rand);
         uint32_t devfn = (uint32_t)g_rand_int_range(rand, 0, 256);
 
-        if (i % 16 == 0) {
+        if (i % 32 == 0) {
             vm_fake_write(machine->vm, machine->memory,
                           X86_IOAPIC_BASE + (value & 0x10), 4, g_rand_int(rand));
+        } else if (i % 32 == 16) {
+            vm_fake_write(machine->vm, machine->memory,
+                          X86_HPET_BASE + (value & 0x1fc), 4, g_rand_int(rand));
         } else if (i % 2) {
             uint16_t port = ports[value % G_N_ELEMENTS(ports)];
 
@@ -672,15 +675,26 @@ static void test_nmi_comes_to_every_vcpu(void)
     rig_done(&rig);
 }
 
-/* With the interrupt controllers in the hypervisor, and in user space. */
+/* With the interrupt controllers in the hypervisor, in user space, and with an HPET. */
 static void add_test(const char *name, GTestDataFunc test)
 {
-    static const char *const more[] = { "-machine", "kernel-irqchip=split", NULL };
-    g_autofree char *kernel = g_strdup_printf("/machine/%s", name);
-    g_autofree char *split = g_strdup_printf("/machine/split-irqchip/%s", name);
+    static const char *const split[] = { "-machine", "kernel-irqchip=split", NULL };
+    static const char *const hpet[] = {
+        "-machine", "hpet=on", "-global", "hpet.msi=on", "-global", "hpet.timers=5", NULL,
+    };
+    static const struct {
+        const char *group;
+        const char *const *more;
+    } variants[] = {
+        { "", NULL }, { "split-irqchip/", split }, { "hpet/", hpet },
+    };
 
-    g_test_add_data_func(kernel, NULL, test);
-    g_test_add_data_func(split, more, test);
+    for (size_t i = 0; i < G_N_ELEMENTS(variants); i++) {
+        g_autofree char *path =
+            g_strdup_printf("/machine/%s%s", variants[i].group, name);
+
+        g_test_add_data_func(path, variants[i].more, test);
+    }
 }
 
 int main(int argc, char **argv_)

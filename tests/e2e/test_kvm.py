@@ -81,7 +81,7 @@ def test_idle_wakeups(t):
 
 
 def test_interrupt_chips(t):
-    for where in "on", "split":
+    for where in "on", "split", "split,hpet=on":
         guest = t.guest("chips", "-machine", f"kernel-irqchip={where}", cpus=2)
         heard(guest, r"piln\.")
         guest.type("a")

@@ -5,10 +5,21 @@
 import sys
 import time
 
+from poke import Poke
 from rig import SILENCE, context_switches, main
 
 RATE = 50                       # of ticks.S, in Hz
 CHIPS = "on", "split"
+
+HPET = 0xfed00000
+CONFIGURATION, STATUS, COUNTER = HPET + 0x10, HPET + 0x20, HPET + 0xf0
+ENABLE, LEGACY = 1, 2
+TN_LEVEL, TN_ENABLE, TN_32_BITS = 2, 4, 0x100
+MS = 100000                     # ticks
+
+
+def timer(n):
+    return HPET + 0x100 + 0x20 * n
 
 
 def ticks(guest, n, mark):
@@ -92,5 +103,84 @@ def test_kvm_clock(t):
     t.equal("it quits", guest.wait_exit(SILENCE), 0)
 
 
+class Pic:
+    """Which interrupts wait at the PIC, of a guest that takes none."""
+
+    def __init__(self, driver):
+        self.driver = driver
+        for port, values in (0x20, (0x11, 0x20, 4, 1)), (0xa0, (0x11, 0x28, 2, 1)):
+            driver.out(port, values[0])
+            for value in values[1:]:
+                driver.out(port + 1, value)
+        self.driver.out(0x21, 0xff)
+        self.driver.out(0xa1, 0xff)
+
+    def waiting(self):
+        self.driver.out(0x20, 0x0a)
+        self.driver.out(0xa0, 0x0a)
+        return self.driver.inp(0x20) | self.driver.inp(0xa0) << 8
+
+
+def program_pit(driver):
+    driver.out(0x43, 0x34)
+    driver.out(0x40, 0)
+    driver.out(0x40, 4)
+
+
+def wait_for(condition):
+    end = time.monotonic() + SILENCE
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    return condition()
+
+
+def test_hpet(t):
+    for where in CHIPS:
+        guest = t.guest("poke", "-machine", f"kernel-irqchip={where},hpet=on")
+        driver = Poke(guest)
+        t.equal(f"{where}: capabilities", (driver.read(HPET), driver.read(HPET + 4)),
+                (0x8086a201, 10000000))
+        pic = Pic(driver)
+        driver.write(CONFIGURATION, ENABLE | LEGACY)
+        program_pit(driver)
+        time.sleep(0.1)
+        t.equal(f"{where}: the HPET has taken the place of the timer", pic.waiting() & 1,
+                0)
+        for n in 0, 1:
+            driver.write(timer(n), TN_ENABLE | TN_32_BITS)
+            driver.write(timer(n) + 8, driver.read(COUNTER) + 20 * MS)
+        t.check(f"{where}: and interrupts in its and the clock's place",
+                wait_for(lambda: pic.waiting() & 0x101 == 0x101), hex(pic.waiting()))
+
+        driver.write(timer(2), TN_ENABLE | TN_LEVEL | TN_32_BITS | 20 << 9)
+        driver.write(timer(2) + 8, driver.read(COUNTER) + 300 * MS)
+        guest.qmp.command("stop")
+        time.sleep(0.5)
+        guest.qmp.command("cont")
+        t.equal(f"{where}: it stands while the machine does", driver.read(STATUS), 0)
+        t.check(f"{where}: and goes on", wait_for(lambda: driver.read(STATUS) == 4),
+                driver.read(STATUS))
+        time.sleep(0.5)
+        before = context_switches(guest.process.pid)
+        time.sleep(1)
+        t.equal(f"{where}: one that has nothing to do wakes nobody",
+                context_switches(guest.process.pid), before)
+
+        driver.write(CONFIGURATION, ENABLE)
+        pic = Pic(driver)
+        t.check(f"{where}: the timer has its place again",
+                wait_for(lambda: pic.waiting() & 1), hex(pic.waiting()))
+        driver.write(CONFIGURATION, ENABLE | LEGACY)
+        guest.qmp.command("system_reset")
+        driver.heard("!")
+        pic = Pic(driver)
+        program_pit(driver)
+        t.check(f"{where}: and after a reset", wait_for(lambda: pic.waiting() & 1),
+                hex(pic.waiting()))
+        t.equal(f"{where}: which halts the HPET", driver.read(CONFIGURATION), 0)
+        guest.qmp.command("quit")
+        t.equal(f"{where}: it quits", guest.wait_exit(SILENCE), 0)
+
+
 if __name__ == "__main__":
-    sys.exit(main([test_stop, test_lost_ticks, test_kvm_clock], __doc__))
+    sys.exit(main([test_stop, test_lost_ticks, test_kvm_clock, test_hpet], __doc__))

@@ -45,6 +45,7 @@ typedef struct Guest {
 
 static char *const argv[] = {
     "berth", "-machine", "q35", "-nodefaults", "-no-shutdown", "-m", RAM_MIB,
+    "-machine", "hpet=on", "-global", "hpet.msi=on",
     "-kernel", "tests/fuzz/seeds/kernel/elf64", "-append", "quiet",
     "-serial", "null", "-serial", "null",
     "-device", "isa-debugcon,chardev=null", "-device", "isa-debug-exit",
@@ -101,7 +102,7 @@ static uint64_t take_address(Guest *g)
         0, X86_BASE_RAM_END - 0x1000, RINGS, X86_LOW_RAM_MAX - 0x1000, X86_ECAM_BASE,
         X86_PCI32_BASE, X86_IOAPIC_BASE, X86_RCBA_BASE, X86_LAPIC_BASE,
         X86_KVM_IDENTITY_MAP, X86_HIGH_RAM_BASE - 0x1000, X86_HIGH_RAM_BASE,
-        X86_PCI64_ALIGN * 4, UINT64_MAX - 0xffffff,
+        X86_PCI64_ALIGN * 4, UINT64_MAX - 0xffffff, X86_HPET_BASE,
     };
 
     return bases[take(g, 1) % G_N_ELEMENTS(bases)] + take(g, 3);

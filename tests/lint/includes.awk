@@ -39,8 +39,8 @@ BEGIN {
     group("machine", "async-teardown privileges")
     group("board", "x86-layout")
     # Contracts of single devices, for the board and for the device itself.
-    group("part", "debug-exit debugcon fw-cfg i6300esb i8042 i8254 i8259 ioapic lpc " \
-          "pc-ports pvpanic rtc serial vmgenid")
+    group("part", "debug-exit debugcon fw-cfg hpet i6300esb i8042 i8254 i8259 ioapic " \
+          "lpc pc-ports pvpanic rtc serial vmgenid")
 
     group("part", "vmcoreinfo")
 
