@@ -60,7 +60,7 @@ def test_lost_ticks(t):
             guest.type("r")
             mark = guest.console.wait("r", 0, silence=SILENCE).end()
             took = ticks(guest, RATE, mark)
-            good = took > 0.9 if policy == "discard" else took < 0.5
+            good = took > 0.9 if policy == "discard" else took < 0.8
             t.check(f"{where}, {policy}: ticks of a second without interrupts", good,
                     f"the next {RATE} took {took} s")
             guest.qmp.command("quit")
@@ -146,18 +146,25 @@ def test_hpet(t):
         time.sleep(0.1)
         t.equal(f"{where}: the HPET has taken the place of the timer", pic.waiting() & 1,
                 0)
+        # Halted, however long it takes to program them.
+        driver.write(CONFIGURATION, LEGACY)
         for n in 0, 1:
             driver.write(timer(n), TN_ENABLE | TN_32_BITS)
             driver.write(timer(n) + 8, driver.read(COUNTER) + 20 * MS)
+        driver.write(timer(2), TN_ENABLE | TN_LEVEL | TN_32_BITS | 20 << 9)
+        driver.write(timer(2) + 8, driver.read(COUNTER) + 300 * MS)
+        driver.write(CONFIGURATION, ENABLE | LEGACY)
         t.check(f"{where}: and interrupts in its and the clock's place",
                 wait_for(lambda: pic.waiting() & 0x101 == 0x101), hex(pic.waiting()))
 
-        driver.write(timer(2), TN_ENABLE | TN_LEVEL | TN_32_BITS | 20 << 9)
-        driver.write(timer(2) + 8, driver.read(COUNTER) + 300 * MS)
+        began, before = time.monotonic(), driver.read(COUNTER)
         guest.qmp.command("stop")
         time.sleep(0.5)
         guest.qmp.command("cont")
-        t.equal(f"{where}: it stands while the machine does", driver.read(STATUS), 0)
+        passed = (driver.read(COUNTER) - before) / MS / 1000
+        took = time.monotonic() - began
+        t.check(f"{where}: it stands while the machine does", 0 < passed <= took - 0.5,
+                f"{passed} of {took} s")
         t.check(f"{where}: and goes on", wait_for(lambda: driver.read(STATUS) == 4),
                 driver.read(STATUS))
         time.sleep(0.5)
