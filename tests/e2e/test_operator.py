@@ -32,7 +32,6 @@ BAD_OPTIONS = [
     (["-machine", "kernel_irqchip=off"], ["irqchip"]),
     (["-device", "no-such-device,help"], ["no-such-device"]),
     (["-object", "no-such-object,help"], ["no-such-object"]),
-    (["-accel", "tcg"], ["tcg"]),
     (["-cpu", "no-such-model"], ["no-such-model"]),
     (["-cpu", "host,+no-such-feature"], ["no-such-feature"]),
     (["-smp", "0"], ["0"]),
@@ -156,6 +155,14 @@ def test_bad_images(t):
 def test_bad_options(t):
     for args, words in BAD_OPTIONS:
         refused(t, " ".join(args), PLAIN + args, *words)
+
+
+def test_accelerators(t):
+    """The first that is there is taken, of a list or of several options, as QEMU does."""
+    refused(t, "tcg alone", ["-machine", "none", "-accel", "tcg"], "-accel", "tcg")
+    for args in (["-accel", "tcg", "-accel", "kvm"], ["-machine", "accel=tcg:kvm"]):
+        done = t.run("-nodefaults", "-display", "none", "-m", "128", *args)
+        t.match(f"{args}: went on to what it boots", done.stderr, "nothing to boot")
 
 
 def test_few_descriptors(t):
@@ -390,10 +397,10 @@ def test_check_host(t):
 
 
 TESTS = [
-    test_bad_images, test_bad_options, test_few_descriptors, test_daemonize,
-    test_process_name, test_sigterm_before_the_first_client, test_socket_files,
-    test_port_of_the_host, test_terminal_comes_back, test_machine_none, test_help,
-    test_memory_lock, test_check_host,
+    test_bad_images, test_bad_options, test_accelerators, test_few_descriptors,
+    test_daemonize, test_process_name, test_sigterm_before_the_first_client,
+    test_socket_files, test_port_of_the_host, test_terminal_comes_back,
+    test_machine_none, test_help, test_memory_lock, test_check_host,
 ]
 
 
