@@ -207,6 +207,8 @@ static void stop_queues(void *opaque)
 
     if (call->loop == vdev->loop && vdev->class->stop && call->class_too)
         vdev->class->stop(vdev);
+    if (vdev->class->stop_loop)
+        vdev->class->stop_loop(vdev, call->loop);
     for (uint32_t i = 0; i < vdev->n_queues; i++) {
         Virtqueue *vq = &vdev->queues[i];
 
@@ -320,7 +322,10 @@ static bool open_doorbells(VirtioDevice *vdev)
     return true;
 }
 
-/* No lock is held; `settling` makes the caller the only one. */
+/*
+ * No lock is held; `settling` makes the caller the only one.  On false some queues may
+ * run, and have requests in flight.
+ */
 static bool start(VirtioDevice *vdev)
 {
     LoopCall call = { .vdev = vdev };
@@ -331,20 +336,18 @@ static bool start(VirtioDevice *vdev)
         call_loops(vdev, start_queues, &call);
     if (!call.failed)
         loop_call_sync(vdev->loop, on_start_class, &call);
-    if (!call.failed) {
-        call_loops(vdev, run_queues, &call);
-        return true;
+    if (call.failed) {
+        virtio_break(vdev);
+        return false;
     }
-    call_loops(vdev, stop_queues, &call);
-    close_doorbells(vdev);
-    virtio_break(vdev);
-    return false;
+    call_loops(vdev, run_queues, &call);
+    return true;
 }
 
 /* Returns whether the device has stopped; else on_drained() will come. */
-static bool stop(VirtioDevice *vdev)
+static bool stop(VirtioDevice *vdev, bool class_too)
 {
-    LoopCall call = { .vdev = vdev, .class_too = true };
+    LoopCall call = { .vdev = vdev, .class_too = class_too };
 
     TRACE(virtio_stop, "%s", device_name(vdev->dev));
     /* One more than there are queues, so that none but this thread ends the count. */
@@ -399,10 +402,9 @@ static void change(VirtioDevice *vdev, bool wanted)
     bool started, draining = false;
 
     lock_drop(&vdev->dev->lock);
-    if (wanted) {
-        started = start(vdev);
-    } else {
-        draining = !stop(vdev);
+    started = wanted && start(vdev);
+    if (!started) {
+        draining = !stop(vdev, !wanted);
         started = draining;
     }
     lock_take(&vdev->dev->lock);

@@ -278,6 +278,8 @@ static VirtqueueReq *open_request(Virtqueue *vq, uint16_t head)
         return NULL;
     }
     req = slot_of(vq, head);
+    req->vq = vq;
+    req->head = head;
     /* The device may have moved its pointers. */
     req->out = req->in = iovs_of(vq, head);
     req->n_out = req->n_in = 0;
@@ -314,6 +316,14 @@ void virtqueue_hold(Virtqueue *vq, VirtqueueReq *req)
     req->held = true;
     vq->n_holding++;
     vq->in_flight--;
+}
+
+void virtqueue_unhold(Virtqueue *vq, VirtqueueReq *req)
+{
+    g_assert(req->busy && req->held && vq->running);
+    req->held = false;
+    vq->n_holding--;
+    vq->in_flight++;
 }
 
 void virtqueue_drop(Virtqueue *vq, VirtqueueReq *req)
@@ -501,6 +511,7 @@ static bool map_rings(Virtqueue *vq)
     return true;
 }
 
+/* Pages of slots that are never used are never touched. */
 static bool make_slots(Virtqueue *vq, GError **error)
 {
     const VirtioClass *class = vq->vdev->class;
@@ -513,12 +524,6 @@ static bool make_slots(Virtqueue *vq, GError **error)
     if (!vq->slots || !vq->iovs) {
         error_set(error, "no memory for %u requests", vq->size);
         return false;
-    }
-    for (uint32_t i = 0; i < vq->size; i++) {
-        VirtqueueReq *req = slot_of(vq, i);
-
-        req->vq = vq;
-        req->head = i;
     }
     return true;
 }

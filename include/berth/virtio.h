@@ -48,6 +48,8 @@ struct VirtioClass {
      * so anyway.
      */
     void (*stop)(VirtioDevice *vdev);
+    /* The same of the queues on @loop, there; also when the device did not start. */
+    void (*stop_loop)(VirtioDevice *vdev, Loop *loop);
     /* The state at power-on, on the loop, between stop and start.  NULL: has none. */
     void (*reset)(VirtioDevice *vdev);
     /*
@@ -119,6 +121,7 @@ extern const VMStateDesc virtio_vmstate;
 extern const DeviceClass virtio_pci_class;
 extern const VirtioClass virtio_blk_class;
 extern const VirtioClass virtio_rng_class;
+extern const VirtioClass virtio_scsi_class;
 extern const VirtioClass virtio_serial_class;
 extern const VirtioClass vhost_vsock_class;
 

@@ -130,6 +130,9 @@ void virtqueue_unpop(Virtqueue *vq, VirtqueueReq *req);
  */
 void virtqueue_hold(Virtqueue *vq, VirtqueueReq *req);
 
+/* @req, which is held, is in flight again. */
+void virtqueue_unhold(Virtqueue *vq, VirtqueueReq *req);
+
 /* Forgets @req, of a device that is broken. */
 void virtqueue_drop(Virtqueue *vq, VirtqueueReq *req);
 
