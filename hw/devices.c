@@ -10,6 +10,7 @@
 #include "berth/i6300esb.h"
 #include "berth/pci.h"
 #include "berth/pvpanic.h"
+#include "berth/scsi.h"
 #include "berth/serial.h"
 #include "berth/virtio.h"
 #include "berth/vmcoreinfo.h"
@@ -27,6 +28,9 @@ const DeviceKind device_kinds[] = {
     [DEVICE_DRIVER_VIRTIO_BLK_PCI] = { &virtio_pci_class, &virtio_blk_class },
     [DEVICE_DRIVER_VIRTIO_RNG_PCI] = { &virtio_pci_class, &virtio_rng_class },
     [DEVICE_DRIVER_VHOST_VSOCK_PCI] = { &virtio_pci_class, &vhost_vsock_class },
+    [DEVICE_DRIVER_VIRTIO_SCSI_PCI] = { &virtio_pci_class, &virtio_scsi_class },
+    [DEVICE_DRIVER_SCSI_HD] = { &scsi_hd_class, NULL },
+    [DEVICE_DRIVER_SCSI_CD] = { &scsi_cd_class, NULL },
     [DEVICE_DRIVER_VMCOREINFO] = { &vmcoreinfo_class, NULL },
     [DEVICE_DRIVER_VMGENID] = { &vmgenid_class, NULL },
     [DEVICE_DRIVER_VIRTIO_SERIAL_PCI] = { &virtio_pci_class, &virtio_serial_class },

@@ -63,6 +63,11 @@ typedef struct BoardOps {
     void (*clock_set)(void *opaque, const char *path, int64_t ahead);
     /* Main only: the guest opened or closed the port of device @id.  May be NULL. */
     void (*serial_port_changed)(void *opaque, const char *id, bool open);
+    /*
+     * Main only: the tray of drive @drive_name (of -drive, or "") of device @id opened or
+     * closed.  May be NULL.
+     */
+    void (*tray_moved)(void *opaque, const char *drive_name, const char *id, bool open);
 } BoardOps;
 
 #define BOARD_PCI_IRQS 8

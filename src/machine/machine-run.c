@@ -220,6 +220,17 @@ static void on_board_serial_port(void *opaque, const char *id, bool open)
     qapi_event_vserport_change(machine->events, &event);
 }
 
+static void on_board_tray_moved(void *opaque, const char *drive_name, const char *id,
+                                bool open)
+{
+    Machine *machine = opaque;
+    DeviceTrayMovedEvent event = {
+        .device = (char *)drive_name, .id = (char *)id, .tray_open = open,
+    };
+
+    qapi_event_device_tray_moved(machine->events, &event);
+}
+
 static void on_board_clock_set(void *opaque, const char *path, int64_t ahead)
 {
     Machine *machine = opaque;
@@ -244,4 +255,5 @@ const BoardOps machine_board_ops = {
     .inject_nmi = on_board_nmi,
     .clock_set = on_board_clock_set,
     .serial_port_changed = on_board_serial_port,
+    .tray_moved = on_board_tray_moved,
 };

@@ -44,6 +44,14 @@ static void on_serial_port(void *opaque, const char *id, bool open)
                            id, open ? '+' : '-');
 }
 
+static void on_tray_moved(void *opaque, const char *drive_name, const char *id, bool open)
+{
+    KitBoard *kit = opaque;
+
+    g_string_append_printf(kit->tray_moves, "%s%s%c", kit->tray_moves->len ? " " : "", id,
+                           open ? '+' : '-');
+}
+
 static void on_watchdog_expired(void *opaque)
 {
     KitBoard *kit = opaque;
@@ -89,6 +97,7 @@ static const BoardOps kit_ops = {
     .guest_shuts_down = on_shuts_down,
     .serial_port_changed = on_serial_port,
     .block_io_error = on_io_error,
+    .tray_moved = on_tray_moved,
 };
 
 static void init_memory(KitBoard *kit)
@@ -144,6 +153,7 @@ KitBoard *kit_board_new_threaded(void)
     kit->blocks = block_graph_new(kit->loop);
     kit->chars = char_set_new(kit->loop);
     kit->port_changes = g_string_new(NULL);
+    kit->tray_moves = g_string_new(NULL);
     init_memory(kit);
     init_board(kit);
     device_tree_init(&kit->tree, &kit->board);
@@ -173,6 +183,7 @@ void kit_board_free(KitBoard *kit)
     object_set_free(kit->objects);
     char_set_free(kit->chars);
     g_string_free(kit->port_changes, TRUE);
+    g_string_free(kit->tray_moves, TRUE);
     region_done(&kit->high_ram_region);
     region_done(&kit->ram_region);
     address_space_free(kit->io);

@@ -49,6 +49,7 @@ typedef struct KitBoard {
     unsigned n_crashloads;
     unsigned n_pvshutdowns;
     GString *port_changes;      /* "ID+ ID-": serial ports opened and closed */
+    GString *tray_moves;        /* the same of the trays of drives */
 } KitBoard;
 
 /* A board with the host and the memory controller, resources not assigned. */

@@ -43,6 +43,7 @@ BEGIN {
           "lpc pc-ports pvpanic rtc serial vmgenid")
 
     group("part", "vmcoreinfo")
+    group("scsi", "scsi")
 
     # What a folder or file may include: groups and single headers.  The first row that
     # matches counts.  "/" ends a folder.
@@ -63,6 +64,7 @@ BEGIN {
     may("^qmp/", low " qmp")
     may("^hw/[^/]*\\.c$", "*")
     may("^hw/(core|pci)/|^hw/virtio/(virtio|virtio-pci|virtqueue)\\.[ch]$", hw)
+    may("^hw/(scsi/|virtio/virtio-scsi)", hw " block scsi")
     may("^hw/", hw " block net char part")
     may("^tests/", "*")
 
@@ -83,6 +85,7 @@ BEGIN {
     header("machine", hw " machine block char qmp fw-cfg.h")
     header("board", "base")
     header("part", hw " char part")
+    header("scsi", hw " block")
 
     # Headers of the system and of libraries that only some files may see.
     only("linux/kvm\\.h", "^src/vm/(vm-kvm[a-z-]*|vcpu[a-z-]*|irq-route|cpuid)\\.[ch]$")
