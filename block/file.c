@@ -419,7 +419,7 @@ static bool file_resize(BlockNode *node, uint64_t size, PreallocMode prealloc,
     }
     if (size > before && !preallocate(file, before, size, prealloc, error)) {
         if (ftruncate(file->fd, (off_t)before) < 0)
-            log_warn("cannot cut '%s' again: %s", file->path, g_strerror(errno));
+            log_warn("cannot cut '%s' again: %s", file->path, error_text(errno));
         return false;
     }
     block_node_set_size(node, ALIGN_UP(size, SECTOR));

@@ -121,7 +121,7 @@ static void update_vectors(Msix *msix, unsigned first, unsigned n)
     if (n_routes > 0)
         ret = msi_route_set_many(msix->routes, msix->messages, n_routes);
     if (ret < 0)
-        tell_of_failure(msix, g_strerror(-ret));
+        tell_of_failure(msix, error_text(-ret));
     for (unsigned i = first; i < first + n; i++) {
         MsixVector *v = &msix->vectors[i];
         bool live = v->wanted && ret == 0;

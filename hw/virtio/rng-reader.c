@@ -148,7 +148,7 @@ size_t rng_reader_read(RngReader *reader, void *data, size_t size)
     if (n == 0)
         wait_after_failure(reader, "end of the file");
     else if (errno != EAGAIN)
-        wait_after_failure(reader, g_strerror(errno));
+        wait_after_failure(reader, error_text(errno));
     else if (reader->fd < 0)
         wait_ns(reader, RETRY_NS);
     else

@@ -313,7 +313,7 @@ static bool open_doorbells(VirtioDevice *vdev)
         fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (fd < 0) {
             device_host_error(vdev->dev, "queue %u does not start: %s", i,
-                              g_strerror(errno));
+                              error_text(errno));
             return false;
         }
         set_kick_fd(vq, fd);

@@ -210,7 +210,7 @@ static void commit_routes(Ioapic *ioapic)
     int err = irqchip_set_routes(ioapic->dev.board->vm, ioapic->routes);
 
     if (err < 0)
-        device_host_error(&ioapic->dev, "the routes of the pins: %s", g_strerror(-err));
+        device_host_error(&ioapic->dev, "the routes of the pins: %s", error_text(-err));
 }
 
 static void end_interrupt(Ioapic *ioapic, unsigned pin)

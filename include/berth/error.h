@@ -52,5 +52,11 @@ void error_set_class(GError **error, BerthError code, const char *format, ...)
 void error_set_errno(GError **error, int errnum, const char *format, ...)
     G_GNUC_PRINTF(3, 4);
 
+/*
+ * The text of @errnum: constant, without a lock, a locale or a file, unlike what
+ * g_strerror() gives.
+ */
+const char *error_text(int errnum);
+
 /* The class name as QMP spells it, "GenericError" for an error of another domain. */
 const char *error_class_name(const GError *error);

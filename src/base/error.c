@@ -3,6 +3,7 @@
  * Errors as GError of one domain whose codes are QMP's error classes.
  */
 #include <stdarg.h>
+#include <string.h>
 
 #include "berth/error.h"
 
@@ -55,7 +56,14 @@ void error_set_errno(GError **error, int errnum, const char *format, ...)
     text = g_strdup_vprintf(format, args);
     va_end(args);
     *error = g_error_new(BERTH_ERROR, BERTH_ERROR_GENERIC, "%s: %s", text,
-                         g_strerror(errnum));
+                         error_text(errnum));
+}
+
+const char *error_text(int errnum)
+{
+    const char *text = strerrordesc_np(errnum);
+
+    return text ? text : "unknown error";
 }
 
 const char *error_class_name(const GError *error)

@@ -12,6 +12,8 @@
 #include <poll.h>
 #include <sys/stat.h>
 
+#include "berth/error.h"
+
 #include "char-private.h"
 
 bool char_log_open(Chardev *chr, const ChardevCommon *common, GError **error)
@@ -53,7 +55,7 @@ void char_log_write_locked(Chardev *chr, const void *data, size_t size)
         if (n < 0 && errno != EAGAIN && errno != EPIPE &&
             log_limit_pass(&chr->log_limit, NULL))
             log_warn("chardev '%s': the copy in 'logfile' is lost: %s", chr->id,
-                     g_strerror(errno));
+                     error_text(errno));
         if (n <= 0)
             return;
         at += n;

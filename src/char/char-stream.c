@@ -20,6 +20,8 @@
 #include <poll.h>
 #include <string.h>
 
+#include "berth/error.h"
+
 #include "char-private.h"
 
 #define READ_SIZE (16 * 1024)
@@ -52,7 +54,7 @@ static void report_failure(Chardev *chr, int error)
     if (error == EPIPE || error == ECONNRESET || error == EIO)
         return;
     if (log_limit_pass(&chr->log_limit, NULL))
-        log_warn("chardev '%s': output is lost: %s", chr->id, g_strerror(error));
+        log_warn("chardev '%s': output is lost: %s", chr->id, error_text(error));
 }
 
 static size_t buffer_locked(Chardev *chr, const uint8_t *data, size_t size)

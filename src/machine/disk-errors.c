@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 
+#include "berth/error.h"
 #include "berth/loop.h"
 #include "berth/thread.h"
 
@@ -82,7 +83,7 @@ void disk_errors_add(DiskErrors *errors, const BoardIoError *error)
     event->action = error->action;
     event->has_nospace = true;
     event->nospace = error->errnum == ENOSPC;
-    event->reason = g_strdup(g_strerror(error->errnum));
+    event->reason = g_strdup(error_text(error->errnum));
 
     lock_take(&errors->lock);
     errors->stops |= error->action == BLOCK_ERROR_ACTION_STOP;

@@ -70,7 +70,7 @@ static void update_doorbells(AddressSpace *as)
     as->doorbells_error = doorbell_update(&as->doorbells, as->vm, as->view, as->is_io);
     if (as->doorbells_error && log_limit_pass(&as->log_limit, NULL))
         log_warn("address space '%s': the host takes no more doorbells (%s), "
-                 "so some are slow", as->name, g_strerror(-as->doorbells_error));
+                 "so some are slow", as->name, error_text(-as->doorbells_error));
 }
 
 static void update_slots(AddressSpace *as)
@@ -78,7 +78,7 @@ static void update_slots(AddressSpace *as)
     as->slots_error = memslot_update(&as->slots, as->vm, as->view);
     if (as->slots_error && log_limit_pass(&as->log_limit, NULL))
         log_error("address space '%s': the host takes no more memory: %s", as->name,
-                  g_strerror(-as->slots_error));
+                  error_text(-as->slots_error));
 }
 
 static void publish(AddressSpace *as)

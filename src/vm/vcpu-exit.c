@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "berth/error.h"
 #include "berth/trace.h"
 
 #include "vcpu-model.h"
@@ -246,5 +247,5 @@ VcpuRun vcpu_exit_failed(KvmVcpu *kv, int err, VcpuStop *ret_stop)
 {
     count_exit(kv, offsetof(VcpuCounters, user_errors));
     log_registers(kv);
-    return stopped(ret_stop, VCPU_STOP_INTERNAL_ERROR, "KVM_RUN: %s", g_strerror(err));
+    return stopped(ret_stop, VCPU_STOP_INTERNAL_ERROR, "KVM_RUN: %s", error_text(err));
 }

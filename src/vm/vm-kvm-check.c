@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "berth/error.h"
 #include "berth/vm.h"
 
 #include "vm-kvm.h"
@@ -74,7 +75,7 @@ static const char *open_advice(int err)
     case ENXIO:
         return "the device is there, but no KVM module answers";
     default:
-        return g_strerror(err);
+        return error_text(err);
     }
 }
 

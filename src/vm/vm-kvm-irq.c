@@ -14,6 +14,7 @@
  */
 #include <string.h>
 
+#include "berth/error.h"
 #include "berth/log.h"
 #include "berth/thread.h"
 
@@ -297,7 +298,7 @@ void vm_kvm_irq_inhibit_pit(Vm *vm, bool inhibit)
         err = set_pit_locked(kvm, &state);
     lock_drop(&kvm->lock);
     if (err)
-        log_error("cannot switch the timer chip's interrupt: %s", g_strerror(-err));
+        log_error("cannot switch the timer chip's interrupt: %s", error_text(-err));
 }
 
 /*
@@ -334,7 +335,7 @@ void vm_kvm_irq_start_pit(KvmVm *kvm)
         err = vm_kvm_ioctl(kvm->vm_fd, KVM_SET_PIT2, state);
     lock_drop(&kvm->lock);
     if (err)
-        log_error("cannot start the timer chip again: %s", g_strerror(-err));
+        log_error("cannot start the timer chip again: %s", error_text(-err));
 }
 
 void vm_kvm_irq_reset(Vm *vm)
@@ -349,5 +350,5 @@ void vm_kvm_irq_reset(Vm *vm)
         err = set_pit_locked(kvm, &kvm->chips->pit);
     lock_drop(&kvm->lock);
     if (err)
-        log_error("cannot reset the interrupt controllers: %s", g_strerror(-err));
+        log_error("cannot reset the interrupt controllers: %s", error_text(-err));
 }

@@ -101,7 +101,7 @@ static void kvm_start_clock(Vm *vm)
     kvm->clock_stopped = false;
     err = vm_kvm_ioctl(kvm->vm_fd, KVM_SET_CLOCK, &clock);
     if (err)
-        log_warn("the guest's clock jumps over the pause: %s", g_strerror(-err));
+        log_warn("the guest's clock jumps over the pause: %s", error_text(-err));
     vm_kvm_irq_start_pit(kvm);
 }
 
