@@ -110,27 +110,86 @@ static int family_of(const InetSocketAddress *options, bool passive)
     return AF_UNSPEC;
 }
 
+/* What the resolver is asked. */
+typedef struct InetQuery {
+    const InetSocketAddress *options;
+    const char *host;           /* NULL: any address, or this machine */
+    struct addrinfo hints;
+} InetQuery;
+
+static void append_found(GArray *addresses, const InetQuery *query,
+                         const struct addrinfo *found)
+{
+    const InetSocketAddress *options = query->options;
+    int family = query->hints.ai_family;
+
+    for (const struct addrinfo *at = found; at; at = at->ai_next) {
+        CharAddress address = {
+            .size = at->ai_addrlen,
+            .protocol = options->mptcp ? IPPROTO_MPTCP : 0,
+            .only_ipv6 = family == AF_INET6 && !(options->has_ipv4 && options->ipv4),
+        };
+
+        memcpy(&address.storage, at->ai_addr, at->ai_addrlen);
+        g_array_append_val(addresses, address);
+    }
+}
+
+/* 0, or what gai_strerror(3) tells. */
+static int look_up(const InetQuery *query, int family, GArray *addresses)
+{
+    struct addrinfo hints = query->hints;
+    struct addrinfo *found = NULL;
+    int ret;
+
+    hints.ai_family = family;
+    ret = getaddrinfo(query->host, query->options->port, &hints, &found);
+    if (ret == 0)
+        append_found(addresses, query, found);
+    if (found)
+        freeaddrinfo(found);
+    return ret;
+}
+
+/*
+ * Without a host there is an address of each family.  The resolver would sort the two,
+ * for which it asks the kernel by a netlink socket: no business of a machine that runs.
+ */
+static int look_up_each(const InetQuery *query, GArray *addresses)
+{
+    bool is_any = query->hints.ai_flags & AI_PASSIVE;
+    int ret;
+
+    if (query->host || query->hints.ai_family != AF_UNSPEC)
+        return look_up(query, query->hints.ai_family, addresses);
+    ret = look_up(query, is_any ? AF_INET : AF_INET6, addresses);
+    if (ret == 0)
+        ret = look_up(query, is_any ? AF_INET6 : AF_INET, addresses);
+    return ret;
+}
+
 static GArray *find_inet(const InetSocketAddress *options, const CharAddressUse *use,
                          GError **error)
 {
-    int family = family_of(options, use->passive);
     bool numeric = options->numeric || !use->may_wait;
     /* The one name that everybody knows. */
     bool local = numeric && !options->numeric && strcmp(options->host, "localhost") == 0;
-    struct addrinfo hints = {
-        .ai_family = family,
-        .ai_socktype = use->type,
-        .ai_flags = (use->passive && !local ? AI_PASSIVE : 0) |
-                    (numeric ? AI_NUMERICHOST | AI_NUMERICSERV : 0),
+    const InetQuery query = {
+        .options = options,
+        .host = *options->host && !local ? options->host : NULL,
+        .hints = {
+            .ai_family = family_of(options, use->passive),
+            .ai_socktype = use->type,
+            .ai_flags = (use->passive && !local ? AI_PASSIVE : 0) |
+                        (numeric ? AI_NUMERICHOST | AI_NUMERICSERV : 0),
+        },
     };
-    struct addrinfo *found = NULL;
-    GArray *addresses;
+    g_autoptr(GArray) addresses = g_array_new(false, true, sizeof(CharAddress));
     int ret;
 
     if (!check_port(options, use->passive, error) || !check_families(options, error))
         return NULL;
-    ret = getaddrinfo(*options->host && !local ? options->host : NULL, options->port,
-                      &hints, &found);
+    ret = look_up_each(&query, addresses);
     if (ret == EAI_NONAME && !use->may_wait) {
         error_set(error, "parameter 'host' expects an address, not '%s': while the "
                   "machine is there no name is looked up", options->host);
@@ -141,19 +200,7 @@ static GArray *find_inet(const InetSocketAddress *options, const CharAddressUse 
                   options->host, options->port, gai_strerror(ret));
         return NULL;
     }
-    addresses = g_array_new(false, true, sizeof(CharAddress));
-    for (struct addrinfo *at = found; at; at = at->ai_next) {
-        CharAddress address = {
-            .size = at->ai_addrlen,
-            .protocol = options->mptcp ? IPPROTO_MPTCP : 0,
-            .only_ipv6 = family == AF_INET6 && !(options->has_ipv4 && options->ipv4),
-        };
-
-        memcpy(&address.storage, at->ai_addr, at->ai_addrlen);
-        g_array_append_val(addresses, address);
-    }
-    freeaddrinfo(found);
-    return addresses;
+    return g_steal_pointer(&addresses);
 }
 
 GArray *char_address_find(const SocketAddressLegacy *addr, const CharAddressUse *use,
