@@ -25,6 +25,7 @@ endif
 GEN := build/gen
 
 PACKAGES := glib-2.0 json-c zlib nettle
+TEST_PACKAGES := libseccomp
 VERSION := 1.0.0
 
 CFLAGS ?= -O2 -g
@@ -50,7 +51,7 @@ NO_PACKAGES := deps clean
 ifneq ($(filter check demo bench,$(MAKECMDGOALS)),)
 $(shell tests/install-deps.sh >&2)
 else ifneq ($(filter-out $(NO_PACKAGES),$(or $(MAKECMDGOALS),all)),)
-ifneq ($(shell pkg-config --exists $(PACKAGES) 2>/dev/null && \
+ifneq ($(shell pkg-config --exists $(PACKAGES) $(TEST_PACKAGES) 2>/dev/null && \
         command -v $(CC) python3 >/dev/null && echo ok),ok)
 $(shell tests/install-deps.sh >&2)
 endif
@@ -65,6 +66,7 @@ PKG_LIBS := $(filter-out -lnettle,$(shell pkg-config --libs $(PACKAGES) 2>/dev/n
         $(NETTLE)
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DBERTH_VERSION='"$(VERSION)"' -Iinclude -I$(GEN) \
         -pthread $(WARN) $(PKG_CFLAGS) $(CFLAGS) $(VARIANT_CFLAGS_$(VARIANT))
+TEST_LIBS := $(shell pkg-config --libs $(TEST_PACKAGES) 2>/dev/null)
 ALL_LIBS = -pthread -Wl,--as-needed $(PKG_LIBS) -laio
 
 SRCS := $(wildcard src/*/*.c hw/*.c hw/*/*.c block/*.c net/*.c qmp/*.c)
@@ -109,12 +111,21 @@ $(GEN_STAMP): $(SCHEMA) $(GENERATOR)
 $(GEN_SRCS) $(GEN_HEADERS): $(GEN_STAMP)
 	@:
 
+# The names of the system calls that the kernel's headers know, by number.
+SYSCALL_NAMES := $(GEN)/syscall-names.h
+$(SYSCALL_NAMES):
+	@mkdir -p $(GEN)
+	$(Q){ echo 'static const char syscall_names[][28] = {'; \
+	    echo '#include <asm/unistd.h>' | $(CC) -E -dM - | \
+	    sed -n 's/^#define __NR_\([a-z0-9_]*\) \([0-9]*\)$$/    [\2] = "\1",/p'; \
+	    echo '};'; } > $@
+
 # The flags are part of what an object depends on.
 $(BUILD)/obj/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(CC) $(ALL_CFLAGS)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS)' > $@
 
-$(BUILD)/obj/%.o: %.c $(BUILD)/obj/flags | $(GEN_HEADERS)
+$(BUILD)/obj/%.o: %.c $(BUILD)/obj/flags | $(GEN_HEADERS) $(SYSCALL_NAMES)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  CC $<")
 	$(Q)$(CC) $(ALL_CFLAGS) -I$(<D) $(if $(filter tests/%,$<),-Itests/kit) -MMD -MP \
@@ -136,7 +147,7 @@ $(BERTH): $(BUILD)/obj/src/main.o $(LIB)
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(KIT_OBJS) $(LIB)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD $@")
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(KIT_OBJS) $(LIB) $(ALL_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(KIT_OBJS) $(LIB) $(ALL_LIBS) $(TEST_LIBS)
 
 # libFuzzer where clang has it, else a loop over the seeds under ASan.
 FUZZ_MAIN := $(if $(filter fuzz,$(VARIANT)),,$(BUILD)/obj/tests/fuzz/seed-loop.o)
@@ -191,10 +202,11 @@ fuzz:
 
 # What a change of the interface is read from: the manual and the golden introspection.
 reference: $(GEN_STAMP) $(BUILD)/tests/unit/test-qmp-introspect \
-        $(BUILD)/tests/unit/test-cpu-models
+        $(BUILD)/tests/unit/test-cpu-models $(BUILD)/tests/unit/test-sandbox-table
 	cp $(GEN)/qmp-reference.md docs/qmp-reference.md
 	BERTH_UPDATE_GOLDEN=1 $(BUILD)/tests/unit/test-qmp-introspect > /dev/null
 	BERTH_UPDATE_GOLDEN=1 $(BUILD)/tests/unit/test-cpu-models > /dev/null
+	BERTH_UPDATE_GOLDEN=1 $(BUILD)/tests/unit/test-sandbox-table > /dev/null
 
 lint: all
 	$(Q)tests/lint/selftest/run-selftest.sh

@@ -17,6 +17,7 @@
 #include "berth/pidfile.h"
 #include "berth/privileges.h"
 #include "berth/process.h"
+#include "berth/sandbox.h"
 #include "berth/session.h"
 #include "berth/signal-watch.h"
 #include "berth/vm.h"
@@ -29,6 +30,7 @@ typedef struct Process {
     SignalWatch continued;
     PidFile pidfile;
     Privileges privileges;
+    bool has_sandbox;
     int ready_fd;
     int null_fd;                /* of a daemon that is not ready yet */
     bool is_asked_to_end;       /* before there was a session */
@@ -77,6 +79,16 @@ static bool lock_memory(const OvercommitOptions *overcommit, GError **error)
     return process_lock_memory(overcommit->mem_lock == MEM_LOCK_ON_FAULT, error);
 }
 
+static bool run_with(Process *process, const RunWithOptions *options, GError **error)
+{
+    if (privileges_drop(&process->privileges, error) &&
+        (!options->exit_with_parent || process_end_with_parent(error)) &&
+        (!options->async_teardown || async_teardown_start(error)))
+        return true;
+    g_prefix_error(error, "-run-with: ");
+    return false;
+}
+
 /* Everything is open: the process gives up what it does not need any more. */
 static bool confine(Process *process, GError **error)
 {
@@ -87,15 +99,9 @@ static bool confine(Process *process, GError **error)
         if (process->null_fd < 0)
             return false;
     }
-    if (!options)
-        return true;
-    if (!privileges_drop(&process->privileges, error) ||
-        (options->exit_with_parent && !process_end_with_parent(error)) ||
-        (options->async_teardown && !async_teardown_start(error))) {
-        g_prefix_error(error, "-run-with: ");
+    if (options && !run_with(process, options, error))
         return false;
-    }
-    return true;
+    return !process->has_sandbox || sandbox_enter(process->cmdline->sandbox, error);
 }
 
 static bool start(Process *process, GError **error)
@@ -127,6 +133,8 @@ static bool find_privileges(Process *process, GError **error)
 {
     const RunWithOptions *options = process->cmdline->run_with;
 
+    if (!sandbox_is_wanted(process->cmdline->sandbox, &process->has_sandbox, error))
+        return false;
     if (!options || privileges_init(&process->privileges, options->chroot, options->user,
                                     error))
         return true;
@@ -170,6 +178,7 @@ int main(int argc, char **argv)
     Process process = { .ready_fd = -1 };
     int status = EXIT_SUCCESS;
 
+    process_init();
     process.cmdline = cmdline_parse(argc, argv, &error);
     if (!process.cmdline) {
         log_error("%s", error->message);

@@ -56,6 +56,11 @@ void char_set_stop_fd(CharSet *set, int fd);
  */
 void char_set_continued(CharSet *set);
 /*
+ * The terminal of stdio gets the mode back that it had before: for a signal handler that
+ * ends the process.
+ */
+void char_set_restore_terminal(void);
+/*
  * Sends what waits in all chardevs, for which it blocks until @deadline_ns of
  * loop_clock_ns(): for the end of the process.
  */

@@ -30,6 +30,7 @@ typedef struct Cmdline {
     RtcOptions *rtc;
     OvercommitOptions *overcommit;
     RunWithOptions *run_with;
+    SandboxOptions *sandbox;
     ActionOptions *action_options;
     char *cpu;
     char *uuid;

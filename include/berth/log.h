@@ -36,6 +36,12 @@ void log_take_fd(int fd);
 /* The same for the lines of trace points, which go with the others before. */
 void log_take_trace_fd(int fd);
 
+/*
+ * What GLib says (that an assertion fails, that memory is out) is a line as others, not
+ * in the process's character set, for which GLib would open files.  Once, at the start.
+ */
+void log_take_library_messages(void);
+
 /* Where the lines go now.  Also in a signal handler. */
 int log_fd(void);
 

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Going into the background.  Main only.
+ * What the process is to the host, and going into the background.  Main only.
  */
 #pragma once
 
 #include "berth/base.h"
+
+/* First of all: how libraries get memory, and where what they say goes. */
+void process_init(void);
 
 /* What ps(1) and top(1) show; the kernel keeps 15 bytes of @name. */
 void process_set_name(const char *name);

@@ -41,6 +41,17 @@ void thread_set_role(ThreadRole role);
 bool thread_start(pthread_t *ret_thread, ThreadRole role, const char *name,
                   void *(*fn)(void *opaque), void *opaque, GError **error);
 
+/* Narrows what the calling thread, of @role, may ask of the kernel. */
+typedef void ThreadConfineFn(ThreadRole role);
+
+/*
+ * Main.  From now on each other thread calls @fn once, before it does anything else:
+ * those that are started later at their start, those that are there when they call
+ * thread_confine(), which they do where they go on after a wait.
+ */
+void thread_set_confinement(ThreadConfineFn *fn);
+void thread_confine(void);
+
 /*
  * Aborts when the caller is not the main thread (or has said no role, as unit tests).
  */

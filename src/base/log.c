@@ -193,6 +193,33 @@ void log_trace_valist(const char *label, const char *format, va_list args)
     write_to(is_apart ? &log_state.traces : &log_state.lines, label, format, args);
 }
 
+/* GLib puts an assertion's message between lines of its own. */
+static void on_library_text(const char *text)
+{
+    g_autofree char *line = g_strdup(text);
+
+    g_strdelimit(line, "\n", ' ');
+    log_error("%s", g_strstrip(line));
+}
+
+static GLogWriterOutput on_library_message(GLogLevelFlags level, const GLogField *fields,
+                                           gsize n_fields, gpointer opaque)
+{
+    bool is_message = (level & G_LOG_LEVEL_MASK) <= G_LOG_LEVEL_MESSAGE;
+
+    for (gsize i = 0; i < n_fields; i++) {
+        if (strcmp(fields[i].key, "MESSAGE") == 0 && is_message)
+            log_error("%s", (const char *)fields[i].value);
+    }
+    return G_LOG_WRITER_HANDLED;
+}
+
+void log_take_library_messages(void)
+{
+    g_set_printerr_handler(on_library_text);
+    g_log_set_writer_func(on_library_message, NULL, NULL);
+}
+
 static bool level_is_on(LogLevel level)
 {
     return level <= atomic_load_explicit(&log_state.level, memory_order_relaxed);

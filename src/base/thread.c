@@ -11,6 +11,7 @@
  * GLib's mean.
  */
 #include <signal.h>
+#include <stdatomic.h>
 #ifdef __SANITIZE_THREAD__
 #include <sanitizer/tsan_interface.h>
 #else
@@ -34,6 +35,10 @@ typedef struct ThreadStart {
 
 static __thread ThreadRole current_role;
 static __thread unsigned held_locks;
+static __thread bool is_confined;
+
+/* NULL: nobody is confined. */
+static _Atomic(ThreadConfineFn *) confinement;
 
 ThreadRole thread_role(void)
 {
@@ -44,6 +49,26 @@ void thread_set_role(ThreadRole role)
 {
     current_role = role;
     qsbr_register();
+}
+
+void thread_set_confinement(ThreadConfineFn *fn)
+{
+    assert_main();
+    is_confined = true;
+    atomic_store_explicit(&confinement, fn, memory_order_release);
+}
+
+void thread_confine(void)
+{
+    ThreadConfineFn *fn;
+
+    if (is_confined)
+        return;
+    fn = atomic_load_explicit(&confinement, memory_order_acquire);
+    if (!fn)
+        return;
+    is_confined = true;
+    fn(current_role);
 }
 
 void assert_main(void)
@@ -120,6 +145,7 @@ static void *run_thread(void *opaque)
     g_free(opaque);
     pthread_setname_np(pthread_self(), start.name);
     thread_set_role(start.role);
+    thread_confine();
     result = start.fn(start.opaque);
     qsbr_unregister();
     return result;
@@ -138,6 +164,7 @@ static int create_thread(pthread_t *thread, ThreadStart *start)
     sigdelset(&blocked, SIGILL);
     sigdelset(&blocked, SIGTRAP);
     sigdelset(&blocked, SIGABRT);
+    sigdelset(&blocked, SIGSYS);
 
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, STACK_SIZE);

@@ -65,7 +65,7 @@ static void look_later(CharSocket *sock)
 {
     if (log_limit_pass(&sock->chr.log_limit, NULL))
         log_warn("chardev '%s': cannot accept a client: %s", sock->chr.id,
-                 g_strerror(errno));
+                 error_text(errno));
     timer_set(&sock->retry, loop_clock_ns() + ACCEPT_RETRY_NS);
     char_server_update(sock);
 }

@@ -59,8 +59,7 @@ static bool in_foreground(void)
     return tcgetpgrp(STDIN_FILENO) == getpgrp();
 }
 
-/* Async-signal-safe. */
-static void restore_terminal(void)
+void char_set_restore_terminal(void)
 {
     if (atomic_exchange(&terminal.raw, false) && in_foreground())
         tcsetattr(STDIN_FILENO, TCSANOW, &terminal.saved);
@@ -68,7 +67,7 @@ static void restore_terminal(void)
 
 static void on_fatal_signal(int number)
 {
-    restore_terminal();
+    char_set_restore_terminal();
     /* The handler is gone by SA_RESETHAND: this one ends the process. */
     raise(number);
 }
@@ -111,7 +110,7 @@ static void take_terminal(CharStdio *stdio)
     if (tcgetattr(STDIN_FILENO, &terminal.saved) < 0)
         return;
     if (!terminal.at_exit)
-        atexit(restore_terminal);
+        atexit(char_set_restore_terminal);
     terminal.at_exit = true;
     atomic_store(&terminal.raw, true);
     catch_fatal_signals();
@@ -174,7 +173,7 @@ static void stdio_close(Chardev *chr)
     if (stdio->in.fd < 0)
         return;
     char_stream_close(chr);
-    restore_terminal();
+    char_set_restore_terminal();
     end_close(&stdio->in, STDIN_FILENO);
     end_close(&stdio->out, STDOUT_FILENO);
     stdio->in.fd = -1;

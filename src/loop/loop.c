@@ -373,6 +373,7 @@ static void turn(Loop *loop, bool may_wait)
     LoopBatch batch = { .outer = loop->batch, .events = events };
 
     batch.n_events = find_ready(loop, events, may_wait);
+    thread_confine();
     for (int i = 0; i < batch.n_events; i++) {
         if (!events[i].data.ptr)
             clear_wake(loop);

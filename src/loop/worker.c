@@ -37,6 +37,7 @@ static void run_job_locked(WorkerPool *pool, WorkerJob *job)
 {
     job->state = JOB_RUNNING;
     lock_drop(&pool->lock);
+    thread_confine();
     qsbr_offline();
     job->work(job->opaque);
     qsbr_online();

@@ -93,6 +93,7 @@ static const Slot slots[] = {
     MEANS("no-shutdown", "action", "shutdown", "pause"),
     MEANS("watchdog-action", "action", "watchdog", NULL),
     SLOT("preconfig", SLOT_FLAG, preconfig),
+    SLOT("sandbox", SLOT_MERGED, sandbox),
     SLOT("run-with", SLOT_MERGED, run_with),
     MEANS("runas", "run-with", "user", NULL),
     MEANS("chroot", "run-with", "chroot", NULL),

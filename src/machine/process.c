@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -39,6 +40,13 @@ static pid_t fork_part(GError **error)
     if (pid < 0)
         error_set_errno(error, errno, "-daemonize: cannot fork");
     return pid;
+}
+
+void process_init(void)
+{
+    /* Threads allocate seldom, and what they share they need not have each. */
+    mallopt(M_ARENA_MAX, 1);
+    log_take_library_messages();
 }
 
 void process_set_name(const char *name)

@@ -95,6 +95,7 @@ static void *run_thread(void *opaque)
         VcpuStop why;
         VcpuRun result;
 
+        thread_confine();
         do {
             result = vcpu->ops->run(vcpu, &why);
         } while (result == VCPU_RUN_AGAIN);

@@ -157,6 +157,15 @@ class Guest:
         path = self.folder / "stderr"
         return path.read_text(errors="replace") if path.exists() else ""
 
+    def forbidden_call(self):
+        """What the sandbox ended it for (docs/sandbox.md), or None."""
+        lines = [line for line in self.stderr.splitlines() if "sandbox: thread" in line]
+        if lines:
+            return lines[-1]
+        if self.process and self.process.poll() == -signal.SIGSYS:
+            return "SIGSYS, and nothing in the log"
+        return None
+
     def story(self):
         """What is known of it, for the report of a failure."""
         lines = [f"$ {' '.join(self.argv)}"]
@@ -191,4 +200,12 @@ class Guest:
         self.close()
 
 
-__all__ = ["Guest", "Stall", "Console", "Qmp", "QmpClosed", "UP"]
+def check_calls(checks, guests):
+    """Fails for each that has made a system call which the sandbox does not know."""
+    for guest in guests:
+        call = guest.forbidden_call()
+        if call:
+            checks.check(f"ended by the sandbox: {call}", False)
+
+
+__all__ = ["Guest", "Stall", "Console", "Qmp", "QmpClosed", "UP", "check_calls"]

@@ -14,11 +14,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "kit")]
-from guest import Guest  # noqa: E402
+from guest import Guest, check_calls  # noqa: E402
 from tap import Checks, run_tests  # noqa: E402
 
 GUESTS = ROOT / "build" / "guests"
@@ -51,6 +52,7 @@ class Rig(Checks):
                               errors="replace", timeout=timeout, **options)
 
     def close(self):
+        check_calls(self, self.guests)
         for guest in self.guests:
             if self.failed:
                 for line in guest.story():
@@ -61,6 +63,15 @@ class Rig(Checks):
 
 def heard(guest, pattern):
     return guest.console.wait(pattern, silence=SILENCE)
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + SILENCE
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
 
 
 def resident(pid):

@@ -21,7 +21,7 @@ import traceback
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "kit")]
-from guest import QUIET, Guest, Stall  # noqa: E402
+from guest import QUIET, Guest, Stall, check_calls  # noqa: E402
 from tap import Checks  # noqa: E402
 
 
@@ -89,6 +89,7 @@ def run_one(name, options, out):
         lab.check(f"stalled: {stall}", False)
     except Exception as error:
         lab.check(f"{type(error).__name__}: {error}", False, traceback.format_exc())
+    check_calls(lab, lab.guests)
     if lab.failed:
         for guest in lab.guests[-2:]:
             for line in guest.story():

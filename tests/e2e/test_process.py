@@ -8,9 +8,8 @@ import pwd
 import signal
 import subprocess
 import sys
-import time
 
-from rig import GUESTS, SILENCE, heard, main
+from rig import GUESTS, SILENCE, heard, main, wait_until
 from qmp import Qmp
 
 PLAIN = ["-nodefaults", "-no-user-config", "-display", "none"]
@@ -26,15 +25,6 @@ def status(pid, field):
         if line.startswith(f"{field}:"):
             return line.partition(":")[2].split()
     return None
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + SILENCE
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.01)
-    return False
 
 
 def is_gone(pid):

@@ -15,6 +15,11 @@ BEGIN {
          "return an error to the caller; only main ends the process")
     call("abort|g_error", "^tests/",
          "return a GError, or g_assert for an invariant of ours")
+    call("g_strerror|strerror", "^tests/",
+         "error_text(), which opens no file and takes no lock")
+    call("pthread_create|g_thread_new|g_thread_try_new",
+         "^src/base/thread\\.c$|^tests/",
+         "thread_start(), which names the role and confines the thread")
     call("strcpy|strcat|sprintf|vsprintf|gets|alloca|strtok", "^$",
          "use the GLib or snprintf form that knows the size")
     call("atoi|atol|atof", "^$", "use a parser that tells errors and ranges")

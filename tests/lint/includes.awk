@@ -37,6 +37,7 @@ BEGIN {
           "fw-cfg-options log-options machine mp-table pidfile process runstate " \
           "session signal-watch smbios smp")
     group("machine", "async-teardown privileges")
+    group("machine", "sandbox sandbox-filter sandbox-table syscall-names")
     group("board", "x86-layout")
     # Contracts of single devices, for the board and for the device itself.
     group("part", "debug-exit debugcon fw-cfg hpet i6300esb i8042 i8254 i8259 ioapic " \
@@ -88,13 +89,14 @@ BEGIN {
     header("scsi", hw " block")
 
     # Headers of the system and of libraries that only some files may see.
-    only("linux/kvm\\.h", "^src/vm/(vm-kvm[a-z-]*|vcpu[a-z-]*|irq-route|cpuid)\\.[ch]$")
+    only("linux/kvm\\.h", "^src/vm/(vm-kvm[a-z-]*|vcpu[a-z-]*|irq-route|cpuid)\\.[ch]$|" \
+         "^src/machine/sandbox-table\\.c$")
     only("libaio\\.h", "^src/loop/aio\\.c$|^block/file\\.c$")
     only("netlink/.*", "^net/")
-    only("linux/(vhost|if_tun)\\.h", "^net/")
+    only("linux/(vhost|if_tun)\\.h", "^net/|^src/machine/sandbox-table\\.c$")
     only("json-c/.*|json\\.h", "^src/base/json[a-z-]*\\.[ch]$")
     only("nettle/.*", "^src/base/cipher\\.c$")
-    only("seccomp\\.h", "^src/machine/sandbox\\.c$")
+    only("seccomp\\.h", "^tests/unit/test-sandbox-table\\.c$")
     only("zlib\\.h", "^block/|^src/dump/dump-kdump\\.c$")
     only("zstd\\.h", "^block/")
     only("gio/.*|glib-object\\.h|gmodule\\.h", "^$")

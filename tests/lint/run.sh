@@ -31,6 +31,8 @@ all | rule -f "$here/names.awk"
 rule -f "$here/text.awk" $(all)
 rule -v list="$list" -f "$here/docs.awk" /dev/null $(grep '\.md$' "$list")
 rule -f "$here/includes.awk" $(c_files)
+rule -f "$here/requests.awk" src/machine/sandbox-table.c \
+    $(grep '^\(src\|hw\|block\|net\|qmp\)/.*\.c$' "$list")
 rule -f "$here/c-code.awk" -f "$here/functions.awk" $(c_files)
 if [ -e "$build/gen/qmp-reference.md" ] &&
     ! cmp -s "$build/gen/qmp-reference.md" docs/qmp-reference.md; then

@@ -9,10 +9,11 @@ BEGIN {
     FS = "|"
     # Writable on purpose: the file, the symbol.
     writable("src/base/log", "log_state")
-    writable("src/base/thread", "current_role|held_locks")
+    writable("src/base/thread", "current_role|held_locks|is_confined|confinement")
     writable("src/base/trace", "trace_[a-z_]*")
     writable("src/base/qsbr", "[a-z_]*")
     writable("src/char/char-stdio", "terminal")
+    writable("src/machine/sandbox", "sandbox")
     writable("[a-z/0-9-]*", "trace_point(_[a-z0-9_]*)?|trace_[a-z0-9_]*_point")
 
     # Names that an exported function may begin with beside its file's: the file, the
@@ -26,6 +27,7 @@ BEGIN {
     prefix("src/char/char-add", "char_change_later$")
     prefix("src/char/char-ringbuf", "char_is_ringbuf$")
     prefix("src/char/char-text", "char_add_from_text$")
+    prefix("src/char/char-stdio", "char_set_restore_terminal$")
     prefix(".*-qmp", "qmp_")
 }
 

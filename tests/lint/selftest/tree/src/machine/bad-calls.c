@@ -23,6 +23,7 @@ static int stop(int x, int (*on_exit)(int))
     thing.exit(2);
     g_error("no");
     strcpy(a, b);
+    pthread_create(&a, 0, on_exit, 0);
 out:
 fail:
     return on_exit(x);
