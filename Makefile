@@ -91,8 +91,7 @@ FUZZ_SECONDS ?= 60
 KIT_SRCS := $(wildcard tests/kit/*.c)
 KIT_OBJS := $(call objs,$(KIT_SRCS))
 
-GUEST_SRCS := $(wildcard tests/e2e/guests/*.S tests/e2e/guests/*.c \
-        tests/e2e/guests/long/*.c)
+GUEST_SRCS := $(wildcard tests/e2e/guests/*.S tests/e2e/guests/*.c)
 GUESTS := $(patsubst %,build/guests/%.elf,$(notdir $(basename $(GUEST_SRCS))))
 
 .PHONY: all check check-quick lint demo bench fuzz fuzz-targets install deps clean
@@ -167,19 +166,13 @@ build/guests/%.elf: tests/e2e/guests/%.S tests/e2e/guests/pvh.inc
 	$(Q)gcc -nostdlib -static -no-pie -Wl,--build-id=none,-N,-Ttext=0x100000,-e,start \
 	        -Wl,--no-warn-rwx-segments -I$(<D) -o $@ $<
 
-build/guests/%.elf: tests/e2e/guests/%.c
+# Guests in C run in 32-bit mode, but for those that go to 64 bits by themselves.
+GUEST_MODE := -m32 -march=i686 -Wl,-m,elf_i386
+build/guests/disk.elf: GUEST_MODE := -mno-red-zone
+build/guests/%.elf: tests/e2e/guests/%.c tests/e2e/guests/hardware.h
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  CC $<")
-	$(Q)gcc -m32 -march=i686 -mno-sse -O2 $(WARN) -ffreestanding -fno-pic \
-	        -fno-stack-protector -fno-asynchronous-unwind-tables -nostdlib -static -no-pie \
-	        -Wl,--build-id=none,-N,-Ttext=0x100000,--section-start=.note.pvh=0x80000 \
-	        -Wl,-m,elf_i386,-e,start,--no-warn-rwx-segments -o $@ $<
-
-# Those that work in 64-bit mode.
-build/guests/%.elf: tests/e2e/guests/long/%.c
-	@mkdir -p $(@D)
-	$(if $(Q),@echo "  CC $<")
-	$(Q)gcc -mno-sse -O2 $(WARN) -ffreestanding -fno-pic -mno-red-zone \
+	$(Q)gcc $(GUEST_MODE) -mno-sse -O2 $(WARN) -ffreestanding -fno-pic \
 	        -fno-stack-protector -fno-asynchronous-unwind-tables -nostdlib -static -no-pie \
 	        -Wl,--build-id=none,-N,-Ttext=0x100000,--section-start=.note.pvh=0x80000 \
 	        -Wl,-e,start,--no-warn-rwx-segments -o $@ $<

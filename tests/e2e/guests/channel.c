@@ -15,9 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define COM1 0x3f8
-#define ECAM_ADDRESS 0xcf8
-#define ECAM_DATA 0xcfc
+#include "hardware.h"
+
 #define DEVICE_ID 0x10431af4u
 #define STRUCTURES 0xe1000000u          /* where the BARs are put */
 #define MSIX_TABLE 0xe2000000u
@@ -55,13 +54,6 @@ __asm__(".section .note.pvh, \"a\", @note\n"
 extern const char on_interrupt[];
 __attribute__((noreturn)) void run(const uint32_t *start_info);
 
-typedef struct Desc {
-    uint64_t addr;
-    uint32_t len;
-    uint16_t flags;
-    uint16_t next;
-} Desc;
-
 typedef struct Queue {
     Desc desc[QUEUE_SIZE] __attribute__((aligned(16)));
     volatile uint16_t avail[2 + QUEUE_SIZE + 1];
@@ -74,56 +66,6 @@ static uint8_t buffers[QUEUE_SIZE][IN_SIZE] __attribute__((aligned(4096)));
 static uint64_t gdt[] = { 0, 0x00cf9b000000ffffull, 0x00cf93000000ffffull };
 static uint64_t idt[VECTOR + 1];
 static uint32_t common, notify;         /* addresses of the structures */
-
-static void out8(uint16_t port, uint8_t value)
-{
-    __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
-}
-
-static void out32(uint16_t port, uint32_t value)
-{
-    __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
-}
-
-static uint32_t in32(uint16_t port)
-{
-    uint32_t value;
-
-    __asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
-    return value;
-}
-
-static void say(char c)
-{
-    out8(COM1, (uint8_t)c);
-}
-
-static uint32_t config_read(uint32_t function, uint32_t offset)
-{
-    out32(ECAM_ADDRESS, 0x80000000u | function << 8 | (offset & 0xfc));
-    return in32(ECAM_DATA);
-}
-
-static void config_write(uint32_t function, uint32_t offset, uint32_t value)
-{
-    out32(ECAM_ADDRESS, 0x80000000u | function << 8 | (offset & 0xfc));
-    out32(ECAM_DATA, value);
-}
-
-static void set8(uint32_t at, uint8_t value)
-{
-    *(volatile uint8_t *)at = value;
-}
-
-static void set16(uint32_t at, uint16_t value)
-{
-    *(volatile uint16_t *)at = value;
-}
-
-static void set32(uint32_t at, uint32_t value)
-{
-    *(volatile uint32_t *)at = value;
-}
 
 static void set_up_interrupts(void)
 {

@@ -10,8 +10,8 @@
  */
 #include <stdint.h>
 
-#define COM1 0x3f8
-#define COM1_STATUS 0x3fd
+#include "hardware.h"
+
 #define MSR_SYSTEM_TIME 0x4b564d01u
 #define GUEST_STOPPED 2
 
@@ -45,27 +45,6 @@ typedef struct Clock {
 } Clock;
 
 static volatile Clock page __attribute__((aligned(64)));
-
-static void out8(uint16_t port, uint8_t value)
-{
-    __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
-}
-
-static uint8_t in8(uint16_t port)
-{
-    uint8_t value;
-
-    __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
-    return value;
-}
-
-static uint64_t read_tsc(void)
-{
-    uint64_t value;
-
-    __asm__ volatile("rdtsc" : "=A"(value) : : "memory");
-    return value;
-}
 
 static void write_msr(uint32_t msr, uint64_t value)
 {

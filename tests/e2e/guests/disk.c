@@ -19,9 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define COM1 0x3f8
-#define ECAM_ADDRESS 0xcf8
-#define ECAM_DATA 0xcfc
+#include "hardware.h"
+
 #define DEVICE_ID 0x10421af4u
 #define STRUCTURES 0xe1000000ul         /* where the BARs are put */
 #define MSIX_TABLE 0xe2000000ul
@@ -119,13 +118,6 @@ __asm__(".section .note.pvh, \"a\", @note\n"
 extern const uint64_t start_info;
 __attribute__((noreturn, used)) static void run(void);
 
-typedef struct Desc {
-    uint64_t addr;
-    uint32_t len;
-    uint16_t flags;
-    uint16_t next;
-} Desc;
-
 typedef struct Header {
     uint32_t type;
     uint32_t reserved;
@@ -149,45 +141,6 @@ static uint64_t capacity;                   /* sectors */
 static uint16_t next_avail, next_used, last_kick;
 static int is_direct, has_event_idx;
 
-static void out8(uint16_t port, uint8_t value)
-{
-    __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
-}
-
-static uint8_t in8(uint16_t port)
-{
-    uint8_t value;
-
-    __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
-    return value;
-}
-
-static void out32(uint16_t port, uint32_t value)
-{
-    __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
-}
-
-static uint32_t in32(uint16_t port)
-{
-    uint32_t value;
-
-    __asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
-    return value;
-}
-
-static uint64_t ticks(void)
-{
-    uint32_t low, high;
-
-    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-    return (uint64_t)high << 32 | low;
-}
-
-static void say(char c)
-{
-    out8(COM1, (uint8_t)c);
-}
-
 static void say_number(uint64_t value)
 {
     char digits[20];
@@ -205,38 +158,6 @@ static char hear(void)
     while (!(in8(COM1 + 5) & 1))
         ;
     return (char)in8(COM1);
-}
-
-static uint32_t config_read(uint32_t function, uint32_t offset)
-{
-    out32(ECAM_ADDRESS, 0x80000000u | function << 8 | (offset & 0xfc));
-    return in32(ECAM_DATA);
-}
-
-static void config_write(uint32_t function, uint32_t offset, uint32_t value)
-{
-    out32(ECAM_ADDRESS, 0x80000000u | function << 8 | (offset & 0xfc));
-    out32(ECAM_DATA, value);
-}
-
-static void set8(uint64_t at, uint8_t value)
-{
-    *(volatile uint8_t *)at = value;
-}
-
-static void set16(uint64_t at, uint16_t value)
-{
-    *(volatile uint16_t *)at = value;
-}
-
-static void set32(uint64_t at, uint32_t value)
-{
-    *(volatile uint32_t *)at = value;
-}
-
-static uint32_t get32(uint64_t at)
-{
-    return *(volatile uint32_t *)at;
 }
 
 static uint32_t find_function(void)
@@ -408,7 +329,7 @@ static uint32_t reap(Job *job, int is_last)
 
 static uint64_t work(Job *job)
 {
-    uint64_t begin = ticks(), end;
+    uint64_t begin = read_tsc(), end;
     uint32_t n_left = job->depth;
 
     avail[2 + QUEUE_SIZE] = next_used + 0x7fff;
@@ -418,11 +339,11 @@ static uint64_t work(Job *job)
     do {
         if (reap(job, 0) == 0)
             __builtin_ia32_pause();
-        end = ticks();
+        end = read_tsc();
     } while (end - begin < job->ticks);
     while (n_left > 0)
         n_left -= reap(job, 1);
-    return ticks() - begin;
+    return read_tsc() - begin;
 }
 
 static uint64_t hear_number(void)
@@ -471,7 +392,7 @@ static void run(void)
         say(' ');
         say_number(job.n_failed);
         say(' ');
-        say_number(ticks());
+        say_number(read_tsc());
         say('\n');
     }
 }
