@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "block-private.h"
+#include "block-drive-private.h"
 
 /* An operation of main that waits. */
 typedef struct BlockTask {
@@ -34,6 +34,7 @@ void block_task_cancel_all(BlockGraph *graph);
 /* The nodes that an operation has for itself; zero-initialised. */
 typedef struct BlockHold {
     GPtrArray *nodes;           /* held; those above first */
+    GArray *sizes;              /* theirs, before */
 } BlockHold;
 
 /*
@@ -42,6 +43,8 @@ typedef struct BlockHold {
  */
 bool block_hold_add(BlockHold *hold, BlockNode *node, const char *what, GError **error);
 void block_hold_end(BlockHold *hold);
+/* Quiet: tells those above of the nodes whose size has changed. */
+void block_hold_tell_sizes(const BlockHold *hold);
 /* False with @error that says what has @node, or one that stores it, for itself. */
 bool block_hold_check(const BlockNode *node, GError **error);
 

@@ -9,6 +9,7 @@
 
 #include "block-change.h"
 #include "block-open.h"
+#include "job.h"
 
 BlockGraph *block_graph_new(Loop *loop)
 {
@@ -20,6 +21,7 @@ BlockGraph *block_graph_new(Loop *loop)
     list_init(&graph->opens);
     list_init(&graph->quiesces);
     list_init(&graph->drives);
+    list_init(&graph->jobs);
     return graph;
 }
 
@@ -31,6 +33,7 @@ void block_graph_free(BlockGraph *graph)
     assert_main();
     graph->ends = true;
     block_task_cancel_all(graph);
+    job_free_all(graph);
     LIST_FOREACH(at, &graph->drives) {
         block_drive_free(CONTAINER_OF(at, BlockDrive, graph_node));
     }

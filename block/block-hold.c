@@ -33,8 +33,11 @@ bool block_hold_check(const BlockNode *node, GError **error)
 static void mark(BlockHold *hold, BlockNode *node, const char *what)
 {
     if (!node->busy) {
+        uint64_t size = block_node_size(node);
+
         node->busy = what;
         g_ptr_array_add(hold->nodes, block_node_ref(node));
+        g_array_append_val(hold->sizes, size);
     }
     LIST_FOREACH(at, &node->children) {
         const BlockLink *link = CONTAINER_OF(at, BlockLink, parent_node);
@@ -52,8 +55,10 @@ static bool has(const BlockHold *hold, const BlockNode *node)
 bool block_hold_add(BlockHold *hold, BlockNode *node, const char *what, GError **error)
 {
     assert_main();
-    if (!hold->nodes)
+    if (!hold->nodes) {
         hold->nodes = g_ptr_array_new();
+        hold->sizes = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+    }
     if (has(hold, node))
         return true;
     if (!block_hold_check(node, error))
@@ -72,4 +77,34 @@ void block_hold_end(BlockHold *hold)
         block_close(node, NULL, NULL);
     }
     g_clear_pointer(&hold->nodes, g_ptr_array_unref);
+    g_clear_pointer(&hold->sizes, g_array_unref);
+}
+
+/* Those above @node, whose size changed. */
+static void tell(const BlockNode *node)
+{
+    LIST_FOREACH(at, &node->parents) {
+        BlockLink *link = CONTAINER_OF(at, BlockLink, child_node);
+        BlockNode *parent = link->parent;
+        uint64_t before;
+
+        if (link->use && link->use->ops->resized)
+            link->use->ops->resized(link->use->opaque);
+        if (!parent || !parent->driver->follow)
+            continue;
+        before = block_node_size(parent);
+        parent->driver->follow(parent);
+        if (block_node_size(parent) != before)
+            tell(parent);
+    }
+}
+
+void block_hold_tell_sizes(const BlockHold *hold)
+{
+    for (guint i = 0; i < hold->nodes->len; i++) {
+        const BlockNode *node = g_ptr_array_index(hold->nodes, i);
+
+        if (block_node_size(node) != g_array_index(hold->sizes, uint64_t, i))
+            tell(node);
+    }
 }

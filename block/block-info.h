@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "block-private.h"
+#include "block-drive-private.h"
 
 /* The file that is the node's, or "json:" and what it was made from. */
 char *block_info_filename(const BlockNode *node);

@@ -4,7 +4,6 @@
  */
 #pragma once
 
-#include "berth/block-drive.h"
 #include "berth/block-driver.h"
 
 #include "block-account.h"
@@ -23,6 +22,7 @@ struct BlockGraph {
     bool ends;                  /* nothing is left to a worker any more */
     ListNode drives;            /* of BlockDrive, in order of addition */
     ListNode quiesces;          /* of BlockQuiesce */
+    ListNode jobs;              /* of Job, in order of addition */
     QmpEvents *events;          /* lent; NULL: nobody is told */
     unsigned n_named;           /* atomic: for names that berth chooses */
     unsigned perm_round;        /* of block-perm.c; not 0 */
@@ -36,23 +36,6 @@ struct BlockUse {
     void *opaque;
     ListNode channels;          /* of BlockChannel.use_node */
     BlockAccount *account;      /* the drive's, or NULL: nobody asks */
-};
-
-struct BlockDrive {
-    BlockGraph *graph;
-    ListNode graph_node;        /* in BlockGraph.drives */
-    char *name;                 /* of -drive, or "" */
-    char *qdev;                 /* NULL without a device, as the path */
-    char *path;
-    bool removable;
-    bool write_through;
-    BlockdevOnError on_read_error;
-    BlockdevOnError on_write_error;
-    const BlockDriveOps *ops;   /* NULL: there is no device */
-    void *opaque;
-    BlockUse *use;              /* NULL: there is no medium */
-    BlockAccount account;
-    int io_status;              /* atomic; BlockDeviceIoStatus */
 };
 
 /* A request with what its channel knows of it. */
@@ -187,12 +170,6 @@ bool block_channel_prepare(BlockChannel *channel, GError **error);
 /* Takes the new ones in place of the old, or drops them. */
 void block_channel_commit(BlockChannel *channel);
 void block_channel_cancel(BlockChannel *channel);
-
-/* block-drive.c: main. */
-
-void block_drive_free(BlockDrive *drive);
-/* Whether an error may stop the machine, so that its io-status means something. */
-bool block_drive_may_stop(const BlockDrive *drive);
 
 /* block-quiesce.c: main. */
 

@@ -16,7 +16,6 @@ typedef struct Resize {
     BlockHold hold;
     BlockUse *use;
     BlockQuiesce *quiesce;
-    GArray *sizes;              /* of those in the hold, before */
     uint64_t size;
     GError *error;
 } Resize;
@@ -28,35 +27,6 @@ static char *describe(void *opaque)
 
 static const BlockUseOps use_ops = { .describe = describe };
 
-/* Those above @node, whose size changed. */
-static void tell(BlockNode *node)
-{
-    LIST_FOREACH(at, &node->parents) {
-        BlockLink *link = CONTAINER_OF(at, BlockLink, child_node);
-        BlockNode *parent = link->parent;
-        uint64_t before;
-
-        if (link->use && link->use->ops->resized)
-            link->use->ops->resized(link->use->opaque);
-        if (!parent || !parent->driver->follow)
-            continue;
-        before = block_node_size(parent);
-        parent->driver->follow(parent);
-        if (block_node_size(parent) != before)
-            tell(parent);
-    }
-}
-
-static void tell_all(const Resize *resize)
-{
-    for (guint i = 0; i < resize->hold.nodes->len; i++) {
-        BlockNode *node = g_ptr_array_index(resize->hold.nodes, i);
-
-        if (block_node_size(node) != g_array_index(resize->sizes, uint64_t, i))
-            tell(node);
-    }
-}
-
 static void end(Resize *resize)
 {
     block_quiesce_end(resize->quiesce);
@@ -67,8 +37,6 @@ static void end(Resize *resize)
         qmp_reply_fail(resize->reply, resize->error);
     else
         qmp_return_block_resize(resize->reply);
-    if (resize->sizes)
-        g_array_unref(resize->sizes);
     g_free(resize);
 }
 
@@ -93,7 +61,7 @@ static void on_resized(void *opaque)
 {
     Resize *resize = opaque;
 
-    tell_all(resize);
+    block_hold_tell_sizes(&resize->hold);
     end(resize);
 }
 
@@ -108,12 +76,6 @@ static void start(Resize *resize)
 {
     GPtrArray *nodes = resize->hold.nodes;
 
-    resize->sizes = g_array_new(FALSE, FALSE, sizeof(uint64_t));
-    for (guint i = 0; i < nodes->len; i++) {
-        uint64_t size = block_node_size(g_ptr_array_index(nodes, i));
-
-        g_array_append_val(resize->sizes, size);
-    }
     resize->quiesce = block_quiesce_begin_all((BlockNode *const *)nodes->pdata,
                                               nodes->len, on_quiet, resize);
 }

@@ -265,6 +265,9 @@ static const SandboxValue requests[] = {
 
     /* Files and block devices. */
     VALUE(FS_IOC_FSGETXATTR, FILES),
+    VALUE(FS_IOC_FSSETXATTR, FILES),
+    VALUE(FS_IOC_GETFLAGS, FILES),
+    VALUE(FS_IOC_SETFLAGS, FILES),
     VALUE(BLKGETSIZE64, FILES),
     VALUE(BLKDISCARD, FILES),
     VALUE(BLKZEROOUT, FILES),

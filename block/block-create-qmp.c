@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * blockdev-create: a node is opened if it was defined inside, taken for the job, made
+ * quiet, and then written to.
+ */
+#include <fcntl.h>
+
+#include "berth/error.h"
+
+#include "block-create.h"
+#include "qmp-commands.h"
+
+static BlockCreate *to_create(Job *job)
+{
+    return CONTAINER_OF(job, BlockCreate, job);
+}
+
+static char *describe(void *opaque)
+{
+    const BlockCreate *create = opaque;
+
+    return g_strdup_printf("job '%s'", create->job.id);
+}
+
+static const BlockUseOps use_ops = { .describe = describe };
+
+static JobStep work(BlockCreate *create)
+{
+    const BlockdevCreateOptions *options = create->options;
+
+    switch (options->driver) {
+    case BLOCKDEV_CREATE_DRIVER_FILE:
+        return file_create_step(create, &options->u.file);
+    case BLOCKDEV_CREATE_DRIVER_RAW:
+        return block_node_resize(create->file, options->u.raw.size,
+                                 options->u.raw.preallocation, &create->job.error)
+            ? JOB_STEP_DONE : JOB_STEP_FAILED;
+    }
+    g_assert_not_reached();
+}
+
+static JobStep create_step(Job *job)
+{
+    BlockCreate *create = to_create(job);
+
+    if (create->stage == BLOCK_CREATE_WORK)
+        return work(create);
+    create->stage = BLOCK_CREATE_TAKE;
+    return block_open_run(create->open, &job->error) ? JOB_STEP_MORE : JOB_STEP_FAILED;
+}
+
+static void on_quiet(void *opaque)
+{
+    job_go_on(opaque);
+}
+
+static bool take(BlockCreate *create, GError **error)
+{
+    BlockNode *node = create->file;
+
+    if (create->open) {
+        node = block_open_finish(create->open);
+        block_open_free(g_steal_pointer(&create->open));
+        node->is_owned = false;
+        create->file = node;
+    }
+    create->use = block_use_new(node, BLOCK_PERM_WRITE | BLOCK_PERM_RESIZE,
+                                BLOCK_PERM_ALL, &use_ops, create, error);
+    if (!create->use || !block_hold_add(&create->hold, node, "blockdev-create", error))
+        return false;
+    create->stage = BLOCK_CREATE_QUIET;
+    create->quiesce =
+        block_quiesce_begin_all((BlockNode *const *)create->hold.nodes->pdata,
+                                create->hold.nodes->len, on_quiet, &create->job);
+    return true;
+}
+
+static bool create_may_step(Job *job)
+{
+    BlockCreate *create = to_create(job);
+
+    if (create->stage == BLOCK_CREATE_TAKE && !take(create, &job->error))
+        return false;
+    if (create->stage == BLOCK_CREATE_QUIET && block_quiesce_is_quiet(create->quiesce))
+        create->stage = BLOCK_CREATE_WORK;
+    return create->stage == BLOCK_CREATE_OPEN || create->stage == BLOCK_CREATE_WORK;
+}
+
+static void create_end(Job *job)
+{
+    BlockCreate *create = to_create(job);
+
+    if (create->hold.nodes)
+        block_hold_tell_sizes(&create->hold);
+    block_quiesce_end(g_steal_pointer(&create->quiesce));
+    block_use_free(g_steal_pointer(&create->use));
+    block_hold_end(&create->hold);
+    block_open_free(g_steal_pointer(&create->open));
+    if (create->file)
+        block_close(g_steal_pointer(&create->file), NULL, NULL);
+    base_close_fd(&create->fd);
+}
+
+static void create_free(Job *job)
+{
+    BlockCreate *create = to_create(job);
+
+    qapi_free_BlockdevCreateOptions(create->options);
+    g_free(create);
+}
+
+static const JobClass create_class = {
+    .type = JOB_TYPE_CREATE,
+    .may_step = create_may_step,
+    .step = create_step,
+    .end = create_end,
+    .free = create_free,
+};
+
+/* The node below, or what is to become one. */
+static bool find_file(BlockCreate *create, BlockGraph *graph, const BlockdevRef *ref,
+                      GError **error)
+{
+    if (ref->type == QAPI_KIND_OBJECT) {
+        create->open = block_open_new(graph, ref->u.definition, error);
+        return create->open != NULL;
+    }
+    create->file = block_graph_find(graph, ref->u.reference);
+    if (!create->file) {
+        error_set(error, "there is no block node '%s'", ref->u.reference);
+        return false;
+    }
+    block_node_ref(create->file);
+    create->stage = BLOCK_CREATE_TAKE;
+    return true;
+}
+
+/* A set of descriptors is main's. */
+static bool open_fdset(BlockCreate *create, BlockGraph *graph, const char *path,
+                       GError **error)
+{
+    create->stage = BLOCK_CREATE_WORK;
+    if (!g_str_has_prefix(path, "/dev/fdset/"))
+        return true;
+    create->fd = block_graph_open_file(graph, path, O_RDWR | O_CLOEXEC, error);
+    return create->fd >= 0;
+}
+
+static bool prepare(BlockCreate *create, BlockGraph *graph, GError **error)
+{
+    const BlockdevCreateOptions *options = create->options;
+
+    switch (options->driver) {
+    case BLOCKDEV_CREATE_DRIVER_FILE:
+        return open_fdset(create, graph, options->u.file.filename, error);
+    case BLOCKDEV_CREATE_DRIVER_RAW:
+        return find_file(create, graph, options->u.raw.file, error);
+    }
+    g_assert_not_reached();
+}
+
+bool qmp_blockdev_create(QmpContext *ctx, const BlockdevCreateArgs *args, GError **error)
+{
+    BlockCreate *create = g_new0(BlockCreate, 1);
+
+    create->fd = -1;
+    create->options = qapi_clone_BlockdevCreateOptions(args->options);
+    if (!job_init(&create->job, &create_class, ctx->blocks, args->job_id, error)) {
+        create_free(&create->job);
+        return false;
+    }
+    create->job.auto_dismiss = false;
+    prepare(create, ctx->blocks, &create->job.error);
+    job_start(&create->job);
+    return true;
+}
