@@ -6,7 +6,7 @@
 
 #include "berth/base.h"
 
-/* First of all: how libraries get memory, and where what they say goes. */
+/* First of all: the time zone, how libraries get memory, where what they say goes. */
 void process_init(void);
 
 /* What ps(1) and top(1) show; the kernel keeps 15 bytes of @name. */

@@ -46,6 +46,7 @@ typedef enum SandboxCheckId {
     SANDBOX_COMMAND,            /* fcntl */
     SANDBOX_OWN,                /* a signal to this process */
     SANDBOX_NAMES,              /* prctl: names of threads */
+    SANDBOX_GUEST_STATE,        /* arch_prctl: registers that guests may have */
     SANDBOX_READ_LIMITS,        /* prlimit64: reading them */
     SANDBOX_THREAD,             /* clone: a thread of this process */
     SANDBOX_FILTER,             /* seccomp: a further filter */

@@ -42,8 +42,19 @@ static pid_t fork_part(GError **error)
     return pid;
 }
 
+/*
+ * With a name the zone is read once, here; without one, at its first use and again when
+ * the file has changed: by a thread that may open no file, or from another root folder.
+ */
+static void read_time_zone(void)
+{
+    setenv("TZ", ":/etc/localtime", false);
+    tzset();
+}
+
 void process_init(void)
 {
+    read_time_zone();
     /* Threads allocate seldom, and what they share they need not have each. */
     mallopt(M_ARENA_MAX, 1);
     log_take_library_messages();

@@ -6,6 +6,7 @@
  * reach: no new executable memory, no other address than a socket's own, no file by name
  * on threads that have no files to open.
  */
+#include <asm/prctl.h>
 #include <asm/unistd.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -36,6 +37,10 @@
 #define THREAD_FLAGS                                                                  \
     (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | \
      CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
+
+#ifndef ARCH_REQ_XCOMP_GUEST_PERM
+#define ARCH_REQ_XCOMP_GUEST_PERM 0x1025
+#endif
 
 /*
  * The kernel's, which newer C libraries use.  Its size is in the numbers of requests; the
@@ -99,6 +104,7 @@ const SandboxCall sandbox_table_calls[] = {
 
     /* MSI-X vectors are made as the guest asks, statistics are read. */
     CALL(eventfd2, MAIN | VCPU | IOTHREAD, DEVICES),
+    CHECKED(arch_prctl, MAIN, DEVICES, GUEST_STATE),
     CALL(pread64, ALL, FILE_IO),
 
     CALL(epoll_create1, MAIN, LOOP),
@@ -234,13 +240,13 @@ static const SandboxValue requests[] = {
     VALUE(KVM_IRQFD, VCPU | MAIN | IOTHREAD),
     VALUE(KVM_IOEVENTFD, VCPU | MAIN | IOTHREAD),
     VALUE(KVM_SET_GSI_ROUTING, VCPU | MAIN | IOTHREAD),
+    VALUE(KVM_GET_PIT2, VCPU | MAIN),
+    VALUE(KVM_SET_PIT2, VCPU | MAIN),
     VALUE(KVM_SET_USER_MEMORY_REGION, VCPU | MAIN),
 
     /* The machine's own: reset, clock, what the host offers. */
     VALUE(KVM_GET_IRQCHIP, MAIN),
     VALUE(KVM_SET_IRQCHIP, MAIN),
-    VALUE(KVM_GET_PIT2, MAIN),
-    VALUE(KVM_SET_PIT2, MAIN),
     VALUE(KVM_REINJECT_CONTROL, MAIN),
     VALUE(KVM_GET_CLOCK, MAIN),
     VALUE(KVM_SET_CLOCK, MAIN),
@@ -296,6 +302,7 @@ static const SandboxValue filters[] = { VALUE(SECCOMP_SET_MODE_FILTER, ALL) };
 static const SandboxValue names[] = {
     VALUE(PR_SET_NAME, ALL), VALUE(PR_GET_NAME, ALL), VALUE(PR_SET_VMA, ALL),
 };
+static const SandboxValue guest_states[] = { VALUE(ARCH_REQ_XCOMP_GUEST_PERM, ALL) };
 static const SandboxValue families[] = {
     VALUE(AF_UNIX, MAIN),
     VALUE(AF_INET, MAIN),
@@ -333,6 +340,8 @@ static const struct {
                       "to this process" },
     [SANDBOX_NAMES] = { { .argument = 0, .mask = ~0u, VALUES(names) },
                         "names of threads and of memory" },
+    [SANDBOX_GUEST_STATE] = { { .argument = 0, .mask = ~0u, VALUES(guest_states) },
+                              "registers that guests may have" },
     [SANDBOX_READ_LIMITS] = { { .argument = 2, .is_wide = true, .mask = ~0u,
                                 VALUES(null_pointer) }, "reading" },
     [SANDBOX_THREAD] = { { .argument = 0, .mask = ~0u, VALUES(thread_flags) },

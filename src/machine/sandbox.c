@@ -11,9 +11,6 @@
  * writes its line by system calls alone, for the thread may be anywhere, the allocator
  * included.  Then it makes one more forbidden call: SIGSYS, which is blocked in its own
  * handler, then ends the process whatever its action is, and the status says why.
- *
- * What the C library reads from files at a first use is read before: a vCPU that sets the
- * clock of the guest or writes a line of the log opens no file of time zones.
  */
 #include <errno.h>
 #include <linux/audit.h>
@@ -21,11 +18,9 @@
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <ucontext.h>
 
 #include "berth/char-set.h"
@@ -227,19 +222,11 @@ bool sandbox_is_wanted(const SandboxOptions *options, bool *ret_wanted, GError *
     return false;
 }
 
-/* With a name the zone is read once; without one, again when the file has changed. */
-static void read_time_zone(void)
-{
-    setenv("TZ", ":/etc/localtime", false);
-    tzset();
-}
-
 bool sandbox_enter(const SandboxOptions *options, GError **error)
 {
     long ret;
 
     assert_main();
-    read_time_zone();
     if (options)
         read_options(options);
     if (!catch_forbidden_calls(error))

@@ -168,6 +168,27 @@ def test_chardevs(t):
     t.equal("it ends", guest.wait_exit(), 0)
 
 
+def test_failures(t):
+    """What the C library does to tell of an error."""
+    guest = t.guest("echo")
+    heard(guest, "B")
+    nowhere = str(t.folder / "nowhere" / "file")
+    for command, arguments in (
+            ("object-add", {"qom-type": "secret", "id": "s", "file": nowhere}),
+            ("chardev-add", {"id": "c", "backend": {"type": "file",
+                                                    "data": {"out": nowhere}}}),
+            ("blockdev-add", {"driver": "file", "node-name": "n", "filename": nowhere}),
+            ("pmemsave", {"val": 0, "size": 16, "filename": nowhere}),
+            ("dump-guest-memory", {"paging": False, "protocol": f"file:{nowhere}"})):
+        try:
+            guest.qmp.command(command, **arguments)
+            t.check(f"{command}: refused", False)
+        except QmpError as error:
+            t.match(command, str(error), "No such file")
+    guest.qmp.command("quit")
+    t.equal("it ends", guest.wait_exit(), 0)
+
+
 def test_disks(t):
     """Nodes that come, grow and go while the machine is there."""
     guest = t.guest("echo", "-object", "iothread,id=io1")
@@ -201,6 +222,6 @@ def test_ends_by_signals(t):
 
 if __name__ == "__main__":
     sys.exit(main([test_threads, test_options, test_with_other_confinement,
-                   test_without_root, test_chardevs, test_disks,
-                   test_ends_by_signals],
+                   test_without_root, test_chardevs, test_failures,
+                   test_disks, test_ends_by_signals],
                   __doc__))
