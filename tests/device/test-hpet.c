@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "berth/hpet.h"
+#include "berth/qsbr.h"
+#include "berth/thread.h"
 #include "berth/timer.h"
 #include "berth/x86-layout.h"
 
@@ -596,6 +598,57 @@ static void test_hostile_state(void)
     fake_board_free(rig.fake);
 }
 
+typedef struct Reader {
+    Rig *rig;
+    bool ends;                  /* atomic */
+    unsigned n_reads;
+    unsigned went_back;
+} Reader;
+
+static void *read_for_ever(void *opaque)
+{
+    Reader *reader = opaque;
+    uint64_t last = 0;
+
+    thread_set_role(THREAD_VCPU);
+    while (!__atomic_load_n(&reader->ends, __ATOMIC_RELAXED)) {
+        uint64_t now = get(reader->rig, COUNTER);
+
+        reader->went_back += now < last;
+        reader->n_reads++;
+        last = now;
+    }
+    qsbr_unregister();
+    return NULL;
+}
+
+/* One vCPU reads the counter while another programs timers and main serves them. */
+static void test_counter_does_not_go_back_on_another_vcpu(void)
+{
+    int64_t end = loop_clock_ns() + 50 * NS_PER_MS;
+    Reader reader = { 0 };
+    GThread *thread;
+    Rig rig;
+
+    rig_init(&rig);
+    put(&rig, CONFIGURATION, ENABLE);
+    put(&rig, TIMER(0), TN_ENABLE | TN_ROUTE(20));
+    reader.rig = &rig;
+    thread = g_thread_new("vcpu", read_for_ever, &reader);
+    for (unsigned i = 0; loop_clock_ns() < end; i++) {
+        put(&rig, CONFIGURATION, ENABLE | (i & LEGACY));
+        put(&rig, COMPARATOR(0), get(&rig, COUNTER) + 100);
+        fake_board_turn(rig.fake);
+    }
+    __atomic_store_n(&reader.ends, true, __ATOMIC_RELAXED);
+    qsbr_offline();
+    g_thread_join(thread);
+    qsbr_online();
+    g_assert_cmpuint(reader.n_reads, >, 0);
+    g_assert_cmpuint(reader.went_back, ==, 0);
+    fake_board_free(rig.fake);
+}
+
 static void test_every_access_is_answered(void)
 {
     Rig rig;
@@ -626,6 +679,8 @@ int main(int argc, char **argv)
     g_test_add_func("/hpet/counter-runs-while-enabled", test_counter_runs_while_enabled);
     g_test_add_func("/hpet/configuration-does-not-set-the-counter-back",
                     test_configuration_does_not_set_the_counter_back);
+    g_test_add_func("/hpet/counter-does-not-go-back-on-another-vcpu",
+                    test_counter_does_not_go_back_on_another_vcpu);
     g_test_add_func("/hpet/only-an-enabled-interrupt-has-a-timer",
                     test_only_an_enabled_interrupt_has_a_timer);
     g_test_add_func("/hpet/one-shot-interrupts-once", test_one_shot_interrupts_once);
