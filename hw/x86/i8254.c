@@ -230,9 +230,12 @@ static void inhibit(void *opaque, unsigned n, bool level)
     I8254 *pit = opaque;
 
     lock_take(&pit->dev.lock);
-    pit->inhibited = level;
-    pit->n_ticks = i8254_counter_edges(&pit->counters[0], now_ns(pit));
-    ticks_changed(pit);
+    if (level != pit->inhibited) {
+        pit->inhibited = level;
+        if (!level)
+            pit->n_ticks = i8254_counter_edges(&pit->counters[0], now_ns(pit));
+        ticks_changed(pit);
+    }
     lock_drop(&pit->dev.lock);
 }
 

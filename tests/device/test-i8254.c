@@ -376,6 +376,22 @@ static void test_lost_ticks_are_made_up_for(void)
     g_assert_cmpint(n, <=, (loop_clock_ns() - begin) / (2 * NS_PER_MS) + 1);
 }
 
+/* As when the state of an HPET is loaded. */
+static void test_line_that_does_not_change_keeps_lost_ticks(void)
+{
+    g_autoptr(FakeBoard) fake = make_up_board_new();
+    unsigned n = 0;
+
+    program(fake, 0, 2, 2 * MS_TICKS);
+    wait_tick(fake);
+    pass(fake, 40 * NS_PER_MS);
+    irq_lower(i8254_inhibit_line(device_find(&fake->tree, "/machine/i8254")));
+
+    while (take_tick(fake))
+        n++;
+    g_assert_cmpuint(n, >=, 19);
+}
+
 static void test_masked_ticks_are_not_made_up_for(void)
 {
     g_autoptr(FakeBoard) fake = make_up_board_new();
@@ -509,6 +525,8 @@ int main(int argc, char **argv)
     g_test_add_func("/i8254/pause-stops-the-count", test_pause_stops_the_count);
     g_test_add_func("/i8254/inhibited-timer-is-silent", test_inhibited_timer_is_silent);
     g_test_add_func("/i8254/lost-ticks-are-made-up-for", test_lost_ticks_are_made_up_for);
+    g_test_add_func("/i8254/line-that-does-not-change-keeps-lost-ticks",
+                    test_line_that_does_not_change_keeps_lost_ticks);
     g_test_add_func("/i8254/masked-ticks-are-not-made-up-for",
                     test_masked_ticks_are_not_made_up_for);
     g_test_add_func("/i8254/ticks-come-when-no-end-is-told",
