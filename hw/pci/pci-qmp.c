@@ -9,20 +9,6 @@
 
 #include "pci-private.h"
 
-static const struct {
-    uint16_t class;
-    const char *text;
-} class_texts[] = {
-    { 0x0100, "SCSI controller" },
-    { 0x0106, "SATA controller" },
-    { 0x0200, "Ethernet controller" },
-    { 0x0600, "Host bridge" },
-    { 0x0601, "ISA bridge" },
-    { 0x0604, "PCI bridge" },
-    { 0x0780, "Communication controller" },
-    { 0x0c05, "SMBus" },
-};
-
 static PciDeviceInfoList *describe_functions(const PciBus *bus);
 
 static PciDeviceClass *describe_class(const PciDevice *pci)
@@ -30,10 +16,7 @@ static PciDeviceClass *describe_class(const PciDevice *pci)
     PciDeviceClass *info = g_new0(PciDeviceClass, 1);
 
     info->class = pci_config_get(pci, PCI_CLASS_DEVICE, 2);
-    for (size_t i = 0; i < G_N_ELEMENTS(class_texts); i++) {
-        if (class_texts[i].class == info->class)
-            info->desc = g_strdup(class_texts[i].text);
-    }
+    info->desc = g_strdup(pci_class_text((uint16_t)info->class));
     return info;
 }
 

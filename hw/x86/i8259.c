@@ -223,6 +223,30 @@ static bool on_acknowledge(void *opaque, uint8_t *ret_vector)
     return level != NONE;
 }
 
+static IrqchipPicView view_of(const Pic *pic)
+{
+    return (IrqchipPicView) {
+        .irr = requests(pic),
+        .imr = pic->imr,
+        .isr = pic->isr,
+        .elcr = pic->elcr,
+        .base = pic->base,
+        .highest = (pic->lowest + 1) % N_PINS,
+        .read_isr = pic->read_isr,
+        .fully_nested = pic->fully_nested,
+    };
+}
+
+static void look(void *opaque, IrqchipPicView *ret_master, IrqchipPicView *ret_slave)
+{
+    I8259 *i8259 = opaque;
+
+    lock_take(&i8259->dev.lock);
+    *ret_master = view_of(&i8259->master);
+    *ret_slave = view_of(&i8259->slave);
+    lock_drop(&i8259->dev.lock);
+}
+
 /* A slave's pin is masked by the master's, too. */
 static bool is_masked(void *opaque, unsigned pin)
 {
@@ -430,6 +454,7 @@ static bool i8259_realize(Device *dev, const DeviceAddArgs *args, GError **error
         irq_line_init(&i8259->chip.pins[pin], set_pin, i8259, pin);
     i8259->chip.acknowledge = on_acknowledge;
     i8259->chip.is_masked = is_masked;
+    i8259->chip.look = look;
     i8259->chip.opaque = i8259;
     irqchip_set_pic(board->vm, &i8259->chip);
     region_init_io(&i8259->master_region, "pic-master", 2, &master_ops, i8259,

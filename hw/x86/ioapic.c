@@ -265,6 +265,18 @@ static bool is_masked(void *opaque, unsigned pin)
     return masked;
 }
 
+static void look(void *opaque, IrqchipIoapicView *ret_ioapic)
+{
+    Ioapic *ioapic = opaque;
+
+    lock_take(&ioapic->dev.lock);
+    ret_ioapic->id = ioapic->id;
+    ret_ioapic->select = ioapic->select;
+    ret_ioapic->irr = ioapic->levels;
+    memcpy(ret_ioapic->entries, ioapic->entries, sizeof(ioapic->entries));
+    lock_drop(&ioapic->dev.lock);
+}
+
 static void write_entry(Ioapic *ioapic, unsigned pin, unsigned shift, uint32_t value)
 {
     uint64_t half = 0xffffffffull << shift;
@@ -406,6 +418,7 @@ static bool ioapic_realize(Device *dev, const DeviceAddArgs *args, GError **erro
         irq_line_init(&ioapic->chip.pins[pin], set_pin, ioapic, pin);
     ioapic->chip.eoi = on_eoi;
     ioapic->chip.is_masked = is_masked;
+    ioapic->chip.look = look;
     ioapic->chip.opaque = ioapic;
     irqchip_set_ioapic(board->vm, &ioapic->chip);
     region_init_io(&ioapic->region, "ioapic", X86_IOAPIC_SIZE, &ioapic_region_ops, ioapic,

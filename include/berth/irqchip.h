@@ -18,6 +18,31 @@
 #define IRQCHIP_PIC_PINS 16
 #define IRQCHIP_IOAPIC_PINS 24
 
+/* The chips at one moment, for those who look at them. */
+typedef struct IrqchipPicView {
+    uint8_t irr;
+    uint8_t imr;
+    uint8_t isr;
+    uint8_t elcr;
+    uint8_t base;               /* vector of pin 0 */
+    uint8_t highest;            /* the level of highest priority */
+    bool read_isr;
+    bool fully_nested;          /* special */
+} IrqchipPicView;
+
+typedef struct IrqchipIoapicView {
+    uint8_t id;
+    uint8_t select;
+    uint32_t irr;               /* pins that request */
+    uint64_t entries[IRQCHIP_IOAPIC_PINS];
+} IrqchipIoapicView;
+
+typedef struct IrqchipView {
+    IrqchipPicView master;
+    IrqchipPicView slave;
+    IrqchipIoapicView ioapic;
+} IrqchipView;
+
 typedef struct VmPic {
     IrqLine pins[IRQCHIP_PIC_PINS];
     /*
@@ -27,6 +52,7 @@ typedef struct VmPic {
     bool (*acknowledge)(void *opaque, uint8_t *ret_vector);
     /* Whether the guest keeps @pin from interrupting.  Any thread. */
     bool (*is_masked)(void *opaque, unsigned pin);
+    void (*look)(void *opaque, IrqchipPicView *ret_master, IrqchipPicView *ret_slave);
     void *opaque;
 } VmPic;
 
@@ -36,6 +62,7 @@ typedef struct VmIoapic {
     void (*eoi)(void *opaque, uint8_t vector);
     /* Whether the guest keeps @pin from interrupting.  Any thread. */
     bool (*is_masked)(void *opaque, unsigned pin);
+    void (*look)(void *opaque, IrqchipIoapicView *ret_ioapic);
     void *opaque;
 } VmIoapic;
 
@@ -43,6 +70,9 @@ typedef struct VmIoapic {
 
 void irqchip_set_pic(Vm *vm, const VmPic *pic);
 void irqchip_set_ioapic(Vm *vm, const VmIoapic *ioapic);
+
+/* The chips as they are now, in the hypervisor too; 0 or a negative errno. */
+int irqchip_look(Vm *vm, IrqchipView *ret_view);
 
 /*
  * Whoever wants to know that the guest has ended the interrupt of @gsi (the timer, which

@@ -187,5 +187,7 @@ void pci_device_reset(PciDevice *pci);
 
 /* Any thread. */
 
+/* What class code @class is in words; NULL: not known. */
+const char *pci_class_text(uint16_t class);
 /* The level of the interrupt pin; gated by PCI_COMMAND_INTX_DISABLE. */
 void pci_intx_set(PciDevice *pci, bool level);

@@ -140,6 +140,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(AddressSpace, address_space_free)
 bool address_space_check(AddressSpace *as, GError **error);
 /* The view as text, one line a range, in the shape of "info mtree -f". */
 char *address_space_describe(AddressSpace *as);
+/* The tree below its @root in the shape of "info mtree"; @disabled: all of it. */
+char *region_text_tree(AddressSpace *as, const Region *root, bool disabled);
 
 /* Any thread; takes the address space's lock. */
 

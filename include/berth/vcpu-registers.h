@@ -26,6 +26,15 @@ typedef struct VcpuSegment {
     uint32_t flags;             /* bits 8 to 15 and 20 to 23 of a descriptor's word 1 */
 } VcpuSegment;
 
+typedef struct VcpuFloats {
+    uint16_t fcw;
+    uint16_t fsw;
+    uint8_t ftw;                /* a bit a register: it is used */
+    uint32_t mxcsr;
+    uint8_t st[8][16];          /* 80 bits of each are meant */
+    uint64_t xmm[16][2];
+} VcpuFloats;
+
 typedef struct VcpuRegisters {
     uint64_t general[VCPU_N_GENERAL];
     uint64_t rip;
@@ -38,6 +47,10 @@ typedef struct VcpuRegisters {
     uint64_t cr8;
     uint64_t efer;
     uint64_t kernel_gs_base;
+    uint64_t debug[8];          /* DR0 to DR3, DR6, DR7 */
+    VcpuFloats floats;
+    bool interrupt_shadow;      /* no interrupt is taken before the next instruction */
+    bool halted;
 } VcpuRegisters;
 
 /*
@@ -45,3 +58,6 @@ typedef struct VcpuRegisters {
  * @error when the hypervisor refuses.
  */
 bool vcpu_read_registers(Vcpu *vcpu, VcpuRegisters *ret_registers, GError **error);
+
+/* In the layout of QEMU's "info registers", with @floats to the end; the caller frees. */
+char *vcpu_text_registers(const VcpuRegisters *registers, bool floats);

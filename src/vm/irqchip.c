@@ -10,6 +10,8 @@
  * message one of interrupt remapping, which there is none of.  An IOAPIC in the
  * hypervisor knows nothing of it.
  */
+#include <errno.h>
+
 #include "berth/error.h"
 
 #include "cpu-host.h"
@@ -70,6 +72,19 @@ void irqchip_set_pic(Vm *vm, const VmPic *pic)
 void irqchip_set_ioapic(Vm *vm, const VmIoapic *ioapic)
 {
     vm->ioapic = ioapic;
+}
+
+int irqchip_look(Vm *vm, IrqchipView *ret_view)
+{
+    *ret_view = (IrqchipView) { 0 };
+    if (vm->irqchip == VM_IRQCHIP_KERNEL)
+        return vm->ops->look_at_irqchip ? vm->ops->look_at_irqchip(vm, ret_view)
+                                        : -ENOTSUP;
+    if (!vm->pic || !vm->ioapic)
+        return -ENODEV;
+    vm->pic->look(vm->pic->opaque, &ret_view->master, &ret_view->slave);
+    vm->ioapic->look(vm->ioapic->opaque, &ret_view->ioapic);
+    return 0;
 }
 
 void irqchip_listen(Vm *vm, unsigned gsi, IrqchipEndFn *fn, void *opaque)

@@ -37,10 +37,12 @@ static void log_registers(KvmVcpu *kv)
 {
     g_autofree char *text = NULL;
     g_auto(GStrv) lines = NULL;
+    VcpuRegisters registers;
 
-    if (!log_limit_pass(&kv->vcpu.log_limit, NULL))
+    if (!log_limit_pass(&kv->vcpu.log_limit, NULL) ||
+        vcpu_registers_get(kv->fd, &registers) < 0)
         return;
-    text = vcpu_registers_describe(kv->fd);
+    text = vcpu_text_registers(&registers, false);
     lines = g_strsplit(text, "\n", -1);
     for (unsigned i = 0; lines[i]; i++) {
         if (*lines[i])

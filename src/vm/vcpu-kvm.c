@@ -191,11 +191,6 @@ static bool kvm_set_state(Vcpu *vcpu, const VcpuState *state, GError **error)
     return vcpu_state_set(vcpu_kvm_of(vcpu), state, error);
 }
 
-static char *kvm_describe(Vcpu *vcpu)
-{
-    return vcpu_registers_describe(vcpu_kvm_of(vcpu)->fd);
-}
-
 const VcpuOps vcpu_kvm_ops = {
     .instance_size = sizeof(KvmVcpu),
     .open = kvm_open,
@@ -203,7 +198,6 @@ const VcpuOps vcpu_kvm_ops = {
     .reset = kvm_reset_vcpu,
     .get_state = kvm_get_state,
     .set_state = kvm_set_state,
-    .describe = kvm_describe,
     .is_halted = kvm_is_halted,
     .registers = kvm_registers,
     .inject_nmi = kvm_inject_nmi,

@@ -45,9 +45,7 @@ VcpuRun vcpu_exit_interrupted(KvmVcpu *kv);
 /* KVM_RUN itself failed with @err (a positive errno). */
 VcpuRun vcpu_exit_failed(KvmVcpu *kv, int err, VcpuStop *ret_stop);
 
-/* The registers as text; main while paused, or the vCPU's thread. */
-char *vcpu_registers_describe(int vcpu_fd);
-/* The same as data; 0 or a negative errno. */
+/* 0 or a negative errno; main while paused, or the vCPU's thread. */
 int vcpu_registers_get(int vcpu_fd, VcpuRegisters *ret_registers);
 
 /* Reads the state at power-on for later resets, of vCPU 0 that was just made.  Main. */

@@ -42,7 +42,6 @@ typedef struct VcpuOps {
     bool (*set_state)(Vcpu *vcpu, const VcpuState *state, GError **error);
 
     /* Main while paused, or the vCPU's thread. */
-    char *(*describe)(Vcpu *vcpu);
     bool (*is_halted)(Vcpu *vcpu);
     /* 0 or a negative errno. */
     int (*registers)(Vcpu *vcpu, VcpuRegisters *ret_registers);

@@ -340,6 +340,10 @@ bool vcpu_set_state(Vcpu *vcpu, const VcpuState *state, GError **error)
 
 char *vcpu_describe(Vcpu *vcpu)
 {
+    VcpuRegisters registers;
+
     assert_paused(vcpu);
-    return vcpu->ops->describe(vcpu);
+    if (vcpu->ops->registers(vcpu, &registers) < 0)
+        return g_strdup("the registers cannot be read\n");
+    return vcpu_text_registers(&registers, false);
 }

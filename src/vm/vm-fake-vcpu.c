@@ -119,11 +119,6 @@ static bool fake_set_state(Vcpu *vcpu, const VcpuState *state, GError **error)
     return false;
 }
 
-static char *fake_describe(Vcpu *vcpu)
-{
-    return g_strdup("");
-}
-
 static bool fake_is_halted(Vcpu *vcpu)
 {
     return true;
@@ -405,7 +400,6 @@ const VcpuOps vm_fake_vcpu_ops = {
     .reset = fake_reset,
     .get_state = fake_get_state,
     .set_state = fake_set_state,
-    .describe = fake_describe,
     .is_halted = fake_is_halted,
     .registers = fake_registers,
     .inject_nmi = fake_inject_nmi,

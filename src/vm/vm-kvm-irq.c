@@ -352,3 +352,51 @@ void vm_kvm_irq_reset(Vm *vm)
     if (err)
         log_error("cannot reset the interrupt controllers: %s", error_text(-err));
 }
+
+static IrqchipPicView pic_view(const struct kvm_pic_state *pic)
+{
+    return (IrqchipPicView) {
+        .irr = pic->irr,
+        .imr = pic->imr,
+        .isr = pic->isr,
+        .elcr = pic->elcr,
+        .base = pic->irq_base,
+        .highest = pic->priority_add,
+        .read_isr = pic->read_reg_select,
+        .fully_nested = pic->special_fully_nested_mode,
+    };
+}
+
+static IrqchipIoapicView ioapic_view(const struct kvm_ioapic_state *ioapic)
+{
+    IrqchipIoapicView view = {
+        .id = (uint8_t)ioapic->id,
+        .select = (uint8_t)ioapic->ioregsel,
+        .irr = ioapic->irr,
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(view.entries); i++)
+        view.entries[i] = ioapic->redirtbl[i].bits;
+    return view;
+}
+
+int vm_kvm_irq_look(Vm *vm, IrqchipView *ret_view)
+{
+    KvmVm *kvm = vm_kvm_of(vm);
+    struct kvm_irqchip chips[] = {
+        { .chip_id = KVM_IRQCHIP_PIC_MASTER },
+        { .chip_id = KVM_IRQCHIP_PIC_SLAVE },
+        { .chip_id = KVM_IRQCHIP_IOAPIC },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(chips); i++) {
+        int err = vm_kvm_ioctl(kvm->vm_fd, KVM_GET_IRQCHIP, &chips[i]);
+
+        if (err)
+            return err;
+    }
+    ret_view->master = pic_view(&chips[0].chip.pic);
+    ret_view->slave = pic_view(&chips[1].chip.pic);
+    ret_view->ioapic = ioapic_view(&chips[2].chip.ioapic);
+    return 0;
+}

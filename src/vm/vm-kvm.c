@@ -152,6 +152,7 @@ static const VmOps kvm_ops = {
     .stop_clock = kvm_stop_clock,
     .start_clock = kvm_start_clock,
     .open_stats = kvm_open_stats,
+    .look_at_irqchip = vm_kvm_irq_look,
     .cpu_host = kvm_cpu_host,
 };
 

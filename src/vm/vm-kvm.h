@@ -76,6 +76,7 @@ void vm_kvm_irq_set_extint(Vm *vm, bool level);
 void vm_kvm_irq_send_msi(Vm *vm, const MsiMessage *message);
 void vm_kvm_irq_inhibit_pit(Vm *vm, bool inhibit);
 void vm_kvm_irq_reset(Vm *vm);
+int vm_kvm_irq_look(Vm *vm, IrqchipView *ret_view);
 
 /* The PIT with the guest's clock: no tick comes between.  Calls need not be paired. */
 void vm_kvm_irq_stop_pit(KvmVm *kvm);

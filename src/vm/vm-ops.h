@@ -57,6 +57,9 @@ typedef struct VmOps {
     /* Main: a descriptor of its statistics, or a negative errno. */
     int (*open_stats)(Vm *vm);
 
+    /* Main; VM_IRQCHIP_KERNEL only.  NULL: there is nothing to see. */
+    int (*look_at_irqchip)(Vm *vm, IrqchipView *ret_view);
+
     /* Main: what a guest's processor can have. */
     CpuHost *(*cpu_host)(Vm *vm, GError **error);
 } VmOps;
