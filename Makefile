@@ -74,8 +74,9 @@ MAIN := $(wildcard src/main.c)
 SCHEMA := $(wildcard qmp/schema/*.json)
 GENERATOR := $(wildcard qmp/gen/*.py)
 GEN_STAMP := $(GEN)/stamp
-GEN_SRCS := $(GEN)/qapi-tables.c $(GEN)/qmp-commands.c
-GEN_HEADERS := $(GEN)/qapi-types.h $(GEN)/qmp-commands.h $(GEN)/qapi-events.h
+GEN_SRCS := $(GEN)/qapi-tables.c $(GEN)/qmp-commands.c $(GEN)/hmp-commands.c
+GEN_HEADERS := $(GEN)/qapi-types.h $(GEN)/qmp-commands.h $(GEN)/qapi-events.h \
+        $(GEN)/hmp-commands.h
 
 objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(GEN)/%,$(1))) \
        $(patsubst $(GEN)/%.c,$(BUILD)/obj/gen/%.o,$(filter $(GEN)/%,$(1)))

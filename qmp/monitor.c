@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * QMP over character devices.
+ * Sessions over character devices.
  *
- *     read() -> input -> qmp_session_feed() -> output -> char_write()
- *                 ^            |                  ^
- *                 |            +-- event, reply --+
+ *     read() -> input -> language->feed() -> output -> char_write()
+ *                 ^            |                ^
+ *                 |            +- event, reply -+
  *                 +-- writable(), reply(), `more` message
  *
  * Invariants:
@@ -12,7 +12,7 @@
  * 2. Input waits for the message `more` (the turn's requests are used up), for writable()
  *    (too much output waits) or for the reply to the command under way; never for
  *    nothing.
- * 3. `busy` is set around qmp_session_feed().  A handler may turn the loop, in which the
+ * 3. `busy` is set around language->feed().  A handler may turn the loop, in which the
  *    client may go away; but its end is told only after its input was read, and while
  *    `busy` can_read() is 0.  So no session ends inside its own handler.
  * 4. An event that a handler causes is in the output before the handler's reply, which
@@ -30,9 +30,8 @@ typedef struct MonitorClient {
     Chardev *chr;
     ListNode node;
     bool accepted;              /* one of char_listen() */
-    bool open;                  /* there is a session */
     bool busy;
-    QmpSession session;
+    void *session;              /* the language's; NULL: there is none */
     GString *input;             /* NULL while empty */
     size_t fed;                 /* of the input */
     GString *output;            /* NULL while empty */
@@ -45,7 +44,7 @@ struct Monitor {
     Chardev *chr;
     QmpContext *ctx;
     Loop *loop;
-    bool pretty;
+    const MonitorLanguage *language;
     bool holds_input;
     ListNode clients;
     LogLimit log_limit;
@@ -137,19 +136,27 @@ static const QmpSessionOps session_ops = {
     .take_fd = take_client_fd,
 };
 
+/*
+ * Whether what is typed comes here.  Until there is a machine, other users of a mux are
+ * to come.
+ */
+static bool has_focus(const MonitorClient *client)
+{
+    return client->monitor->ctx->ready && char_has_focus(client->chr);
+}
+
 static void begin_session(MonitorClient *client)
 {
-    GString *greeting = g_string_new(NULL);
+    const MonitorLanguage *language = client->monitor->language;
+    g_autoptr(GString) greeting = g_string_new(NULL);
 
     TRACE(monitor_open, "%s", char_id(client->chr));
     counter_add(&client->monitor->counters.clients, 1);
-    client->open = true;
     client->n_dropped = 0;
-    qmp_session_init(&client->session, client->monitor->ctx, &session_ops, client);
-    client->session.pretty = client->monitor->pretty;
-    qmp_session_greet(&client->session, greeting);
+    client->session = g_malloc0(language->session_size);
+    language->begin(client->session, client->monitor->ctx, &session_ops, client);
+    language->greet(client->session, has_focus(client), greeting);
     add_output(client, greeting->str, greeting->len);
-    g_string_free(greeting, true);
 }
 
 static void drop_input(MonitorClient *client)
@@ -162,11 +169,11 @@ static void drop_input(MonitorClient *client)
 
 static void end_session(MonitorClient *client)
 {
-    if (!client->open)
+    if (!client->session)
         return;
     TRACE(monitor_close, "%s", char_id(client->chr));
-    client->open = false;
-    qmp_session_done(&client->session);
+    client->monitor->language->end(client->session);
+    g_clear_pointer(&client->session, g_free);
     loop_message_cancel(client->monitor->loop, &client->more);
     drop_input(client);
     if (client->output)
@@ -201,38 +208,45 @@ static size_t input_size(const MonitorClient *client)
     return client->input ? client->input->len - client->fed : 0;
 }
 
-/* Feeds the session up to its first reply; returns whether there was one. */
-static bool feed_request(MonitorClient *client, GString *reply)
+/* Feeds the session up to its first reply. */
+static void feed_request(MonitorClient *client, GString *reply)
 {
-    size_t size = input_size(client);
+    Monitor *monitor = client->monitor;
+    size_t size = input_size(client), used;
     const char *data = size > 0 ? client->input->str + client->fed : NULL;
+    bool answered;
 
     g_string_truncate(reply, 0);
     client->busy = true;
-    client->fed += qmp_session_feed(&client->session, data, size, reply);
+    answered = monitor->language->feed(client->session, data, size, &used, reply);
     client->busy = false;
-    if (reply->len > 0) {
-        counter_add(&client->monitor->counters.requests, 1);
+    client->fed += used;
+    if (answered)
+        counter_add(&monitor->counters.requests, 1);
+    if (reply->len > 0)
         add_output(client, reply->str, reply->len);
-    }
-    return reply->len > 0;
+}
+
+/* Whether the session would take @size bytes, and there is room for its reply. */
+static bool may_take(const MonitorClient *client, size_t size)
+{
+    return client->monitor->language->can_feed(client->session, size) &&
+           output_size(client) < MONITOR_OUTPUT_HIGH;
 }
 
 /* Whether there is something to execute, and room for its reply. */
 static bool may_feed(const MonitorClient *client)
 {
-    return qmp_session_can_feed(&client->session, input_size(client)) &&
-           output_size(client) < MONITOR_OUTPUT_HIGH;
+    return may_take(client, input_size(client));
 }
 
 /* Executes what came, as far as this turn and the output allow. */
 static void feed_input(MonitorClient *client)
 {
     GString *reply = g_string_new(NULL);
-    unsigned n_requests = 0;
 
-    while (may_feed(client) && n_requests < MONITOR_TURN_REQUESTS)
-        n_requests += feed_request(client, reply);
+    for (int i = 0; i < MONITOR_TURN_REQUESTS && may_feed(client); i++)
+        feed_request(client, reply);
     g_string_free(reply, true);
 
     if (may_feed(client))
@@ -254,10 +268,8 @@ static void on_more(void *opaque)
 static size_t client_can_read(void *opaque)
 {
     const MonitorClient *client = opaque;
-    bool may_read = client->open && !client->busy && !client->input &&
-                    !client->monitor->holds_input &&
-                    qmp_session_can_feed(&client->session, 1) &&
-                    output_size(client) < MONITOR_OUTPUT_HIGH;
+    bool may_read = client->session && !client->busy && !client->input &&
+                    !client->monitor->holds_input && may_take(client, 1);
 
     return may_read ? MONITOR_INPUT_SIZE : 0;
 }
@@ -282,10 +294,22 @@ static void client_writable(void *opaque)
         log_warn("monitor '%s': a client reads again: %u events to it were dropped",
                  char_id(client->monitor->chr), client->n_dropped);
     client->n_dropped = 0;
-    if (client->open && may_feed(client))
+    if (client->session && may_feed(client))
         loop_post(client->monitor->loop, &client->more);
     else if (!client->input)
         char_accept_input(client->chr);
+}
+
+static void tell_focus(MonitorClient *client)
+{
+    const MonitorLanguage *language = client->monitor->language;
+    g_autoptr(GString) text = NULL;
+
+    if (!client->session || !language->focus)
+        return;
+    text = g_string_new(NULL);
+    language->focus(client->session, has_focus(client), text);
+    add_output(client, text->str, text->len);
 }
 
 static void client_event(void *opaque, CharEvent event)
@@ -299,9 +323,11 @@ static void client_event(void *opaque, CharEvent event)
     case CHAR_EVENT_CLOSED:
         client_gone(client);
         break;
-    case CHAR_EVENT_BREAK:
     case CHAR_EVENT_FOCUS_IN:
     case CHAR_EVENT_FOCUS_OUT:
+        tell_focus(client);
+        break;
+    case CHAR_EVENT_BREAK:
         break;
     }
 }
@@ -336,7 +362,8 @@ static void on_accept(void *opaque, Chardev *chr)
     add_client(opaque, chr, NULL)->accepted = true;
 }
 
-Monitor *monitor_new(Chardev *chr, QmpContext *ctx, bool pretty, GError **error)
+Monitor *monitor_new(Chardev *chr, const MonitorLanguage *language, QmpContext *ctx,
+                     GError **error)
 {
     g_autofree Monitor *monitor = g_new0(Monitor, 1);
     bool added;
@@ -345,7 +372,7 @@ Monitor *monitor_new(Chardev *chr, QmpContext *ctx, bool pretty, GError **error)
     monitor->chr = chr;
     monitor->ctx = ctx;
     monitor->loop = char_loop(chr);
-    monitor->pretty = pretty;
+    monitor->language = language;
     list_init(&monitor->clients);
     if (char_can_listen(chr))
         added = char_listen(chr, on_accept, monitor, error);
@@ -391,8 +418,12 @@ void monitor_hold_input(Monitor *monitor, bool hold)
     assert_main();
     monitor->holds_input = hold;
     LIST_FOREACH(node, &monitor->clients) {
-        if (!hold)
-            char_accept_input(CONTAINER_OF(node, MonitorClient, node)->chr);
+        MonitorClient *client = CONTAINER_OF(node, MonitorClient, node);
+
+        if (hold)
+            continue;
+        tell_focus(client);
+        char_accept_input(client->chr);
     }
 }
 

@@ -228,6 +228,27 @@ static bool execute(QmpSession *session, const Request *request, GString *out,
     return done;
 }
 
+void qmp_dispatch_call(QmpSession *session, unsigned command, const void *args,
+                       QmpDoneFn *done, void *opaque)
+{
+    QmpContext *ctx = session->ctx;
+    const QmpCommand *row = &command_table(ctx)[command];
+    QmpSession *outer = ctx->session;
+    g_autoptr(GError) error = NULL;
+    void *value = NULL;
+
+    assert_main();
+    ctx->session = session;
+    if (row->flags & QMP_COMMAND_ASYNC) {
+        ctx->start(command, ctx, args, qmp_reply_new_call(row, done, opaque));
+    } else {
+        ctx->call(command, ctx, args, &value, &error);
+        done(opaque, value, error);
+        qmp_reply_free_value(row, value);
+    }
+    ctx->session = outer;
+}
+
 bool qmp_dispatch_is_oob(const JsonValue *request)
 {
     return json_kind(request) == JSON_OBJECT && json_member(request, "exec-oob");

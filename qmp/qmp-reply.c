@@ -17,6 +17,8 @@ struct QmpReply {
     const QmpCommand *command;
     JsonValue *id;              /* NULL for none */
     GString *out;               /* lent while the handler runs, then NULL */
+    QmpDoneFn *done;            /* of a call out of berth itself; else NULL */
+    void *opaque;
 };
 
 void qmp_reply_write(const QmpSession *session, const QmpCommand *command,
@@ -65,6 +67,16 @@ QmpReply *qmp_reply_new(QmpSession *session, const QmpCommand *command,
     return reply;
 }
 
+QmpReply *qmp_reply_new_call(const QmpCommand *command, QmpDoneFn *done, void *opaque)
+{
+    QmpReply *reply = g_new0(QmpReply, 1);
+
+    reply->command = command;
+    reply->done = done;
+    reply->opaque = opaque;
+    return reply;
+}
+
 void qmp_reply_started(QmpSession *session)
 {
     if (session->pending)
@@ -104,6 +116,8 @@ void qmp_reply_return(QmpReply *reply, void *value)
         session->pending = NULL;
         if (!reply->out)
             send_late(reply, text);
+    } else if (reply->done) {
+        reply->done(reply->opaque, value, NULL);
     }
     qmp_reply_free_value(reply->command, value);
     reply_free(reply);
@@ -121,6 +135,8 @@ void qmp_reply_fail(QmpReply *reply, GError *error)
         session->pending = NULL;
         if (!reply->out)
             send_late(reply, text);
+    } else if (reply->done) {
+        reply->done(reply->opaque, NULL, error);
     }
     g_error_free(error);
     reply_free(reply);

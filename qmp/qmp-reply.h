@@ -20,6 +20,8 @@ void qmp_reply_free_value(const QmpCommand *command, void *value);
  */
 QmpReply *qmp_reply_new(QmpSession *session, const QmpCommand *command,
                         const JsonValue *id, GString *out);
+/* The same for qmp_dispatch_call(). */
+QmpReply *qmp_reply_new_call(const QmpCommand *command, QmpDoneFn *done, void *opaque);
 /* The handler has returned: if it did not end the reply, that comes by ops->reply(). */
 void qmp_reply_started(QmpSession *session);
 /* The client is gone: nobody will read the reply. */

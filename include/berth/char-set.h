@@ -42,7 +42,6 @@ void char_set_named_fd_hook(CharSet *set, CharNamedFdFn *fn, void *opaque);
 void char_set_mux_hook(CharSet *set, CharMuxFn *fn, void *opaque);
 /* Who makes monitors for people; by default "mon:" is refused. */
 void char_set_monitor_hook(CharSet *set, CharMonitorFn *fn, void *opaque);
-bool char_set_has_monitors(const CharSet *set);
 /* The byte that a mux's commands begin with (Ctrl-A, 1, at the start). */
 void char_set_escape(CharSet *set, uint8_t escape);
 /*

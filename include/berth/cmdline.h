@@ -86,5 +86,10 @@ typedef struct Cmdline {
 Cmdline *cmdline_parse(int argc, char **argv, GError **error);
 /* The last "-accel kvm", lent; NULL when there is none. */
 const AccelOptions *cmdline_accel(const Cmdline *cmdline);
+/*
+ * Whether there is a monitor for people on standard input and output though none was
+ * asked for: -nographic, with nothing else that says where monitors are.
+ */
+bool cmdline_wants_monitor(const Cmdline *cmdline);
 void cmdline_free(Cmdline *cmdline);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Cmdline, cmdline_free)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A QMP monitor on a character device: carries bytes between clients and their sessions
- * (qmp.h).  Main only.
+ * A monitor on a character device: carries bytes between clients and their sessions.
+ * What is spoken there is a MonitorLanguage: QMP (qmp.h), or that for people (hmp.h).
+ * Main only.
  *
  * On a listening socket each client has a session of its own, up to CHAR_MAX_CLIENTS at
  * a time.  On any other chardev there is one session at a time, from the far end's
@@ -45,10 +46,37 @@ typedef struct MonitorCounters {
 extern const CounterDesc monitor_counters[];
 
 /*
- * A monitor on @chr, whose sessions work on @ctx (lent); @pretty breaks and indents
- * what is sent.  NULL with @error when @chr is in use.
+ * What is spoken.  A session is one client's: @session_size bytes, zeros before begin().
+ * It reaches its client by QmpSessionOps, called with the @client of begin().
  */
-Monitor *monitor_new(Chardev *chr, QmpContext *ctx, bool pretty, GError **error);
+typedef struct MonitorLanguage {
+    size_t session_size;
+    void (*begin)(void *session, QmpContext *ctx, const QmpSessionOps *ops, void *client);
+    void (*end)(void *session);
+    /* Appends what is said first; @focus is as in focus(). */
+    void (*greet)(void *session, bool focus, GString *out);
+    /*
+     * Takes bytes up to the end of one request at most, or up to where enough has been
+     * said; executes it and appends the answer.  Returns whether there was one.
+     */
+    bool (*feed)(void *session, const char *data, size_t size, size_t *ret_used,
+                 GString *out);
+    /* Whether feed() with @size bytes has something to do, and may be called. */
+    bool (*can_feed)(const void *session, size_t size);
+    /* Of a client at a mux: what is typed comes to it from now on, or no longer. */
+    void (*focus)(void *session, bool focus, GString *out);     /* NULL: no matter */
+} MonitorLanguage;
+
+extern const MonitorLanguage qmp_language;
+/* QMP with line breaks and indentation. */
+extern const MonitorLanguage qmp_language_pretty;
+
+/*
+ * A monitor on @chr, whose sessions speak @language and work on @ctx (both lent).  NULL
+ * with @error when @chr is in use.
+ */
+Monitor *monitor_new(Chardev *chr, const MonitorLanguage *language, QmpContext *ctx,
+                     GError **error);
 /* Ends every session.  Not from a handler.  Accepts NULL. */
 void monitor_free(Monitor *monitor);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Monitor, monitor_free)
@@ -58,8 +86,8 @@ const MonitorCounters *monitor_counted(const Monitor *monitor);
 const char *monitor_chardev(const Monitor *monitor);
 
 /*
- * While it holds, clients are greeted and nothing is read from them: before there is what
- * their requests work on.
+ * While it holds, nothing is read from clients: before there is what their requests work
+ * on (QmpContext.ready, which changes before the hold ends).
  */
 void monitor_hold_input(Monitor *monitor, bool hold);
 

@@ -114,6 +114,23 @@ typedef struct CmdlineOption {
     uint8_t flags;
 } CmdlineOption;
 
+#define HMP_NO_QMP UINT16_MAX
+
+/*
+ * A command of the monitor for people, in order of names.  @args are its words, as
+ * "device:c,size:i?": the name, the letter that says how it is read, "?" when it may be
+ * left out; "-x" in place of the letter is a flag.
+ */
+typedef struct HmpCommand {
+    uint32_t name;              /* "stop", "info status" */
+    uint32_t alias;
+    uint32_t args;
+    uint32_t params;            /* the words as help shows them */
+    uint32_t help;
+    uint32_t refusal;           /* why there is no such thing; else empty */
+    uint16_t qmp;               /* QMP_COMMAND_... that it is, HMP_NO_QMP for none */
+} HmpCommand;
+
 extern const char qapi_text_pool[];
 extern const QapiType qapi_types[];
 extern const unsigned qapi_n_types;
@@ -126,6 +143,8 @@ extern const QmpEvent qmp_events[];
 extern const unsigned qmp_n_events;
 extern const CmdlineOption cmdline_options[];
 extern const unsigned cmdline_n_options;
+extern const HmpCommand hmp_commands[];
+extern const unsigned hmp_n_commands;
 
 static inline const char *qapi_text(uint32_t offset)
 {

@@ -146,6 +146,15 @@ void qmp_dispatch_error(QmpSession *session, const GError *failure, const JsonVa
 void qmp_reply_return(QmpReply *reply, void *value);
 void qmp_reply_fail(QmpReply *reply, GError *error);
 
+/*
+ * Executes row @command for a part of berth itself, in the name of @session: @done is
+ * called once, now or later, with what it returned (NULL for nothing) or with @error;
+ * both are lent.
+ */
+typedef void QmpDoneFn(void *opaque, const void *value, const GError *error);
+void qmp_dispatch_call(QmpSession *session, unsigned command, const void *args,
+                       QmpDoneFn *done, void *opaque);
+
 /* What the greeting and query-version tell; the caller's. */
 VersionInfo *qmp_session_version(void);
 

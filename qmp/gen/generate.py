@@ -8,6 +8,7 @@ import sys
 
 import qapi_ctables
 import qapi_ctypes
+import qapi_hmp
 import qapi_reference
 from qapi_model import Schema
 from qapi_reader import SchemaError
@@ -28,12 +29,15 @@ def main():
     except SchemaError as error:
         print(f"{arguments.schema.parent}/{error}", file=sys.stderr)
         return 1
+    top = qapi_ctypes.LICENSE + qapi_ctypes.GENERATED
     for name, text in {
             "qapi-types.h": qapi_ctypes.types_header(schema),
             "qapi-tables.c": qapi_ctables.tables_source(schema),
             "qmp-commands.h": qapi_ctypes.commands_header(schema),
             "qmp-commands.c": qapi_ctypes.commands_source(schema),
             "qapi-events.h": qapi_ctypes.events_header(schema),
+            "hmp-commands.h": qapi_hmp.hmp_header(schema, top),
+            "hmp-commands.c": qapi_hmp.hmp_source(schema, top),
             "qmp-reference.md": qapi_reference.reference(schema)}.items():
         write_if_changed(arguments.out / name, text)
     return 0

@@ -2,6 +2,7 @@
 """Writes qapi-tables.c: the schema as const data (see berth/qapi-tables.h)."""
 
 from qapi_ctypes import GENERATED, LICENSE
+from qapi_hmp import hmp_row
 from qapi_model import BUILTINS, INTEGER_RANGES, alternate_kind, c_name, upper
 
 
@@ -173,6 +174,8 @@ class Tables:
         commands = [self.command_row(schema.commands[n]) for n in sorted(schema.commands)]
         events = [self.event_row(schema.events[n]) for n in sorted(schema.events)]
         options = [self.option_row(option) for option in schema.options.values()]
+        hmp = [hmp_row(command, self.texts, sorted(schema.commands))
+               for command in schema.hmp.values()]
         out = [LICENSE + GENERATED,
                '#include "berth/qapi-tables.h"', '#include "qapi-types.h"\n']
         self.texts.write(out)
@@ -187,6 +190,8 @@ class Tables:
         out.append(f"const unsigned qmp_n_events = {len(events)};\n")
         array(out, "CmdlineOption cmdline_options", options)
         out.append(f"const unsigned cmdline_n_options = {len(options)};\n")
+        array(out, "HmpCommand hmp_commands", hmp or ["{ 0 },"])
+        out.append(f"const unsigned hmp_n_commands = {len(hmp)};\n")
         return "\n".join(out)
 
 

@@ -4,6 +4,7 @@
 import dataclasses
 import re
 
+from qapi_hmp import read_hmp
 from qapi_reader import SchemaError, read_schema
 
 INTEGER_RANGES = {
@@ -30,6 +31,7 @@ ENTITY_KEYS = {
     "event": {"data", "boxed", "features"},
     "option": {"short", "arg", "data", "implied", "repeat", "merge", "json", "group",
                "help"},
+    "hmp": {"alias", "data", "params", "help", "qmp", "refused"},
 }
 MEMBER_KEYS = {"type", "default", "min", "max", "unit"}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*$")
@@ -153,6 +155,7 @@ class Schema:
         self.commands = {}
         self.events = {}
         self.options = {}
+        self.hmp = {}           # of the monitor for people, in order of their names
         self.outline = []       # what the manual shows: titles and entities, in order
         self.pending = []       # (Type, Entity) whose members are not yet resolved
         self.taken = {}         # every name of a type, command or event -> its place
@@ -168,6 +171,7 @@ class Schema:
             self.resolve(type_, entity)
         for entity in entities:
             self.add_interface(entity)
+        self.add_hmp([e for e in entities if "hmp" in e.value])
         self.check_values()
         self.number_types()
 
@@ -186,7 +190,7 @@ class Schema:
         self.outline.append((meta, name))
         if meta in ("enum", "struct", "union", "alternate"):
             self.declare_type(entity, meta, name)
-        elif meta != "option":
+        elif meta not in ("option", "hmp"):
             self.take_name(entity.place, name)
 
     def declare_type(self, entity, meta, name):
@@ -212,6 +216,8 @@ class Schema:
 
     @staticmethod
     def check_doc(entity, meta, name):
+        if meta == "hmp":
+            return
         if meta == "option":
             if not entity.value.get("help"):
                 raise SchemaError(entity.place, f"option '{name}' lacks 'help'")
@@ -449,6 +455,17 @@ class Schema:
                                     value.get("merge", False), value.get("json", False),
                                     value.get("group", name if type_ else None),
                                     value["help"], entity.place)
+
+    def add_hmp(self, entities):
+        for entity in entities:
+            command = read_hmp(entity, self.commands)
+            for name in (command.name, command.alias):
+                if name in self.hmp or name in [c.alias for c in self.hmp.values()
+                                                if c.alias]:
+                    raise SchemaError(entity.place, f"monitor command '{name}' is "
+                                      "defined already")
+            self.hmp[command.name] = command
+        self.hmp = dict(sorted(self.hmp.items()))
 
     # Defaults and ranges.
 

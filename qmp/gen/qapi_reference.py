@@ -157,6 +157,16 @@ def write_option(out, option):
         out.append("Pairs of further occurrences are added.\n")
 
 
+def write_hmp(out, command):
+    if command.refused:
+        out.append(wrap(f"`{command.name}`: not there: {command.refused}", "- ", "  "))
+        return
+    names = command.name + (f"|{command.alias}" if command.alias else "")
+    usage = f"{names} {command.params}".strip()
+    qmp = f" (`{command.qmp.name}`)" if command.qmp else ""
+    out.append(wrap(f"`{usage}`: {command.help}{qmp}", "- ", "  "))
+
+
 def reference(schema):
     out = [HEAD]
     for kind, name in schema.outline:
@@ -169,6 +179,8 @@ def reference(schema):
             write_event(out, schema.events[name])
         elif kind == "option":
             write_option(out, schema.options[name])
+        elif kind == "hmp":
+            write_hmp(out, schema.hmp[name])
         elif name not in BUILTINS:
             write_type(out, schema.types[name])
     return "\n".join(out).rstrip() + "\n"

@@ -104,7 +104,9 @@ bool qmp_ringbuf_write(QmpContext *ctx, const RingbufWriteArgs *args, GError **e
 static char *as_utf8(GByteArray *bytes)
 {
     GString *text = g_string_new(NULL);
-    const char *at = (const char *)bytes->data, *end = at + bytes->len;
+    /* An empty array has no data. */
+    const char *at = bytes->len > 0 ? (const char *)bytes->data : "";
+    const char *end = at + bytes->len;
 
     while (at < end) {
         const char *stop;

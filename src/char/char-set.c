@@ -99,11 +99,6 @@ void char_set_monitor_hook(CharSet *set, CharMonitorFn *fn, void *opaque)
     set->monitor_opaque = opaque;
 }
 
-bool char_set_has_monitors(const CharSet *set)
-{
-    return set->monitor != NULL;
-}
-
 void char_set_escape(CharSet *set, uint8_t escape)
 {
     set->escape = escape;

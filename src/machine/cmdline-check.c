@@ -139,22 +139,12 @@ static bool check_accels(const Cmdline *cmdline, GError **error)
 
 static bool check_monitors(const Cmdline *cmdline, GError **error)
 {
-    static const char reason[] =
-        "there is no monitor for people; only 'none' is accepted, "
-        "use -qmp for QMP";
-
-    for (guint i = 0; i < cmdline->human_monitors->len; i++) {
-        if (!check_none("monitor", g_ptr_array_index(cmdline->human_monitors, i), reason,
-                        error))
-            return false;
-    }
     for (guint i = 0; i < cmdline->monitors->len; i++) {
         const MonitorOptions *monitor = g_ptr_array_index(cmdline->monitors, i);
 
-        if (monitor->has_mode && monitor->mode == MONITOR_MODE_CONTROL)
-            continue;
-        return refuse(error, "mon", monitor->chardev,
-                      "there is no monitor for people; give mode=control");
+        if (monitor->pretty && monitor->mode == MONITOR_MODE_READLINE)
+            return refuse(error, "mon", monitor->chardev,
+                          "'pretty' is for QMP only (mode=control)");
     }
     return true;
 }

@@ -334,6 +334,26 @@ const AccelOptions *cmdline_accel(const Cmdline *cmdline)
     return NULL;
 }
 
+/* A serial port that is a terminal, or has a monitor. */
+static bool has_terminal(const Cmdline *cmdline)
+{
+    for (guint i = 0; i < cmdline->serials->len; i++) {
+        const char *text = g_ptr_array_index(cmdline->serials, i);
+
+        if (strcmp(text, "stdio") == 0 || g_str_has_prefix(text, "mon:"))
+            return true;
+    }
+    return false;
+}
+
+bool cmdline_wants_monitor(const Cmdline *cmdline)
+{
+    return cmdline->nographic && !cmdline->nodefaults && !cmdline->daemonize &&
+           cmdline->monitors->len == 0 && cmdline->human_monitors->len == 0 &&
+           cmdline->qmps->len == 0 && cmdline->pretty_qmps->len == 0 &&
+           !has_terminal(cmdline);
+}
+
 void cmdline_free(Cmdline *cmdline)
 {
     if (!cmdline)

@@ -237,12 +237,11 @@ static bool names_a_serial(const Cmdline *cmdline)
     return cmdline->serials->len > 0;
 }
 
-/* -nographic: with the monitor, where there are monitors for people. */
 static const char *default_serial(const Machine *machine)
 {
     if (!machine->cmdline->nographic)
         return "null";
-    return char_set_has_monitors(machine->chars) ? "mon:stdio" : "stdio";
+    return cmdline_wants_monitor(machine->cmdline) ? "mon:stdio" : "stdio";
 }
 
 static bool add_serials(Machine *machine, GError **error)

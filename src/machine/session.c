@@ -10,6 +10,7 @@
 #include "berth/char-set.h"
 #include "berth/error.h"
 #include "berth/fdset.h"
+#include "berth/hmp.h"
 #include "berth/id.h"
 #include "berth/log.h"
 #include "berth/machine.h"
@@ -95,39 +96,61 @@ static bool add_chardevs(Session *session, GError **error)
     return true;
 }
 
-static bool add_monitor(Session *session, const char *chardev, bool pretty,
+static bool add_monitor(Session *session, Chardev *chr, const MonitorLanguage *language,
                         GError **error)
 {
-    Chardev *chr = char_find(session->chars, chardev);
-    Monitor *monitor;
+    Monitor *monitor = monitor_new(chr, language, &session->context, error);
 
-    if (!chr) {
-        error_set(error, "there is no character device '%s'", chardev);
-        return false;
-    }
-    monitor = monitor_new(chr, &session->context, pretty, error);
     if (!monitor)
         return false;
+    monitor_hold_input(monitor, !session->context.ready);
     g_ptr_array_add(session->monitors, monitor);
     return true;
 }
 
-static bool add_compat_monitors(Session *session, const GPtrArray *texts, bool pretty,
+/* "mon:" */
+static bool add_human_monitor(void *opaque, Chardev *chr, GError **error)
+{
+    return add_monitor(opaque, chr, &hmp_language, error);
+}
+
+static bool add_compat_monitor(Session *session, const char *text,
+                               const MonitorLanguage *language, GError **error)
+{
+    g_autofree char *id = NULL;
+    Chardev *chr;
+
+    if (strcmp(text, "none") == 0)
+        return true;
+    id = g_strdup_printf("compat_monitor%u", session->n_compat++);
+    chr = char_add_from_text(session->chars, id, text, error);
+    return chr && add_monitor(session, chr, language, error);
+}
+
+static bool add_compat_monitors(Session *session, const char *option,
+                                const GPtrArray *texts, const MonitorLanguage *language,
                                 GError **error)
 {
     for (guint i = 0; i < texts->len; i++) {
-        g_autofree char *id = g_strdup_printf("compat_monitor%u", session->n_compat++);
         const char *text = g_ptr_array_index(texts, i);
 
-        if (strcmp(text, "none") == 0)
-            continue;
-        if (!char_add_from_text(session->chars, id, text, error) ||
-            !add_monitor(session, id, pretty, error)) {
-            g_prefix_error(error, "-qmp %s: ", text);
+        if (!add_compat_monitor(session, text, language, error)) {
+            g_prefix_error(error, "-%s %s: ", option, text);
             return false;
         }
     }
     return true;
+}
+
+/*
+ * The one that -nographic brings, unless it came with the serial port.  Its sessions hold
+ * no input back: the machine is there.
+ */
+static bool add_default_monitor(Session *session, GError **error)
+{
+    if (!cmdline_wants_monitor(session->cmdline) || session->monitors->len > 0)
+        return true;
+    return add_compat_monitor(session, "stdio", &hmp_language, error);
 }
 
 /* The id of a monitor is of its own kind, and has no other use than to be unique. */
@@ -150,6 +173,22 @@ static bool check_monitor_id(const GPtrArray *options, guint at, GError **error)
     return true;
 }
 
+/* -mon */
+static bool add_named_monitor(Session *session, const MonitorOptions *options,
+                              GError **error)
+{
+    Chardev *chr = char_find(session->chars, options->chardev);
+    const MonitorLanguage *language = &hmp_language;
+
+    if (!chr) {
+        error_set(error, "there is no character device '%s'", options->chardev);
+        return false;
+    }
+    if (options->mode == MONITOR_MODE_CONTROL)
+        language = options->pretty ? &qmp_language_pretty : &qmp_language;
+    return add_monitor(session, chr, language, error);
+}
+
 static bool add_monitors(Session *session, GError **error)
 {
     const Cmdline *cmdline = session->cmdline;
@@ -158,13 +197,16 @@ static bool add_monitors(Session *session, GError **error)
         const MonitorOptions *option = g_ptr_array_index(cmdline->monitors, i);
 
         if (!check_monitor_id(cmdline->monitors, i, error) ||
-            !add_monitor(session, option->chardev, option->pretty, error)) {
+            !add_named_monitor(session, option, error)) {
             g_prefix_error(error, "-mon %s: ", option->chardev);
             return false;
         }
     }
-    return add_compat_monitors(session, cmdline->qmps, false, error) &&
-           add_compat_monitors(session, cmdline->pretty_qmps, true, error);
+    return add_compat_monitors(session, "monitor", cmdline->human_monitors,
+                               &hmp_language, error) &&
+           add_compat_monitors(session, "qmp", cmdline->qmps, &qmp_language, error) &&
+           add_compat_monitors(session, "qmp-pretty", cmdline->pretty_qmps,
+                               &qmp_language_pretty, error);
 }
 
 /* A byte as a number in C's notations. */
@@ -201,10 +243,10 @@ static const char *on_mux_command(void *opaque, CharMuxCommand command)
     return NULL;
 }
 
-static void hold_input(Session *session, bool hold)
+static void release_input(Session *session)
 {
     for (guint i = 0; i < session->monitors->len; i++)
-        monitor_hold_input(g_ptr_array_index(session->monitors, i), hold);
+        monitor_hold_input(g_ptr_array_index(session->monitors, i), false);
 }
 
 static int open_fdset(void *opaque, const char *path, int flags, GError **error)
@@ -229,6 +271,7 @@ Session *session_new(const Cmdline *cmdline, Loop *loop, int stop_fd, GError **e
     char_set_stop_fd(session->chars, stop_fd);
     char_set_open_hook(session->chars, open_fdset, session->fdsets);
     char_set_mux_hook(session->chars, on_mux_command, session);
+    char_set_monitor_hook(session->chars, add_human_monitor, session);
     session->context = (QmpContext) {
         .chars = session->chars,
         .fdsets = session->fdsets,
@@ -241,7 +284,6 @@ Session *session_new(const Cmdline *cmdline, Loop *loop, int stop_fd, GError **e
         !add_chardevs(session, error) || !add_monitors(session, error))
         return NULL;
     /* Clients that wait already are greeted; what they ask needs the machine. */
-    hold_input(session, true);
     loop_turn(loop, false);
     host = (MachineHost) {
         .loop = loop,
@@ -257,7 +299,9 @@ Session *session_new(const Cmdline *cmdline, Loop *loop, int stop_fd, GError **e
     session->context.blocks = session->machine->blocks;
     session->context.objects = session->machine->objects;
     session->context.ready = true;
-    hold_input(session, false);
+    release_input(session);
+    if (!add_default_monitor(session, error))
+        return NULL;
     return g_steal_pointer(&session);
 }
 

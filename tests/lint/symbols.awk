@@ -29,6 +29,8 @@ BEGIN {
     prefix("src/char/char-text", "char_add_from_text$")
     prefix("src/char/char-stdio", "char_set_restore_terminal$")
     prefix(".*-qmp", "qmp_")
+    # Handlers have the names of their commands.
+    prefix("src/hmp/hmp-[a-z-]*", "hmp_")
 }
 
 function writable(file, symbol)

@@ -149,7 +149,8 @@ static void start(Bench *bench, const char *options, bool pretty)
                                               bench->chars.path);
     Chardev *chr = char_bench_add(&bench->chars, "mon", options ? options : server);
 
-    bench->monitor = monitor_new(chr, &bench->ctx, pretty, &error);
+    bench->monitor = monitor_new(chr, pretty ? &qmp_language_pretty : &qmp_language,
+                                 &bench->ctx, &error);
     g_assert_no_error(error);
 }
 
@@ -713,8 +714,8 @@ static void test_taken_chardev_is_refused(Bench *bench, const void *unused)
     g_autoptr(GError) error = NULL;
 
     start(bench, NULL, false);
-    g_assert_null(monitor_new(char_find(bench->chars.set, "mon"), &bench->ctx, false,
-                              &error));
+    g_assert_null(monitor_new(char_find(bench->chars.set, "mon"), &qmp_language,
+                              &bench->ctx, &error));
     g_assert_nonnull(strstr(error->message, "'mon'"));
 }
 

@@ -172,9 +172,9 @@ static const struct {
     { "-chardev socket", "id" },
     { "-display gtk", "gtk" },
     { "-vga std", "std" },
-    { "-monitor stdio", "monitor" },
     { "-parallel pty", "parallel" },
-    { "-mon chardev=a", "mode=control" },
+    { "-mon chardev=a,pretty=on", "mode=control" },
+    { "-mon chardev=a,mode=loud", "loud" },
     { "-overcommit mem-lock=perhaps", "mem-lock" },
     { "-initrd x", "-kernel" },
     { "-global floppy.drive=a", "floppy" },
@@ -230,6 +230,33 @@ static void test_refusals_name_the_option(void)
         if (!strstr(error->message, refused[i].needle))
             g_error("'%s' is not in '%s'", refused[i].needle, error->message);
         g_assert_null(strchr(error->message, '\n'));
+    }
+}
+
+static void test_nographic_brings_a_monitor(void)
+{
+    static const struct {
+        const char *line;
+        bool wanted;
+    } cases[] = {
+        { "-S", false },
+        { "-nographic", true },
+        { "-nographic -serial null", true },
+        { "-nographic -serial stdio", false },
+        { "-nographic -serial mon:stdio", false },
+        { "-nographic -nodefaults", false },
+        { "-nographic -monitor none", false },
+        { "-nographic -qmp null", false },
+        { "-nographic -mon chardev=a", false },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(Cmdline) cmdline = parse(cases[i].line, &error);
+
+        g_assert_no_error(error);
+        if (cmdline_wants_monitor(cmdline) != cases[i].wanted)
+            g_error("'%s'", cases[i].line);
     }
 }
 
@@ -410,6 +437,8 @@ int main(int argc, char **argv)
     g_test_add_func("/cmdline/repeated-options-keep-their-order",
                     test_repeated_options_keep_their_order);
     g_test_add_func("/cmdline/refusals-name-the-option", test_refusals_name_the_option);
+    g_test_add_func("/cmdline/nographic-brings-a-monitor",
+                    test_nographic_brings_a_monitor);
     g_test_add_func("/cmdline/short-forms-are-pairs-of-other-options",
                     test_short_forms_are_pairs_of_other_options);
     g_test_add_func("/cmdline/globals-fill-in-what-a-device-leaves-out",

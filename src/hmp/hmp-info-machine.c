@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * info: the machine as a whole, in the lines that QEMU's monitor has.
+ */
+#include "berth/error.h"
+
+#include "qmp-commands.h"
+
+#include "hmp-call.h"
+
+static const char *on_off(bool on)
+{
+    return on ? "on" : "off";
+}
+
+static const char *true_false(bool value)
+{
+    return value ? "true" : "false";
+}
+
+void hmp_info_version(HmpCall *call, const VersionInfo *value)
+{
+    hmp_printf(call, "%" PRId64 ".%" PRId64 ".%" PRId64 " (%s)\n", value->qemu->major,
+               value->qemu->minor, value->qemu->micro, value->package);
+}
+
+void hmp_info_status(HmpCall *call, const StatusInfo *value)
+{
+    hmp_printf(call, "VM status: %s", value->running ? "running" : "paused");
+    if (!value->running && value->status != RUN_STATE_PAUSED)
+        hmp_printf(call, " (%s)", RunState_str(value->status));
+    hmp_printf(call, "\n");
+}
+
+void hmp_info_name(HmpCall *call, const NameInfo *value)
+{
+    if (value->name)
+        hmp_printf(call, "%s\n", value->name);
+}
+
+void hmp_info_uuid(HmpCall *call, const UuidInfo *value)
+{
+    hmp_printf(call, "%s\n", value->UUID);
+}
+
+void hmp_info_kvm(HmpCall *call, const KvmInfo *value)
+{
+    hmp_printf(call, "kvm support: %s\n", !value->present ? "not present"
+                                          : value->enabled ? "enabled" : "disabled");
+}
+
+void hmp_info_vm_generation_id(HmpCall *call, const GuidInfo *value)
+{
+    hmp_printf(call, "%s\n", value->guid);
+}
+
+void hmp_info_cpus(HmpCall *call)
+{
+    g_autoptr(CpuInfoFastList) list = qmp_query_cpus_fast(call->ctx, NULL);
+
+    for (size_t i = 0; i < list->n; i++) {
+        const CpuInfoFast *cpu = list->items[i];
+
+        hmp_printf(call, "%c CPU #%" PRId64 ": thread_id=%" PRId64 "\n",
+                   cpu->cpu_index == call->state->cpu ? '*' : ' ', cpu->cpu_index,
+                   cpu->thread_id);
+    }
+}
+
+/* "socket-id", when it is there. */
+static void show_place(HmpCall *call, const char *name, bool has, int64_t id)
+{
+    if (has)
+        hmp_printf(call, "    %s: \"%" PRId64 "\"\n", name, id);
+}
+
+void hmp_info_hotpluggable_cpus(HmpCall *call, const HotpluggableCPUList *value)
+{
+    hmp_printf(call, "Hotpluggable CPUs:\n");
+    for (size_t i = 0; i < value->n; i++) {
+        const HotpluggableCPU *cpu = value->items[i];
+        const CpuInstanceProperties *place = cpu->props;
+
+        hmp_printf(call, "  type: \"%s\"\n  vcpus_count: \"%" PRId64 "\"\n", cpu->type,
+                   cpu->vcpus_count);
+        if (cpu->qom_path)
+            hmp_printf(call, "  qom_path: \"%s\"\n", cpu->qom_path);
+        hmp_printf(call, "  CPUInstance Properties:\n");
+        show_place(call, "socket-id", place->has_socket_id, place->socket_id);
+        show_place(call, "die-id", place->has_die_id, place->die_id);
+        show_place(call, "core-id", place->has_core_id, place->core_id);
+        show_place(call, "thread-id", place->has_thread_id, place->thread_id);
+    }
+}
+
+void hmp_info_iothreads(HmpCall *call, const IOThreadInfoList *value)
+{
+    for (size_t i = 0; i < value->n; i++) {
+        const IOThreadInfo *info = value->items[i];
+
+        hmp_printf(call, "%s:\n  thread_id=%" PRId64 "\n  poll-max-ns=%" PRId64 "\n"
+                   "  poll-grow=%" PRId64 "\n  poll-shrink=%" PRId64 "\n"
+                   "  aio-max-batch=%" PRId64 "\n", info->id, info->thread_id,
+                   info->poll_max_ns, info->poll_grow, info->poll_shrink,
+                   info->aio_max_batch);
+    }
+}
+
+void hmp_info_memory_size_summary(HmpCall *call, const MemoryInfo *value)
+{
+    hmp_printf(call, "base memory: %" PRIu64 "\n", value->base_memory);
+    if (value->has_plugged_memory)
+        hmp_printf(call, "plugged memory: %" PRIu64 "\n", value->plugged_memory);
+}
+
+void hmp_info_memory_devices(HmpCall *call, const MemoryDeviceInfoList *value)
+{
+    for (size_t i = 0; i < value->n; i++) {
+        g_autoptr(JsonValue) device =
+            qapi_emit(QAPI_TYPE_MEMORY_DEVICE_INFO, value->items[i]);
+        g_autofree char *text = json_to_text(device);
+
+        hmp_printf(call, "%s\n", text);
+    }
+}
+
+void hmp_info_memdev(HmpCall *call, const MemdevList *value)
+{
+    for (size_t i = 0; i < value->n; i++) {
+        const Memdev *memory = value->items[i];
+
+        hmp_printf(call, "memory backend: %s\n  size:  %" PRIu64 "\n  merge: %s\n"
+                   "  dump: %s\n  prealloc: %s\n  share: %s\n",
+                   memory->id ? memory->id : "", memory->size, true_false(memory->merge),
+                   true_false(memory->dump), true_false(memory->prealloc),
+                   true_false(memory->share));
+        if (memory->has_reserve)
+            hmp_printf(call, "  reserve: %s\n", true_false(memory->reserve));
+        hmp_printf(call, "  policy: %s\n  host nodes:",
+                   HostMemPolicy_str(memory->policy));
+        for (size_t j = 0; j < memory->host_nodes->n; j++)
+            hmp_printf(call, " %u", memory->host_nodes->items[j]);
+        hmp_printf(call, "\n\n");
+    }
+}
+
+/* There is one, which is all of the machine. */
+void hmp_info_numa(HmpCall *call)
+{
+    hmp_printf(call, "0 nodes\n");
+}
+
+void hmp_info_network(HmpCall *call)
+{
+    hmp_printf(call, "There are no network devices\n");
+}
+
+void hmp_info_block_jobs(HmpCall *call)
+{
+    hmp_printf(call, "No active jobs\n");
+}
+
+void hmp_info_migrate(HmpCall *call, const MigrationInfo *value)
+{
+    hmp_printf(call, "There is no migration\n");
+}
+
+void hmp_info_migrate_capabilities(HmpCall *call,
+                                   const MigrationCapabilityStatusList *value)
+{
+    for (size_t i = 0; i < value->n; i++)
+        hmp_printf(call, "%s: %s\n", MigrationCapability_str(value->items[i]->capability),
+                   on_off(value->items[i]->state));
+}
+
+void hmp_migrate_set_capability(HmpCall *call)
+{
+    const char *name = hmp_text(call, "capability");
+    int capability = MigrationCapability_parse(name);
+    MigrationCapabilityStatus status = {
+        .capability = (MigrationCapability)capability,
+        .state = hmp_flag(call, "state"),
+    };
+    MigrationCapabilityStatus *items[] = { &status };
+    MigrationCapabilityStatusList list = { .items = items, .n = 1 };
+    const MigrateSetCapabilitiesArgs args = { .capabilities = &list };
+    GError *error = NULL;
+
+    if (capability >= 0) {
+        hmp_call_qmp(call, QMP_COMMAND_MIGRATE_SET_CAPABILITIES, &args);
+        return;
+    }
+    error_set(&error, "Parameter 'capability' does not accept value '%s'", name);
+    hmp_fail(call, error);
+}
+
+void hmp_info_dump(HmpCall *call, const DumpQueryResult *value)
+{
+    hmp_printf(call, "Status: %s\n", DumpStatus_str(value->status));
+    if (value->status == DUMP_STATUS_ACTIVE && value->total > 0)
+        hmp_printf(call, "Finished: %.2f %%\n",
+                   100.0 * (double)value->completed / (double)value->total);
+}
+
+void hmp_info_commands(HmpCall *call)
+{
+    hmp_help(call);
+}
+
+void hmp_info_history(HmpCall *call)
+{
+    const HmpLine *line = call->state->line;
+
+    for (guint i = 0; line && line->history && i < line->history->len; i++)
+        hmp_printf(call, "%u: '%s'\n", i,
+                   (const char *)g_ptr_array_index(line->history, i));
+}
