@@ -262,14 +262,14 @@ static void on_start_class(void *opaque)
 }
 
 /* What was made available before, with or without a doorbell. */
-static void run_queues(void *opaque)
+static void serve_queues(void *opaque)
 {
     const LoopCall *call = opaque;
     VirtioDevice *vdev = call->vdev;
 
     for (uint32_t i = 0; i < vdev->n_queues; i++) {
         if (vdev->queues[i].loop == call->loop)
-            virtqueue_run(&vdev->queues[i]);
+            virtqueue_serve(&vdev->queues[i]);
     }
 }
 
@@ -340,7 +340,7 @@ static bool start(VirtioDevice *vdev)
         virtio_break(vdev);
         return false;
     }
-    call_loops(vdev, run_queues, &call);
+    call_loops(vdev, serve_queues, &call);
     return true;
 }
 

@@ -392,7 +392,7 @@ void virtqueue_run(Virtqueue *vq)
 {
     VirtioDevice *vdev = vq->vdev;
 
-    if (!vq->running || vq->stopping)
+    if (!vq->running || !vq->serving || vq->stopping)
         return;
     poller_activate(&vq->poller);
     if (vq->kicks_on)
@@ -410,7 +410,7 @@ static bool is_ready(void *opaque)
 {
     const Virtqueue *vq = opaque;
 
-    return !vq->stalled && !vq->again && !vq->stopping &&
+    return vq->serving && !vq->stalled && !vq->again && !vq->stopping &&
         load16(&vq->rings.avail[RING_IDX]) != vq->last_avail &&
         !__atomic_load_n(&vq->vdev->broken, __ATOMIC_RELAXED);
 }
@@ -583,9 +583,17 @@ bool virtqueue_start(Virtqueue *vq)
     vq->held_at = 0;
     vq->stopping = false;
     vq->stalled = false;
+    vq->serving = false;
     vq->running = true;
     set_kicks(vq, true);
     return true;
+}
+
+void virtqueue_serve(Virtqueue *vq)
+{
+    assert_loop(vq->loop);
+    vq->serving = true;
+    virtqueue_run(vq);
 }
 
 bool virtqueue_map(Virtqueue *vq)

@@ -80,6 +80,7 @@ struct Virtqueue {
 
     /* The loop's. */
     bool running;
+    bool serving;               /* the device has started */
     bool stopping;              /* gives no requests any more */
     bool event_idx;
     bool indirect;
@@ -169,6 +170,8 @@ void virtqueue_init(Virtqueue *vq, VirtioDevice *vdev, uint16_t index, uint16_t 
 void virtqueue_reset(Virtqueue *vq);
 /* Makes the slots and starts to listen, on the loop; false: the device is broken. */
 bool virtqueue_start(Virtqueue *vq);
+/* On the loop, when the device has started: only now has it requests to handle. */
+void virtqueue_serve(Virtqueue *vq);
 /* Checks and maps the rings of a queue that another serves; false: broken. */
 bool virtqueue_map(Virtqueue *vq);
 /*
