@@ -15,6 +15,7 @@ struct BlockDrive {
     char *qdev;                 /* NULL without a device, as the path */
     char *path;
     bool removable;
+    BlockDrive **watcher;       /* who changes the medium; NULL there when it goes */
     bool write_through;
     BlockdevOnError on_read_error;
     BlockdevOnError on_write_error;

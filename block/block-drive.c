@@ -59,6 +59,8 @@ static void let_go(BlockUse *use)
 
 void block_drive_free(BlockDrive *drive)
 {
+    if (drive->watcher)
+        *drive->watcher = NULL;
     let_go(drive->use);
     block_account_clear(&drive->account);
     list_remove(&drive->graph_node);

@@ -19,6 +19,7 @@
 #define POLLED 0x01                     /* of GET EVENT STATUS NOTIFICATION */
 #define CLASS_MEDIA 4
 #define NO_EVENT 0x80
+#define MEDIA_EJECT_REQUEST 1
 #define MEDIA_NEW 2
 #define MEDIA_REMOVAL 3
 #define MEDIA_TRAY_OPEN 0x01
@@ -56,6 +57,7 @@ static uint8_t take_event(ScsiUnit *unit)
         uint32_t bit;
         uint8_t code;
     } events[] = {
+        { SCSI_MEDIUM_EJECT_WANTED, MEDIA_EJECT_REQUEST },
         { SCSI_MEDIUM_REMOVED, MEDIA_REMOVAL },
         { SCSI_MEDIUM_NEW, MEDIA_NEW },
     };

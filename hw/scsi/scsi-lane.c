@@ -59,6 +59,14 @@ static void forget_held(ScsiLane *lane)
         list_remove(first);
 }
 
+void scsi_lane_lose_medium(ScsiLane *lane)
+{
+    ListNode *first;
+
+    while ((first = list_first(&lane->waiting)))
+        scsi_req_fail(CONTAINER_OF(first, ScsiReq, node), SCSI_SENSE_NOT_READY_NO_MEDIUM);
+}
+
 void scsi_lane_stop(ScsiLane *lane)
 {
     empty_list(&lane->waiting, true);

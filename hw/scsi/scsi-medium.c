@@ -128,6 +128,8 @@ static void set_channel(void *opaque)
     const LaneChange *change = opaque;
 
     change->lane->channel = change->channel;
+    if (!change->channel)
+        scsi_lane_lose_medium(change->lane);
 }
 
 static void change_channel(ScsiLane *lane, BlockChannel *channel)
@@ -231,7 +233,34 @@ static void on_query(void *opaque, BlockDriveState *ret_state)
     ret_state->locked = scsi_flag(&unit->locked);
 }
 
+static bool on_move_tray(void *opaque, bool open, bool forces)
+{
+    ScsiUnit *unit = opaque;
+
+    if (open && scsi_flag(&unit->locked) && !forces) {
+        __atomic_or_fetch(&unit->medium_events, SCSI_MEDIUM_EJECT_WANTED,
+                          __ATOMIC_SEQ_CST);
+        return false;
+    }
+    move_tray(unit, open);
+    show_tray(unit);
+    return true;
+}
+
+static void on_remove(void *opaque)
+{
+    scsi_medium_drop(opaque);
+}
+
+static bool on_insert(void *opaque, BlockNode *node, GError **error)
+{
+    return scsi_medium_insert(opaque, node, error);
+}
+
 const BlockDriveOps scsi_medium_drive_ops = {
     .use = { .describe = on_describe, .resized = on_resized },
     .query = on_query,
+    .move_tray = on_move_tray,
+    .remove = on_remove,
+    .insert = on_insert,
 };

@@ -70,7 +70,7 @@ static void fill_page(const ScsiUnit *unit, const ModePage *page, unsigned which
                       uint8_t *to)
 {
     bool write_cache = which == DEFAULT
-        ? unit->props->write_cache != ON_OFF_AUTO_OFF : scsi_flag(&unit->write_cache);
+        ? scsi_unit_wants_write_cache(unit) : scsi_flag(&unit->write_cache);
 
     memset(to, 0, page->size);
     if (which != CHANGEABLE)

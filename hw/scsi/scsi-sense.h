@@ -47,5 +47,6 @@ enum {
 enum {
     SCSI_MEDIUM_NEW = 1 << 0,
     SCSI_MEDIUM_REMOVED = 1 << 1,
-    SCSI_MEDIUM__ALL = (1 << 2) - 1,
+    SCSI_MEDIUM_EJECT_WANTED = 1 << 2,          /* by an operator; the guest locked it */
+    SCSI_MEDIUM__ALL = (1 << 3) - 1,
 };

@@ -100,9 +100,16 @@ unsigned scsi_unit_n_reqs(const ScsiUnit *unit)
     return n;
 }
 
+bool scsi_unit_wants_write_cache(const ScsiUnit *unit)
+{
+    if (unit->props->write_cache == ON_OFF_AUTO_AUTO)
+        return block_drive_is_write_back(unit->drive);
+    return unit->props->write_cache == ON_OFF_AUTO_ON;
+}
+
 void scsi_unit_reset(ScsiUnit *unit, uint32_t attention)
 {
-    scsi_set_flag(&unit->write_cache, unit->props->write_cache != ON_OFF_AUTO_OFF);
+    scsi_set_flag(&unit->write_cache, scsi_unit_wants_write_cache(unit));
     scsi_set_flag(&unit->locked, false);
     scsi_unit_attention(unit, attention);
 }

@@ -99,6 +99,8 @@ static inline void scsi_set_flag(bool *flag, bool value)
 void scsi_lane_step(void *lane);
 /* Starts what waits for a block request. */
 void scsi_lane_ready(ScsiLane *lane);
+/* There is no channel any more: what waits fails. */
+void scsi_lane_lose_medium(ScsiLane *lane);
 /* The HBA's queues stop: what waits is held, what was held is the HBA's alone. */
 void scsi_lane_stop(ScsiLane *lane);
 /* The unit is gone: what waits ends. */
@@ -132,6 +134,8 @@ void scsi_target_start_well_known(ScsiBus *bus, ScsiReq *req);
 
 /* scsi-unit.c, any thread: as after power-on, and @attention is to be told. */
 void scsi_unit_reset(ScsiUnit *unit, uint32_t attention);
+/* Whether it begins with one. */
+bool scsi_unit_wants_write_cache(const ScsiUnit *unit);
 /* Main: requests that are under way, on all loops. */
 unsigned scsi_unit_n_reqs(const ScsiUnit *unit);
 

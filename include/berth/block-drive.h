@@ -29,6 +29,15 @@ typedef struct BlockDriveOps {
     BlockUseOps use;
     /* Main. */
     void (*query)(void *opaque, BlockDriveState *ret_state);
+    /*
+     * Main; NULL where the medium cannot be taken out.  Opens or closes the tray; false
+     * when the guest keeps it shut, which then is asked to open it.
+     */
+    bool (*move_tray)(void *opaque, bool open, bool forces);
+    /* Nothing of the medium is under way: lets go of it by block_drive_eject(). */
+    void (*remove)(void *opaque);
+    /* There is no medium: takes @node by block_drive_insert(). */
+    bool (*insert)(void *opaque, BlockNode *node, GError **error);
 } BlockDriveOps;
 
 typedef struct BlockDriveDevice {

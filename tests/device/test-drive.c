@@ -250,13 +250,17 @@ static void test_the_device_s_words_count(Fixture *f, const void *unused)
 
     make(f, "if=none,id=d0,driver=null-co,cache=writethrough");
     make(f, "if=none,id=d1,driver=null-co,cache=writeback");
+    make(f, "if=none,id=d2,driver=null-co,cache=writethrough");
     kit_add(f->kit, "{'driver': 'virtio-blk-pci', 'drive': 'd0', 'write-cache': 'on'}");
     kit_add(f->kit, "{'driver': 'virtio-blk-pci', 'drive': 'd1', 'write-cache': 'off'}");
+    kit_add(f->kit, "{'driver': 'virtio-scsi-pci', 'id': 'hba'}");
+    kit_add(f->kit, "{'driver': 'scsi-hd', 'drive': 'd2'}");
     kit_start(f->kit);
 
     info = kit_qmp_ask(f->qmp, "query-block", NULL);
     kit_qmp_assert_at(info, "0.inserted.cache.writeback", "true");
     kit_qmp_assert_at(info, "1.inserted.cache.writeback", "false");
+    kit_qmp_assert_at(info, "2.inserted.cache.writeback", "false");
 }
 
 static void test_a_failure_leaves_nothing(Fixture *f, const void *unused)
