@@ -56,8 +56,10 @@ static void test_keys(void)
 
     hmp_bench_init(&bench, words);
     for (size_t i = 0; i < G_N_ELEMENTS(edits); i++) {
-        g_autofree char *before = hmp_bench_type(&bench, edits[i].before);
-        g_autofree char *sent = hmp_bench_type(&bench, edits[i].keys);
+        g_autofree char *sent = NULL;
+
+        g_free(hmp_bench_type(&bench, edits[i].before));
+        sent = hmp_bench_type(&bench, edits[i].keys);
 
         g_assert_cmpstr(sent, ==, edits[i].sent);
         hmp_bench_restart(&bench);
@@ -174,9 +176,10 @@ static void test_completion(void)
     for (size_t i = 0; i < G_N_ELEMENTS(completions); i++) {
         size_t size = strlen(completions[i].keys) - 1;
         g_autofree char *keys = g_strndup(completions[i].keys, size);
-        g_autofree char *typed = hmp_bench_type(&bench, keys);
-        g_autofree char *shown = hmp_bench_type(&bench, "\t");
+        g_autofree char *shown = NULL;
 
+        g_free(hmp_bench_type(&bench, keys));
+        shown = hmp_bench_type(&bench, "\t");
         if (!g_str_has_suffix(shown, completions[i].shown) ||
             (!*completions[i].shown && *shown))
             g_error("'%s' gave '%s'", keys, shown);
