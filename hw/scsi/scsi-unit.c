@@ -297,6 +297,9 @@ static bool unit_post_load(void *opaque, GError **error)
         field = "locked";
     if (field)
         error_set(error, "field '%s' has an impossible value", field);
+    /* No move of the tray, so nothing to tell. */
+    unit->shown_open = unit->tray_open;
+    unit->tray_was_opened = false;
     return !field;
 }
 
