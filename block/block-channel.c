@@ -14,7 +14,7 @@
 #include "berth/error.h"
 #include "berth/thread.h"
 
-#include "block-private.h"
+#include "block-throttle.h"
 
 #define SLOT_ALIGN 16u
 
@@ -104,6 +104,15 @@ void block_channel_cancel(BlockChannel *channel)
     loop_call_sync(channel->loop, cancel, channel);
 }
 
+static void set_hurried(BlockChannel *channel, bool on)
+{
+    if (channel->is_hurried == on)
+        return;
+    channel->is_hurried = on;
+    block_queue_hurry(channel->layers.queue, on);
+    block_throttle_hurry(channel, on);
+}
+
 static void tell_quiet(BlockChannel *channel)
 {
     if (!channel->closed || channel->in_flight > 0 || channel->told_quiet)
@@ -128,8 +137,16 @@ static void on_gate(void *opaque)
     channel->seen_wish = __atomic_load_n(&channel->wish, __ATOMIC_ACQUIRE);
     channel->closed = __atomic_load_n(&channel->n_quiesced, __ATOMIC_RELAXED) > 0;
     channel->told_quiet = false;
+    set_hurried(channel, channel->in_flight > 0 &&
+                (channel->closed || __atomic_load_n(&channel->hurry, __ATOMIC_RELAXED)));
     tell_quiet(channel);
     tell_ready(channel);
+}
+
+void block_channel_hurry(BlockChannel *channel, bool on)
+{
+    if (__atomic_exchange_n(&channel->hurry, on, __ATOMIC_ACQ_REL) != on)
+        loop_post(channel->loop, &channel->gate);
 }
 
 BlockChannel *block_channel_new(BlockUse *use, Loop *loop, unsigned depth,
@@ -150,6 +167,8 @@ BlockChannel *block_channel_new(BlockUse *use, Loop *loop, unsigned depth,
         return NULL;
     }
     block_channel_commit(channel);
+    if (use->throttle)
+        loop_call_sync(loop, block_throttle_enter, channel);
     list_append(&use->channels, &channel->use_node);
     return channel;
 }
@@ -160,6 +179,7 @@ static void drop(void *opaque)
 
     g_assert(channel->in_flight == 0);
     loop_message_cancel(channel->loop, &channel->gate);
+    block_throttle_leave(channel);
     layers_free(&channel->layers);
 }
 
@@ -208,6 +228,8 @@ void block_channel_put(BlockChannel *channel, BlockReq *req)
     slot->next_free = channel->free;
     channel->free = slot;
     channel->in_flight--;
+    if (channel->is_hurried && channel->in_flight == 0)
+        set_hurried(channel, false);
     tell_quiet(channel);
     tell_ready(channel);
 }
@@ -253,8 +275,8 @@ void block_channel_submit(BlockChannel *channel, BlockReq *req)
     slot->kind = block_account_kind(req->io.op);
     slot->done = req->done;
     req->done = on_done;
-    if (is_in_bounds(req))
-        block_req_submit(req);
-    else
+    if (!is_in_bounds(req))
         block_req_complete(req, -EIO);
+    else if (!channel->throttle || block_throttle_admit(channel, req))
+        block_req_submit(req);
 }

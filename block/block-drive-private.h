@@ -23,6 +23,7 @@ struct BlockDrive {
     void *opaque;
     BlockUse *use;              /* NULL: there is no medium */
     BlockAccount account;
+    BlockThrottle *throttle;    /* NULL: it has no limits */
     int io_status;              /* atomic; BlockDeviceIoStatus */
 };
 

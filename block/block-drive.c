@@ -10,9 +10,11 @@
 #include <string.h>
 
 #include "berth/error.h"
+#include "berth/qapi.h"
 #include "berth/thread.h"
 
 #include "block-change.h"
+#include "block-throttle.h"
 
 static char *describe(void *opaque)
 {
@@ -62,6 +64,8 @@ void block_drive_free(BlockDrive *drive)
     if (drive->watcher)
         *drive->watcher = NULL;
     let_go(drive->use);
+    drive->use = NULL;
+    block_throttle_free(drive);
     block_account_clear(&drive->account);
     list_remove(&drive->graph_node);
     g_free(drive->name);
@@ -196,6 +200,7 @@ bool block_drive_insert(BlockDrive *drive, BlockNode *node, uint8_t wants,
     if (!use)
         return false;
     use->account = &drive->account;
+    use->throttle = drive->throttle;
     let_go(drive->use);
     drive->use = use;
     return true;
@@ -219,6 +224,21 @@ BlockNode *block_drive_node(const BlockDrive *drive)
 bool block_drive_is_write_back(const BlockDrive *drive)
 {
     return !drive->write_through;
+}
+
+bool block_drive_set_throttle(BlockDrive *drive, const DriveThrottling *throttling,
+                              GError **error)
+{
+    g_autoptr(JsonValue) json = qapi_emit(QAPI_TYPE_DRIVE_THROTTLING, throttling);
+    ThrottleConfig config;
+
+    throttle_config_init(&config);
+    throttle_config_read(&config, json, THROTTLE_SPELLING_LIMITS);
+    if (throttling->group && !throttle_config_has_limits(&config)) {
+        error_set(error, "parameter 'throttling.group' needs a limit");
+        return false;
+    }
+    return block_throttle_set(drive, throttling->group, drive->name, &config, error);
 }
 
 const char *block_drive_name(const BlockDrive *drive)

@@ -10,4 +10,5 @@ const BlockDriver *const block_drivers[BLOCKDEV_DRIVER__MAX] = {
     [BLOCKDEV_DRIVER_INJECT] = &inject_driver,
     [BLOCKDEV_DRIVER_NULL_CO] = &null_co_driver,
     [BLOCKDEV_DRIVER_RAW] = &raw_driver,
+    [BLOCKDEV_DRIVER_THROTTLE] = &throttle_driver,
 };

@@ -9,6 +9,7 @@
 
 #include "block-change.h"
 #include "block-open.h"
+#include "block-throttle.h"
 #include "job.h"
 
 BlockGraph *block_graph_new(Loop *loop)
@@ -22,6 +23,8 @@ BlockGraph *block_graph_new(Loop *loop)
     list_init(&graph->quiesces);
     list_init(&graph->drives);
     list_init(&graph->jobs);
+    list_init(&graph->throttle_groups);
+    g_mutex_init(&graph->throttle_lock);
     return graph;
 }
 
@@ -52,6 +55,8 @@ void block_graph_free(BlockGraph *graph)
         }
         g_assert(n_removed > 0 || n_before == 0);
     }
+    throttle_group_forget_graph(graph);
+    g_mutex_clear(&graph->throttle_lock);
     g_free(graph);
 }
 
@@ -63,6 +68,9 @@ void block_graph_let_go(BlockGraph *graph)
 
         if (node->driver->let_go)
             node->driver->let_go(node);
+    }
+    LIST_FOREACH(at, &graph->drives) {
+        block_throttle_let_go(CONTAINER_OF(at, BlockDrive, graph_node));
     }
 }
 

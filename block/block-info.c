@@ -3,6 +3,7 @@
  * Descriptions of nodes and drives, in the shapes that management tools read.
  */
 #include "block-info.h"
+#include "block-throttle.h"
 
 static char *as_json(const BlockNode *node)
 {
@@ -109,6 +110,43 @@ static void query_device(const BlockDrive *drive, BlockDriveState *ret_state)
         drive->ops->query(drive->opaque, ret_state);
 }
 
+static void describe_limits(const BlockDrive *drive, BlockDeviceInfo *info)
+{
+    const ThrottleLimit *bps, *iops;
+    ThrottleConfig config;
+
+    config = throttle_group_config(drive->throttle->group);
+    bps = &config.limits[THROTTLE_BPS_TOTAL];
+    iops = &config.limits[THROTTLE_IOPS_TOTAL];
+    info->bps = bps[0].rate;
+    info->bps_rd = bps[1].rate;
+    info->bps_wr = bps[2].rate;
+    info->iops = iops[0].rate;
+    info->iops_rd = iops[1].rate;
+    info->iops_wr = iops[2].rate;
+    info->has_bps_max = info->has_bps_max_length = bps[0].max > 0;
+    info->bps_max = bps[0].max;
+    info->bps_max_length = bps[0].length;
+    info->has_bps_rd_max = info->has_bps_rd_max_length = bps[1].max > 0;
+    info->bps_rd_max = bps[1].max;
+    info->bps_rd_max_length = bps[1].length;
+    info->has_bps_wr_max = info->has_bps_wr_max_length = bps[2].max > 0;
+    info->bps_wr_max = bps[2].max;
+    info->bps_wr_max_length = bps[2].length;
+    info->has_iops_max = info->has_iops_max_length = iops[0].max > 0;
+    info->iops_max = iops[0].max;
+    info->iops_max_length = iops[0].length;
+    info->has_iops_rd_max = info->has_iops_rd_max_length = iops[1].max > 0;
+    info->iops_rd_max = iops[1].max;
+    info->iops_rd_max_length = iops[1].length;
+    info->has_iops_wr_max = info->has_iops_wr_max_length = iops[2].max > 0;
+    info->iops_wr_max = iops[2].max;
+    info->iops_wr_max_length = iops[2].length;
+    info->has_iops_size = config.iops_size > 0;
+    info->iops_size = config.iops_size;
+    info->group = g_strdup(throttle_group_name(drive->throttle->group));
+}
+
 BlockDeviceInfo *block_info_node(BlockNode *node, const BlockDrive *drive, bool flat)
 {
     BlockDeviceInfo *info = g_new0(BlockDeviceInfo, 1);
@@ -129,6 +167,8 @@ BlockDeviceInfo *block_info_node(BlockNode *node, const BlockDrive *drive, bool 
     info->write_threshold = (int64_t)node->write_threshold;
     info->children = list_children(node);
     describe_backing(node, info);
+    if (drive && drive->throttle)
+        describe_limits(drive, info);
     return info;
 }
 

@@ -6,7 +6,7 @@
 
 #include "berth/iov.h"
 
-#include "block-private.h"
+#include "block-threshold.h"
 
 static bool is_in_bounds(const BlockNode *node, const BlockIo *io)
 {

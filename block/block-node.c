@@ -9,7 +9,7 @@
 #include "berth/error.h"
 #include "berth/thread.h"
 
-#include "block-private.h"
+#include "block-threshold.h"
 
 BlockNode *block_node_new(BlockdevDriver driver)
 {

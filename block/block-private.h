@@ -25,10 +25,15 @@ struct BlockGraph {
     ListNode jobs;              /* of Job, in order of addition */
     QmpEvents *events;          /* lent; NULL: nobody is told */
     unsigned n_named;           /* atomic: for names that berth chooses */
+    GMutex throttle_lock;       /* a leaf */
+    ListNode throttle_groups;   /* of ThrottleGroup, under the lock */
     unsigned perm_round;        /* of block-perm.c; not 0 */
     BlockOpenFn *open_file;
     void *opaque;
 };
+
+typedef struct BlockThrottle BlockThrottle;
+typedef struct BlockChannelThrottle BlockChannelThrottle;
 
 struct BlockUse {
     BlockLink link;
@@ -36,6 +41,7 @@ struct BlockUse {
     void *opaque;
     ListNode channels;          /* of BlockChannel.use_node */
     BlockAccount *account;      /* the drive's, or NULL: nobody asks */
+    BlockThrottle *throttle;    /* the drive's, or NULL: no limits */
 };
 
 /* A request with what its channel knows of it. */
@@ -79,12 +85,16 @@ struct BlockChannel {
     unsigned seen_wish;
     bool wanted_more;           /* get() gave none: ready() is owed */
     BlockCounts counts;
+    BlockChannelThrottle *throttle;     /* NULL: no limits */
+    bool is_hurried;            /* what is below has been told */
+
+    bool hurry;                 /* atomic: the user waits for its requests */
 
     /* Any thread.  Main changes n_quiesced, then wish; the loop reads wish first. */
     unsigned n_quiesced;        /* atomic: those who want the gate closed */
     unsigned wish;              /* atomic: the number of the last change */
     unsigned quiet_wish;        /* atomic: the change after which it was quiet */
-    LoopMessage gate;           /* to the loop: look at n_quiesced */
+    LoopMessage gate;           /* to the loop: look at n_quiesced and hurry */
     LoopMessage quiet;          /* to main: closed, and nothing is in flight */
 
     /* Main. */
@@ -121,27 +131,6 @@ void block_link_join(BlockNode *parent, BlockRole role, BlockNode *child);
  */
 bool block_io_settle(const BlockNode *node, BlockIo *io);
 
-/* block-threshold.c */
-
-void block_threshold_init(BlockNode *node);
-/* Main: after its threshold, or the nodes above it, changed. */
-void block_threshold_update(BlockNode *node);
-/* Any thread: a write of @node ends at @end, beyond what is known or watched. */
-void block_threshold_note(BlockNode *node, uint64_t end);
-/* block-threshold-qmp.c: sends the event. */
-void block_threshold_qmp_tell(BlockNode *node, uint64_t exceeded, uint64_t threshold);
-
-/* What is done about each operation of a node, on any thread. */
-static inline void block_threshold_see(BlockNode *node, const BlockIo *io)
-{
-    uint64_t end = io->offset + io->bytes;
-
-    if ((io->op == BLOCK_OP_WRITE || io->op == BLOCK_OP_ZERO) &&
-        (end > __atomic_load_n(&node->written_end, __ATOMIC_RELAXED) ||
-         end > __atomic_load_n(&node->watch, __ATOMIC_RELAXED)))
-        block_threshold_note(node, end);
-}
-
 /* block-perm.c */
 
 /*
@@ -157,6 +146,8 @@ bool block_perm_tell(BlockNode *node, GError **error);
 BlockQueue *block_queue_new(BlockNode *node, BlockChannel *channel, unsigned layer,
                             GError **error);
 void block_queue_free(BlockQueue *queue);
+/* As BlockDriver.hurry, all layers. */
+void block_queue_hurry(BlockQueue *queue, bool on);
 /* Bytes of a request and all its layers. */
 size_t block_queue_req_size(const BlockQueue *queue);
 

@@ -86,6 +86,14 @@ void block_queue_free(BlockQueue *queue)
     g_free(queue);
 }
 
+void block_queue_hurry(BlockQueue *queue, bool on)
+{
+    if (queue->is_short && queue->node->driver->hurry)
+        queue->node->driver->hurry(queue, on);
+    for (unsigned i = 0; i < queue->n_children; i++)
+        block_queue_hurry(queue->children[i], on);
+}
+
 size_t block_queue_req_size(const BlockQueue *queue)
 {
     size_t below = 0;

@@ -4,7 +4,7 @@
  */
 #include <errno.h>
 
-#include "block-private.h"
+#include "block-threshold.h"
 
 BlockReq *block_req_below(BlockReq *req, BlockQueue *child)
 {

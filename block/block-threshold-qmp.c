@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "berth/error.h"
 
-#include "block-private.h"
+#include "block-threshold.h"
 #include "qapi-events.h"
 #include "qmp-commands.h"
 

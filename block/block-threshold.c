@@ -8,7 +8,7 @@
  */
 #include "berth/thread.h"
 
-#include "block-private.h"
+#include "block-threshold.h"
 
 static void raise_to(uint64_t *to, uint64_t value)
 {

@@ -15,6 +15,7 @@ const ObjectClass *const object_classes[] = {
     [OBJECT_TYPE_RNG_BUILTIN] = &rng_builtin_class,
     [OBJECT_TYPE_RNG_RANDOM] = &rng_random_class,
     [OBJECT_TYPE_SECRET] = &secret_class,
+    [OBJECT_TYPE_THROTTLE_GROUP] = &object_throttle_class,
 };
 
 G_STATIC_ASSERT(G_N_ELEMENTS(object_classes) == OBJECT_TYPE__MAX);

@@ -57,7 +57,7 @@ static bool iothread_complete(Object *object, const ObjectOptions *options,
     return true;
 }
 
-static bool iothread_change(Object *object, const ObjectOptions *options, GError **error)
+static bool iothread_change(Object *object, ObjectOptions *options, GError **error)
 {
     return tune_iothread(to_iothread(object)->iothread, &options->u.iothread, error);
 }
@@ -109,7 +109,7 @@ static bool main_loop_complete(Object *object, const ObjectOptions *options,
                              error);
 }
 
-static bool main_loop_change(Object *object, const ObjectOptions *options, GError **error)
+static bool main_loop_change(Object *object, ObjectOptions *options, GError **error)
 {
     return tune_queue_thread(object_set_queue_thread(object->set), &options->u.main_loop,
                              error);

@@ -14,6 +14,7 @@ struct ObjectSet {
     ListNode objects;
     ObjectDefaults defaults;
     Iothread *queue_thread;     /* lent */
+    BlockGraph *blocks;         /* lent */
 };
 
 ObjectSet *object_set_new(void)
@@ -57,6 +58,16 @@ void object_set_defaults(ObjectSet *set, const ObjectDefaults *defaults)
 void object_set_lend_queue_thread(ObjectSet *set, Iothread *iothread)
 {
     set->queue_thread = iothread;
+}
+
+void object_set_lend_blocks(ObjectSet *set, BlockGraph *blocks)
+{
+    set->blocks = blocks;
+}
+
+BlockGraph *object_set_blocks(const ObjectSet *set)
+{
+    return set->blocks;
 }
 
 Iothread *object_set_queue_thread(const ObjectSet *set)
@@ -142,7 +153,7 @@ bool object_del(ObjectSet *set, const char *id, GError **error)
         error_set(error, "object '%s' not found", id);
         return false;
     }
-    if (object->n_users) {
+    if (object->n_users || (object->class->is_used && object->class->is_used(object))) {
         error_set(error, "object '%s' is in use", id);
         return false;
     }

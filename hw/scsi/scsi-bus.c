@@ -136,12 +136,23 @@ void scsi_bus_attention(ScsiBus *bus, unsigned target, uint32_t set, uint32_t cl
     }
 }
 
+/* The first request after the queues stood still. */
+static void start_again(ScsiBus *bus, unsigned loop)
+{
+    const ScsiTable *table = table_of(bus);
+
+    bus->loops[loop].stopping = false;
+    for (unsigned i = 0; i < table->n; i++)
+        scsi_lane_go_on(&table->places[i].unit->lanes[loop]);
+}
+
 void scsi_bus_start(ScsiBus *bus, unsigned loop, unsigned target, unsigned lun,
                     ScsiReq *req)
 {
     ScsiUnit *unit = find(table_of(bus), target, lun);
 
-    bus->loops[loop].stopping = false;
+    if (bus->loops[loop].stopping)
+        start_again(bus, loop);
     if (unit && req->cdb[0] != REPORT_LUNS)
         scsi_req_start(&unit->lanes[loop], req);
     else

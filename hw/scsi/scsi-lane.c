@@ -69,8 +69,16 @@ void scsi_lane_lose_medium(ScsiLane *lane)
 
 void scsi_lane_stop(ScsiLane *lane)
 {
+    if (lane->channel)
+        block_channel_hurry(lane->channel, true);
     empty_list(&lane->waiting, true);
     forget_held(lane);
+}
+
+void scsi_lane_go_on(ScsiLane *lane)
+{
+    if (lane->channel)
+        block_channel_hurry(lane->channel, false);
 }
 
 void scsi_lane_close(ScsiLane *lane)

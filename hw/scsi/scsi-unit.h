@@ -103,6 +103,8 @@ void scsi_lane_ready(ScsiLane *lane);
 void scsi_lane_lose_medium(ScsiLane *lane);
 /* The HBA's queues stop: what waits is held, what was held is the HBA's alone. */
 void scsi_lane_stop(ScsiLane *lane);
+/* They go on. */
+void scsi_lane_go_on(ScsiLane *lane);
 /* The unit is gone: what waits ends. */
 void scsi_lane_close(ScsiLane *lane);
 

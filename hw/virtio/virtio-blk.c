@@ -92,6 +92,12 @@ static bool wants_write_cache(const VirtioBlk *blk)
     return blk->props->write_cache == ON_OFF_AUTO_ON;
 }
 
+static void hurry(const VirtioBlk *blk, bool on)
+{
+    for (uint32_t i = 0; i < blk->vdev.n_queues; i++)
+        block_channel_hurry(blk->channels[i], on);
+}
+
 /* A driver that cannot flush gets writes that need none. */
 static bool virtio_blk_start(VirtioDevice *vdev, GError **error)
 {
@@ -100,7 +106,13 @@ static bool virtio_blk_start(VirtioDevice *vdev, GError **error)
     if (!virtio_has_feature(vdev, VIRTIO_BLK_F_CONFIG_WCE))
         __atomic_store_n(&blk->write_cache, virtio_has_feature(vdev, VIRTIO_BLK_F_FLUSH),
                          __ATOMIC_RELAXED);
+    hurry(blk, false);
     return true;
+}
+
+static void virtio_blk_stop(VirtioDevice *vdev)
+{
+    hurry(virtio_blk_of(vdev), true);
 }
 
 static void virtio_blk_reset(VirtioDevice *vdev)
@@ -323,6 +335,7 @@ const VirtioClass virtio_blk_class = {
     .realize = virtio_blk_realize,
     .unrealize = virtio_blk_unrealize,
     .start = virtio_blk_start,
+    .stop = virtio_blk_stop,
     .reset = virtio_blk_reset,
     .queue_loop = virtio_blk_queue_loop,
     .read_config = virtio_blk_read_config,

@@ -97,6 +97,13 @@ BlockNode *block_drive_node(const BlockDrive *drive);
 /* Whether writes need a flush, where the device does not say. */
 bool block_drive_is_write_back(const BlockDrive *drive);
 
+/*
+ * Limits for the drive and all in its group, which is made if there is none of that name.
+ * No limits: it leaves the one it is in.  False with @error and nothing changed.
+ */
+bool block_drive_set_throttle(BlockDrive *drive, const DriveThrottling *throttling,
+                              GError **error);
+
 /* The name of -drive, or "". */
 const char *block_drive_name(const BlockDrive *drive);
 

@@ -61,6 +61,11 @@ struct BlockDriver {
     bool (*attach)(BlockQueue *queue, GError **error);
     void (*detach)(BlockQueue *queue);
     void (*submit)(BlockReq *req);
+    /*
+     * The requests under way are waited for, or no more: what the driver holds back of
+     * its own accord goes on.  The loop.  NULL: nothing.
+     */
+    void (*hurry)(BlockQueue *queue, bool on);
 
     /* May block.  NULL: all of it is data. */
     int (*map)(BlockNode *node, uint64_t offset, uint64_t bytes, BlockMap *ret_map);
@@ -88,6 +93,7 @@ extern const BlockDriver file_driver_host_device;
 extern const BlockDriver inject_driver;
 extern const BlockDriver null_co_driver;
 extern const BlockDriver raw_driver;
+extern const BlockDriver throttle_driver;
 
 extern const BlockDriver *const block_drivers[BLOCKDEV_DRIVER__MAX];
 

@@ -169,6 +169,14 @@ void block_channel_put(BlockChannel *channel, BlockReq *req);
 void block_channel_count_invalid(BlockChannel *channel, BlockOp op);
 unsigned block_channel_in_flight(const BlockChannel *channel);
 
+/* Any thread. */
+
+/*
+ * The user waits until its requests have ended, or no more: limits do not hold back those
+ * that are under way.
+ */
+void block_channel_hurry(BlockChannel *channel, bool on);
+
 /* May block: a worker, or main while no guest runs.  0 or a negative errno. */
 
 int block_io_read(BlockNode *node, uint64_t offset, void *data, size_t size);

@@ -27,9 +27,12 @@ typedef struct ObjectClass {
     bool (*complete)(Object *object, const ObjectOptions *options, GError **error);
     /*
      * Becomes what @options say, which are lent and differ from the object's own in one
-     * property.  False with @error and nothing changed.  NULL: no property can change.
+     * property; what that leaves open is filled in.  False with @error and nothing
+     * changed.  NULL: no property can change.
      */
-    bool (*change)(Object *object, const ObjectOptions *options, GError **error);
+    bool (*change)(Object *object, ObjectOptions *options, GError **error);
+    /* Whether others than its users need it.  NULL: no. */
+    bool (*is_used)(const Object *object);
     void (*done)(Object *object);       /* NULL: nothing to undo */
 } ObjectClass;
 
@@ -60,6 +63,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ObjectSet, object_set_free)
 void object_set_defaults(ObjectSet *set, const ObjectDefaults *defaults);
 const ObjectDefaults *object_defaults(const Object *object);
 
+/* Where throttle groups are; lent. */
+void object_set_lend_blocks(ObjectSet *set, BlockGraph *blocks);
+BlockGraph *object_set_blocks(const ObjectSet *set);
+
 /*
  * The thread of those queues that name none, for the object "main-loop"; NULL before it
  * is made and when it goes.
@@ -89,5 +96,6 @@ void object_release(Object *object);
 
 extern const ObjectClass object_iothread_class;
 extern const ObjectClass object_main_loop_class;
+extern const ObjectClass object_throttle_class;
 /* Its thread; NULL of an object of another type. */
 Iothread *object_iothread(const Object *object);

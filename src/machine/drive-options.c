@@ -19,6 +19,32 @@ static void set_default(JsonValue *object, const char *key, const char *value)
         json_set(object, key, json_new_string(value));
 }
 
+/* What @key means among the limits; NULL: nothing. */
+static const char *limit_of_short_name(const char *key)
+{
+    static const char *const names[][2] = {
+        { "bps", "bps-total" }, { "bps_rd", "bps-read" }, { "bps_wr", "bps-write" },
+        { "iops", "iops-total" }, { "iops_rd", "iops-read" }, { "iops_wr", "iops-write" },
+        { "bps_max", "bps-total-max" }, { "bps_rd_max", "bps-read-max" },
+        { "bps_wr_max", "bps-write-max" }, { "iops_max", "iops-total-max" },
+        { "iops_rd_max", "iops-read-max" }, { "iops_wr_max", "iops-write-max" },
+        { "iops_size", "iops-size" }, { "group", "group" },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        if (strcmp(names[i][0], key) == 0)
+            return names[i][1];
+    }
+    return NULL;
+}
+
+static JsonValue *limits_of(JsonValue *drive)
+{
+    if (!json_member(drive, "throttling"))
+        json_set(drive, "throttling", json_new_object());
+    return json_member(drive, "throttling");
+}
+
 /* Sorts the keys: those of the drive, and those of its node. */
 static void sort(const JsonValue *pairs, JsonValue *drive, JsonValue *node)
 {
@@ -30,8 +56,12 @@ static void sort(const JsonValue *pairs, JsonValue *drive, JsonValue *node)
     while (json_next(pairs, &iter, &key, &value)) {
         bool is_object = json_kind(value) == JSON_OBJECT;
 
-        if (strcmp(key, "node") == 0 && is_object)
+        if (limit_of_short_name(key))
+            json_set(limits_of(drive), limit_of_short_name(key), json_ref(value));
+        else if (strcmp(key, "node") == 0 && is_object)
             keyval_merge(node, json_ref(value));
+        else if (strcmp(key, "throttling") == 0 && is_object)
+            keyval_merge(limits_of(drive), json_ref(value));
         else if (qapi_type_find(type, key) && !(strcmp(key, "file") == 0 && is_object))
             json_set(drive, key, json_ref(value));
         else
@@ -323,11 +353,18 @@ BlockDrive *drive_options_make(BlockGraph *graph, const DriveOptions *options,
         .write_through = !is_write_back(options),
     };
     BlockNode *node = NULL;
+    BlockDrive *made;
 
     if (options->node) {
         node = block_graph_add(graph, options->node, error);
         if (!node)
             return NULL;
     }
-    return block_drive_new(graph, &drive, node, error);
+    made = block_drive_new(graph, &drive, node, error);
+    if (made && options->throttling &&
+        !block_drive_set_throttle(made, options->throttling, error)) {
+        block_drive_detach(made, true);
+        return NULL;
+    }
+    return made;
 }

@@ -239,6 +239,7 @@ Machine *machine_new(const Cmdline *cmdline, const MachineHost *host, Vm *vm,
     machine->objects = object_set_new();
     machine->blocks = block_graph_new(machine->loop);
     block_graph_set_events(machine->blocks, machine->events);
+    object_set_lend_blocks(machine->objects, machine->blocks);
     if (machine->fdsets)
         block_graph_set_open_hook(machine->blocks, open_fdset, machine->fdsets);
     runstate_init(&machine->run, machine->loop, machine->events, &machine_run_ops,

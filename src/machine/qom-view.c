@@ -73,6 +73,10 @@ static bool resolve(Machine *machine, const char *path, QomPlace *ret_place,
         place.kind = QOM_PLACE_MACHINE;
     } else if (find_vcpu(machine, path, &place.vcpu)) {
         place.kind = QOM_PLACE_VCPU;
+    } else if (object_find(machine->objects, path)) {
+        /* The end of a path is enough where it is not ambiguous. */
+        place.kind = QOM_PLACE_OBJECT;
+        place.object = object_find(machine->objects, path);
     } else if (g_str_has_prefix(path, "/objects/")) {
         place.kind = QOM_PLACE_OBJECT;
         place.object = object_find(machine->objects, path + strlen("/objects/"));

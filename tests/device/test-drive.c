@@ -287,6 +287,41 @@ static void test_a_failure_leaves_nothing(Fixture *f, const void *unused)
     }
 }
 
+static void test_limits(Fixture *f, const void *unused)
+{
+    static const struct {
+        const char *path;
+        const char *value;
+    } rows[] = {
+        { "0.inserted.group", "a" }, { "0.inserted.iops", "100" },
+        { "0.inserted.bps_rd", "4096" }, { "0.inserted.bps_rd_max", "8192" },
+        { "0.inserted.bps_rd_max_length", "2" }, { "0.inserted.bps_wr", "1024" },
+        { "1.inserted.group", "g" }, { "1.inserted.iops_wr", "7" },
+        { "1.inserted.iops_wr_max", "9" }, { "1.inserted.iops_size", "512" },
+    };
+    static const char *const refused[] = {
+        "if=none,driver=null-co,iops=1,iops_rd=1",
+        "if=none,driver=null-co,throttling.bps-read-max=1",
+        "if=none,driver=null-co,throttling.group=g",
+    };
+    g_autoptr(JsonValue) disks = NULL;
+
+    make(f, "if=none,id=a,driver=null-co,throttling.iops-total=100,bps_wr=1024,"
+         "throttling.bps-read=4096,throttling.bps-read-max=8192,"
+         "throttling.bps-read-max-length=2");
+    make(f, "if=none,id=b,driver=null-co,group=g,iops_wr=7,iops_wr_max=9,iops_size=512");
+    for (size_t i = 0; i < G_N_ELEMENTS(refused); i++) {
+        g_autoptr(Cmdline) cmdline = parse_one(refused[i], NULL);
+
+        g_assert_null(drive_options_make(f->kit->blocks, drive_at(cmdline, 0), NULL));
+    }
+
+    disks = kit_qmp_ask(f->qmp, "query-block", NULL);
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
+        kit_qmp_assert_at(disks, rows[i].path, rows[i].value);
+    kit_qmp_assert_at(disks, "2", "absent");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -298,5 +333,6 @@ int main(int argc, char **argv)
     ADD("it-goes-with-its-device", test_it_goes_with_its_device);
     ADD("the-device-s-words-count", test_the_device_s_words_count);
     ADD("a-failure-leaves-nothing", test_a_failure_leaves_nothing);
+    ADD("limits", test_limits);
     return g_test_run();
 }

@@ -23,6 +23,7 @@ static char *const argv[] = {
     "berth", "-machine", "q35,dump-guest-core=off", "-nodefaults", "-m", "64", "-smp",
     "2,maxcpus=4,sockets=2,cores=2", "-kernel", "tests/fuzz/seeds/kernel/elf64",
     "-append", "quiet", "-object", "iothread,id=io1",
+    "-object", "throttle-group,id=lim,limits.iops-total=100",
     "-object", "secret,id=s,data=hidden", "-device", "pcie-root-port,id=port,chassis=3",
     "-global", "ICH9-LPC.disable_s4=1",
 };
@@ -172,6 +173,23 @@ static void test_an_iothread_is_tuned(void)
     rig_done(&rig);
 }
 
+/* The end of its path names it, and what is not given stays. */
+static void test_limits_are_changed_as_libvirt_does(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *value = NULL;
+    Rig rig;
+
+    rig_init(&rig);
+    g_assert_true(set(&rig, "lim", "limits", "{\"bps-read\": 4096}", &error));
+    value = get(&rig, "lim", "limits", &error);
+    g_assert_nonnull(strstr(value, "\"bps-read\": 4096"));
+    g_assert_nonnull(strstr(value, "\"iops-total\": 100"));
+    g_assert_false(set(&rig, "/objects/lim", "limits", "{\"bps-total\": 1}", &error));
+    g_assert_nonnull(strstr(error->message, "exclude"));
+    rig_done(&rig);
+}
+
 /* qom-list, qom-list-get and qom-get agree, everywhere. */
 static void check_path(Rig *rig, const char *path, unsigned depth)
 {
@@ -263,6 +281,8 @@ int main(int argc, char **argv_)
     g_test_add_func("/qom/a-property-takes-the-value-that-it-has",
                     test_a_property_takes_the_value_that_it_has);
     g_test_add_func("/qom/an-iothread-is-tuned", test_an_iothread_is_tuned);
+    g_test_add_func("/qom/limits-are-changed-as-libvirt-does",
+                    test_limits_are_changed_as_libvirt_does);
     g_test_add_func("/qom/views-of-a-path-agree", test_views_of_a_path_agree);
     g_test_add_func("/qom/places-for-vcpus-are-the-topology",
                     test_places_for_vcpus_are_the_topology);

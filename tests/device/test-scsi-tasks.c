@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "berth/block-drive.h"
 #include "berth/inject.h"
 
 #include "scsi-bench.h"
@@ -174,6 +175,37 @@ static void test_error_that_is_ignored(void)
     scsi_bench_set_rules(&f, "[{'ops': ['write'], 'errno': 'EIO'}]");
     kit_scsi_write(f.scsi, 0, 1, 1);
     g_assert_cmpint(f.kit->io_error, ==, BLOCK_ERROR_ACTION_IGNORE);
+    scsi_bench_done(&f);
+}
+
+static void test_stop_does_not_wait_for_limits(void)
+{
+    int64_t end_ns = loop_clock_ns() + NS_PER_SEC / 2;
+    DriveThrottling throttling = { .has_iops_total = true, .iops_total = 1 };
+    BlockDrive *drive;
+    unsigned slot;
+    ScsiBench f;
+
+    scsi_bench_init(&f, "", "");
+    drive = block_drive_find(f.kit->blocks, "hd");
+    g_assert_true(block_drive_set_throttle(drive, &throttling, NULL));
+    for (unsigned i = 0; i < 4; i++)
+        scsi_bench_submit_read(&f, i, i);
+    kit_run_both(f.kit);
+    device_tree_pause(&f.kit->tree);
+    while (!device_tree_is_quiet(&f.kit->tree)) {
+        g_assert_cmpint(loop_clock_ns(), <, end_ns);
+        kit_run_both(f.kit);
+    }
+    scsi_bench_expect(&f, 4, VIRTIO_SCSI_S_OK);
+
+    device_tree_resume(&f.kit->tree);
+    scsi_bench_submit_read(&f, 0, 0);
+    kit_run_both(f.kit);
+    g_assert_false(kit_scsi_take(f.scsi, &slot, &(KitScsiResult) { 0 }));
+    throttling.iops_total = 0;
+    g_assert_true(block_drive_set_throttle(drive, &throttling, NULL));
+    scsi_bench_expect(&f, 1, VIRTIO_SCSI_S_OK);
     scsi_bench_done(&f);
 }
 
@@ -379,6 +411,8 @@ int main(int argc, char **argv)
                     test_disk_that_does_not_answer_stops_no_other);
     g_test_add_func("/scsi-tasks/errors-as-sense", test_errors_as_sense);
     g_test_add_func("/scsi-tasks/error-that-is-ignored", test_error_that_is_ignored);
+    g_test_add_func("/scsi-tasks/stop-does-not-wait-for-limits",
+                    test_stop_does_not_wait_for_limits);
     g_test_add_func("/scsi-tasks/full-disk-stops-and-the-rest-is-written-later",
                     test_full_disk_stops_and_the_rest_is_written_later);
     g_test_add_func("/scsi-tasks/abort-of-what-is-held", test_abort_of_what_is_held);

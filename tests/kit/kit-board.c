@@ -151,6 +151,7 @@ KitBoard *kit_board_new_threaded(void)
     kit->loop = loop_new("main", THREAD_MAIN, &error);
     kit->objects = object_set_new();
     kit->blocks = block_graph_new(kit->loop);
+    object_set_lend_blocks(kit->objects, kit->blocks);
     kit->chars = char_set_new(kit->loop);
     kit->port_changes = g_string_new(NULL);
     kit->tray_moves = g_string_new(NULL);

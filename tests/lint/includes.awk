@@ -23,8 +23,8 @@ BEGIN {
     group("device", "board bus device device-clock device-timer memory-backend msix " \
           "object pci pci-assign rng secret virtio virtqueue")
     group("vm", "page-walk ram-map vcpu-registers")
-    group("block", "block block-drive block-quiesce inject")
-    group("block-driver", "block-driver block-node")
+    group("block", "block block-drive block-quiesce inject throttle")
+    group("block-driver", "block-driver block-node throttle-config throttle-state")
     group("net", "net vhost")
     group("vm", "ram-extent")
     group("dump", "dump")

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * throttle: a filter that holds requests back for the limits of its group.
+ */
+#include "berth/block-driver.h"
+
+#include "throttle-group.h"
+
+typedef struct Throttle {
+    BlockNode node;
+    BlockNode *file;
+    ThrottleGroup *group;
+    ThrottleMember member;
+} Throttle;
+
+typedef struct ThrottleQueue {
+    ThrottleLane lane;
+    bool is_hurried;
+} ThrottleQueue;
+
+static Throttle *to_throttle(BlockNode *node)
+{
+    return CONTAINER_OF(node, Throttle, node);
+}
+
+static bool throttle_prepare(BlockNode *node, GError **error)
+{
+    Throttle *throttle = to_throttle(node);
+
+    throttle->file = block_node_child(node, BLOCK_ROLE_FILTERED);
+    throttle->group = throttle_group_get(
+        node->graph, node->options->u.throttle.throttle_group, error);
+    if (!throttle->group)
+        return false;
+    throttle_group_join(throttle->group, &throttle->member);
+    return true;
+}
+
+static bool throttle_open(BlockNode *node, GError **error)
+{
+    const Throttle *throttle = to_throttle(node);
+
+    node->limits = *block_node_limits(throttle->file);
+    block_node_set_size(node, block_node_size(throttle->file));
+    return true;
+}
+
+static void throttle_close(BlockNode *node)
+{
+    Throttle *throttle = to_throttle(node);
+
+    if (!throttle->group)
+        return;
+    throttle_group_leave(throttle->group, &throttle->member);
+    throttle_group_unref(g_steal_pointer(&throttle->group));
+}
+
+static int throttle_io(BlockNode *node, const BlockIo *io)
+{
+    Throttle *throttle = to_throttle(node);
+
+    throttle_group_wait(throttle->group, &throttle->member, io);
+    return block_io(throttle->file, io);
+}
+
+static void on_passed(BlockReq *below, int ret)
+{
+    block_req_complete(below->opaque, ret);
+}
+
+static void pass(void *opaque)
+{
+    BlockReq *req = opaque;
+    BlockReq *below =
+        block_req_below(req, block_queue_child(req->queue, BLOCK_ROLE_FILTERED));
+
+    below->io = req->io;
+    below->done = on_passed;
+    below->opaque = req;
+    block_req_submit(below);
+}
+
+static void throttle_submit(BlockReq *req)
+{
+    ThrottleQueue *state = block_queue_state(req->queue);
+
+    if (throttle_group_admit(&state->lane, block_req_ctx(req), &req->io, req))
+        pass(req);
+}
+
+static bool throttle_attach(BlockQueue *queue, GError **error)
+{
+    Throttle *throttle = to_throttle(queue->node);
+    ThrottleQueue *state = block_queue_state(queue);
+
+    throttle_group_add_lane(throttle->group, &throttle->member, &state->lane, queue->loop,
+                            pass);
+    return true;
+}
+
+static void throttle_hurry(BlockQueue *queue, bool on)
+{
+    Throttle *throttle = to_throttle(queue->node);
+    ThrottleQueue *state = block_queue_state(queue);
+
+    if (state->is_hurried == on)
+        return;
+    state->is_hurried = on;
+    throttle_group_hurry(throttle->group, &throttle->member, on);
+}
+
+static void throttle_detach(BlockQueue *queue)
+{
+    ThrottleQueue *state = block_queue_state(queue);
+
+    throttle_hurry(queue, false);
+    throttle_group_remove_lane(&state->lane);
+}
+
+static void throttle_let_go(BlockNode *node)
+{
+    Throttle *throttle = to_throttle(node);
+
+    throttle_group_hurry(throttle->group, &throttle->member, true);
+}
+
+static int throttle_map(BlockNode *node, uint64_t offset, uint64_t bytes,
+                        BlockMap *ret_map)
+{
+    *ret_map = (BlockMap) {
+        .kind = BLOCK_MAP_FILTERED, .bytes = bytes, .has_offset = true,
+        .child_offset = offset,
+    };
+    return 0;
+}
+
+static bool throttle_resize(BlockNode *node, uint64_t size, PreallocMode prealloc,
+                            GError **error)
+{
+    const Throttle *throttle = to_throttle(node);
+
+    if (!block_node_resize(throttle->file, size, prealloc, error))
+        return false;
+    block_node_set_size(node, block_node_size(throttle->file));
+    return true;
+}
+
+static const BlockChild throttle_children[] = {
+    { BLOCK_ROLE_FILTERED, offsetof(BlockdevOptions, u.throttle.file) },
+    { 0 }
+};
+
+const BlockDriver throttle_driver = {
+    .name = "throttle",
+    .instance_size = sizeof(Throttle),
+    .is_filter = true,
+    .children = throttle_children,
+    .prepare = throttle_prepare,
+    .open = throttle_open,
+    .close = throttle_close,
+    .io = throttle_io,
+    .ctx_size = sizeof(ThrottleTicket),
+    .queue_size = sizeof(ThrottleQueue),
+    .attach = throttle_attach,
+    .detach = throttle_detach,
+    .submit = throttle_submit,
+    .hurry = throttle_hurry,
+    .map = throttle_map,
+    .resize = throttle_resize,
+    .let_go = throttle_let_go,
+};
