@@ -143,6 +143,35 @@ BlockDrive *block_drive_new(BlockGraph *graph, const BlockDriveOptions *options,
     return drive;
 }
 
+static bool check_power_of_two(const char *name, uint64_t value, GError **error)
+{
+    if ((value & (value - 1)) == 0)
+        return true;
+    error_set(error, "parameter '%s' expects a power of two", name);
+    return false;
+}
+
+static bool check_multiple(const char *name, uint64_t value, uint64_t of, GError **error)
+{
+    if (value % of == 0)
+        return true;
+    error_set(error, "parameter '%s' expects a multiple of the logical block size, "
+              "%" PRIu64, name, of);
+    return false;
+}
+
+bool block_drive_check_sizes(const BlockDriveSizes *sizes, GError **error)
+{
+    uint64_t block = sizes->logical_block;
+
+    return check_power_of_two("logical_block_size", block, error) &&
+        check_power_of_two("physical_block_size", sizes->physical_block, error) &&
+        check_multiple("physical_block_size", sizes->physical_block, block, error) &&
+        check_multiple("min_io_size", sizes->min_io, block, error) &&
+        check_multiple("opt_io_size", sizes->opt_io, block, error) &&
+        check_multiple("discard_granularity", sizes->discard_granularity, block, error);
+}
+
 static BlockdevOnError choose(BlockdevOnError property, BlockdevOnError option,
                               BlockdevOnError otherwise)
 {

@@ -131,23 +131,6 @@ static bool check_texts(const ScsiUnitProps *props, GError **error)
         check_text("ver", props->ver, 4, error);
 }
 
-static bool check_power_of_two(const char *name, uint64_t value, GError **error)
-{
-    if ((value & (value - 1)) == 0)
-        return true;
-    error_set(error, "parameter '%s' expects a power of two", name);
-    return false;
-}
-
-static bool check_multiple(const char *name, uint64_t value, uint64_t of, GError **error)
-{
-    if (value % of == 0)
-        return true;
-    error_set(error, "parameter '%s' expects a multiple of the logical block size, "
-              "%" PRIu64, name, of);
-    return false;
-}
-
 static bool set_sizes(ScsiUnit *unit, GError **error)
 {
     const ScsiHdProps *hd = unit->hd;
@@ -161,14 +144,10 @@ static bool set_sizes(ScsiUnit *unit, GError **error)
     unit->discard_granularity = hd->has_discard_granularity
         ? (uint32_t)hd->discard_granularity
         : MAX(unit->block_size, DEFAULT_DISCARD_GRANULARITY);
-    return check_power_of_two("logical_block_size", unit->block_size, error) &&
-        check_power_of_two("physical_block_size", unit->physical_block_size, error) &&
-        check_multiple("physical_block_size", unit->physical_block_size,
-                       unit->block_size, error) &&
-        check_multiple("min_io_size", hd->min_io_size, unit->block_size, error) &&
-        check_multiple("opt_io_size", hd->opt_io_size, unit->block_size, error) &&
-        check_multiple("discard_granularity", unit->discard_granularity,
-                       unit->block_size, error);
+    return block_drive_check_sizes(&(BlockDriveSizes) {
+        unit->block_size, unit->physical_block_size, hd->min_io_size, hd->opt_io_size,
+        unit->discard_granularity,
+    }, error);
 }
 
 static bool attach_drive(ScsiUnit *unit, GError **error)

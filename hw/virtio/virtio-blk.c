@@ -153,23 +153,6 @@ static void on_ready(void *opaque)
 
 static const BlockChannelOps channel_ops = { .ready = on_ready };
 
-static bool check_power_of_two(const char *name, uint64_t value, GError **error)
-{
-    if ((value & (value - 1)) == 0)
-        return true;
-    error_set(error, "parameter '%s' expects a power of two", name);
-    return false;
-}
-
-static bool check_multiple(const char *name, uint64_t value, uint64_t of, GError **error)
-{
-    if (value % of == 0)
-        return true;
-    error_set(error, "parameter '%s' expects a multiple of the logical block size, "
-              "%" PRIu64, name, of);
-    return false;
-}
-
 static bool check_props(const VirtioBlk *blk, GError **error)
 {
     const VirtioBlkProps *props = blk->props;
@@ -179,15 +162,14 @@ static bool check_props(const VirtioBlk *blk, GError **error)
                   VIRTIO_BLK_SERIAL);
         return false;
     }
-    return check_power_of_two("queue-size", props->queue_size, error) &&
-        check_power_of_two("logical_block_size", blk->block_size, error) &&
-        check_power_of_two("physical_block_size", physical_block_size(blk), error) &&
-        check_multiple("physical_block_size", physical_block_size(blk), blk->block_size,
-                       error) &&
-        check_multiple("min_io_size", props->min_io_size, blk->block_size, error) &&
-        check_multiple("opt_io_size", props->opt_io_size, blk->block_size, error) &&
-        check_multiple("discard_granularity", discard_granularity(blk), blk->block_size,
-                       error);
+    if ((props->queue_size & (props->queue_size - 1)) != 0) {
+        error_set(error, "parameter 'queue-size' expects a power of two");
+        return false;
+    }
+    return block_drive_check_sizes(&(BlockDriveSizes) {
+        blk->block_size, physical_block_size(blk), props->min_io_size,
+        props->opt_io_size, discard_granularity(blk),
+    }, error);
 }
 
 static bool attach_drive(VirtioBlk *blk, GError **error)

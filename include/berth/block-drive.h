@@ -61,6 +61,18 @@ typedef struct BlockDriveOptions {
     bool write_through;         /* unless the device says: writes need no flush */
 } BlockDriveOptions;
 
+/* Bytes, as a device's properties have them; 0 for none. */
+typedef struct BlockDriveSizes {
+    uint64_t logical_block;
+    uint64_t physical_block;
+    uint64_t min_io;
+    uint64_t opt_io;
+    uint64_t discard_granularity;
+} BlockDriveSizes;
+
+/* Whether they go together; @error names the property that does not. */
+bool block_drive_check_sizes(const BlockDriveSizes *sizes, GError **error);
+
 /* Main only. */
 
 /*

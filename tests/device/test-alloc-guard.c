@@ -10,6 +10,7 @@
 
 #include "berth/virtio.h"
 
+#include "kit-scsi.h"
 #include "kit-serial.h"
 #include "kit-virtio.h"
 
@@ -17,6 +18,7 @@
 #define REQUESTS 100000
 #define BATCH 8
 #define PORT_BATCHES 500
+#define SCSI_REQUESTS 500
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define OWN_MALLOC 0            /* a sanitizer has its own */
@@ -154,10 +156,45 @@ static void test_bytes_of_ports_allocate_nothing(void)
     close(fd);
 }
 
+/* Reads, writes and flushes of a SCSI disk. */
+static void serve_disk(KitScsi *scsi)
+{
+    kit_scsi_write(scsi, 8, 0x55, 8);
+    kit_scsi_read(scsi, 8, 8);
+    g_assert_cmphex(kit_scsi_sense(scsi, "35 00 00000000 00 0000 00", 0, 0), ==, 0);
+}
+
+static void test_commands_of_disks_allocate_nothing(void)
+{
+    g_autoptr(KitBoard) kit = kit_board_new();
+    g_autoptr(KitScsi) scsi = NULL;
+    unsigned before;
+
+    if (!OWN_MALLOC) {
+        g_test_skip("a sanitizer counts allocations otherwise");
+        return;
+    }
+    kit_add_node(kit, "{'driver': 'null-co', 'node-name': 'n'}");
+    kit_add(kit, "{'driver': 'virtio-scsi-pci', 'id': 'hba', 'num_queues': 1}");
+    kit_add(kit, "{'driver': 'scsi-hd', 'drive': 'n'}");
+    kit_start(kit);
+    scsi = kit_scsi_new(kit, "hba");
+    kit_scsi_clear(scsi, 0, 0);
+    for (unsigned i = 0; i < 10; i++)
+        serve_disk(scsi);
+    before = allocations();
+
+    for (unsigned i = 0; i < SCSI_REQUESTS; i++)
+        serve_disk(scsi);
+
+    g_assert_cmpuint(allocations(), ==, before);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/alloc-guard/virtqueue", test_requests_allocate_nothing);
     g_test_add_func("/alloc-guard/virtio-serial", test_bytes_of_ports_allocate_nothing);
+    g_test_add_func("/alloc-guard/scsi-disk", test_commands_of_disks_allocate_nothing);
     return g_test_run();
 }

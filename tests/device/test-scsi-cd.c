@@ -8,6 +8,7 @@
 #include "berth/block-drive.h"
 #include "berth/error.h"
 
+#include "kit-qmp.h"
 #include "kit-scsi.h"
 
 #define BLOCKS 100u
@@ -82,12 +83,7 @@ static void test_reads(void)
     fixture_done(&f);
 }
 
-static const struct {
-    const char *cdb;
-    uint32_t out_size;
-    uint32_t in_size;
-    uint32_t sense;
-} refused[] = {
+static const KitScsiSense refused[] = {
     { "28 00 00000064 00 0001 00", 0, 2048, 0x052100 },
     { "a8 00 00000000 ffffffff 00 00", 0, 2048, 0x052100 },
     { "2a 00 00000000 00 0001 00", 2048, 0, 0x052000 },
@@ -115,13 +111,7 @@ static void test_sense_of_what_is_refused(void)
     Fixture f;
 
     fixture_init(&f, BLOCKS * 2048);
-    for (size_t i = 0; i < G_N_ELEMENTS(refused); i++) {
-        uint32_t got = kit_scsi_sense(f.scsi, refused[i].cdb, refused[i].out_size,
-                                      refused[i].in_size);
-
-        if (got != refused[i].sense)
-            g_error("case %zu: sense 0x%06x, not 0x%06x", i, got, refused[i].sense);
-    }
+    kit_scsi_check_senses(f.scsi, refused, G_N_ELEMENTS(refused));
     fixture_done(&f);
 }
 
@@ -342,6 +332,33 @@ static void test_tray_and_resets(void)
     fixture_done(&f);
 }
 
+static void expect_query(KitQmp *qmp, const char *open, const char *locked)
+{
+    g_autoptr(JsonValue) list = kit_qmp_ask(qmp, "query-block", NULL);
+
+    kit_qmp_assert_at(list, "0.qdev", "cd");
+    kit_qmp_assert_at(list, "0.removable", "true");
+    kit_qmp_assert_at(list, "0.tray_open", open);
+    kit_qmp_assert_at(list, "0.locked", locked);
+    kit_qmp_assert_at(list, "0.inserted.node-name", "n");
+}
+
+static void test_query_block_tells_of_the_tray(void)
+{
+    KitQmp *qmp;
+    Fixture f;
+
+    fixture_init(&f, BLOCKS * 2048);
+    qmp = kit_qmp_new(f.kit);
+    expect_query(qmp, "false", "false");
+    g_assert_cmphex(sense(&f, OPEN), ==, 0);
+    expect_query(qmp, "true", "false");
+    g_assert_cmphex(sense(&f, LOCK), ==, 0);
+    expect_query(qmp, "true", "true");
+    kit_qmp_free(qmp);
+    fixture_done(&f);
+}
+
 static void test_state_is_saved_and_loaded(void)
 {
     g_autoptr(GByteArray) state = NULL;
@@ -382,6 +399,8 @@ int main(int argc, char **argv)
     g_test_add_func("/scsi-cd/media-event-without-room", test_media_event_without_room);
     g_test_add_func("/scsi-cd/empty-drive", test_empty_drive);
     g_test_add_func("/scsi-cd/tray-and-resets", test_tray_and_resets);
+    g_test_add_func("/scsi-cd/query-block-tells-of-the-tray",
+                    test_query_block_tells_of_the_tray);
     g_test_add_func("/scsi-cd/state-is-saved-and-loaded", test_state_is_saved_and_loaded);
     return g_test_run();
 }

@@ -7,7 +7,7 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
-#include "berth/block.h"
+#include "berth/block-drive.h"
 #include "berth/error.h"
 
 #include "kit-scsi.h"
@@ -254,12 +254,7 @@ static void test_write_same(void)
     fixture_done(&f);
 }
 
-static const struct {
-    const char *cdb;
-    uint32_t out_size;
-    uint32_t in_size;
-    uint32_t sense;
-} refused[] = {
+static const KitScsiSense refused[] = {
     { "28 00 00002000 00 0001 00", 0, 512, 0x052100 },
     { "28 00 00001fff 00 0002 00", 0, 1024, 0x052100 },
     { "28 00 00002000 00 0000 00", 0, 0, 0 },
@@ -309,13 +304,7 @@ static void test_sense_of_what_is_refused(void)
     Fixture f;
 
     fixture_init(&f, "", "");
-    for (size_t i = 0; i < G_N_ELEMENTS(refused); i++) {
-        uint32_t sense = kit_scsi_sense(f.scsi, refused[i].cdb, refused[i].out_size,
-                                        refused[i].in_size);
-
-        if (sense != refused[i].sense)
-            g_error("case %zu: sense 0x%06x, not 0x%06x", i, sense, refused[i].sense);
-    }
+    kit_scsi_check_senses(f.scsi, refused, G_N_ELEMENTS(refused));
     kit_scsi_write(f.scsi, 5, 0x66, 1);
     g_assert_cmphex(kit_scsi_read(f.scsi, 5, 1)[511], ==, 0x66);
     g_assert_false(kit_virtio_status(f.scsi->v) & VIRTIO_CONFIG_S_NEEDS_RESET);
@@ -460,6 +449,47 @@ static void test_modes(void)
                                 36), ==, 0);
     g_assert_true(has_write_cache(&f));
     fixture_done(&f);
+}
+
+static void test_write_cache_that_is_off(void)
+{
+    Fixture f;
+
+    fixture_init(&f, "", ", 'write-cache': 'off'");
+    g_assert_false(has_write_cache(&f));
+    g_assert_cmphex(kit_scsi_get(f.scsi, "1a 08 88 00 ff 00", 24)[6], ==, 0);
+    kit_scsi_write(f.scsi, 0, 0x11, 1);
+    fixture_done(&f);
+}
+
+/* -drive cache=writethrough, unless the device says. */
+static void test_write_cache_of_the_drive(void)
+{
+    static const struct {
+        const char *props;
+        bool has_cache;
+    } cases[] = { { "", false }, { ", 'write-cache': 'on'", true } };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        const BlockDriveOptions options = { .name = "d", .write_through = true };
+        g_autofree char *device = g_strconcat("{'driver': 'scsi-hd', 'drive': 'd'",
+                                              cases[i].props, "}", NULL);
+        Fixture f = { .kit = kit_board_new() };
+        GError *error = NULL;
+
+        f.node = kit_add_node(f.kit, "{'driver': 'null-co', 'node-name': 'n'}");
+        block_drive_new(f.kit->blocks, &options, f.node, &error);
+        g_assert_no_error(error);
+        kit_add(f.kit, "{'driver': 'virtio-scsi-pci', 'id': 'hba', 'num_queues': 1}");
+        kit_add(f.kit, device);
+        kit_start(f.kit);
+        f.scsi = kit_scsi_new(f.kit, "hba");
+        kit_scsi_clear(f.scsi, 0, 0);
+
+        g_assert_cmpint(has_write_cache(&f), ==, cases[i].has_cache);
+        kit_scsi_free(f.scsi);
+        kit_board_free(f.kit);
+    }
 }
 
 /* A list that is wrong in one place changes nothing. */
@@ -620,6 +650,8 @@ int main(int argc, char **argv)
     g_test_add_func("/scsi-disk/limits", test_limits);
     g_test_add_func("/scsi-disk/no-discard", test_no_discard);
     g_test_add_func("/scsi-disk/modes", test_modes);
+    g_test_add_func("/scsi-disk/write-cache-that-is-off", test_write_cache_that_is_off);
+    g_test_add_func("/scsi-disk/write-cache-of-the-drive", test_write_cache_of_the_drive);
     g_test_add_func("/scsi-disk/modes-that-are-refused", test_modes_that_are_refused);
     g_test_add_func("/scsi-disk/read-only", test_read_only);
     g_test_add_func("/scsi-disk/logical-blocks-of-4096-bytes",

@@ -3,12 +3,14 @@
  * The SCSI controller as a driver sees it: configuration, how requests lie in buffers,
  * addresses of units, task management, events, errors that stop the machine.
  */
+#include <glib/gstdio.h>
 #include <string.h>
 
 #include "berth/error.h"
 #include "berth/scsi.h"
 #include "berth/virtio.h"
 
+#include "kit-qmp.h"
 #include "scsi-bench.h"
 
 #define HEADER_SIZE sizeof(struct virtio_scsi_cmd_req)
@@ -406,6 +408,38 @@ static void test_no_events_without_the_features(void)
     scsi_bench_done(&f);
 }
 
+static void test_event_of_a_disk_that_grew(void)
+{
+    const KitScsiCommand ready = { .target = 1 };
+    g_autofree char *path = g_strdup("build/test-virtio-scsi-XXXXXX");
+    KitQmp *qmp;
+    ScsiBench f;
+
+    close(g_mkstemp(path));
+    g_assert_cmpint(truncate(path, 1 * MIB), ==, 0);
+    scsi_bench_init(&f, "", "");
+    qmp = kit_qmp_new(f.kit);
+    kit_qmp_do(qmp, "blockdev-add", "{'driver': 'file', 'node-name': 'file', "
+               "'filename': '%s'}", path);
+    kit_add(f.kit, "{'driver': 'scsi-hd', 'drive': 'file', 'scsi-id': 1}");
+    kit_run_both(f.kit);
+    expect_event(&f, VIRTIO_SCSI_T_TRANSPORT_RESET, VIRTIO_SCSI_EVT_RESET_RESCAN, 1);
+    kit_scsi_clear(f.scsi, 1, 0);
+
+    kit_qmp_do(qmp, "block_resize", "{'node-name': 'file', 'size': 2097152}");
+    kit_run_both(f.kit);
+
+    expect_event(&f, VIRTIO_SCSI_T_PARAM_CHANGE, 0x2a | 0x09 << 8, 1);
+    g_assert_cmphex(kit_scsi_ask(f.scsi, &ready).sense, ==, 0x062a09);
+    g_assert_cmphex(kit_scsi_ask(f.scsi, &(KitScsiCommand) {
+        .cdb = { 0x25 }, .in_size = 8, .target = 1,
+    }).sense, ==, 0);
+    g_assert_cmpmem(kit_scsi_data(f.scsi, 0), 8, "\0\0\x0f\xff\0\0\2\0", 8);
+    kit_qmp_free(qmp);
+    scsi_bench_done(&f);
+    g_unlink(path);
+}
+
 /* The disk's others on the target are told that there is a new unit. */
 static void test_new_unit_on_the_same_target(void)
 {
@@ -483,6 +517,8 @@ int main(int argc, char **argv)
     g_test_add_func("/virtio-scsi/unit-that-is-not-there", test_unit_that_is_not_there);
     g_test_add_func("/virtio-scsi/events-of-units-that-come-and-go",
                     test_events_of_units_that_come_and_go);
+    g_test_add_func("/virtio-scsi/event-of-a-disk-that-grew",
+                    test_event_of_a_disk_that_grew);
     g_test_add_func("/virtio-scsi/events-that-are-missed", test_events_that_are_missed);
     g_test_add_func("/virtio-scsi/no-events-without-the-features",
                     test_no_events_without_the_features);

@@ -184,6 +184,17 @@ uint32_t kit_scsi_sense(KitScsi *scsi, const char *cdb_hex, uint32_t out_size,
     return result.sense;
 }
 
+void kit_scsi_check_senses(KitScsi *scsi, const KitScsiSense *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t sense =
+            kit_scsi_sense(scsi, rows[i].cdb, rows[i].out_size, rows[i].in_size);
+
+        if (sense != rows[i].sense)
+            g_error("case %zu: sense 0x%06x, not 0x%06x", i, sense, rows[i].sense);
+    }
+}
+
 const uint8_t *kit_scsi_get(KitScsi *scsi, const char *cdb_hex, uint32_t size)
 {
     KitScsiCommand command = { .in_size = KIT_SCSI_DATA };

@@ -42,6 +42,14 @@ typedef struct KitScsiResult {
     uint32_t n_written;         /* bytes, as the used ring says */
 } KitScsiResult;
 
+/* A command to LUN 0 of target 0, in hexadecimal digits and spaces, and its sense. */
+typedef struct KitScsiSense {
+    const char *cdb;
+    uint32_t out_size;
+    uint32_t in_size;
+    uint32_t sense;             /* 0xKKAAQQ, 0 when it succeeds */
+} KitScsiSense;
+
 /* Starts the driver of device @id, which has 1 or 2 request queues. */
 KitScsi *kit_scsi_new(KitBoard *kit, const char *id);
 void kit_scsi_free(KitScsi *scsi);
@@ -57,15 +65,17 @@ uint8_t *kit_scsi_data(KitScsi *scsi, unsigned slot);
 void kit_scsi_submit(KitScsi *scsi, unsigned slot, const KitScsiCommand *command);
 /* A command that has ended; false when there is none now. */
 bool kit_scsi_take(KitScsi *scsi, unsigned *ret_slot, KitScsiResult *ret_result);
-/* In slot 0, and turns the loops until it has ended. */
-KitScsiResult kit_scsi_ask(KitScsi *scsi, const KitScsiCommand *command);
-/* The same of the command of slot 1 and so on, whatever ends first. */
+/* The same, and turns the loops until one has; its slot. */
 unsigned kit_scsi_wait(KitScsi *scsi, KitScsiResult *ret_result);
+/* In slot 0, and waits for it. */
+KitScsiResult kit_scsi_ask(KitScsi *scsi, const KitScsiCommand *command);
 
 /* The same, to LUN 0 of target 0: its sense, 0 when it succeeded. */
 uint32_t kit_scsi_sense(KitScsi *scsi, const char *cdb_hex, uint32_t out_size,
                         uint32_t in_size);
-/* The command, in hexadecimal digits and spaces, succeeds with @size bytes of data. */
+/* Each of @rows has the sense that it says. */
+void kit_scsi_check_senses(KitScsi *scsi, const KitScsiSense *rows, size_t n);
+/* The command succeeds with @size bytes of data. */
 const uint8_t *kit_scsi_get(KitScsi *scsi, const char *cdb_hex, uint32_t size);
 /* TEST UNIT READY until there is no unit attention. */
 void kit_scsi_clear(KitScsi *scsi, uint8_t target, uint16_t lun);
