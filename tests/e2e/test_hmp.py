@@ -132,6 +132,27 @@ def test_run_control(t):
     t.equal("it ends with 0", guest.wait_exit(), 0)
 
 
+def test_media(t):
+    discs = [t.folder / "disc", t.folder / "other disc"]
+    for disc in discs:
+        disc.write_bytes(bytes(1 << 20))
+    guest, _ = guest_with_monitor(
+        t, "echo", "-device", "virtio-scsi-pci",
+        "-drive", f"if=none,id=cd0,media=cdrom,format=raw,file={discs[0]}",
+        "-device", "scsi-cd,drive=cd0,id=cd")
+    t.match("a disc", hmp(guest, "info block cd0"), f"^cd0.*: {discs[0]} ")
+    t.equal("change", hmp(guest, f'change cd0 "{discs[1]}" raw'), "")
+    t.match("another disc", hmp(guest, "info block cd0"), f"^cd0.*: {discs[1]} ")
+    t.match("a format there is not", hmp(guest, f"change cd0 {discs[0]} iso"),
+            r"^Error: .*iso")
+    t.match("a file there is not", hmp(guest, f"change cd0 {t.folder}/nowhere raw"),
+            r"^Error: .*/nowhere")
+    t.equal("eject", hmp(guest, "eject cd0"), "")
+    t.match("no disc", hmp(guest, "info block cd0"), r"^cd0.*not inserted")
+    t.equal("eject of nothing", hmp(guest, "eject -f cd0"), "")
+    t.match("no drive", hmp(guest, "eject cd1"), r"^Error: .*cd1")
+
+
 def test_by_qmp(t):
     """What libvirt, Proxmox and people send by human-monitor-command."""
     disk = t.folder / "disk"
@@ -257,7 +278,7 @@ def test_hostile_clients(t):
     t.equal("it ends with 0", guest.wait_exit(), 0)
 
 
-TESTS = [test_socket, test_run_control, test_by_qmp, test_beside_the_console,
+TESTS = [test_socket, test_run_control, test_media, test_by_qmp, test_beside_the_console,
          test_on_a_terminal, test_pty, test_options, test_hostile_clients]
 
 if __name__ == "__main__":
