@@ -24,7 +24,7 @@ BUILD := build/$(VARIANT)
 endif
 GEN := build/gen
 
-PACKAGES := glib-2.0 json-c zlib nettle
+PACKAGES := glib-2.0 json-c zlib libzstd nettle
 TEST_PACKAGES := libseccomp
 VERSION := 1.0.0
 
@@ -58,12 +58,13 @@ endif
 endif
 
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
-# A few objects of nettle are used: from its archive, where there is one, they cost a
-# process without secrets nothing; the shared library costs 16 KiB and time at start.
-NETTLE := $(firstword $(wildcard $(shell pkg-config --variable=libdir nettle \
-        2>/dev/null)/libnettle.a) -lnettle)
-PKG_LIBS := $(filter-out -lnettle,$(shell pkg-config --libs $(PACKAGES) 2>/dev/null)) \
-        $(NETTLE)
+# A few objects of nettle and zstd are used: from their archives, where there are some,
+# they cost a process that does not need them nothing; a shared library costs 16 KiB and
+# more, and time at start.
+archive = $(firstword $(filter /%,$(shell $(CC) -print-file-name=lib$(1).a)) -l$(1))
+ARCHIVES := $(call archive,nettle) $(call archive,zstd)
+PKG_LIBS := $(filter-out -lnettle -lzstd,$(shell pkg-config --libs $(PACKAGES) \
+        2>/dev/null)) $(ARCHIVES)
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DBERTH_VERSION='"$(VERSION)"' -Iinclude -I$(GEN) \
         -pthread $(WARN) $(PKG_CFLAGS) $(CFLAGS) $(VARIANT_CFLAGS_$(VARIANT))
 TEST_LIBS := $(shell pkg-config --libs $(TEST_PACKAGES) 2>/dev/null)

@@ -11,6 +11,18 @@
 
 #include "block-threshold.h"
 
+static void on_tell(void *opaque)
+{
+    BlockNode *node = opaque;
+
+    node->driver->tell(node);
+}
+
+void block_node_tell(BlockNode *node)
+{
+    loop_post(node->graph->loop, &node->tell);
+}
+
 BlockNode *block_node_new(BlockdevDriver driver)
 {
     BlockNode *node = g_malloc0(block_drivers[driver]->instance_size);
@@ -21,6 +33,7 @@ BlockNode *block_node_new(BlockdevDriver driver)
     node->limits.memory_alignment = 1;
     node->permits = BLOCK_PERM_ALL;
     block_threshold_init(node);
+    loop_message_init(&node->tell, on_tell, node);
     list_init(&node->graph_node);
     list_init(&node->children);
     list_init(&node->parents);
@@ -59,6 +72,8 @@ void block_node_unref(BlockNode *node)
     if (atomic_load(&node->tell_crossed.pending))
         loop_message_cancel(node->graph->loop, &node->tell_crossed);
     block_node_close(node);
+    if (atomic_load(&node->tell.pending))
+        loop_message_cancel(node->graph->loop, &node->tell);
     drop_children(node);
     qapi_free_BlockdevOptions(node->options);
     g_free(node->name);

@@ -183,6 +183,9 @@ static BlockNode *make_node(BlockOpen *open, const BlockdevOptions *options,
 
 static bool open_node(BlockNode *node, GError **error)
 {
+    if (node->was_opened)
+        return true;
+    node->was_opened = true;
     node->needs_close = true;
     if (node->driver->open(node, error) && block_perm_tell(node, error))
         return true;
@@ -234,25 +237,30 @@ static bool check_from_image(const BlockdevOptions *options, GError **error)
     return true;
 }
 
+bool block_open_later(BlockNode *node, BlockRole role, const BlockdevOptions *options,
+                      GError **error)
+{
+    BlockNode *below = NULL;
+
+    if (check_from_image(options, error))
+        below = make_node(node->open, options, role, node->options, error);
+    if (!below)
+        return false;
+    block_link_join(node, role, below);
+    block_node_unref(below);
+    return weigh_up(node, error);
+}
+
 bool block_open_below(BlockNode *node, BlockRole role, const BlockdevOptions *options,
                       GError **error)
 {
-    BlockOpen *open = node->open;
-    guint first = open->nodes->len;
-    BlockNode *below = NULL;
-    guint end;
+    GPtrArray *nodes = node->open->nodes;
+    guint first = nodes->len;
 
-    if (check_from_image(options, error))
-        below = make_node(open, options, role, node->options, error);
-    if (!below)
+    if (!block_open_later(node, role, options, error))
         return false;
-    end = open->nodes->len;
-    block_link_join(node, role, below);
-    block_node_unref(below);
-    if (!weigh_up(node, error))
-        return false;
-    for (guint i = first; i < end; i++) {
-        if (!open_node(g_ptr_array_index(open->nodes, i), error))
+    for (guint i = first; i < nodes->len; i++) {
+        if (!open_node(g_ptr_array_index(nodes, i), error))
             return false;
     }
     return true;
@@ -283,11 +291,10 @@ static void close_all(BlockOpen *open)
     }
 }
 
+/* Nodes that are opened add others to the list: no depth of backing files needs stack. */
 bool block_open_run(BlockOpen *open, GError **error)
 {
-    guint n = open->nodes->len;
-
-    for (guint i = 0; i < n; i++) {
+    for (guint i = 0; i < open->nodes->len; i++) {
         if (!open_node(g_ptr_array_index(open->nodes, i), error)) {
             close_all(open);
             return false;

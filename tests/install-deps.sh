@@ -5,7 +5,7 @@ set -eu
 
 # Building.
 BUILD="gcc libc6-dev make pkg-config python3 libglib2.0-dev libjson-c-dev nettle-dev \
-    libaio-dev zlib1g-dev libseccomp-dev"
+    libaio-dev zlib1g-dev libzstd-dev libseccomp-dev"
 # Checking: the other compiler with its sanitizers and fuzzer, iasl for the ACPI tables.
 CHECK="clang libclang-rt-14-dev acpica-tools git"
 # Readers of dumps.
@@ -13,10 +13,12 @@ DUMPS="crash makedumpfile python3-libkdumpfile"
 # Stock guests, and the emulated host where there is no VMX or SVM.
 GUESTS="qemu-system-x86 seabios busybox-static kmod e2fsprogs lz4 dmidecode"
 GUESTS="$GUESTS qemu-guest-agent"
+# What judges images.
+IMAGES="qemu-utils"
 
 if ! command -v apt-get > /dev/null; then
     echo "no apt-get here; needed is what these Debian packages hold:" >&2
-    echo "$BUILD $CHECK $DUMPS $GUESTS" >&2
+    echo "$BUILD $CHECK $DUMPS $GUESTS $IMAGES" >&2
     exit 0
 fi
 
@@ -24,8 +26,8 @@ fi
 missing=$(
     {
         dpkg-query -W -f '${Package} ${db:Status-Status}\n' $BUILD $CHECK $DUMPS \
-            $GUESTS || true
-    } 2> /dev/null | awk -v wanted="$BUILD $CHECK $DUMPS $GUESTS" '
+            $GUESTS $IMAGES || true
+    } 2> /dev/null | awk -v wanted="$BUILD $CHECK $DUMPS $GUESTS $IMAGES" '
         $2 == "installed" { installed[$1] }
         END {
             n = split(wanted, package)

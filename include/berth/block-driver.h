@@ -80,6 +80,8 @@ struct BlockDriver {
      * the filename, the format, the virtual size, and dirty-flag off.  NULL: nothing.
      */
     void (*describe)(BlockNode *node, ImageInfo *info);
+    /* Main: after block_node_tell().  NULL: there is nothing to tell. */
+    void (*tell)(BlockNode *node);
     /* Main.  The machine ends: what the driver holds back goes on.  NULL: nothing. */
     void (*let_go)(BlockNode *node);
     /* Main.  The name of its file.  NULL: that of its storage, or its options. */
@@ -92,6 +94,7 @@ extern const BlockDriver file_driver;
 extern const BlockDriver file_driver_host_device;
 extern const BlockDriver inject_driver;
 extern const BlockDriver null_co_driver;
+extern const BlockDriver qcow2_driver;
 extern const BlockDriver raw_driver;
 extern const BlockDriver throttle_driver;
 
@@ -119,6 +122,15 @@ int block_graph_open_file(BlockGraph *graph, const char *path, int flags, GError
  */
 bool block_open_below(BlockNode *node, BlockRole role, const BlockdevOptions *options,
                       GError **error);
+/* The same, and it is opened after @node. */
+bool block_open_later(BlockNode *node, BlockRole role, const BlockdevOptions *options,
+                      GError **error);
+
+/*
+ * Any thread.  Has main call tell(): once or more after this, unless the node goes first;
+ * after the node was added to the graph.
+ */
+void block_node_tell(BlockNode *node);
 
 /* May block. */
 

@@ -41,6 +41,7 @@ struct BlockNode {
     bool read_only;
     bool force_share;           /* others may change it meanwhile */
     bool needs_close;
+    bool was_opened;
     /* A filter that changes nothing: channels pass it by.  Said by open(). */
     bool is_transparent;
     BlockLimits limits;         /* filled in by open() */
@@ -51,6 +52,7 @@ struct BlockNode {
     uint64_t watch;             /* atomic: main is told of a write that ends beyond */
     uint64_t crossed;           /* atomic: where the furthest of those ended */
     LoopMessage tell_crossed;
+    LoopMessage tell;           /* main is to call the driver's tell() */
 
     /* Main. */
     unsigned n_refs;            /* by name, by links, by those who hold it */

@@ -70,5 +70,14 @@ void lock_wait(GCond *cond, GMutex *lock);
 /* The same, up to @deadline_ns of CLOCK_MONOTONIC; false when that has passed. */
 bool lock_wait_until(GCond *cond, GMutex *lock, int64_t deadline_ns);
 
+/*
+ * Locks that are held while a disk is waited for.  Workers take them, and main while it
+ * may block; each by itself, with no other lock held, but leaf locks may be taken under
+ * them.  They are not counted.
+ */
+void lock_take_long(GMutex *lock);
+void lock_drop_long(GMutex *lock);
+void lock_wait_long(GCond *cond, GMutex *lock);
+
 /* How many locks of lock_take() the calling thread holds. */
 unsigned lock_held_count(void);

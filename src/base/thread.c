@@ -132,6 +132,33 @@ bool lock_wait_until(GCond *cond, GMutex *lock, int64_t deadline_ns)
     return in_time;
 }
 
+void lock_take_long(GMutex *lock)
+{
+    g_assert(held_locks == 0);
+    g_mutex_lock(lock);
+    __tsan_acquire(lock);
+}
+
+void lock_drop_long(GMutex *lock)
+{
+    __tsan_release(lock);
+    g_mutex_unlock(lock);
+}
+
+void lock_wait_long(GCond *cond, GMutex *lock)
+{
+    bool was_online = qsbr_is_online();
+
+    g_assert(held_locks == 0);
+    if (was_online)
+        qsbr_offline();
+    __tsan_release(lock);
+    g_cond_wait(cond, lock);
+    __tsan_acquire(lock);
+    if (was_online)
+        qsbr_online();
+}
+
 unsigned lock_held_count(void)
 {
     return held_locks;

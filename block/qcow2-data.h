@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The guest's data in a qcow2 image, read and written by workers, without the lock except
+ * where said.  0 or a negative errno.
+ */
+#pragma once
+
+#include "berth/iov.h"
+
+#include "qcow2-tables.h"
+
+/* Some bytes of a request's buffers. */
+typedef struct Qcow2Piece {
+    struct iovec *iov;
+    unsigned n_iov;
+    size_t done;                /* where they begin */
+    uint64_t bytes;
+} Qcow2Piece;
+
+/* A request on the short way, its loop's. */
+typedef struct Qcow2Ctx {
+    uint64_t done;
+    uint64_t bytes;             /* of the part that is under way */
+    IovSlice slice;
+    bool is_sliced;
+    unsigned slot;              /* of the epoch */
+    bool is_walking;            /* a part that ends at once goes on where it began */
+    bool has_ended;             /* the part, at once */
+    int ret;
+} Qcow2Ctx;
+
+/* qcow2-read.c */
+
+/* Reads from the image, and what it has not from the chain below it. */
+int qcow2_read(Qcow2 *q, uint64_t offset, const Qcow2Piece *piece);
+int qcow2_read_buffer(Qcow2 *q, uint64_t offset, void *data, size_t size);
+/* Whether all of it reads as zero, as far as the chain's tables say. */
+int qcow2_read_is_zero(Qcow2 *q, uint64_t offset, uint64_t bytes, bool *ret_is_zero);
+
+/* BlockDriver.map() */
+int qcow2_read_map(BlockNode *node, uint64_t offset, uint64_t bytes, BlockMap *ret_map);
+
+/* qcow2-compressed.c: the bytes at guest offset @offset, of the cluster of @entry. */
+int qcow2_compressed_read(Qcow2 *q, uint64_t entry, uint64_t offset,
+                          const Qcow2Piece *piece);
+
+/* qcow2-claim.c: the lock. */
+
+/* A part of the guest's disk whose entries nobody but its owner changes. */
+typedef struct Qcow2Claim {
+    ListNode node;
+    uint64_t start;
+    uint64_t end;
+} Qcow2Claim;
+
+/*
+ * How many bytes from @offset on, up to @bytes, nobody has claimed; 0: somebody has the
+ * first.
+ */
+uint64_t qcow2_claim_free(const Qcow2 *q, uint64_t offset, uint64_t bytes);
+void qcow2_claim_take(Qcow2 *q, Qcow2Claim *claim, uint64_t start, uint64_t end);
+void qcow2_claim_drop(Qcow2 *q, Qcow2Claim *claim);
+/*
+ * Waits until the slice of @offset is in memory and the first of the bytes is free; how
+ * many are is in *@ret_bytes.  May drop the lock.
+ */
+int qcow2_claim_wait(Qcow2 *q, uint64_t offset, uint64_t bytes, uint64_t *ret_bytes);
+
+/* qcow2-write.c */
+
+int qcow2_write(Qcow2 *q, uint64_t offset, const Qcow2Piece *piece);
+int qcow2_write_zeroes(Qcow2 *q, uint64_t offset, uint64_t bytes);
+
+/* qcow2-clear.c */
+
+int qcow2_clear_zero(Qcow2 *q, uint64_t offset, uint64_t bytes, bool may_unmap);
+int qcow2_clear_discard(Qcow2 *q, uint64_t offset, uint64_t bytes);
+
+/* qcow2-submit.c: the short way. */
+
+void qcow2_submit(BlockReq *req);
+bool qcow2_submit_attach(BlockQueue *queue, GError **error);
+void qcow2_submit_detach(BlockQueue *queue);

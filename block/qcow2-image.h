@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The image as a whole: header, snapshots, bitmaps, size, check.
+ *
+ * Functions that may block; by open() or a worker.
+ */
+#pragma once
+
+#include "qcow2-private.h"
+
+/* qcow2-open.c */
+
+bool qcow2_open_prepare(BlockNode *node, GError **error);
+bool qcow2_open_image(BlockNode *node, GError **error);
+void qcow2_open_close(BlockNode *node);
+
+/* qcow2-header.c */
+
+/* Reads and checks the header and its extensions into @q. */
+bool qcow2_header_read(Qcow2 *q, GError **error);
+
+/* The lock.  What they write is not flushed, except where said. */
+
+/* Flushed when @is_dirty is set. */
+int qcow2_header_set_dirty(Qcow2 *q, bool is_dirty);
+int qcow2_header_set_corrupt(Qcow2 *q);
+int qcow2_header_set_autoclear(Qcow2 *q, uint64_t autoclear);
+int qcow2_header_set_reftable(Qcow2 *q, uint64_t offset, uint64_t n);
+int qcow2_header_set_l1(Qcow2 *q, uint64_t offset, uint64_t n, uint64_t size);
+int qcow2_header_set_snapshots(Qcow2 *q, uint64_t offset, unsigned n);
+
+/* qcow2-header-write.c: rewrites the extensions with what @q has now. */
+bool qcow2_header_write_extensions(Qcow2 *q, GError **error);
+
+/* qcow2-options.c */
+
+bool qcow2_options_make_caches(Qcow2 *q, GError **error);
+/* Of Qcow2TableKind. */
+unsigned qcow2_options_guarded(const BlockdevOptionsQcow2 *options);
+void qcow2_options_set_discards(Qcow2 *q);
+
+/* qcow2-backing.c */
+
+void qcow2_backing_find_path(Qcow2 *q);
+/* Makes the node of the backing file that the image names, unless options say another. */
+bool qcow2_backing_open(Qcow2 *q, GError **error);
+/* Where the backing file is that the image names; NULL: no file.  Main, queues_lock. */
+char *qcow2_backing_path(Qcow2 *q);
+/* Finds the data file, if there is one. */
+bool qcow2_backing_open_data(Qcow2 *q, GError **error);
+
+/* qcow2-bitmaps.c */
+
+bool qcow2_bitmaps_read(Qcow2 *q, GError **error);
+/* Says of those that are to record writes that they are not saved; flushed. */
+bool qcow2_bitmaps_mark(Qcow2 *q, GError **error);
+/* The places that the table of a bitmap names; the caller frees.  NULL with @error. */
+uint64_t *qcow2_bitmaps_read_table(Qcow2 *q, const Qcow2Bitmap *bitmap, GError **error);
+/* Of a Qcow2Bitmap. */
+void qcow2_bitmaps_free_entry(gpointer data);
+
+/* qcow2-repair.c */
+
+/* Counts all references anew, and says that the image is not dirty any more. */
+bool qcow2_repair(Qcow2 *q, GError **error);
+
+/* qcow2-info.c: main. */
+
+void qcow2_info_describe(BlockNode *node, ImageInfo *info);
+
+/* qcow2-corrupt-qmp.c: main. */
+
+void qcow2_corrupt_qmp_tell(BlockNode *node);
+
+/* qcow2-snapshot-table.c */
+
+bool qcow2_snapshot_table_read(Qcow2 *q, GError **error);
+/* Of a Qcow2Snapshot. */
+void qcow2_snapshot_table_free_entry(gpointer data);
