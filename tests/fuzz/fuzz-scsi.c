@@ -2,8 +2,8 @@
 /*
  * Any bytes as what a driver does with a SCSI controller and its units: commands with any
  * CDB and any room for data, buffers of any size and place on all queues, task
- * management, configuration space; units that come and go, faults of the disk, resets,
- * stops, and the state saved and loaded between them.
+ * management, configuration space; units that come and go, media that clients change,
+ * faults of the disk, resets, stops, and the state saved and loaded between them.
  */
 #include <errno.h>
 #include <string.h>
@@ -14,6 +14,7 @@
 #include "berth/virtio.h"
 
 #include "fuzz.h"
+#include "kit-qmp.h"
 #include "kit-scsi.h"
 
 typedef struct Input {
@@ -24,6 +25,7 @@ typedef struct Input {
 static struct {
     KitBoard *kit;
     KitScsi *scsi;
+    KitQmp *qmp;
     BlockNode *inject;
 } subject;
 
@@ -60,6 +62,7 @@ static void make_subject(void)
     kit_add(subject.kit, "{'driver': 'scsi-cd', 'id': 'empty', 'scsi-id': 0, 'lun': 1}");
     kit_start(subject.kit);
     subject.scsi = kit_scsi_new(subject.kit, "hba");
+    subject.qmp = kit_qmp_new(subject.kit);
 }
 
 /* The used rings are read, so that slots are free again. */
@@ -170,6 +173,26 @@ static void toggle_unit(void)
         kit_add(subject.kit, GUEST_UNIT);
 }
 
+/* A command that changes a medium; it may well fail. */
+static void change_medium(unsigned which)
+{
+    static const char *const commands[][2] = {
+        { "blockdev-open-tray", "{'id': 'cd'}" },
+        { "blockdev-open-tray", "{'id': 'cd', 'force': true}" },
+        { "blockdev-close-tray", "{'id': 'cd'}" },
+        { "blockdev-remove-medium", "{'id': 'cd'}" },
+        { "blockdev-insert-medium", "{'id': 'cd', 'node-name': 'c'}" },
+        { "blockdev-insert-medium", "{'id': 'empty', 'node-name': 'c'}" },
+        { "eject", "{'id': 'empty', 'force': true}" },
+        { "eject", "{'id': 'cd'}" },
+    };
+    g_autoptr(JsonValue) reply = NULL;
+
+    which %= G_N_ELEMENTS(commands);
+    kit_qmp_send(subject.qmp, commands[which][0], commands[which][1]);
+    reply = kit_qmp_receive(subject.qmp);
+}
+
 static void save_and_load(void)
 {
     DeviceTree *tree = &subject.kit->tree;
@@ -192,7 +215,7 @@ static void act(Input *in)
     KitBoard *kit = subject.kit;
     unsigned size;
 
-    switch (take(in, 1) % 10) {
+    switch (take(in, 1) % 11) {
     case 0:
     case 1:
     case 2:
@@ -215,6 +238,9 @@ static void act(Input *in)
     case 8:
         toggle_unit();
         break;
+    case 9:
+        change_medium(take(in, 1));
+        break;
     default:
         if (take(in, 1) % 4 == 0)
             restart();
@@ -225,6 +251,7 @@ static void act(Input *in)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static const uint8_t as_at_first[] = { 6, 1, 4, 2 };
     Input in = { .data = data, .size = size };
 
     if (!subject.kit)
@@ -239,9 +266,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (device_find(&subject.kit->tree, "guest"))
         toggle_unit();
+    /* As at first: one disc in the drive that had it. */
+    for (unsigned i = 0; i < G_N_ELEMENTS(as_at_first); i++)
+        change_medium(as_at_first[i]);
     /* A reset of the machine: trays are closed, modes are as at first. */
     device_tree_pause(&subject.kit->tree);
     kit_run_both(subject.kit);
     kit_start(subject.kit);
+    g_string_truncate(subject.kit->tray_moves, 0);
+    g_ptr_array_set_size(subject.qmp->events, 0);
     return 0;
 }
