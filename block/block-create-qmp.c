@@ -31,6 +31,8 @@ static JobStep work(BlockCreate *create)
     switch (options->driver) {
     case BLOCKDEV_CREATE_DRIVER_FILE:
         return file_create_step(create, &options->u.file);
+    case BLOCKDEV_CREATE_DRIVER_QCOW2:
+        return qcow2_create_step(create, &options->u.qcow2);
     case BLOCKDEV_CREATE_DRIVER_RAW:
         return block_node_resize(create->file, options->u.raw.size,
                                  options->u.raw.preallocation, &create->job.error)
@@ -106,6 +108,7 @@ static void create_free(Job *job)
     BlockCreate *create = to_create(job);
 
     qapi_free_BlockdevCreateOptions(create->options);
+    g_free(create->state);
     g_free(create);
 }
 
@@ -153,6 +156,8 @@ static bool prepare(BlockCreate *create, BlockGraph *graph, GError **error)
     switch (options->driver) {
     case BLOCKDEV_CREATE_DRIVER_FILE:
         return open_fdset(create, graph, options->u.file.filename, error);
+    case BLOCKDEV_CREATE_DRIVER_QCOW2:
+        return find_file(create, graph, options->u.qcow2.file, error);
     case BLOCKDEV_CREATE_DRIVER_RAW:
         return find_file(create, graph, options->u.raw.file, error);
     }

@@ -28,9 +28,12 @@ typedef struct BlockCreate {
     BlockQuiesce *quiesce;
     int fd;                     /* of a file of the host */
     uint64_t done;              /* bytes, or the next step */
+    void *state;                /* of the kind; freed with the job */
 } BlockCreate;
 
 /* Workers: steps of the job in stage WORK. */
 
 /* file-create.c */
 JobStep file_create_step(BlockCreate *create, const BlockdevCreateOptionsFile *options);
+/* qcow2-create.c */
+JobStep qcow2_create_step(BlockCreate *create, const BlockdevCreateOptionsQcow2 *options);
