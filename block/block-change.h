@@ -43,7 +43,9 @@ typedef struct BlockHold {
  */
 bool block_hold_add(BlockHold *hold, BlockNode *node, const char *what, GError **error);
 void block_hold_end(BlockHold *hold);
-/* Quiet: tells those above of the nodes whose size has changed. */
+/* Quiet: tells those above @node that its size has changed. */
+void block_hold_tell_size(const BlockNode *node);
+/* The same of those of @hold whose size has changed. */
 void block_hold_tell_sizes(const BlockHold *hold);
 /* False with @error that says what has @node, or one that stores it, for itself. */
 bool block_hold_check(const BlockNode *node, GError **error);

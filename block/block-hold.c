@@ -80,8 +80,7 @@ void block_hold_end(BlockHold *hold)
     g_clear_pointer(&hold->sizes, g_array_unref);
 }
 
-/* Those above @node, whose size changed. */
-static void tell(const BlockNode *node)
+void block_hold_tell_size(const BlockNode *node)
 {
     LIST_FOREACH(at, &node->parents) {
         BlockLink *link = CONTAINER_OF(at, BlockLink, child_node);
@@ -95,7 +94,7 @@ static void tell(const BlockNode *node)
         before = block_node_size(parent);
         parent->driver->follow(parent);
         if (block_node_size(parent) != before)
-            tell(parent);
+            block_hold_tell_size(parent);
     }
 }
 
@@ -105,6 +104,6 @@ void block_hold_tell_sizes(const BlockHold *hold)
         const BlockNode *node = g_ptr_array_index(hold->nodes, i);
 
         if (block_node_size(node) != g_array_index(hold->sizes, uint64_t, i))
-            tell(node);
+            block_hold_tell_size(node);
     }
 }

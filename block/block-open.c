@@ -282,6 +282,11 @@ BlockOpen *block_open_new(BlockGraph *graph, const BlockdevOptions *options,
     return g_steal_pointer(&open);
 }
 
+BlockNode *block_open_top(const BlockOpen *open)
+{
+    return open->top;
+}
+
 static void close_all(BlockOpen *open)
 {
     for (guint i = open->nodes->len; i-- > 0;) {

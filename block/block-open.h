@@ -17,6 +17,9 @@ BlockOpen *block_open_new(BlockGraph *graph, const BlockdevOptions *options,
 void block_open_free(BlockOpen *open);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BlockOpen, block_open_free)
 
+/* The uppermost: once it is open, somebody may use it whom nobody sees. */
+BlockNode *block_open_top(const BlockOpen *open);
+
 /* May block.  Opens them, those below first; on false all are closed. */
 bool block_open_run(BlockOpen *open, GError **error);
 

@@ -467,6 +467,11 @@ static void inject_follow(BlockNode *node)
     block_node_set_size(node, block_node_size(to_inject(node)->file));
 }
 
+static void inject_rejoin(BlockNode *node)
+{
+    to_inject(node)->file = block_node_child(node, BLOCK_ROLE_FILTERED);
+}
+
 static bool inject_resize(BlockNode *node, uint64_t size, PreallocMode prealloc,
                           GError **error)
 {
@@ -520,6 +525,7 @@ const BlockDriver inject_driver = {
     .map = inject_map,
     .resize = inject_resize,
     .follow = inject_follow,
+    .rejoin = inject_rejoin,
     .set_perm = inject_set_perm,
     .let_go = inject_let_go,
 };

@@ -262,8 +262,8 @@ static bool write_clusters(BlockCreate *create, const Plan *plan)
         else
             fill_l2(plan, number - plan->n_refblocks, cluster);
     }
-    if (!write_at(create, refblocks_at(plan) + (create->done << plan->cluster_bits), bytes,
-                  n << plan->cluster_bits))
+    if (!write_at(create, refblocks_at(plan) + (create->done << plan->cluster_bits),
+                  bytes, n << plan->cluster_bits))
         return false;
     create->done += n;
     return true;

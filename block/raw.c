@@ -119,6 +119,11 @@ static void raw_follow(BlockNode *node)
         block_node_set_size(node, file_size - MIN(raw->offset, file_size));
 }
 
+static void raw_rejoin(BlockNode *node)
+{
+    to_raw(node)->file = block_node_child(node, BLOCK_ROLE_FILTERED);
+}
+
 static const BlockChild raw_children[] = {
     { BLOCK_ROLE_FILTERED, offsetof(BlockdevOptions, u.raw.file) },
     { 0 }
@@ -135,4 +140,5 @@ const BlockDriver raw_driver = {
     .map = raw_map,
     .resize = raw_resize,
     .follow = raw_follow,
+    .rejoin = raw_rejoin,
 };

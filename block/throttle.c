@@ -145,6 +145,16 @@ static bool throttle_resize(BlockNode *node, uint64_t size, PreallocMode preallo
     return true;
 }
 
+static void throttle_follow(BlockNode *node)
+{
+    block_node_set_size(node, block_node_size(to_throttle(node)->file));
+}
+
+static void throttle_rejoin(BlockNode *node)
+{
+    to_throttle(node)->file = block_node_child(node, BLOCK_ROLE_FILTERED);
+}
+
 static const BlockChild throttle_children[] = {
     { BLOCK_ROLE_FILTERED, offsetof(BlockdevOptions, u.throttle.file) },
     { 0 }
@@ -167,5 +177,7 @@ const BlockDriver throttle_driver = {
     .hurry = throttle_hurry,
     .map = throttle_map,
     .resize = throttle_resize,
+    .follow = throttle_follow,
+    .rejoin = throttle_rejoin,
     .let_go = throttle_let_go,
 };

@@ -73,6 +73,11 @@ struct BlockDriver {
     bool (*resize)(BlockNode *node, uint64_t size, PreallocMode prealloc, GError **error);
     /* Main; quiet.  The child's size changed; sets the node's.  NULL: no matter. */
     void (*follow)(BlockNode *node);
+    /*
+     * Main; quiet.  Another node is in the place of its FILTERED child.  NULL: none can
+     * be.
+     */
+    void (*rejoin)(BlockNode *node);
     /* Main.  The needs of all users changed: locks.  NULL: nothing to do. */
     bool (*set_perm)(BlockNode *node, uint8_t wants, uint8_t permits, GError **error);
     /*
