@@ -172,7 +172,6 @@ static bool read_backing_name(Qcow2 *q, const uint8_t *cluster, const Qcow2Heade
     uint64_t offset = GUINT64_FROM_BE(header->backing_file_offset);
     Extension name = {
         .size = GUINT32_FROM_BE(header->backing_file_size),
-        .data = cluster + offset,
     };
 
     if (offset == 0)
@@ -182,6 +181,7 @@ static bool read_backing_name(Qcow2 *q, const uint8_t *cluster, const Qcow2Heade
                   ", is not in the first cluster", name.size, offset);
         return false;
     }
+    name.data = cluster + offset;
     return name.size == 0 || take_name(&name, QCOW2_MAX_BACKING_NAME, &q->backing_name,
                                        error);
 }

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * qcow2 images made to do harm: numbers in headers and tables that cannot be.  They are
+ * refused, or their disk can be read and written as far as it makes sense; in no case is
+ * something written outside the places that they have for data.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "berth/thread.h"
+
+#include "kit-image.h"
+
+#define SIZE (4u * MIB)
+/* Where qemu-img puts things in a new image with clusters of 64 KiB. */
+#define REFTABLE 0x10000u
+#define REFBLOCK 0x20000u
+#define L1 0x30000u
+#define L2 0x40000u
+#define DATA 0x50000u
+#define COPIED 0x8000000000000000ull
+#define COMPRESSED 0x4000000000000000ull
+#define BOTH NULL, NULL
+
+typedef struct Case {
+    unsigned at;
+    unsigned width;             /* bytes */
+    uint64_t value;
+    const char *write_error;    /* words; NULL: it opens to be written */
+    const char *read_error;     /* the same to be read */
+} Case;
+
+static const Case cases[] = {
+    /* The header. */
+    { 0, 4, 0x514649fa, "not a qcow2", "not a qcow2" },
+    { 4, 4, 0, "version 0", "version 0" },
+    { 4, 4, 1, "version 1", "version 1" },
+    { 4, 4, 4, "version 4", "version 4" },
+    { 4, 4, UINT32_MAX, "version", "version" },
+    { 8, 8, 0x10000, BOTH },
+    { 8, 8, UINT64_MAX, "backing file's name", "backing file's name" },
+    { 20, 4, 8, "2^8 bytes", "2^8 bytes" },
+    { 20, 4, 22, "2^22 bytes", "2^22 bytes" },
+    { 20, 4, 0, "2^0 bytes", "2^0 bytes" },
+    { 20, 4, UINT32_MAX, "bytes are not", "bytes are not" },
+    { 20, 4, 9, "too small", "too small" },
+    { 20, 4, 21, "cannot be at", "cannot be at" },
+    { 24, 8, UINT64_MAX, "too small", "too small" },
+    { 24, 8, 1ull << 62, "too small", "too small" },
+    { 24, 8, (1ull << 29) + 1, "too small", "too small" },
+    { 24, 8, 1, BOTH },
+    { 24, 8, 0, BOTH },
+    { 32, 4, 1, "encrypted", "encrypted" },
+    { 32, 4, 2, "encrypted", "encrypted" },
+    { 32, 4, UINT32_MAX, "encrypted", "encrypted" },
+    { 36, 4, 0, "too small", "too small" },
+    { 36, 4, UINT32_MAX, "L1 table", "L1 table" },
+    { 36, 4, 4 * 1024 * 1024 + 1, "L1 table", "L1 table" },
+    { 36, 4, 4 * 1024 * 1024, "share a cluster", NULL },
+    { 40, 8, 0, "L1 table", "L1 table" },
+    { 40, 8, L1 + 512, "L1 table", "L1 table" },
+    { 40, 8, UINT64_MAX & ~0xffffull, "L1 table", "L1 table" },
+    { 40, 8, 1ull << 55, NULL, NULL },
+    { 40, 8, REFTABLE, "share a cluster", NULL },
+    { 48, 8, 0, "refcount table", "refcount table" },
+    { 48, 8, REFTABLE + 8, "refcount table", "refcount table" },
+    { 48, 8, 1ull << 63, "refcount table", "refcount table" },
+    { 48, 8, L1, "share a cluster", NULL },
+    { 56, 4, 0, "no refcount table", "no refcount table" },
+    { 56, 4, UINT32_MAX, "refcount table", "refcount table" },
+    { 60, 4, UINT32_MAX, "snapshot table", "snapshot table" },
+    { 60, 4, 1, "snapshot table", "snapshot table" },
+    { 64, 8, UINT64_MAX, "snapshot table", "snapshot table" },
+    { 72, 8, 1ull << 63, "bit 63", "bit 63" },
+    { 72, 8, 1ull << 5, "not known", "not known" },
+    { 72, 8, 1, NULL, NULL },
+    { 72, 8, 2, "corrupt", NULL },
+    { 72, 8, 4, "data-file", "data-file" },
+    { 72, 8, 8, "compression", "compression" },
+    { 72, 8, 16, BOTH },
+    { 88, 8, UINT64_MAX, BOTH },
+    { 96, 4, 7, "refcounts of", "refcounts of" },
+    { 96, 4, UINT32_MAX, "refcounts of", "refcounts of" },
+    { 96, 4, 0, BOTH },
+    { 100, 4, 0, "the header has", "the header has" },
+    { 100, 4, 103, "the header has", "the header has" },
+    { 100, 4, 0x10008, "the header has", "the header has" },
+    { 104, 1, 1, "compression", "compression" },
+    { 104, 1, 255, "compression", "compression" },
+    /* Extensions: the first one is the table of names. */
+    { 112, 4, 0xe2792aca, "a name in the header", "a name in the header" },
+    { 112, 4, 0x0537be77, "encrypted", "encrypted" },
+    { 112, 4, 0x23852875, "bitmaps", "bitmaps" },
+    { 116, 4, UINT32_MAX, "extension", "extension" },
+    { 116, 4, 0xff90, "extension", "extension" },
+    /* The refcount table. */
+    { REFTABLE, 8, 0, BOTH },
+    { REFTABLE, 8, 1ull << 55, "refcounts", NULL },
+    { REFTABLE, 8, REFBLOCK + 512, "refcounts", NULL },
+    { REFTABLE, 8, L1, "share a cluster", NULL },
+    { REFTABLE, 8, 0x1ff, BOTH },
+    { REFTABLE + 8, 8, REFBLOCK, "share a cluster", NULL },
+    /* Refcounts: of header, tables and data. */
+    { REFBLOCK, 2, 0, BOTH },
+    { REFBLOCK + 2, 8, 0, BOTH },
+    { REFBLOCK + 8, 4, 0, BOTH },
+    { REFBLOCK + 8, 8, UINT64_MAX, BOTH },
+    { REFBLOCK + 0xfffe, 2, 1, BOTH },
+    /* The L1 table. */
+    { L1, 8, COPIED | 512, "share a cluster", NULL },
+    { L1, 8, COPIED | 1ull << 54, BOTH },
+    { L1, 8, COPIED | L1, "share a cluster", NULL },
+    { L1, 8, COPIED | (L2 + 512), BOTH },
+    { L1, 8, L2, BOTH },
+    { L1, 8, UINT64_MAX, BOTH },
+    { L1, 8, COPIED | DATA, BOTH },
+    /* The L2 table. */
+    { L2, 8, COPIED | 512, BOTH },
+    { L2, 8, COPIED | 1ull << 54, BOTH },
+    { L2, 8, COPIED | L1, BOTH },
+    { L2, 8, COPIED | L2, BOTH },
+    { L2, 8, COPIED | REFTABLE, BOTH },
+    { L2, 8, COPIED | REFBLOCK, BOTH },
+    { L2, 8, COPIED | REFBLOCK | 1, BOTH },
+    { L2, 8, REFBLOCK, BOTH },
+    { L2, 8, COPIED, BOTH },
+    { L2, 8, COPIED | 1, BOTH },
+    { L2, 8, COPIED | (DATA + 0x10000), BOTH },
+    { L2, 8, DATA, BOTH },
+    { L2, 8, UINT64_MAX, BOTH },
+    { L2, 8, COMPRESSED, BOTH },
+    { L2, 8, COMPRESSED | DATA, BOTH },
+    { L2, 8, COMPRESSED | 0x3fc0000000000000ull | DATA, BOTH },
+    { L2, 8, COMPRESSED | 1ull << 53, BOTH },
+    { L2, 8, COMPRESSED | L1, BOTH },
+};
+
+static void set_up(KitImage *kit, const void *unused)
+{
+    kit_image_init(kit);
+}
+
+static void tear_down(KitImage *kit, const void *unused)
+{
+    kit_image_done(kit);
+}
+
+static void patch(const KitImage *kit, const Case *c)
+{
+    g_autofree char *path = kit_image_path(kit, "image");
+    uint64_t value = GUINT64_TO_BE(c->value << (64 - 8 * c->width));
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+
+    g_assert_cmpint(pwrite(fd, &value, c->width, c->at), ==, c->width);
+    close(fd);
+}
+
+/* Writes wherever a guest can; each may fail, but in one way only. */
+static void use(BlockNode *node)
+{
+    uint64_t size = MIN(block_node_size(node), SIZE);
+    g_autofree uint8_t *data = g_malloc0(SIZE);
+    bool is_written = !block_node_is_read_only(node);
+
+    for (uint64_t at = 0; at + 64 * KIB <= size; at += 64 * KIB) {
+        const BlockIo io = { .op = at / (64 * KIB) % 3 ? BLOCK_OP_ZERO : BLOCK_OP_DISCARD,
+                             .offset = at, .bytes = 64 * KIB, .flags = BLOCK_MAY_UNMAP };
+
+        block_io_read(node, at, data, 64 * KIB);
+        memset(data, 0xee, 64 * KIB);
+        if (is_written)
+            block_io_write(node, at + 512, data, 512, 0);
+        if (is_written && at / (64 * KIB) % 5 == 0)
+            block_io(node, &io);
+        if (is_written && at / (64 * KIB) % 7 == 0)
+            block_io_flush(node);
+    }
+}
+
+static void try_case(KitImage *kit, const Case *c, bool read_only)
+{
+    const char *words = read_only ? c->read_error : c->write_error;
+    g_autoptr(GError) error = NULL;
+    BlockNode *node;
+
+    kit_image_do(kit, "cp before image");
+    patch(kit, c);
+    node = kit_image_try_open(kit, &error, "{'driver':'qcow2','node-name':'n',"
+                              "'read-only':%s,'discard':'unmap','file':{'driver':'file',"
+                              "'filename':'%s/image','cache':{'no-flush':true}}}",
+                              read_only ? "true" : "false", kit->folder);
+    if (!node && (!words || !strstr(error->message, words)))
+        g_error("%#x = %#" PRIx64 ": %s", c->at, c->value, error->message);
+    if (node && words)
+        g_error("%#x = %#" PRIx64 ": it opens", c->at, c->value);
+    if (node)
+        use(node);
+    kit_image_close(kit);
+}
+
+/* The tables where they were are still tables. */
+static void assert_header(const KitImage *kit, const Case *c)
+{
+    g_autofree char *path = kit_image_path(kit, "image");
+    uint8_t magic[4];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    g_assert_cmpint(pread(fd, magic, 4, 0), ==, 4);
+    if (c->at > 0)
+        g_assert_cmpmem(magic, 4, "QFI\xfb", 4);
+    close(fd);
+}
+
+static void test_numbers_that_cannot_be(KitImage *kit, const void *unused)
+{
+    if (!kit_image_has_tools())
+        return;
+    kit_image_do(kit, "qemu-img create -f qcow2 before 4M");
+    kit_image_do(kit, "qemu-io -f qcow2 -c 'write -P 1 0 64k' -c 'write -P 2 64k 64k' "
+                 "before");
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        try_case(kit, &cases[i], true);
+        try_case(kit, &cases[i], false);
+        assert_header(kit, &cases[i]);
+    }
+}
+
+/* A file that ends anywhere: what is not there reads as zero, or the open fails. */
+static void test_file_cut_anywhere(KitImage *kit, const void *unused)
+{
+    if (!kit_image_has_tools())
+        return;
+    kit_image_do(kit, "qemu-img create -f qcow2 before 4M");
+    kit_image_do(kit, "qemu-io -f qcow2 -c 'write -P 1 0 64k' before");
+    for (unsigned size = 0; size < 0x60000; size += size < 0x400 ? 37 : 0x7ab1) {
+        BlockNode *node;
+
+        kit_image_do(kit, "cp before image");
+        kit_image_do(kit, "truncate -s %u image", size);
+        node = kit_image_try_open(kit, NULL, "{'driver':'qcow2','node-name':'n',"
+                                  "'file':{'driver':'file','filename':'%s/image',"
+                                  "'cache':{'no-flush':true}}}", kit->folder);
+        if (node)
+            use(node);
+        kit_image_close(kit);
+    }
+}
+
+/* Data that does not decompress is an error of the request, not of the image. */
+static void test_compressed_data_that_is_none(KitImage *kit, const void *type)
+{
+    g_autofree uint8_t *zeroes = g_malloc0(SIZE);
+    g_autofree char *path = kit_image_path(kit, "image");
+    uint8_t data[512];
+    BlockNode *node;
+    int fd;
+
+    if (!kit_image_has_tools())
+        return;
+    memset(zeroes, 7, SIZE);
+    kit_image_write_file(kit, "base", zeroes, SIZE);
+    kit_image_do(kit, "qemu-img convert -c -f raw -O qcow2 -o compression_type=%s base "
+                 "image", (const char *)type);
+    memset(data, 0xff, sizeof(data));
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    g_assert_cmpint(pwrite(fd, data, sizeof(data), DATA), ==, sizeof(data));
+    close(fd);
+
+    node = kit_image_open(kit, "{'driver':'qcow2','node-name':'n','file':{'driver':"
+                          "'file','filename':'%s/image'}}", kit->folder);
+    g_assert_cmpint(block_io_read(node, 0, data, sizeof(data)), ==, -EIO);
+    g_assert_cmpint(block_io_write(node, 0, data, sizeof(data), 0), ==, -EIO);
+    g_assert_cmpint(block_io_read(node, SIZE - 512, data, sizeof(data)), ==, 0);
+    g_assert_cmpuint(data[0], ==, 7);
+    g_assert_cmpint(block_io_write(node, SIZE - 512, data, sizeof(data), 0), ==, 0);
+    kit_image_close(kit);
+    kit_image_assert_clean(kit, "image");
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    thread_set_role(THREAD_MAIN);
+#define ADD(path, data, fn) \
+    g_test_add("/qcow2-hostile/" path, KitImage, data, set_up, fn, tear_down)
+    ADD("numbers-that-cannot-be", NULL, test_numbers_that_cannot_be);
+    ADD("file-cut-anywhere", NULL, test_file_cut_anywhere);
+    ADD("compressed-data-that-is-none/zlib", "zlib", test_compressed_data_that_is_none);
+    ADD("compressed-data-that-is-none/zstd", "zstd", test_compressed_data_that_is_none);
+    return g_test_run();
+}
