@@ -85,6 +85,7 @@ void block_close(BlockNode *node, LoopFn *done, void *opaque)
         BlockNode *one = g_ptr_array_index(closing->dying, i);
 
         list_remove(&one->graph_node);
+        block_node_retire(one);
     }
     block_task_begin(&closing->task, node->graph, on_cancel);
     if (closing->dying->len == 0)

@@ -15,7 +15,9 @@ static void on_tell(void *opaque)
 {
     BlockNode *node = opaque;
 
-    node->driver->tell(node);
+    /* Who is not in the graph yet is asked when it is. */
+    if (!node->open)
+        node->driver->tell(node);
 }
 
 void block_node_tell(BlockNode *node)
@@ -46,6 +48,12 @@ BlockNode *block_node_ref(BlockNode *node)
     return node;
 }
 
+void block_node_retire(BlockNode *node)
+{
+    if (node->needs_close && node->driver->retire)
+        node->driver->retire(node);
+}
+
 void block_node_close(BlockNode *node)
 {
     if (node->needs_close && node->driver->close)
@@ -71,6 +79,7 @@ void block_node_unref(BlockNode *node)
     list_remove(&node->graph_node);
     if (atomic_load(&node->tell_crossed.pending))
         loop_message_cancel(node->graph->loop, &node->tell_crossed);
+    block_node_retire(node);
     block_node_close(node);
     if (atomic_load(&node->tell.pending))
         loop_message_cancel(node->graph->loop, &node->tell);

@@ -317,6 +317,8 @@ BlockNode *block_open_finish(BlockOpen *open)
         BlockNode *node = g_ptr_array_index(open->nodes, i);
 
         node->open = NULL;
+        if (node->driver->tell)
+            block_node_tell(node);
         list_append(&graph->nodes, &node->graph_node);
     }
     open->top->is_owned = true;

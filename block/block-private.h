@@ -117,6 +117,8 @@ void block_node_unref(BlockNode *node);
 unsigned block_node_weigh(BlockNode *node);
 /* Ahead of the last unref: may block. */
 void block_node_close(BlockNode *node);
+/* Main, ahead of that. */
+void block_node_retire(BlockNode *node);
 
 /* Links @link, whose role and upper end are set, to @child. */
 void block_link_add(BlockLink *link, BlockNode *child);

@@ -24,6 +24,7 @@ int qcow2_corrupt(Qcow2 *q, uint64_t offset, uint64_t size, const char *format, 
     va_end(args);
     q->corrupt_offset = offset;
     q->corrupt_size = size;
+    __atomic_store_n(&q->has_corrupt_text, true, __ATOMIC_RELEASE);
     log_error("node '%s': the image is corrupt: %s%s", block_node_name(&q->node),
               q->corrupt_text,
               q->node.read_only ? "" : "; nothing is written to it any more");

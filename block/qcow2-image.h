@@ -8,6 +8,31 @@
 
 #include "qcow2-private.h"
 
+typedef struct Qcow2Snapshot {
+    uint64_t l1_offset;
+    uint32_t n_l1;
+    char *id;
+    char *name;
+    uint32_t date_sec;
+    uint32_t date_nsec;
+    uint64_t vm_clock_ns;
+    uint64_t vm_state_size;
+    uint64_t disk_size;
+    bool has_icount;
+    uint64_t icount;
+    uint8_t *extra;             /* what the entry has beside the fields that we know */
+    uint32_t extra_size;
+} Qcow2Snapshot;
+
+/* A bitmap that the image carries; in a list that changes only while it is opened. */
+typedef struct Qcow2Bitmap {
+    uint64_t table_offset;
+    uint32_t n_table;           /* entries */
+    uint32_t flags;
+    unsigned granularity_bits;
+    char *name;
+} Qcow2Bitmap;
+
 /* qcow2-open.c */
 
 bool qcow2_open_prepare(BlockNode *node, GError **error);
@@ -67,6 +92,12 @@ bool qcow2_repair(Qcow2 *q, GError **error);
 /* qcow2-info.c: main. */
 
 void qcow2_info_describe(BlockNode *node, ImageInfo *info);
+
+/* qcow2-tidy.c: main. */
+
+/* A worker has something for main: a corruption, or tables to look at. */
+void qcow2_tidy_tell(BlockNode *node);
+void qcow2_tidy_retire(BlockNode *node);
 
 /* qcow2-corrupt-qmp.c: main. */
 

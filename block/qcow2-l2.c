@@ -79,6 +79,7 @@ static int load_slice(Qcow2 *q, uint64_t key)
     }
     slice->is_sound = qcow2_overlap_is_sound(q, slice->words);
     qcow2_cache_publish(&q->l2, slice);
+    qcow2_tidy_note_table(q);
     return 0;
 }
 
@@ -204,6 +205,7 @@ static int publish_empty_slice(Qcow2 *q, uint64_t key)
     memset(slice->words, 0, q->l2.table_size);
     slice->is_sound = true;
     qcow2_cache_publish(&q->l2, slice);
+    qcow2_tidy_note_table(q);
     return 0;
 }
 

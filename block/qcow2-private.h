@@ -6,6 +6,7 @@
 #pragma once
 
 #include "berth/block-driver.h"
+#include "berth/timer.h"
 #include "berth/thread.h"
 
 #include "qcow2-cache.h"
@@ -46,31 +47,6 @@ typedef struct Qcow2Free {
     Qcow2Discard why;
 } Qcow2Free;
 
-typedef struct Qcow2Snapshot {
-    uint64_t l1_offset;
-    uint32_t n_l1;
-    char *id;
-    char *name;
-    uint32_t date_sec;
-    uint32_t date_nsec;
-    uint64_t vm_clock_ns;
-    uint64_t vm_state_size;
-    uint64_t disk_size;
-    bool has_icount;
-    uint64_t icount;
-    uint8_t *extra;             /* what the entry has beside the fields that we know */
-    uint32_t extra_size;
-} Qcow2Snapshot;
-
-/* A bitmap that the image carries; in a list that changes only while it is opened. */
-typedef struct Qcow2Bitmap {
-    uint64_t table_offset;
-    uint32_t n_table;           /* entries */
-    uint32_t flags;
-    unsigned granularity_bits;
-    char *name;
-} Qcow2Bitmap;
-
 /* The layout, as the header says it. */
 typedef struct Qcow2Layout {
     unsigned version;
@@ -103,6 +79,11 @@ typedef struct Qcow2 {
     char *path;                 /* the canonical one of the file; NULL: none is known */
     bool is_open;
 
+    /* Main. */
+    Timer tidy;
+    bool is_retired;
+    bool was_told;              /* that it is corrupt */
+
     /* Set by open() or while it is quiet. */
     Qcow2Layout layout;
     uint64_t *l1;               /* atomic */
@@ -123,6 +104,7 @@ typedef struct Qcow2 {
      * refcount block or to make a new table.  Never taken on a loop.
      */
     GMutex lock;
+    bool is_tidied;             /* main's timer looks at the caches */
     GCond woken;                /* an allocation, a load or a flush has ended */
     ListNode claims;            /* of Qcow2Claim */
     GArray *loading;            /* of uint64_t: slices that are being read */
@@ -177,6 +159,7 @@ typedef struct Qcow2 {
 
     /* The first contradiction that was found; set once, before it is told. */
     char *corrupt_text;
+    bool has_corrupt_text;      /* atomic: it and what follows are there */
     uint64_t corrupt_offset;
     uint64_t corrupt_size;
 } Qcow2;

@@ -47,6 +47,10 @@ Qcow2Extent qcow2_map_unit(const Qcow2 *q, Qcow2Entry entry, uint64_t offset);
  */
 Qcow2Extent qcow2_map_find(const Qcow2 *q, uint64_t offset, uint64_t bytes);
 
+/* qcow2-tidy.c: a worker with the lock, after a table came into memory. */
+
+void qcow2_tidy_note_table(Qcow2 *q);
+
 /* qcow2-l2.c: a worker with the lock. */
 
 /* Reads the slice of @offset if there is a table; drops the lock meanwhile. */

@@ -49,6 +49,8 @@ struct BlockDriver {
      * size and limits.
      */
     bool (*open)(BlockNode *node, GError **error);
+    /* Main, ahead of close(): its timers end.  NULL: there are none. */
+    void (*retire)(BlockNode *node);
     /* Like open(); also after a prepare() or open() that failed. */
     void (*close)(BlockNode *node);
 
@@ -132,8 +134,8 @@ bool block_open_later(BlockNode *node, BlockRole role, const BlockdevOptions *op
                       GError **error);
 
 /*
- * Any thread.  Has main call tell(): once or more after this, unless the node goes first;
- * after the node was added to the graph.
+ * Any thread.  Has main call tell(): once or more after this, and after the node was
+ * added to the graph; not if it goes first.
  */
 void block_node_tell(BlockNode *node);
 

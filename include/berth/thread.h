@@ -76,6 +76,8 @@ bool lock_wait_until(GCond *cond, GMutex *lock, int64_t deadline_ns);
  * them.  They are not counted.
  */
 void lock_take_long(GMutex *lock);
+/* Any thread: false when somebody has it. */
+bool lock_try_long(GMutex *lock);
 void lock_drop_long(GMutex *lock);
 void lock_wait_long(GCond *cond, GMutex *lock);
 

@@ -139,6 +139,14 @@ void lock_take_long(GMutex *lock)
     __tsan_acquire(lock);
 }
 
+bool lock_try_long(GMutex *lock)
+{
+    if (!g_mutex_trylock(lock))
+        return false;
+    __tsan_acquire(lock);
+    return true;
+}
+
 void lock_drop_long(GMutex *lock)
 {
     __tsan_release(lock);

@@ -7,6 +7,7 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
+#include "berth/inject.h"
 #include "berth/thread.h"
 
 #include "kit-image.h"
@@ -378,7 +379,39 @@ static void test_corrupt_image_is_not_written(KitImage *kit, const void *unused)
     assert_pattern(open_image(kit, "image", ",'read-only':true"), 64 * KIB, 64 * KIB, 2);
 }
 
-/* A command's loop over the options that no other has. */
+static uint64_t count_reads(KitImage *kit)
+{
+    return inject_count(block_graph_find(kit->graph, "i"), INJECT_OP_READ);
+}
+
+/* A table is read again when nobody has used it for a while. */
+static void test_unused_tables_leave_the_memory(KitImage *kit, const void *unused)
+{
+    int64_t end_ns = loop_clock_ns() + 20 * NS_PER_SEC;
+    uint64_t n_reads;
+    BlockNode *node;
+
+    if (!kit_image_has_tools())
+        return;
+    kit_image_do(kit, "qemu-img create -f qcow2 image 4M");
+    kit_image_do(kit, "qemu-io -f qcow2 -c 'write -z 0 4M' image");
+    node = kit_image_open(kit, "{'driver':'qcow2','node-name':'n',"
+                          "'cache-clean-interval':1,'file':{'driver':'inject',"
+                          "'node-name':'i','file':{'driver':'file','filename':"
+                          "'%s/image'}}}", kit->folder);
+    assert_pattern(node, 0, MIB, 0);
+    n_reads = count_reads(kit);
+    assert_pattern(node, 0, MIB, 0);
+    g_assert_cmpuint(count_reads(kit), ==, n_reads);
+    /* Main has to hear of the table; the timer ends with the last one. */
+    loop_turn(kit->loop, false);
+    while (loop_has_timer(kit->loop) && loop_clock_ns() < end_ns)
+        loop_turn(kit->loop, true);
+    assert_pattern(node, 0, MIB, 0);
+    g_assert_cmpuint(count_reads(kit), ==, n_reads + 1);
+}
+
+/* Whatever is said of caches, they hold what they need at least. */
 static void test_caches_of_any_size(KitImage *kit, const void *unused)
 {
     static const char *const sizes[] = {
@@ -425,6 +458,7 @@ int main(int argc, char **argv)
     ADD("what-is-told-of-an-image", NULL, test_what_is_told_of_an_image);
     ADD("bitmaps-are-carried", NULL, test_bitmaps_are_carried);
     ADD("corrupt-image-is-not-written", NULL, test_corrupt_image_is_not_written);
+    ADD("unused-tables-leave-the-memory", NULL, test_unused_tables_leave_the_memory);
     ADD("caches-of-any-size", NULL, test_caches_of_any_size);
     return g_test_run();
 }

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A guest's disk in a qcow2 image, with a driver at the ring and a client at the monitor.
+ */
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <linux/virtio_blk.h>
+#include <unistd.h>
+
+#include "kit-blk.h"
+#include "kit-image.h"
+#include "kit-qmp.h"
+
+#define SECTORS_OF_CLUSTER 128u
+
+typedef struct Fixture {
+    KitBoard *kit;
+    KitQmp *qmp;
+    KitBlk *blk;
+    KitImage image;             /* for its folder */
+} Fixture;
+
+static void set_up(Fixture *f, const void *unused)
+{
+    kit_image_init(&f->image);
+    f->kit = kit_board_new();
+    f->qmp = kit_qmp_new(f->kit);
+}
+
+static void tear_down(Fixture *f, const void *unused)
+{
+    if (f->blk)
+        kit_blk_free(f->blk);
+    kit_qmp_free(f->qmp);
+    kit_board_free(f->kit);
+    kit_image_done(&f->image);
+}
+
+/* An image of 4 MiB with two clusters that have data. */
+static void make_image(Fixture *f)
+{
+    kit_image_do(&f->image, "qemu-img create -f qcow2 image 4M");
+    kit_image_do(&f->image, "qemu-io -f qcow2 -c 'write -P 1 0 64k' -c "
+                 "'write -P 2 64k 64k' image");
+}
+
+static void add_node(Fixture *f)
+{
+    kit_qmp_do(f->qmp, "blockdev-add", "{'driver': 'file', 'node-name': 'sto', "
+               "'filename': '%s/image', 'discard': 'unmap'}", f->image.folder);
+    kit_qmp_do(f->qmp, "blockdev-add", "{'driver': 'qcow2', 'node-name': 'fmt', 'file': "
+               "'sto', 'discard': 'unmap'}");
+}
+
+static void add_disk(Fixture *f)
+{
+    add_node(f);
+    kit_add(f->kit, "{'driver': 'virtio-blk-pci', 'id': 'disk', 'drive': 'fmt'}");
+    kit_start(f->kit);
+    f->blk = kit_blk_new(f->kit, "disk");
+}
+
+static void assert_pattern(Fixture *f, uint64_t sector, uint8_t value)
+{
+    const uint8_t *data = kit_blk_read(f->blk, sector, 4096);
+
+    for (unsigned i = 0; i < 4096; i++)
+        g_assert_cmpuint(data[i], ==, value);
+}
+
+static void test_guest_writes_and_discards(Fixture *f, const void *unused)
+{
+    if (!kit_image_has_tools())
+        return;
+    make_image(f);
+    add_disk(f);
+    assert_pattern(f, 0, 1);
+    assert_pattern(f, 4 * SECTORS_OF_CLUSTER, 0);
+    kit_blk_write(f->blk, 8, 3, 4096);
+    kit_blk_write(f->blk, 5 * SECTORS_OF_CLUSTER, 4, 4096);
+    assert_pattern(f, 8, 3);
+    assert_pattern(f, 16, 1);
+    assert_pattern(f, 5 * SECTORS_OF_CLUSTER, 4);
+    assert_pattern(f, 5 * SECTORS_OF_CLUSTER + 8, 0);
+    kit_blk_discard(f->blk, SECTORS_OF_CLUSTER, SECTORS_OF_CLUSTER);
+    kit_blk_flush(f->blk);
+    assert_pattern(f, SECTORS_OF_CLUSTER, 0);
+}
+
+/* The client is told once; the guest gets errors, but for what is not broken. */
+static void test_client_is_told_of_corruption(Fixture *f, const void *unused)
+{
+    const uint8_t l2_entry[] = { 0x80, 0, 0, 0, 0, 3, 0, 0 };
+    g_autofree char *path = kit_image_path(&f->image, "image");
+    g_autoptr(JsonValue) event = NULL;
+    g_autoptr(JsonValue) nodes = NULL;
+    int fd;
+
+    if (!kit_image_has_tools())
+        return;
+    make_image(f);
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    g_assert_cmpint(pwrite(fd, l2_entry, sizeof(l2_entry), 0x40000), ==,
+                    sizeof(l2_entry));
+    close(fd);
+    add_disk(f);
+    g_assert_cmpint(kit_blk_ask(f->blk, VIRTIO_BLK_T_OUT, 0, 4096), ==,
+                    VIRTIO_BLK_S_IOERR);
+    event = kit_qmp_wait_event(f->qmp, "BLOCK_IMAGE_CORRUPTED");
+    kit_qmp_assert_at(event, "node-name", "fmt");
+    kit_qmp_assert_at(event, "device", "");
+    kit_qmp_assert_at(event, "offset", "196608");
+    kit_qmp_assert_at(event, "size", "65536");
+    kit_qmp_assert_at(event, "fatal", "true");
+    g_assert_cmpint(kit_blk_ask(f->blk, VIRTIO_BLK_T_OUT, 0, 4096), ==,
+                    VIRTIO_BLK_S_IOERR);
+    assert_pattern(f, SECTORS_OF_CLUSTER, 2);
+    kit_run_both(f->kit);
+    g_assert_cmpuint(kit_qmp_n_events(f->qmp, "BLOCK_IMAGE_CORRUPTED"), ==, 0);
+    nodes = kit_qmp_ask(f->qmp, "query-named-block-nodes", NULL);
+    kit_qmp_assert_at(nodes, "0.image.format-specific.data.corrupt", "true");
+}
+
+/* The image is whole when blockdev-del has answered, and nobody locks it. */
+static void test_image_is_whole_after_blockdev_del(Fixture *f, const void *unused)
+{
+    if (!kit_image_has_tools())
+        return;
+    make_image(f);
+    add_node(f);
+    kit_qmp_do(f->qmp, "blockdev-del", "{'node-name': 'fmt'}");
+    kit_qmp_do(f->qmp, "blockdev-del", "{'node-name': 'sto'}");
+    kit_image_assert_clean(&f->image, "image");
+    add_node(f);
+    kit_qmp_assert_fails(f->qmp, "'absent'", "blockdev-add", "{'driver': 'qcow2', "
+                         "'node-name': 'top', 'file': 'absent'}");
+    kit_qmp_assert_fails(f->qmp, "qcow2", "blockdev-add", "{'driver': 'qcow2', "
+                         "'node-name': 'top', 'file': {'driver': 'null-co'}}");
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+#define ADD(path, fn) \
+    g_test_add("/qcow2-guest/" path, Fixture, NULL, set_up, fn, tear_down)
+    ADD("guest-writes-and-discards", test_guest_writes_and_discards);
+    ADD("client-is-told-of-corruption", test_client_is_told_of_corruption);
+    ADD("image-is-whole-after-blockdev-del", test_image_is_whole_after_blockdev_del);
+    return g_test_run();
+}
