@@ -16,6 +16,7 @@
 #include "qcow2-data.h"
 
 typedef struct Clear {
+    bool is_gone;               /* nothing is left */
     bool is_discard;
     bool may_unmap;
 } Clear;
@@ -60,6 +61,8 @@ static Qcow2Entry cleared(const Qcow2 *q, const Clear *clear, Qcow2Entry old,
     bool is_extended = q->layout.entry_words == 2;
     Qcow2Entry entry = { 0 };
 
+    if (clear->is_gone)
+        return entry;
     if (is_extended && units != QCOW2_ALL_ALLOCATED) {
         entry.entry = old.entry;
         entry.bitmap = (old.bitmap & ~units) | units << QCOW2_SUBCLUSTERS;
@@ -100,7 +103,8 @@ static void clear_entry(Qcow2 *q, const Clear *clear, Qcow2Table *slice, uint64_
 /* Whether there is nothing to do up to the end of the table of @offset. */
 static bool is_void(const Qcow2 *q, const Clear *clear, uint64_t offset)
 {
-    return (clear->is_discard || q->layout.version < 3) && !has_backing(q) &&
+    return (clear->is_gone ||
+            ((clear->is_discard || q->layout.version < 3) && !has_backing(q))) &&
         qcow2_map_l1_entry(q, offset) == 0;
 }
 
@@ -267,4 +271,13 @@ int qcow2_clear_discard(Qcow2 *q, uint64_t offset, uint64_t bytes)
     if (ret == 0 && q->layout.is_external)
         ret = discard_data_file(q, from, MIN(to, offset + bytes) - from);
     return ret;
+}
+
+int qcow2_clear_gone(Qcow2 *q, uint64_t offset, uint64_t bytes)
+{
+    const Clear clear = { .is_gone = true, .may_unmap = true };
+    uint64_t size = qcow2_cluster_size(q);
+    uint64_t from = ALIGN_UP(offset, size), to = ALIGN_UP(offset + bytes, size);
+
+    return from < to ? clear_units(q, &clear, from, to - from) : 0;
 }

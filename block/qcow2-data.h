@@ -70,11 +70,15 @@ int qcow2_claim_wait(Qcow2 *q, uint64_t offset, uint64_t bytes, uint64_t *ret_by
 
 int qcow2_write(Qcow2 *q, uint64_t offset, const Qcow2Piece *piece);
 int qcow2_write_zeroes(Qcow2 *q, uint64_t offset, uint64_t bytes);
+/* Has clusters for what is zero; with @reserves the host has space for them. */
+int qcow2_write_preallocate(Qcow2 *q, uint64_t offset, uint64_t bytes, bool reserves);
 
 /* qcow2-clear.c */
 
 int qcow2_clear_zero(Qcow2 *q, uint64_t offset, uint64_t bytes, bool may_unmap);
 int qcow2_clear_discard(Qcow2 *q, uint64_t offset, uint64_t bytes);
+/* What the disk does not have any more: as if it never was. */
+int qcow2_clear_gone(Qcow2 *q, uint64_t offset, uint64_t bytes);
 
 /* qcow2-submit.c: the short way. */
 

@@ -84,6 +84,10 @@ uint64_t *qcow2_bitmaps_read_table(Qcow2 *q, const Qcow2Bitmap *bitmap, GError *
 /* Of a Qcow2Bitmap. */
 void qcow2_bitmaps_free_entry(gpointer data);
 
+/* qcow2-resize.c: BlockDriver.resize() */
+
+bool qcow2_resize(BlockNode *node, uint64_t size, PreallocMode prealloc, GError **error);
+
 /* qcow2-repair.c */
 
 /* Counts all references anew, and says that the image is not dirty any more. */

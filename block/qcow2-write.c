@@ -411,3 +411,37 @@ int qcow2_write_zeroes(Qcow2 *q, uint64_t offset, uint64_t bytes)
     free(data);
     return ret;
 }
+
+/* What is not in place gets clusters, which are zero; what is, is zero already. */
+static int preallocate(Qcow2 *q, Write *write, bool reserves)
+{
+    const BlockIo zeroes = {
+        .op = BLOCK_OP_ZERO, .offset = write->host, .bytes = write->bytes,
+    };
+    bool is_needed = reserves || (write->sort != SORT_IN_PLACE && !write->is_fresh);
+
+    return is_needed ? block_io(q->data, &zeroes) : 0;
+}
+
+int qcow2_write_preallocate(Qcow2 *q, uint64_t offset, uint64_t bytes, bool reserves)
+{
+    uint64_t size = qcow2_cluster_size(q), end = ALIGN_UP(offset + bytes, size);
+    int ret = 0;
+
+    offset = ALIGN_UP(offset, size);
+    while (ret == 0 && offset < end) {
+        Write write = { .offset = offset, .bytes = end - offset };
+
+        lock_take_long(&q->lock);
+        ret = plan(q, &write);
+        lock_drop_long(&q->lock);
+        if (ret < 0)
+            break;
+        offset += write.bytes;
+        ret = preallocate(q, &write, reserves);
+        lock_take_long(&q->lock);
+        ret = finish(q, &write, ret);
+        lock_drop_long(&q->lock);
+    }
+    return ret;
+}

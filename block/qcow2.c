@@ -68,6 +68,7 @@ const BlockDriver qcow2_driver = {
     .detach = qcow2_submit_detach,
     .submit = qcow2_submit,
     .map = qcow2_read_map,
+    .resize = qcow2_resize,
     .tell = qcow2_tidy_tell,
     .retire = qcow2_tidy_retire,
     .describe = qcow2_info_describe,
