@@ -9,25 +9,30 @@
 
 #include "block-change.h"
 
-static bool check_one(const BlockNode *node, GError **error)
+static bool has(const BlockHold *hold, const BlockNode *node)
 {
-    if (!node->busy)
-        return true;
-    error_set(error, "node '%s' is busy: %s is under way", node->name, node->busy);
-    return false;
+    return hold && g_ptr_array_find(hold->nodes, node, NULL);
+}
+
+/* Whether nobody but @hold, which may be NULL, has one of them. */
+static bool check(const BlockHold *hold, const BlockNode *node, GError **error)
+{
+    if (node->busy && !has(hold, node)) {
+        error_set(error, "node '%s' is busy: %s is under way", node->name, node->busy);
+        return false;
+    }
+    LIST_FOREACH(at, &node->children) {
+        const BlockLink *link = CONTAINER_OF(at, BlockLink, parent_node);
+
+        if (link->role != BLOCK_ROLE_BACKING && !check(hold, link->child, error))
+            return false;
+    }
+    return true;
 }
 
 bool block_hold_check(const BlockNode *node, GError **error)
 {
-    if (!check_one(node, error))
-        return false;
-    LIST_FOREACH(at, &node->children) {
-        const BlockLink *link = CONTAINER_OF(at, BlockLink, parent_node);
-
-        if (link->role != BLOCK_ROLE_BACKING && !block_hold_check(link->child, error))
-            return false;
-    }
-    return true;
+    return check(NULL, node, error);
 }
 
 static void mark(BlockHold *hold, BlockNode *node, const char *what)
@@ -47,11 +52,6 @@ static void mark(BlockHold *hold, BlockNode *node, const char *what)
     }
 }
 
-static bool has(const BlockHold *hold, const BlockNode *node)
-{
-    return g_ptr_array_find(hold->nodes, node, NULL);
-}
-
 bool block_hold_add(BlockHold *hold, BlockNode *node, const char *what, GError **error)
 {
     assert_main();
@@ -59,9 +59,7 @@ bool block_hold_add(BlockHold *hold, BlockNode *node, const char *what, GError *
         hold->nodes = g_ptr_array_new();
         hold->sizes = g_array_new(FALSE, FALSE, sizeof(uint64_t));
     }
-    if (has(hold, node))
-        return true;
-    if (!block_hold_check(node, error))
+    if (!check(hold, node, error))
         return false;
     mark(hold, node, what);
     return true;

@@ -30,21 +30,20 @@ bool block_overlay_check(BlockNode *overlay, GError **error)
     return false;
 }
 
-/* Nodes on the ways down, of @node and those above it. */
-static bool weigh_up(BlockNode *node)
+bool block_overlay_weigh(BlockNode *node)
 {
     bool ok = block_node_weigh(node) <= BLOCK_WEIGHT_MAX;
 
     LIST_FOREACH(at, &node->parents) {
         BlockNode *parent = CONTAINER_OF(at, BlockLink, child_node)->parent;
 
-        ok = ok && (!parent || weigh_up(parent));
+        ok = ok && (!parent || block_overlay_weigh(parent));
     }
     return ok;
 }
 
 /* Drivers remember what stores their format, and some what they filter. */
-static bool can_move(const BlockLink *link, GError **error)
+bool block_overlay_can_move(const BlockLink *link, GError **error)
 {
     if (link->role == BLOCK_ROLE_USE || link->role == BLOCK_ROLE_BACKING ||
         (link->role == BLOCK_ROLE_FILTERED && link->parent->driver->rejoin))
@@ -54,8 +53,7 @@ static bool can_move(const BlockLink *link, GError **error)
     return false;
 }
 
-/* Somebody else holds where it led. */
-static void move(BlockLink *link, BlockNode *to)
+void block_overlay_move(BlockLink *link, BlockNode *to)
 {
     BlockNode *from = link->child;
 
@@ -73,7 +71,7 @@ bool block_overlay_put(BlockOverlay *put, GError **error)
 
     assert_main();
     LIST_FOREACH(at, &node->parents) {
-        if (!can_move(CONTAINER_OF(at, BlockLink, child_node), error))
+        if (!block_overlay_can_move(CONTAINER_OF(at, BlockLink, child_node), error))
             return false;
     }
     put->moved = g_ptr_array_new();
@@ -82,8 +80,8 @@ bool block_overlay_put(BlockOverlay *put, GError **error)
     }
     block_link_join(overlay, BLOCK_ROLE_BACKING, node);
     for (guint i = 0; i < put->moved->len; i++)
-        move(g_ptr_array_index(put->moved, i), overlay);
-    if (weigh_up(overlay)) {
+        block_overlay_move(g_ptr_array_index(put->moved, i), overlay);
+    if (block_overlay_weigh(overlay)) {
         block_threshold_update(node);
         block_threshold_update(overlay);
         return true;
@@ -113,10 +111,10 @@ void block_overlay_undo(BlockOverlay *put)
         return;
     assert_main();
     for (guint i = 0; i < put->moved->len; i++)
-        move(g_ptr_array_index(put->moved, i), put->node);
+        block_overlay_move(g_ptr_array_index(put->moved, i), put->node);
     cut(put->overlay);
-    weigh_up(put->overlay);
-    weigh_up(put->node);
+    block_overlay_weigh(put->overlay);
+    block_overlay_weigh(put->node);
     block_threshold_update(put->node);
     block_threshold_update(put->overlay);
     g_clear_pointer(&put->moved, g_ptr_array_unref);

@@ -13,6 +13,13 @@ typedef struct BlockOverlay {
     GPtrArray *moved;           /* of BlockLink: from node to overlay; NULL: not put */
 } BlockOverlay;
 
+/* False with @error when another node cannot be where @link leads. */
+bool block_overlay_can_move(const BlockLink *link, GError **error);
+/* Has @link lead to @to; somebody else holds where it led. */
+void block_overlay_move(BlockLink *link, BlockNode *to);
+/* Weighs @node, and those above it; false when one has too many below. */
+bool block_overlay_weigh(BlockNode *node);
+
 /* False with @error when @overlay cannot be one. */
 bool block_overlay_check(BlockNode *overlay, GError **error);
 /*

@@ -426,6 +426,11 @@ static bool file_resize(BlockNode *node, uint64_t size, PreallocMode prealloc,
     return true;
 }
 
+static void file_discard_changed(BlockNode *node)
+{
+    file_of(node)->may_discard = node->options->discard == BLOCKDEV_DISCARD_OPTIONS_UNMAP;
+}
+
 /* What the host knows without asking a server: main does not wait. */
 static void file_describe(BlockNode *node, ImageInfo *info)
 {
@@ -482,6 +487,7 @@ const BlockDriver file_driver = {
     .submit = file_submit,
     .map = file_map,
     .resize = file_resize,
+    .discard_changed = file_discard_changed,
     .set_perm = file_set_perm,
     .describe = file_describe,
     .filename = file_filename,
@@ -502,6 +508,7 @@ const BlockDriver file_driver_host_device = {
     .submit = file_submit,
     .map = file_map,
     .resize = file_resize,
+    .discard_changed = file_discard_changed,
     .set_perm = file_set_perm,
     .describe = file_describe,
     .filename = file_filename,

@@ -470,6 +470,7 @@ static void inject_follow(BlockNode *node)
 static void inject_rejoin(BlockNode *node)
 {
     to_inject(node)->file = block_node_child(node, BLOCK_ROLE_FILTERED);
+    node->limits = *block_node_limits(to_inject(node)->file);
 }
 
 static bool inject_resize(BlockNode *node, uint64_t size, PreallocMode prealloc,

@@ -47,6 +47,11 @@ static int qcow2_io(BlockNode *node, const BlockIo *io)
     return ret == 0 && io->flags & BLOCK_FUA ? flush(q) : ret;
 }
 
+static void qcow2_discard_changed(BlockNode *node)
+{
+    qcow2_options_set_discards(qcow2_of(node));
+}
+
 static const BlockChild qcow2_children[] = {
     { BLOCK_ROLE_STORAGE, offsetof(BlockdevOptions, u.qcow2.file) },
     { BLOCK_ROLE_DATA, offsetof(BlockdevOptions, u.qcow2.data_file) },
@@ -71,5 +76,6 @@ const BlockDriver qcow2_driver = {
     .resize = qcow2_resize,
     .tell = qcow2_tidy_tell,
     .retire = qcow2_tidy_retire,
+    .discard_changed = qcow2_discard_changed,
     .describe = qcow2_info_describe,
 };

@@ -122,6 +122,7 @@ static void raw_follow(BlockNode *node)
 static void raw_rejoin(BlockNode *node)
 {
     to_raw(node)->file = block_node_child(node, BLOCK_ROLE_FILTERED);
+    node->limits = *block_node_limits(to_raw(node)->file);
 }
 
 static const BlockChild raw_children[] = {

@@ -153,6 +153,7 @@ static void throttle_follow(BlockNode *node)
 static void throttle_rejoin(BlockNode *node)
 {
     to_throttle(node)->file = block_node_child(node, BLOCK_ROLE_FILTERED);
+    node->limits = *block_node_limits(to_throttle(node)->file);
 }
 
 static const BlockChild throttle_children[] = {

@@ -75,6 +75,8 @@ struct BlockDriver {
     bool (*resize)(BlockNode *node, uint64_t size, PreallocMode prealloc, GError **error);
     /* Main; quiet.  The child's size changed; sets the node's.  NULL: no matter. */
     void (*follow)(BlockNode *node);
+    /* Main; quiet.  options->discard is another.  NULL: no matter. */
+    void (*discard_changed)(BlockNode *node);
     /*
      * Main; quiet.  Another node is in the place of its FILTERED child.  NULL: none can
      * be.
