@@ -123,6 +123,11 @@ void block_graph_set_events(BlockGraph *graph, QmpEvents *events);
 /* Makes a node, and those that its options define, before a guest runs: may block. */
 BlockNode *block_graph_add(BlockGraph *graph, const BlockdevOptions *options,
                            GError **error);
+/*
+ * Makes a node above @node whose writes are thrown away with it; may block.  @node, which
+ * was added, goes with it, and on an error.
+ */
+BlockNode *block_temporary_new(BlockGraph *graph, BlockNode *node, GError **error);
 /* Removes a node that nobody uses; may block. */
 bool block_graph_del(BlockGraph *graph, const char *node_name, GError **error);
 BlockNode *block_graph_find(BlockGraph *graph, const char *node_name);

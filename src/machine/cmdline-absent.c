@@ -17,7 +17,7 @@ typedef struct Absent {
 static const Absent absent[] = {
     { " hda hdb hdc hdd cdrom ",
       "there is no IDE controller (-drive if=virtio makes a disk)" },
-    { " snapshot ", "writes cannot go to a file that is thrown away" },
+    { " snapshot ", "-drive snapshot=on is for each disk" },
     { " fda fdb sd mtdblock ", "there are no such drives" },
     { " netdev ", "there are no network devices" },
     { " bios pflash L option-rom shim ",

@@ -244,7 +244,7 @@ static bool make_node(DriveOptions *options, JsonValue *node, GError **error)
     set_cache(node, options);
     if (options->has_readonly)
         set_default(node, "read-only", options->readonly ? "on" : "off");
-    if (options->media == DRIVE_MEDIA_CDROM)
+    if (options->media == DRIVE_MEDIA_CDROM || options->snapshot)
         set_default(node, "read-only", "on");
     options->node = qapi_parse(QAPI_TYPE_BLOCKDEV_OPTIONS, node, QAPI_INPUT_TEXT, error);
     return options->node != NULL;
@@ -255,9 +255,6 @@ static bool check(const DriveOptions *options, GError **error)
     if (!options->has_q_if)
         error_set(error, "parameter 'if' is missing: 'virtio' or 'none' (QEMU's "
                   "default, ide, is not there)");
-    else if (options->snapshot)
-        error_set(error, "parameter 'snapshot': writes cannot go to a file that is "
-                  "thrown away");
     else if (options->copy_on_read)
         error_set(error, "parameter 'copy-on-read': there is no such filter");
     else if (options->has_index && options->has_unit && options->index != options->unit)
@@ -343,6 +340,15 @@ DeviceAddArgs *drive_options_device(const DriveOptions *options,
     return device_globals_parse(globals, json, QAPI_INPUT_TEXT, error);
 }
 
+static BlockNode *add_node(BlockGraph *graph, const DriveOptions *options, GError **error)
+{
+    BlockNode *node = block_graph_add(graph, options->node, error);
+
+    if (node && options->snapshot)
+        node = block_temporary_new(graph, node, error);
+    return node;
+}
+
 BlockDrive *drive_options_make(BlockGraph *graph, const DriveOptions *options,
                                GError **error)
 {
@@ -356,7 +362,7 @@ BlockDrive *drive_options_make(BlockGraph *graph, const DriveOptions *options,
     BlockDrive *made;
 
     if (options->node) {
-        node = block_graph_add(graph, options->node, error);
+        node = add_node(graph, options, error);
         if (!node)
             return NULL;
     }

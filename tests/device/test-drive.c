@@ -145,7 +145,6 @@ static void test_what_is_refused(Fixture *f, const void *unused)
         { "file=a,if=virtio,format=raw,driver=file", "contradict" },
         { "file=nbd://h/x,if=virtio,format=raw", "no protocol 'nbd'" },
         { "file=json:{},if=virtio,format=raw", "no protocol 'json'" },
-        { "file=a,if=virtio,format=raw,snapshot=on", "thrown away" },
         { "file=a,if=virtio,format=raw,copy-on-read=on", "copy-on-read" },
         { "file=a,if=virtio,format=raw,cache=lots", "cache" },
         { "file=a,if=virtio,format=raw,index=1,unit=2", "contradict" },
@@ -263,13 +262,49 @@ static void test_the_device_s_words_count(Fixture *f, const void *unused)
     kit_qmp_assert_at(info, "2.inserted.cache.writeback", "false");
 }
 
+/* The image stays as it was, and nothing is left of the writes. */
+static void test_writes_that_are_thrown_away(Fixture *f, const void *unused)
+{
+    g_autofree char *folder = g_dir_make_tmp("berth-test-XXXXXX", NULL);
+    g_autofree char *drive = g_strdup_printf(
+        "file=%s,format=raw,if=none,id=d0,snapshot=on", f->path);
+    g_autoptr(JsonValue) info = NULL, nodes = NULL;
+    g_autofree char *bytes = NULL;
+    KitBlk *blk;
+
+    g_setenv("TMPDIR", folder, TRUE);
+    make(f, drive);
+    kit_add(f->kit, "{'driver': 'virtio-blk-pci', 'id': 'disk', 'drive': 'd0'}");
+    kit_start(f->kit);
+    blk = kit_blk_new(f->kit, "disk");
+    kit_blk_write(blk, 8, 0xaa, 4096);
+    g_assert_cmpuint(kit_blk_read(blk, 8, 4096)[0], ==, 0xaa);
+    g_assert_cmpuint(kit_blk_read(blk, 16, 4096)[0], ==, 0);
+    kit_blk_free(blk);
+    info = kit_qmp_ask(f->qmp, "query-block", NULL);
+    kit_qmp_assert_at(info, "0.inserted.ro", "false");
+    kit_qmp_assert_at(info, "0.inserted.backing_file", f->path);
+    device_remove(device_find(&f->kit->tree, "disk"));
+
+    /* The folder was empty all the time. */
+    g_assert_cmpint(g_rmdir(folder), ==, 0);
+    g_unsetenv("TMPDIR");
+    g_assert_true(g_file_get_contents(f->path, &bytes, NULL, NULL));
+    g_assert_cmpint(bytes[4096], ==, 0);
+    nodes = kit_qmp_ask(f->qmp, "query-named-block-nodes", NULL);
+    g_assert_cmpuint(json_length(nodes), ==, 0);
+}
+
 static void test_a_failure_leaves_nothing(Fixture *f, const void *unused)
 {
     static const char *const drives[] = {
         "if=none,id=d0,format=raw,file=/nowhere/at/all",
         "if=none,id=n1,driver=null-co",
         "if=none,id=d0,driver=null-co,rerror=enospc",
+        "if=none,id=d0,driver=null-co,snapshot=on",
     };
+
+    g_setenv("TMPDIR", "/nowhere", TRUE);
 
     kit_add_node(f->kit, "{'driver': 'null-co', 'node-name': 'n1'}");
     for (size_t i = 0; i < G_N_ELEMENTS(drives); i++) {
@@ -285,6 +320,7 @@ static void test_a_failure_leaves_nothing(Fixture *f, const void *unused)
         g_assert_cmpuint(json_length(nodes), ==, 1);
         g_assert_cmpuint(json_length(blocks), ==, 0);
     }
+    g_unsetenv("TMPDIR");
 }
 
 static void test_limits(Fixture *f, const void *unused)
@@ -332,6 +368,7 @@ int main(int argc, char **argv)
     ADD("a-guest-uses-it", test_a_guest_uses_it);
     ADD("it-goes-with-its-device", test_it_goes_with_its_device);
     ADD("the-device-s-words-count", test_the_device_s_words_count);
+    ADD("writes-that-are-thrown-away", test_writes_that_are_thrown_away);
     ADD("a-failure-leaves-nothing", test_a_failure_leaves_nothing);
     ADD("limits", test_limits);
     return g_test_run();
