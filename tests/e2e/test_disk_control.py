@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Disks that are changed while the machine is there, by the whole program in its sandbox:
+images that are made, snapshots, media, drives of one option."""
+
+import shutil
+import subprocess
+import sys
+
+from rig import main
+
+SIZE = 8 << 20
+
+
+def create(t, qmp, **options):
+    """Makes an image, and returns what the job came to."""
+    qmp.command("blockdev-create", job_id="job", options=options)
+    qmp.wait_event("JOB_STATUS_CHANGE",
+                   accept=lambda data: data["status"] == "concluded")
+    job, = qmp.command("query-jobs")
+    qmp.command("job-dismiss", id="job")
+    t.equal(f"{options['driver']}: the image is made", job.get("error"), None)
+
+
+def inserted(qmp, device):
+    for disk in qmp.command("query-block"):
+        if disk["device"] == device or disk.get("qdev") == device:
+            return disk.get("inserted")
+    return None
+
+
+def raw(t, name):
+    path = t.folder / name
+    with open(path, "wb") as file:
+        file.truncate(SIZE)
+    return path
+
+
+def test_snapshots(t):
+    base = raw(t, "base.raw")
+    qmp = t.guest(None, "-S", "-drive",
+                  f"file={base},format=raw,if=virtio,id=d0,discard=unmap").qmp
+    first, second = t.folder / "first.qcow2", t.folder / "second.qcow2"
+
+    create(t, qmp, driver="file", filename=str(first), size=0)
+    qmp.command("blockdev-add", driver="file", node_name="file", filename=str(first))
+    create(t, qmp, driver="qcow2", file="file", size=SIZE,
+           **{"backing-file": str(base), "backing-fmt": "raw"})
+    qmp.command("blockdev-add", driver="qcow2", node_name="first", file="file",
+                backing=None)
+    qmp.command("transaction", actions=[
+        {"type": "blockdev-snapshot", "data": {"node": "d0", "overlay": "first"}}])
+    qmp.command("blockdev-snapshot-sync", device="d0", snapshot_file=str(second))
+    qmp.command("blockdev-reopen", options=[
+        {"driver": "qcow2", "node-name": "first", "file": "file", "discard": "unmap"}])
+
+    medium = inserted(qmp, "d0")
+    t.equal("the disk is on the last overlay", medium["file"], str(second))
+    t.equal("two images are below", medium["backing_file_depth"], 2)
+    qmp.command("quit")
+    if not shutil.which("qemu-img"):
+        t.skip("qemu-img agrees", "it is not here")
+        return
+    told = subprocess.run(["qemu-img", "check", second], capture_output=True, text=True,
+                          check=False)
+    t.equal("qemu-img finds nothing wrong", told.returncode, 0)
+
+
+def test_space_that_is_taken(t):
+    path = t.folder / "full.raw"
+    qmp = t.guest(None, "-S").qmp
+
+    create(t, qmp, driver="file", filename=str(path), size=SIZE, preallocation="full",
+           nocow=True)
+    t.check("all of the file is there", path.stat().st_blocks * 512 >= SIZE)
+    create(t, qmp, driver="file", filename=str(path), size=SIZE, preallocation="falloc")
+    t.check("and again", path.stat().st_blocks * 512 >= SIZE)
+
+
+def test_media(t):
+    one, two = raw(t, "one.iso"), raw(t, "two.iso")
+    qmp = t.guest(None, "-S", "-device", "virtio-scsi-pci", "-device", "scsi-cd,id=cd",
+                  "-drive", f"file={one},format=raw,if=none,id=d1,snapshot=on",
+                  "-device", "scsi-hd,drive=d1").qmp
+
+    t.check("what is thrown away has a file without a name",
+            inserted(qmp, "d1")["backing_file"] == str(one))
+    qmp.command("blockdev-change-medium", id="cd", filename=str(two), format="raw")
+    t.equal("the medium is in", inserted(qmp, "cd")["file"], str(two))
+    qmp.command("eject", id="cd")
+    t.equal("the medium is out", inserted(qmp, "cd"), None)
+    with open(two, "ab") as file:
+        file.truncate(2 * SIZE)
+    qmp.command("blockdev-add", driver="file", node_name="two", filename=str(two))
+    qmp.command("block_resize", node_name="two", size=SIZE)
+    t.equal("the file has the size", two.stat().st_size, SIZE)
+
+
+TESTS = [test_snapshots, test_space_that_is_taken, test_media]
+
+
+if __name__ == "__main__":
+    sys.exit(main(TESTS, __doc__))
