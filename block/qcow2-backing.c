@@ -188,3 +188,53 @@ bool qcow2_backing_open_data(Qcow2 *q, GError **error)
     q->data = block_node_child(&q->node, BLOCK_ROLE_DATA);
     return true;
 }
+
+static void swap_names(Qcow2 *q, char **name, char **format)
+{
+    char *old_name = q->backing_name, *old_format = q->backing_format;
+
+    lock_take(&q->queues_lock);
+    q->backing_name = *name;
+    q->backing_format = *format;
+    lock_drop(&q->queues_lock);
+    *name = old_name;
+    *format = old_format;
+}
+
+static bool check_change(const Qcow2 *q, const char *name, const char *format,
+                         GError **error)
+{
+    if (name && strlen(name) > QCOW2_MAX_BACKING_NAME)
+        error_set(error, "the name has more than %u bytes", QCOW2_MAX_BACKING_NAME);
+    else if (name && !format)
+        error_set(error, "the format of the backing file is not known");
+    else if (name && q->layout.is_raw)
+        error_set(error, "an image with a raw data file cannot have a backing file");
+    else if (__atomic_load_n(&q->is_corrupt, __ATOMIC_RELAXED))
+        error_set(error, "the image is corrupt");
+    else
+        return true;
+    return false;
+}
+
+bool qcow2_backing_change(BlockNode *node, const char *name, const char *format,
+                          GError **error)
+{
+    Qcow2 *q = qcow2_of(node);
+    char *new_name = g_strdup(name), *new_format;
+    bool ok;
+
+    lock_take_long(&q->lock);
+    new_format = name ? g_strdup(format ? format : q->backing_format) : NULL;
+    ok = check_change(q, name, new_format, error);
+    if (ok) {
+        swap_names(q, &new_name, &new_format);
+        ok = qcow2_header_write_extensions(q, error);
+        if (!ok)
+            swap_names(q, &new_name, &new_format);
+    }
+    lock_drop_long(&q->lock);
+    g_free(new_name);
+    g_free(new_format);
+    return ok;
+}

@@ -16,12 +16,6 @@
 
 #define SECTOR 512u
 
-typedef struct Extension {
-    uint32_t type;
-    uint32_t size;
-    const uint8_t *data;
-} Extension;
-
 /* Names features that we do not know, as far as the image's table does. */
 static char *name_features(const uint8_t *names, size_t size, uint64_t bits)
 {
@@ -58,16 +52,15 @@ static bool refuse_features(const uint8_t *names, size_t size, uint64_t bits,
     return false;
 }
 
-/* The next extension at *@at within [0, @end); false: there is none, or with @error. */
-static bool next_extension(const uint8_t *cluster, size_t end, size_t *at,
-                           Extension *ret_extension, GError **error)
+bool qcow2_header_next_extension(const uint8_t *cluster, size_t end, size_t *at,
+                                 Qcow2Extension *ret_extension, GError **error)
 {
     uint32_t words[2];
 
     if (*at + sizeof(words) > end)
         return false;
     memcpy(words, cluster + *at, sizeof(words));
-    *ret_extension = (Extension) {
+    *ret_extension = (Qcow2Extension) {
         .type = GUINT32_FROM_BE(words[0]),
         .size = GUINT32_FROM_BE(words[1]),
         .data = cluster + *at + sizeof(words),
@@ -84,7 +77,8 @@ static bool next_extension(const uint8_t *cluster, size_t end, size_t *at,
     return true;
 }
 
-static bool take_name(const Extension *extension, size_t max, char **name, GError **error)
+static bool take_name(const Qcow2Extension *extension, size_t max, char **name,
+                      GError **error)
 {
     if (extension->size == 0 || extension->size > max ||
         memchr(extension->data, 0, extension->size)) {
@@ -97,7 +91,7 @@ static bool take_name(const Extension *extension, size_t max, char **name, GErro
     return true;
 }
 
-static bool take_bitmaps(Qcow2 *q, const Extension *extension, GError **error)
+static bool take_bitmaps(Qcow2 *q, const Qcow2Extension *extension, GError **error)
 {
     Qcow2BitmapsExt bitmaps;
 
@@ -125,7 +119,7 @@ static bool take_bitmaps(Qcow2 *q, const Extension *extension, GError **error)
     return true;
 }
 
-static bool take_extension(Qcow2 *q, const Extension *extension, GError **error)
+static bool take_extension(Qcow2 *q, const Qcow2Extension *extension, GError **error)
 {
     switch (extension->type) {
     case QCOW2_EXT_BACKING_FORMAT:
@@ -149,10 +143,10 @@ static bool read_extensions(Qcow2 *q, const uint8_t *cluster, size_t begin, size
 {
     uint64_t unknown = q->incompatible & ~QCOW2_INCOMPATIBLE_KNOWN;
     g_autoptr(GError) broken = NULL;
-    Extension extension;
+    Qcow2Extension extension;
     size_t at = begin;
 
-    while (next_extension(cluster, end, &at, &extension, &broken)) {
+    while (qcow2_header_next_extension(cluster, end, &at, &extension, &broken)) {
         if (unknown && extension.type == QCOW2_EXT_FEATURE_NAMES)
             return refuse_features(extension.data, extension.size, unknown, error);
         if (!unknown && !take_extension(q, &extension, error))
@@ -170,7 +164,7 @@ static bool read_backing_name(Qcow2 *q, const uint8_t *cluster, const Qcow2Heade
                               GError **error)
 {
     uint64_t offset = GUINT64_FROM_BE(header->backing_file_offset);
-    Extension name = {
+    Qcow2Extension name = {
         .size = GUINT32_FROM_BE(header->backing_file_size),
     };
 

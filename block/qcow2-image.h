@@ -41,6 +41,17 @@ void qcow2_open_close(BlockNode *node);
 
 /* qcow2-header.c */
 
+/* A header extension. */
+typedef struct Qcow2Extension {
+    uint32_t type;
+    uint32_t size;
+    const uint8_t *data;
+} Qcow2Extension;
+
+/* The next one at *@at within [0, @end); false: there is none, or with @error. */
+bool qcow2_header_next_extension(const uint8_t *cluster, size_t end, size_t *at,
+                                 Qcow2Extension *ret_extension, GError **error);
+
 /* Reads and checks the header and its extensions into @q. */
 bool qcow2_header_read(Qcow2 *q, GError **error);
 
@@ -54,7 +65,10 @@ int qcow2_header_set_reftable(Qcow2 *q, uint64_t offset, uint64_t n);
 int qcow2_header_set_l1(Qcow2 *q, uint64_t offset, uint64_t n, uint64_t size);
 int qcow2_header_set_snapshots(Qcow2 *q, uint64_t offset, unsigned n);
 
-/* qcow2-header-write.c: rewrites the extensions with what @q has now. */
+/*
+ * qcow2-header-write.c: rewrites the extensions, and the name of the backing file, with
+ * what @q has now; flushed.  The lock; quiet.
+ */
 bool qcow2_header_write_extensions(Qcow2 *q, GError **error);
 
 /* qcow2-options.c */
@@ -73,6 +87,10 @@ bool qcow2_backing_open(Qcow2 *q, GError **error);
 char *qcow2_backing_path(Qcow2 *q);
 /* Finds the data file, if there is one. */
 bool qcow2_backing_open_data(Qcow2 *q, GError **error);
+
+/* A worker; quiet.  What the image names as its backing file; NULL: none. */
+bool qcow2_backing_change(BlockNode *node, const char *name, const char *format,
+                          GError **error);
 
 /* qcow2-bitmaps.c */
 

@@ -77,5 +77,6 @@ const BlockDriver qcow2_driver = {
     .tell = qcow2_tidy_tell,
     .retire = qcow2_tidy_retire,
     .discard_changed = qcow2_discard_changed,
+    .change_backing = qcow2_backing_change,
     .describe = qcow2_info_describe,
 };

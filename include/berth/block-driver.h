@@ -75,6 +75,12 @@ struct BlockDriver {
     bool (*resize)(BlockNode *node, uint64_t size, PreallocMode prealloc, GError **error);
     /* Main; quiet.  The child's size changed; sets the node's.  NULL: no matter. */
     void (*follow)(BlockNode *node);
+    /*
+     * May block; quiet.  What the image names as its backing file: nothing when @name is
+     * NULL.  NULL: it names none.
+     */
+    bool (*change_backing)(BlockNode *node, const char *name, const char *format,
+                           GError **error);
     /* Main; quiet.  options->discard is another.  NULL: no matter. */
     void (*discard_changed)(BlockNode *node);
     /*
