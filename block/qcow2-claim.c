@@ -11,19 +11,35 @@
 #include "qcow2-clusters.h"
 #include "qcow2-data.h"
 
-uint64_t qcow2_claim_free(const Qcow2 *q, uint64_t offset, uint64_t bytes)
+/* The claim that has @offset; NULL: nobody. */
+static Qcow2Claim *find(const Qcow2 *q, uint64_t offset)
+{
+    LIST_FOREACH(at, &q->claims) {
+        Qcow2Claim *claim = CONTAINER_OF(at, Qcow2Claim, node);
+
+        if (claim->start <= offset && offset < claim->end)
+            return claim;
+    }
+    return NULL;
+}
+
+/* How many bytes from @offset on, whose first is free, nobody has claimed. */
+static uint64_t count_free(const Qcow2 *q, uint64_t offset, uint64_t bytes)
 {
     uint64_t end = offset + bytes;
 
     LIST_FOREACH(at, &q->claims) {
         const Qcow2Claim *claim = CONTAINER_OF(at, Qcow2Claim, node);
 
-        if (claim->start <= offset && offset < claim->end)
-            return 0;
         if (claim->start > offset && claim->start < end)
             end = claim->start;
     }
     return end - offset;
+}
+
+static GCond *cond_of(Qcow2 *q, const Qcow2Claim *claim)
+{
+    return &q->claim_ended[(claim->start >> q->layout.cluster_bits) % QCOW2_CLAIM_CONDS];
 }
 
 void qcow2_claim_take(Qcow2 *q, Qcow2Claim *claim, uint64_t start, uint64_t end)
@@ -36,19 +52,22 @@ void qcow2_claim_take(Qcow2 *q, Qcow2Claim *claim, uint64_t start, uint64_t end)
 void qcow2_claim_drop(Qcow2 *q, Qcow2Claim *claim)
 {
     list_remove(&claim->node);
-    g_cond_broadcast(&q->woken);
+    g_cond_broadcast(cond_of(q, claim));
 }
 
 int qcow2_claim_wait(Qcow2 *q, uint64_t offset, uint64_t bytes, uint64_t *ret_bytes)
 {
     for (;;) {
         int ret = qcow2_l2_load(q, offset);
+        Qcow2Claim *claim;
 
         if (ret < 0)
             return ret;
-        *ret_bytes = qcow2_claim_free(q, offset, bytes);
-        if (*ret_bytes > 0)
+        claim = find(q, offset);
+        if (!claim) {
+            *ret_bytes = count_free(q, offset, bytes);
             return 0;
-        lock_wait_long(&q->woken, &q->lock);
+        }
+        lock_wait_long(cond_of(q, claim), &q->lock);
     }
 }

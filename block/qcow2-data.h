@@ -27,6 +27,13 @@ typedef struct Qcow2Ctx {
     bool is_walking;            /* a part that ends at once goes on where it began */
     bool has_ended;             /* the part, at once */
     int ret;
+
+    /* A write, while a worker does it or it waits for one that a worker does. */
+    BlockReq *req;
+    ListNode node;              /* in the queue's allocating or parked */
+    uint64_t start;             /* its clusters */
+    uint64_t end;
+    BlockDoneFn *done_fn;       /* the request's own */
 } Qcow2Ctx;
 
 /* qcow2-read.c */
@@ -53,11 +60,6 @@ typedef struct Qcow2Claim {
     uint64_t end;
 } Qcow2Claim;
 
-/*
- * How many bytes from @offset on, up to @bytes, nobody has claimed; 0: somebody has the
- * first.
- */
-uint64_t qcow2_claim_free(const Qcow2 *q, uint64_t offset, uint64_t bytes);
 void qcow2_claim_take(Qcow2 *q, Qcow2Claim *claim, uint64_t start, uint64_t end);
 void qcow2_claim_drop(Qcow2 *q, Qcow2Claim *claim);
 /*

@@ -20,6 +20,8 @@ bool qcow2_open_prepare(BlockNode *node, GError **error)
     g_mutex_init(&q->lock);
     g_mutex_init(&q->queues_lock);
     g_cond_init(&q->woken);
+    for (unsigned i = 0; i < QCOW2_CLAIM_CONDS; i++)
+        g_cond_init(&q->claim_ended[i]);
     list_init(&q->claims);
     list_init(&q->queues);
     q->loading = g_array_new(FALSE, FALSE, sizeof(uint64_t));
@@ -54,6 +56,8 @@ static void free_all(Qcow2 *q)
     free(q->header);
     free(q->path);
     g_cond_clear(&q->woken);
+    for (unsigned i = 0; i < QCOW2_CLAIM_CONDS; i++)
+        g_cond_clear(&q->claim_ended[i]);
     g_mutex_clear(&q->queues_lock);
     g_mutex_clear(&q->lock);
 }

@@ -69,7 +69,12 @@ typedef struct Qcow2Queue {
     BlockQueue *file;
     BlockQueue *data;
     BlockQueue *backing;
+    ListNode allocating;        /* of Qcow2Ctx: writes that workers do */
+    ListNode parked;            /* of Qcow2Ctx: writes to the same clusters */
 } Qcow2Queue;
+
+/* So that the end of one claim does not wake all who wait for others. */
+#define QCOW2_CLAIM_CONDS 16u
 
 typedef struct Qcow2 {
     BlockNode node;
@@ -105,8 +110,9 @@ typedef struct Qcow2 {
      */
     GMutex lock;
     bool is_tidied;             /* main's timer looks at the caches */
-    GCond woken;                /* an allocation, a load or a flush has ended */
+    GCond woken;                /* a load or a flush has ended */
     ListNode claims;            /* of Qcow2Claim */
+    GCond claim_ended[QCOW2_CLAIM_CONDS];       /* by where the claim begins */
     GArray *loading;            /* of uint64_t: slices that are being read */
     uint8_t *header;            /* the image's first bytes, as they are on disk */
     size_t header_size;

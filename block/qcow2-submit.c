@@ -7,6 +7,10 @@
  * nothing but its own queue's count.  As soon as a part needs more (a table that is not
  * in memory, a new cluster, a compressed one) the request goes to a worker, from its
  * beginning: the parts that were done are done again.
+ *
+ * A write to clusters that a worker is about to allocate for another request of the
+ * queue is parked until that has ended: it then finds them in place, and passes by the
+ * short way with others.  So a stream of small writes needs a worker once a cluster.
  */
 #include <errno.h>
 
@@ -30,6 +34,8 @@ bool qcow2_submit_attach(BlockQueue *queue, GError **error)
     state->backing = block_queue_child(queue, BLOCK_ROLE_BACKING);
     if (!state->data)
         state->data = state->file;
+    list_init(&state->allocating);
+    list_init(&state->parked);
     lock_take(&q->queues_lock);
     list_append(&q->queues, &state->node);
     lock_drop(&q->queues_lock);
@@ -67,13 +73,79 @@ static void end(BlockReq *req, int ret)
     block_req_complete(req, ret);
 }
 
-static void punt(BlockReq *req)
+static void walk(BlockReq *req);
+
+/* Those that waited look again; some may wait for others then. */
+static void unpark(Qcow2Queue *state)
 {
-    leave(req);
+    ListNode parked;
+
+    list_init(&parked);
+    while (!list_is_empty(&state->parked)) {
+        ListNode *node = list_first(&state->parked);
+
+        list_remove(node);
+        list_append(&parked, node);
+    }
+    while (!list_is_empty(&parked)) {
+        Qcow2Ctx *ctx = CONTAINER_OF(list_first(&parked), Qcow2Ctx, node);
+
+        list_remove(&ctx->node);
+        ctx->done = 0;
+        enter(ctx->req);
+        walk(ctx->req);
+    }
+}
+
+static void on_written(BlockReq *req, int ret)
+{
+    Qcow2Ctx *ctx = ctx_of(req);
+
+    req->done = ctx->done_fn;
+    list_remove(&ctx->node);
+    unpark(block_queue_state(req->queue));
+    block_req_complete(req, ret);
+}
+
+static bool has_allocating(const Qcow2Queue *state, const Qcow2Ctx *ctx)
+{
+    LIST_FOREACH(at, &state->allocating) {
+        const Qcow2Ctx *other = CONTAINER_OF(at, Qcow2Ctx, node);
+
+        if (ctx->start < other->end && other->start < ctx->end)
+            return true;
+    }
+    return false;
+}
+
+/* A worker does it, or has begun to do what it waits for. */
+static void allocate(BlockReq *req)
+{
+    Qcow2 *q = qcow2_of(req->queue->node);
+    Qcow2Queue *state = block_queue_state(req->queue);
+    Qcow2Ctx *ctx = ctx_of(req);
+
+    ctx->req = req;
+    ctx->start = ALIGN_DOWN(req->io.offset, qcow2_cluster_size(q));
+    ctx->end = ALIGN_UP(req->io.offset + req->io.bytes, qcow2_cluster_size(q));
+    if (has_allocating(state, ctx)) {
+        list_append(&state->parked, &ctx->node);
+        return;
+    }
+    list_append(&state->allocating, &ctx->node);
+    ctx->done_fn = req->done;
+    req->done = on_written;
     block_req_punt(req);
 }
 
-static void walk(BlockReq *req);
+static void punt(BlockReq *req)
+{
+    leave(req);
+    if (req->io.op == BLOCK_OP_WRITE)
+        allocate(req);
+    else
+        block_req_punt(req);
+}
 
 static void on_part_done(BlockReq *below, int ret)
 {
