@@ -26,7 +26,7 @@ PYTHON_LEFT_OUT = {"__pycache__", "test", "idlelib", "lib2to3", "ensurepip", "di
                    "pydoc_data", "tkinter", "turtledemo", "dist-packages", "unittest",
                    "sqlite3", "xmlrpc", "wsgiref", "curses", "dbm", "lib-dynload"}
 # What scenarios use if it is there.
-OPTIONAL_TOOLS = ["crash"]
+OPTIONAL_TOOLS = ["qemu-img", "crash"]
 QEMU_DATA = ["/usr/share/qemu", "/usr/share/seabios"]
 QEMU_DATA_FILES = re.compile(r"(bios.*|kvmvapic|linuxboot_dma|pvh)\.bin|qboot\.rom")
 # QEMU's SVM has no intercept of XSETBV: KVM would not see a guest's XCR0 and show it a
