@@ -38,8 +38,9 @@ def raw(t, name):
 
 def test_snapshots(t):
     base = raw(t, "base.raw")
-    qmp = t.guest(None, "-S", "-drive",
-                  f"file={base},format=raw,if=virtio,id=d0,discard=unmap").qmp
+    guest = t.guest(None, "-S", "-drive",
+                    f"file={base},format=raw,if=virtio,id=d0,discard=unmap")
+    qmp = guest.qmp
     first, second = t.folder / "first.qcow2", t.folder / "second.qcow2"
 
     create(t, qmp, driver="file", filename=str(first), size=0)
@@ -58,6 +59,7 @@ def test_snapshots(t):
     t.equal("the disk is on the last overlay", medium["file"], str(second))
     t.equal("two images are below", medium["backing_file_depth"], 2)
     qmp.command("quit")
+    guest.wait_exit()
     if not shutil.which("qemu-img"):
         t.skip("qemu-img agrees", "it is not here")
         return
