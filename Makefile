@@ -24,7 +24,7 @@ BUILD := build/$(VARIANT)
 endif
 GEN := build/gen
 
-PACKAGES := glib-2.0 json-c zlib libzstd nettle
+PACKAGES := glib-2.0 json-c zlib libzstd nettle libnl-3.0 libnl-route-3.0
 TEST_PACKAGES := libseccomp
 VERSION := 1.0.0
 
@@ -58,13 +58,14 @@ endif
 endif
 
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
-# A few objects of nettle and zstd are used: from their archives, where there are some,
-# they cost a process that does not need them nothing; a shared library costs 16 KiB and
-# more, and time at start.
+# A few objects of nettle, zstd and libnl are used: from their archives, where there are
+# some, they cost a process that does not need them nothing; a shared library costs 16 KiB
+# and more, and time at start, in which libnl-route registers all that it knows.
 archive = $(firstword $(filter /%,$(shell $(CC) -print-file-name=lib$(1).a)) -l$(1))
-ARCHIVES := $(call archive,nettle) $(call archive,zstd)
-PKG_LIBS := $(filter-out -lnettle -lzstd,$(shell pkg-config --libs $(PACKAGES) \
-        2>/dev/null)) $(ARCHIVES)
+ARCHIVES := $(call archive,nettle) $(call archive,zstd) $(call archive,nl-route-3) \
+        $(call archive,nl-3)
+PKG_LIBS := $(filter-out -lnettle -lzstd -lnl-route-3 -lnl-3,$(shell pkg-config --libs \
+        $(PACKAGES) 2>/dev/null)) $(ARCHIVES) -lm
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DBERTH_VERSION='"$(VERSION)"' -Iinclude -I$(GEN) \
         -pthread $(WARN) $(PKG_CFLAGS) $(CFLAGS) $(VARIANT_CFLAGS_$(VARIANT))
 TEST_LIBS := $(shell pkg-config --libs $(TEST_PACKAGES) 2>/dev/null)

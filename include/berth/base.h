@@ -59,6 +59,7 @@ typedef struct IrqLine IrqLine;                 /* irq.h */
 typedef struct Loop Loop;                       /* loop.h */
 typedef struct Machine Machine;                 /* machine.h */
 typedef struct Monitor Monitor;                 /* monitor.h */
+typedef struct NetSet NetSet;                   /* net-set.h */
 typedef struct Object Object;                   /* object.h */
 typedef struct ObjectSet ObjectSet;             /* object.h */
 typedef struct PciBus PciBus;                   /* pci.h */

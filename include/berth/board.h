@@ -86,6 +86,7 @@ struct Board {
     uint64_t ecam_base;         /* 256 MiB of memory: PCI Express configuration space */
     CharSet *chars;
     BlockGraph *blocks;
+    NetSet *nets;
     ObjectSet *objects;
     unsigned n_cpus;            /* vCPUs that there can be */
     const BoardOps *ops;

@@ -55,6 +55,7 @@ typedef struct Cmdline {
     GPtrArray *devices;         /* of DeviceAddArgs */
     GPtrArray *objects;         /* of ObjectOptions */
     GPtrArray *chardevs;        /* of ChardevOptions */
+    GPtrArray *netdevs;         /* of Netdev */
     GPtrArray *monitors;        /* of MonitorOptions */
     GPtrArray *audiodevs;       /* of AudiodevOptions */
     GPtrArray *add_fds;         /* of AddFdOptions */

@@ -55,6 +55,7 @@ struct Machine {
     CharSet *chars;             /* lent */
     FdSets *fdsets;             /* lent */
     BlockGraph *blocks;
+    NetSet *nets;
     struct DiskErrors *disk_errors;     /* disk-errors.c */
     ObjectSet *objects;
     Vm *vm;                     /* NULL for MACHINE_KIND_NONE */

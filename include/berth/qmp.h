@@ -56,6 +56,7 @@ struct QmpContext {
     DeviceTree *tree;
     CharSet *chars;
     BlockGraph *blocks;
+    NetSet *nets;
     ObjectSet *objects;
     FdSets *fdsets;
     const GPtrArray *monitors;  /* of Monitor */

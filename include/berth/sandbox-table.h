@@ -28,6 +28,7 @@ typedef enum SandboxGroup {
     SANDBOX_GROUP_FILES,
     SANDBOX_GROUP_THREADS,
     SANDBOX_GROUP_SOCKETS,
+    SANDBOX_GROUP_NETWORK,
     SANDBOX_GROUP_HOST,
     /* Only when -sandbox allows them. */
     SANDBOX_GROUP_OBSOLETE,

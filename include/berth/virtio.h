@@ -120,11 +120,11 @@ extern const VMStateDesc virtio_vmstate;
 /* Carries any of the classes below as a PCI function. */
 extern const DeviceClass virtio_pci_class;
 extern const VirtioClass virtio_blk_class;
+extern const VirtioClass virtio_net_class;
 extern const VirtioClass virtio_rng_class;
 extern const VirtioClass virtio_scsi_class;
 extern const VirtioClass virtio_serial_class;
 extern const VirtioClass vhost_vsock_class;
-
 /* What is plugged into a virtio-serial. */
 extern const DeviceClass virtserialport_class;
 extern const DeviceClass virtconsole_class;

@@ -3,6 +3,7 @@
  * info: the machine as a whole, in the lines that QEMU's monitor has.
  */
 #include "berth/error.h"
+#include "berth/net-set.h"
 
 #include "qmp-commands.h"
 
@@ -152,7 +153,10 @@ void hmp_info_numa(HmpCall *call)
 
 void hmp_info_network(HmpCall *call)
 {
-    hmp_printf(call, "There are no network devices\n");
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    net_set_describe(call->ctx->nets, text);
+    hmp_printf(call, "%s", text->len ? text->str : "There are no network devices\n");
 }
 
 void hmp_info_block_jobs(HmpCall *call)

@@ -19,7 +19,6 @@ static const Absent absent[] = {
       "there is no IDE controller (-drive if=virtio makes a disk)" },
     { " snapshot ", "-drive snapshot=on is for each disk" },
     { " fda fdb sd mtdblock ", "there are no such drives" },
-    { " netdev ", "there are no network devices" },
     { " bios pflash L option-rom shim ",
       "there is no firmware; a kernel is started directly (-kernel)" },
     { " mem-path ", "memory cannot be a file" },

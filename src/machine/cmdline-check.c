@@ -214,8 +214,8 @@ static bool check_nones(const Cmdline *cmdline, GError **error)
         { "display", cmdline->display, "there is no display" },
         { "vga", cmdline->vga, "there is no screen" },
         { "vnc", cmdline->vnc, "there is no screen" },
-        { "net", cmdline->net, "there are no network devices" },
-        { "nic", cmdline->nic, "there are no network devices" },
+        { "net", cmdline->net, "a device is made by -netdev and -device" },
+        { "nic", cmdline->nic, "a device is made by -netdev and -device" },
         { "parallel", cmdline->parallel, "there is no parallel port" },
     };
 

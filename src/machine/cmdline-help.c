@@ -94,6 +94,15 @@ static bool write_blockdev(GString *out, const char *name, GError **error)
     return true;
 }
 
+static bool write_netdev(GString *out, const char *name, GError **error)
+{
+    if (name)
+        return write_branch(out, QAPI_TYPE_NETDEV, name, true, "network backend", error);
+    g_string_append(out, "Available netdev backend types:\n");
+    qapi_option_help_values(QAPI_TYPE_NET_CLIENT_DRIVER, out);
+    return true;
+}
+
 static bool write_machine(GString *out, const char *name, GError **error)
 {
     if (name && !machine_types_find(name)) {
@@ -165,7 +174,7 @@ static const HelpTopic topics[] = {
     {"device", write_device},   {"object", write_object}, {"chardev", write_chardev},
     {"machine", write_machine}, {"accel", write_accel},   {"cpu", write_cpu},
     {"display", write_display}, {"d", write_log_items},   {"trace", write_traces},
-    {"blockdev", write_blockdev},
+    {"blockdev", write_blockdev}, {"netdev", write_netdev},
 };
 
 static const HelpTopic *find_topic(const char *option)

@@ -65,6 +65,7 @@ static const Slot slots[] = {
       .kind = SLOT_LIST,
       .offset = offsetof(Cmdline, chardevs),
       .rename = char_options_modernise },
+    SLOT("netdev", SLOT_LIST, netdevs),
     SLOT("echr", SLOT_TEXT, echr),
     SLOT("mon", SLOT_LIST, monitors),
     SLOT("qmp", SLOT_TEXTS, qmps),

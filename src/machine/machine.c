@@ -11,6 +11,7 @@
 #include "berth/drive-options.h"
 #include "berth/error.h"
 #include "berth/log.h"
+#include "berth/net-set.h"
 #include "berth/object.h"
 #include "berth/smp.h"
 
@@ -143,9 +144,26 @@ static bool add_drives(Machine *machine, GError **error)
     return true;
 }
 
-static bool add_disks(Machine *machine, GError **error)
+static bool add_netdevs(Machine *machine, GError **error)
 {
-    return add_block_nodes(machine, error) && add_drives(machine, error);
+    const GPtrArray *netdevs = machine->cmdline->netdevs;
+
+    for (guint i = 0; i < netdevs->len; i++) {
+        const Netdev *options = g_ptr_array_index(netdevs, i);
+
+        if (!net_set_add(machine->nets, options, error)) {
+            g_prefix_error(error, "option '-netdev': %s: ", options->id);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What devices are at the guest's end of. */
+static bool add_backends(Machine *machine, GError **error)
+{
+    return add_objects(machine, error) && add_block_nodes(machine, error) &&
+           add_drives(machine, error) && add_netdevs(machine, error);
 }
 
 static bool add_devices(Machine *machine, GError **error)
@@ -188,6 +206,7 @@ static bool build(Machine *machine, GError **error)
         .io_root = &machine->io_root,
         .chars = machine->chars,
         .blocks = machine->blocks,
+        .nets = machine->nets,
         .objects = machine->objects,
         .n_cpus = machine->topology.max_cpus,
         .ops = &machine_board_ops,
@@ -207,13 +226,12 @@ static bool init(Machine *machine, Vm *vm, GError **error)
     set_actions(machine);
     if (machine->type->kind == MACHINE_KIND_NONE) {
         machine->kvm = vm_kvm_available(NULL);
-        return add_objects(machine, error) && add_disks(machine, error);
+        return add_backends(machine, error);
     }
     if (!machine->vm && !make_vm(machine, error))
         return false;
     machine_memory_init(machine);
-    return add_objects(machine, error) && add_disks(machine, error) &&
-           build(machine, error);
+    return add_backends(machine, error) && build(machine, error);
 }
 
 static int open_fdset(void *opaque, const char *path, int flags, GError **error)
@@ -238,6 +256,7 @@ Machine *machine_new(const Cmdline *cmdline, const MachineHost *host, Vm *vm,
     machine->fdsets = host->fdsets;
     machine->objects = object_set_new();
     machine->blocks = block_graph_new(machine->loop);
+    machine->nets = net_set_new(machine->loop);
     block_graph_set_events(machine->blocks, machine->events);
     object_set_lend_blocks(machine->objects, machine->blocks);
     if (machine->fdsets)
@@ -274,6 +293,7 @@ void machine_free(Machine *machine)
     if (machine->memory)
         machine_memory_done(machine);
     block_graph_free(machine->blocks);
+    net_set_free(machine->nets);
     disk_errors_free(machine->disk_errors);
     object_set_free(machine->objects);
     runstate_done(&machine->run);

@@ -10,6 +10,7 @@
 #include <asm/unistd.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/if_tun.h>
 #include <linux/kvm.h>
 #include <linux/seccomp.h>
 #include <linux/vhost.h>
@@ -99,6 +100,7 @@ const SandboxCall sandbox_table_calls[] = {
     CALL(poll, ALL, OUTPUT),
     CHECKED(sendto, ALL, OUTPUT, NO_ADDRESS),
     CALL(writev, ALL, OUTPUT),
+    CALL(readv, LOOPS, NETWORK),
     CALL(fstat, ALL, OUTPUT),
     CHECKED(newfstatat, ALL, OUTPUT, STAT),
 
@@ -151,6 +153,7 @@ const SandboxCall sandbox_table_calls[] = {
     CALL(getsockopt, MAIN, SOCKETS),
     CALL(setsockopt, MAIN, SOCKETS),
     CALL(recvmsg, MAIN | IOTHREAD, SOCKETS),
+    CALL(sendmsg, MAIN, NETWORK),
     CALL(recvfrom, MAIN | IOTHREAD, SOCKETS),
 
     CALL(memfd_create, MAIN, HOST),
@@ -279,6 +282,14 @@ static const SandboxValue requests[] = {
     VALUE(BLKDISCARD, FILES),
     VALUE(BLKZEROOUT, FILES),
 
+    /* Taps. */
+    VALUE(TUNSETOFFLOAD, LOOPS),
+    VALUE(TUNSETQUEUE, LOOPS),
+    VALUE(TUNSETIFF, MAIN),
+    VALUE(TUNGETIFF, MAIN),
+    VALUE(TUNSETVNETHDRSZ, MAIN),
+    VALUE(TUNSETSNDBUF, MAIN),
+
     /* Rings that the kernel serves. */
     VALUE(VHOST_SET_OWNER, LOOPS),
     VALUE(VHOST_GET_FEATURES, LOOPS),
@@ -309,6 +320,7 @@ static const SandboxValue families[] = {
     VALUE(AF_INET, MAIN),
     VALUE(AF_INET6, MAIN),
     VALUE(AF_VSOCK, MAIN),
+    VALUE(AF_NETLINK, MAIN),
 };
 static const SandboxValue stat_flags[] = {
     VALUE(AT_EMPTY_PATH, ALL), VALUE(0, FILES), VALUE(AT_SYMLINK_NOFOLLOW, FILES),
@@ -350,7 +362,7 @@ static const struct {
     [SANDBOX_FILTER] = { { .argument = 0, .mask = ~0u, VALUES(filters) },
                          "a further filter" },
     [SANDBOX_FAMILY] = { { .argument = 0, .mask = ~0u, VALUES(families) },
-                         "unix, IPv4, IPv6, vsock" },
+                         "unix, IPv4, IPv6, vsock, netlink" },
     [SANDBOX_STAT] = { { .argument = 3, .mask = ~0u, VALUES(stat_flags) },
                        "vCPUs and iothreads: what is open" },
     [SANDBOX_NO_ADDRESS] = { { .argument = 4, .is_wide = true, .mask = ~0u,
@@ -367,6 +379,7 @@ static const char *const whys[SANDBOX_GROUP__MAX] = {
     [SANDBOX_GROUP_FILES] = "opening and looking at files",
     [SANDBOX_GROUP_THREADS] = "starting threads",
     [SANDBOX_GROUP_SOCKETS] = "character devices and monitors",
+    [SANDBOX_GROUP_NETWORK] = "network backends and the interfaces of the host",
     [SANDBOX_GROUP_HOST] = "memory backends, the background",
     [SANDBOX_GROUP_OBSOLETE] = "`obsolete=allow`",
     [SANDBOX_GROUP_PRIVILEGES] = "`elevateprivileges=allow`",

@@ -297,6 +297,7 @@ Session *session_new(const Cmdline *cmdline, Loop *loop, int stop_fd, GError **e
     session->context.machine = session->machine;
     session->context.tree = &session->machine->tree;
     session->context.blocks = session->machine->blocks;
+    session->context.nets = session->machine->nets;
     session->context.objects = session->machine->objects;
     session->context.ready = true;
     release_input(session);

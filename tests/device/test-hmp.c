@@ -74,6 +74,8 @@ static const Case cases[] = {
       "  prealloc: false\n  share: *\n  policy: default\n  host nodes:\n\n" },
     { "info numa", "0 nodes\n" },
     { "info network", "There are no network devices\n" },
+    { "set_link none off", "Error: Device 'none' not found\n" },
+    { "netdev_del none", "Error: network backend 'none' not found\n" },
     { "info block", "zero: null-co:// (null-co)\n"
       "    Attached to:      /machine/peripheral/disk/virtio-backend\n"
       "    Cache mode:       writeback\n" },

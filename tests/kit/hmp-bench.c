@@ -87,6 +87,7 @@ void hmp_bench_init(HmpBench *bench, const char *const *words)
         .tree = &bench->machine->tree,
         .chars = bench->chars,
         .blocks = bench->machine->blocks,
+        .nets = bench->machine->nets,
         .objects = bench->machine->objects,
         .fdsets = bench->fdsets,
         .monitors = bench->monitors,

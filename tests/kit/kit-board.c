@@ -12,6 +12,7 @@
 
 #include "berth/error.h"
 #include "berth/msix.h"
+#include "berth/net-set.h"
 #include "berth/pci-assign.h"
 #include "berth/qsbr.h"
 #include "berth/thread.h"
@@ -130,6 +131,7 @@ static void init_board(KitBoard *kit)
         .chars = kit->chars,
         .objects = kit->objects,
         .blocks = kit->blocks,
+        .nets = kit->nets,
         .n_cpus = 2,
         .ops = &kit_ops,
         .opaque = kit,
@@ -152,6 +154,7 @@ KitBoard *kit_board_new_threaded(void)
     kit->objects = object_set_new();
     kit->blocks = block_graph_new(kit->loop);
     object_set_lend_blocks(kit->objects, kit->blocks);
+    kit->nets = net_set_new(kit->loop);
     kit->chars = char_set_new(kit->loop);
     kit->port_changes = g_string_new(NULL);
     kit->tray_moves = g_string_new(NULL);
@@ -181,6 +184,7 @@ void kit_board_free(KitBoard *kit)
         return;
     device_tree_done(&kit->tree);
     block_graph_free(kit->blocks);
+    net_set_free(kit->nets);
     object_set_free(kit->objects);
     char_set_free(kit->chars);
     g_string_free(kit->port_changes, TRUE);
@@ -229,6 +233,17 @@ BlockNode *kit_add_node(KitBoard *kit, const char *json)
     node = block_graph_add(kit->blocks, options, &error);
     g_assert_no_error(error);
     return node;
+}
+
+void kit_add_netdev(KitBoard *kit, const char *json)
+{
+    g_autoptr(Netdev) options = NULL;
+    GError *error = NULL;
+
+    options = qapi_parse_json(QAPI_TYPE_NETDEV, json, &error);
+    g_assert_no_error(error);
+    net_set_add(kit->nets, options, &error);
+    g_assert_no_error(error);
 }
 
 Object *kit_add_object(KitBoard *kit, const char *json)

@@ -34,6 +34,7 @@ typedef struct KitBoard {
     Loop *queue_loop;
     ObjectSet *objects;
     BlockGraph *blocks;
+    NetSet *nets;
     CharSet *chars;
     IrqLine irqs[BOARD_PCI_IRQS];
     bool irq_levels[BOARD_PCI_IRQS];
@@ -62,6 +63,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(KitBoard, kit_board_free)
 /* The device that @json ("{'driver': ...}") describes. */
 Device *kit_try_add(KitBoard *kit, const char *json, GError **error);
 Device *kit_add(KitBoard *kit, const char *json);
+/* The network backend that @json ("{'type': ...}") describes. */
+void kit_add_netdev(KitBoard *kit, const char *json);
 /* The object that @json ("{'qom-type': ...}") describes. */
 Object *kit_add_object(KitBoard *kit, const char *json);
 /* The block node that @json ("{'driver': ...}") describes. */

@@ -55,6 +55,7 @@ KitQmp *kit_qmp_new(KitBoard *kit)
         .tree = &kit->tree,
         .chars = kit->chars,
         .blocks = kit->blocks,
+        .nets = kit->nets,
         .objects = kit->objects,
         .events = qmp_events_new(),
         .call = qmp_commands_call,

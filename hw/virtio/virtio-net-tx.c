@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Frames from the guest (virtio 1.3, section 5.1.6.2): each goes to the backend straight
+ * from the guest's buffers, its header included, which the backend reads once and checks.
+ *
+ * While the backend takes none the next frame stays in the ring, and so do those behind
+ * it: the guest sees a full queue, and the loop waits for the descriptor.
+ */
+#include <errno.h>
+
+#include "berth/trace.h"
+
+#include "virtio-net.h"
+
+static bool can_send(const VirtioNetPair *pair)
+{
+    return pair->queue && virtio_net_link_is_up(pair->net) &&
+        pair->index < __atomic_load_n(&pair->net->n_active, __ATOMIC_RELAXED);
+}
+
+/* False: not now. */
+static bool send_frame(VirtioNetPair *pair, const VirtqueueReq *req)
+{
+    int code = -EINVAL;
+
+    if (can_send(pair) && req->out_size <= NET_FRAME_MAX && req->n_out <= NET_IOV_MAX)
+        code = net_queue_send(pair->queue, req->out, req->n_out);
+    if (code == -EAGAIN)
+        return false;
+    TRACE(virtio_net_tx, "pair %u: %u bytes: %d", pair->index, req->out_size, code);
+    if (code < 0) {
+        counter_add(&pair->counters.tx_dropped, 1);
+        return true;
+    }
+    counter_add(&pair->counters.tx_packets, 1);
+    counter_add(&pair->counters.tx_bytes, req->out_size - NET_HEADER_SIZE);
+    return true;
+}
+
+void virtio_net_tx_run(VirtioNetPair *pair)
+{
+    VirtqueueReq *req;
+
+    while (!pair->blocked && (req = virtqueue_pop(pair->tx))) {
+        if (req->out_size < NET_HEADER_SIZE || req->n_in > 0) {
+            virtqueue_error(pair->tx, "frame of %u bytes with its header, and %u to "
+                            "write", req->out_size, req->in_size);
+            virtqueue_drop(pair->tx, req);
+            return;
+        }
+        if (send_frame(pair, req)) {
+            virtqueue_push(pair->tx, req, 0);
+            continue;
+        }
+        virtqueue_unpop(pair->tx, req);
+        pair->blocked = true;
+        virtio_net_poll(pair);
+    }
+}

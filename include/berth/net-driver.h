@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A kind of network backend: a const table at the end of its file, and a row in
+ * net/net-drivers.c.
+ */
+#pragma once
+
+#include "berth/net.h"
+
+typedef struct NetDriver {
+    size_t instance_size;       /* of what embeds the NetBackend, first */
+    /*
+     * Opens the descriptors of the queues (net_backend_make_queues()).  On false close()
+     * is called, too.  Main.
+     */
+    bool (*open)(NetBackend *backend, const Netdev *options, GError **error);
+    /* Descriptors of queues are closed by the caller.  NULL: nothing more.  Main. */
+    void (*close)(NetBackend *backend);
+    /* "ifname=tap0": what people are told beside the kind.  The caller frees.  Main. */
+    char *(*describe)(const NetBackend *backend);
+    /* As net.h has them, any thread; NULL where there are no offloads, one queue. */
+    void (*set_offloads)(NetBackend *backend, unsigned offloads);
+    bool (*enable_queue)(NetQueue *queue, bool on);
+    /* As net.h has them. */
+    int (*send)(NetQueue *queue, struct iovec *iov, unsigned n);
+    ssize_t (*receive)(NetQueue *queue, struct iovec *iov, unsigned n);
+} NetDriver;
+
+struct NetBackend {
+    const NetDriver *driver;
+    NetSet *set;
+    char *id;
+    NetClientDriver type;
+    unsigned n_queues;
+    NetQueue *queues;
+    unsigned offloads;          /* NetOffload; set by open() */
+    bool link_up;               /* until a device takes it over */
+    NetNic *nic;                /* that uses it, or NULL */
+    ListNode node;
+};
+
+extern const NetDriver *const net_drivers[NET_CLIENT_DRIVER__MAX];
+extern const NetDriver net_null_driver;
+extern const NetDriver net_tap_driver;
+extern const NetDriver net_dgram_driver;
+
+/* For open(), main: @n queues, each without a descriptor and enabled when it is first. */
+void net_backend_make_queues(NetBackend *backend, unsigned n);
+/* The loop of main.  Any thread. */
+Loop *net_backend_main(const NetBackend *backend);
+/*
+ * The descriptor that "fd=" names, close-on-exec and non-blocking, the caller's; -1 with
+ * @error that names @parameter.
+ */
+int net_backend_take_fd(NetBackend *backend, const char *parameter, const char *name,
+                        GError **error);
+
+/* Frames without a header at descriptor queue->fd: NetDriver.send and receive. */
+int net_bare_send(NetQueue *queue, struct iovec *iov, unsigned n);
+ssize_t net_bare_receive(NetQueue *queue, struct iovec *iov, unsigned n);

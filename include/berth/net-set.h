@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The network backends of a machine: how they are made, found and removed.  What a device
+ * does with one is in net.h.  Main only.
+ */
+#pragma once
+
+#include "berth/net.h"
+
+/* The descriptor that a client named @name, now the caller's; -1 with @error. */
+typedef int NetNamedFdFn(void *opaque, const char *name, GError **error);
+
+NetSet *net_set_new(Loop *loop);
+/* Closes all backends; their devices are gone before.  Accepts NULL. */
+void net_set_free(NetSet *set);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(NetSet, net_set_free)
+
+/*
+ * Who knows the names in "fd="; by default, and again with NULL, there are only numbers:
+ * that of a descriptor of the process, which the backend takes.
+ */
+void net_set_named_fd_hook(NetSet *set, NetNamedFdFn *fn, void *opaque);
+
+/* Makes the backend.  On false the host is as it was, and @error names the parameter. */
+bool net_set_add(NetSet *set, const Netdev *options, GError **error);
+/* Refused while a device uses it. */
+bool net_set_remove(NetSet *set, const char *id, GError **error);
+/* The cable of device or backend @name. */
+bool net_set_link(NetSet *set, const char *name, bool up, GError **error);
+/* A line for each device and its backend, or backend alone, for people. */
+void net_set_describe(const NetSet *set, GString *out);

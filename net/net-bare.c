@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Frames at a descriptor that knows no header: it is left out of the buffers for the
+ * time of the call.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "berth/iov.h"
+#include "berth/net-driver.h"
+
+/* What is behind the header; 0 when there is nothing, or the frame is too long. */
+static size_t frame_size(const struct iovec *iov, unsigned n)
+{
+    uint64_t size = iov_size(iov, n);
+
+    return size > NET_HEADER_SIZE && size <= NET_FRAME_MAX ? size - NET_HEADER_SIZE : 0;
+}
+
+int net_bare_send(NetQueue *queue, struct iovec *iov, unsigned n)
+{
+    size_t size = frame_size(iov, n);
+    IovSlice slice;
+    ssize_t sent;
+
+    if (size == 0)
+        return -EINVAL;
+    iov_slice_begin(&slice, iov, NET_HEADER_SIZE, size);
+    sent = writev(queue->fd, slice.iov, (int)slice.n_iov);
+    iov_slice_end(&slice);
+    return sent < 0 ? -errno : 0;
+}
+
+ssize_t net_bare_receive(NetQueue *queue, struct iovec *iov, unsigned n)
+{
+    uint64_t size = iov_size(iov, n);
+    IovSlice slice;
+    ssize_t got;
+
+    if (size <= NET_HEADER_SIZE)
+        return -EINVAL;
+    iov_slice_begin(&slice, iov, NET_HEADER_SIZE, size - NET_HEADER_SIZE);
+    got = readv(queue->fd, slice.iov, (int)slice.n_iov);
+    iov_slice_end(&slice);
+    if (got < 0)
+        return -errno;
+    iov_zero(iov, n, 0, NET_HEADER_SIZE);
+    return got + NET_HEADER_SIZE;
+}

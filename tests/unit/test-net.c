@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The set of network backends, and datagram sockets.
+ */
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "berth/error.h"
+
+#include "net-bench.h"
+
+static void test_names(void)
+{
+    g_autoptr(NetBench) bench = net_bench_new();
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    net_bench_add(bench, "null,id=a");
+    net_bench_assert_refused(bench, "null,id=a", "'a' already");
+    net_bench_assert_refused(bench, "null,id=1a", "'id'");
+    net_bench_assert_refused(bench, "null", "'id'");
+    net_bench_assert_refused(bench, "user,id=b", "no NAT");
+    net_bench_assert_refused(bench, "none,id=b", "none");
+    net_set_describe(bench->set, text);
+    g_assert_cmpstr(text->str, ==, "a: type=null\n");
+}
+
+static void test_sink(void)
+{
+    g_autoptr(NetBench) bench = net_bench_new();
+    NetBackend *backend;
+    char frame[64] = "";
+
+    net_bench_add(bench, "null,id=a,queues=2");
+    backend = net_bench_attach(bench, 0, "a");
+    g_assert_cmpuint(net_backend_n_queues(backend), ==, 2);
+    g_assert_cmpint(net_bench_send(net_backend_queue(backend, 1), frame, 64), ==, 0);
+    g_assert_cmpint(net_queue_receive(net_backend_queue(backend, 0), NULL, 0), ==,
+                    -EAGAIN);
+}
+
+/* Two ends of a cable that is a pair of files; the second is plugged in later. */
+static void test_unix_datagrams(void)
+{
+    g_autofree char *folder = g_dir_make_tmp("berth-net-XXXXXX", NULL);
+    g_autofree char *first = g_strdup_printf(
+        "dgram,id=a,local.type=unix,local.path=%s/a,remote.type=unix,remote.path=%s/b",
+        folder, folder);
+    g_autofree char *second = g_strdup_printf(
+        "dgram,id=b,local.type=unix,local.path=%s/b,remote.type=unix,remote.path=%s/a",
+        folder, folder);
+    NetBench *bench = net_bench_new();
+    NetQueue *a, *b;
+    char got[100];
+    int64_t end_ns;
+
+    net_bench_add(bench, first);
+    a = net_backend_queue(net_bench_attach(bench, 0, "a"), 0);
+    g_assert_cmpint(net_bench_send(a, "lost", 4), <, 0);
+
+    net_bench_add(bench, second);
+    b = net_backend_queue(net_bench_attach(bench, 1, "b"), 0);
+    g_assert_cmpint(net_bench_send(b, "hello", 5), ==, 0);
+    g_assert_cmpint(net_bench_receive(a, got, sizeof(got)), ==, 5);
+    g_assert_cmpmem(got, 5, "hello", 5);
+    /* Main connects again, not for every frame. */
+    end_ns = loop_clock_ns() + 5 * NS_PER_SEC;
+    while (net_bench_send(a, "there", 5) < 0 && loop_clock_ns() < end_ns)
+        loop_turn(bench->loop, false);
+    g_assert_cmpint(net_bench_receive(b, got, sizeof(got)), ==, 5);
+
+    net_bench_free(bench);
+    /* Their files are gone. */
+    g_assert_cmpint(g_rmdir(folder), ==, 0);
+}
+
+static void test_udp(void)
+{
+    g_autoptr(NetBench) bench = net_bench_new();
+    struct sockaddr_storage address;
+    socklen_t size = sizeof(address);
+    char got[100];
+    NetQueue *a;
+    int fd;
+
+    net_bench_add(bench, "dgram,id=a,local.type=inet,local.host=127.0.0.1,local.port=0,"
+                  "remote.type=inet,remote.host=127.0.0.1,remote.port=9");
+    a = net_backend_queue(net_bench_attach(bench, 0, "a"), 0);
+    g_assert_cmpint(getsockname(a->fd, (struct sockaddr *)&address, &size), ==, 0);
+    fd = socket(address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    g_assert_cmpint(connect(fd, (struct sockaddr *)&address, size), ==, 0);
+
+    /* Only what comes from the far end is a frame. */
+    g_assert_cmpint(send(fd, "x", 1, 0), <=, 1);
+    g_assert_cmpint(net_bench_receive(a, got, sizeof(got)), ==, -EAGAIN);
+    close(fd);
+}
+
+static void test_wrong_datagram_options(void)
+{
+    static const struct {
+        const char *text;
+        const char *words;
+    } cases[] = {
+        { "dgram,id=a", "'local' is missing" },
+        { "dgram,id=a,local.type=unix,local.path=/tmp/x", "'remote' is missing" },
+        { "dgram,id=a,local.type=inet,local.host=localhost,local.port=1,"
+          "remote.type=inet,remote.host=::1,remote.port=1", "expects numbers" },
+        { "dgram,id=a,local.type=inet,local.host=127.0.0.1,local.port=0,"
+          "remote.type=inet,remote.host=::1,remote.port=1", "of one kind" },
+        { "dgram,id=a,local.type=vsock,local.cid=1,local.port=1,"
+          "remote.type=inet,remote.host=::1,remote.port=1", "'vsock'" },
+        { "dgram,id=a,local.type=fd,local.str=12345", "is not open" },
+        { "dgram,id=a,local.type=fd,local.str=-1", "'local'" },
+        { "dgram,id=a,local.type=unix,local.path=/nonexistent/x,remote.type=unix,"
+          "remote.path=/tmp/y", "cannot bind" },
+    };
+    g_autoptr(NetBench) bench = net_bench_new();
+    g_autofree char *text = NULL;
+    int fds[2];
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
+        net_bench_assert_refused(bench, cases[i].text, cases[i].words);
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), ==, 0);
+    text = g_strdup_printf("dgram,id=a,local.type=fd,local.str=%d", fds[0]);
+    net_bench_assert_refused(bench, text, "no datagram socket");
+    close(fds[1]);
+}
+
+static void test_addresses(void)
+{
+    static const struct {
+        const char *text;
+        bool good;
+    } cases[] = {
+        { "52:54:00:12:34:56", true }, { "52-54-00-ab-CD-ef", true },
+        { "02:00:00:00:00:00", true }, { "", false }, { "52", false },
+        { "52:54:00:12:34:5", false }, { "52:54:00:12:34:", false },
+        { "52:54:00:12:34:56 ", false }, { "5:54:00:12:34:56", false },
+        { "525400123456", false }, { "53:54:00:12:34:56", false },
+        { "ff:ff:ff:ff:ff:ff", false },
+    };
+    uint8_t mac[NET_MAC_SIZE];
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GError) error = NULL;
+
+        g_test_message("%s", cases[i].text);
+        g_assert_cmpint(net_mac_parse(cases[i].text, "mac", mac, &error), ==,
+                        cases[i].good);
+        g_assert_cmpint(error == NULL, ==, cases[i].good);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/net/names", test_names);
+    g_test_add_func("/net/sink", test_sink);
+    g_test_add_func("/net/unix-datagrams", test_unix_datagrams);
+    g_test_add_func("/net/udp", test_udp);
+    g_test_add_func("/net/wrong-datagram-options", test_wrong_datagram_options);
+    g_test_add_func("/net/addresses", test_addresses);
+    return g_test_run();
+}
