@@ -23,7 +23,7 @@ SANITIZED_TIMEOUT = 400
 THREADED = re.compile(
     r"test-(aio|block|inject|loop|mailbox|poller|iothread|qsbr|region|vcpu|monitor|"
     r"char-socket|char-mux|char-kinds|dump|hpet|qcow2-random|worker|"
-    r"virtio-serial-life|scsi-tasks).*")
+    r"virtio-serial-life|virtio-net|scsi-tasks).*")
 FUZZ_LINE = re.compile(r"^(ok|FAILED)\s+(fuzz-\S+)(.*)")
 TESTS = pathlib.Path("tests")
 FOLDERS = ("unit", "device", "qmp")

@@ -11,6 +11,7 @@
 #include "berth/virtio.h"
 
 #include "kit-scsi.h"
+#include "kit-net.h"
 #include "kit-serial.h"
 #include "kit-virtio.h"
 
@@ -18,6 +19,7 @@
 #define REQUESTS 100000
 #define BATCH 8
 #define PORT_BATCHES 500
+#define FRAMES 2000
 #define SCSI_REQUESTS 500
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -156,6 +158,43 @@ static void test_bytes_of_ports_allocate_nothing(void)
     close(fd);
 }
 
+/* A frame each way. */
+static void serve_frames(KitNet *net)
+{
+    uint8_t frame[1000] = "", got[KIT_NET_BUFFER];
+    uint32_t head, len;
+
+    kit_net_send(net, frame, sizeof(frame), 300);
+    g_assert_true(kit_queue_take(&net->tx, &head, &len));
+    g_assert_cmpint(kit_net_wire_take(net, got, sizeof(got)), ==, sizeof(frame));
+    kit_net_wire_send(net, frame, sizeof(frame));
+    g_assert_cmpint(kit_net_take(net, got, sizeof(got), NULL), ==,
+                    sizeof(frame) + KIT_NET_HEADER);
+    kit_net_offer(net, 1, KIT_NET_BUFFER);
+}
+
+static void test_frames_allocate_nothing(void)
+{
+    g_autoptr(KitNet) net = NULL;
+    unsigned before;
+
+    if (!OWN_MALLOC) {
+        g_test_skip("a sanitizer counts allocations otherwise");
+        return;
+    }
+    net = kit_net_new("");
+    kit_net_start(net, UINT64_MAX);
+    kit_net_offer(net, KIT_NET_BUFFERS / 2, KIT_NET_BUFFER);
+    for (unsigned i = 0; i < 10; i++)
+        serve_frames(net);
+    before = allocations();
+
+    for (unsigned i = 0; i < FRAMES; i++)
+        serve_frames(net);
+
+    g_assert_cmpuint(allocations(), ==, before);
+}
+
 /* Reads, writes and flushes of a SCSI disk. */
 static void serve_disk(KitScsi *scsi)
 {
@@ -195,6 +234,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/alloc-guard/virtqueue", test_requests_allocate_nothing);
     g_test_add_func("/alloc-guard/virtio-serial", test_bytes_of_ports_allocate_nothing);
+    g_test_add_func("/alloc-guard/virtio-net", test_frames_allocate_nothing);
     g_test_add_func("/alloc-guard/scsi-disk", test_commands_of_disks_allocate_nothing);
     return g_test_run();
 }

@@ -21,7 +21,8 @@ import stock
 HERE = pathlib.Path(__file__).resolve().parent
 TESTS = HERE.parent
 EMULATOR = "qemu-system-x86_64"
-HOST_MODULES = ["virtio_pci", "virtio_blk", "kvm", "kvm-amd", "tun", "vhost_vsock"]
+HOST_MODULES = ["virtio_pci", "virtio_blk", "kvm", "kvm-amd", "tun", "bridge",
+                "vhost_vsock"]
 PYTHON_LEFT_OUT = {"__pycache__", "test", "idlelib", "lib2to3", "ensurepip", "distutils",
                    "pydoc_data", "tkinter", "turtledemo", "dist-packages", "unittest",
                    "sqlite3", "xmlrpc", "wsgiref", "curses", "dbm", "lib-dynload"}

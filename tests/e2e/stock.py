@@ -18,8 +18,8 @@ FULL_KERNEL = "linux-image-amd64"
 # What only some scenarios put into their guests.
 TOOL_PROGRAMS = ["dmidecode", "qemu-ga", "mke2fs", "e2fsck"]
 TOOL_MODULES = ["qemu_fw_cfg", "virtio_console", "pvpanic-mmio", "pvpanic-pci",
-                "vmw_vsock_virtio_transport", "virtio_blk", "virtio_scsi", "sd_mod",
-                "sr_mod", "isofs"]
+                "vmw_vsock_virtio_transport", "virtio_blk", "virtio_net", "virtio_scsi",
+                "sd_mod", "sr_mod", "isofs"]
 FULL_MODULES = ["button", "evdev", "lpc_ich", "iTCO_wdt", "i6300esb"]
 GUEST_MODULES = ["button", "evdev", "virtio_pci", "virtio-rng"]
 PATH = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
