@@ -241,6 +241,11 @@ static void on_link_changed(NetNic *nic)
         loop_post(net->loops.of_queue[i], &net->pairs[i].changed);
 }
 
+static const NetCounters *on_counted(const NetNic *nic, unsigned pair)
+{
+    return &CONTAINER_OF(nic, const VirtioNet, nic)->pairs[pair].counters;
+}
+
 static void virtio_net_stop_loop(VirtioDevice *vdev, Loop *loop)
 {
     VirtioNet *net = virtio_net_of(vdev);
@@ -399,7 +404,9 @@ static bool virtio_net_realize(VirtioDevice *vdev, const DeviceAddArgs *args,
 
     net->props = props;
     net->nic.name = device_name(vdev->dev);
+    net->nic.path = vdev->dev->path;
     net->nic.link_changed = on_link_changed;
+    net->nic.counted = on_counted;
     if (!check_props(props, error) ||
         !net_nic_attach(vdev->dev->board->nets, &net->nic, props->netdev, props->mac,
                         error))
@@ -413,6 +420,7 @@ static bool virtio_net_realize(VirtioDevice *vdev, const DeviceAddArgs *args,
         return false;
     }
     make_pairs(net);
+    net->nic.n_pairs = net->n_pairs;
     net->n_active = 1;
     virtio_net_filter_reset(net);
     offer_features(net);

@@ -62,10 +62,14 @@ typedef struct NetQueue {
 /* A network device, embedded in it. */
 typedef struct NetNic {
     NetSet *set;                /* NULL when not attached */
-    const char *name;           /* of the device; lent */
+    const char *name;           /* of the device; lent, as is path */
+    const char *path;
     NetBackend *backend;        /* NULL: has none */
     bool link_up;               /* atomic: that of the cable, set_link's */
     uint8_t mac[NET_MAC_SIZE];  /* the one that it was made with */
+    unsigned n_pairs;           /* set by the device after net_nic_attach() */
+    /* Main: the counters of a pair. */
+    const NetCounters *(*counted)(const struct NetNic *nic, unsigned pair);
     /* Main: link_up is another. */
     void (*link_changed)(struct NetNic *nic);
     ListNode node;
@@ -74,7 +78,7 @@ typedef struct NetNic {
 /* Main only. */
 
 /*
- * Of a device whose name and link_changed() are set: takes backend @id, or none when that
+ * Of a device whose names and functions are set: takes backend @id, or none when that
  * is NULL, and an address: @mac as text, or when that is NULL the first that is free.
  * False with @error that names the parameter.
  */

@@ -10,6 +10,7 @@
 #include "berth/error.h"
 #include "berth/machine.h"
 #include "berth/monitor.h"
+#include "berth/net-set.h"
 #include "berth/qmp.h"
 #include "berth/virtio.h"
 #include "berth/vm-stats.h"
@@ -122,6 +123,18 @@ static bool collect_queues(StatsQuery *query)
         vdev = virtio_pci_device(dev);
         for (uint32_t i = 0; i < vdev->n_queues; i++)
             add_counters(query, dev->path, (int)i, &vdev->queues[i].counters);
+    }
+    return true;
+}
+
+static bool collect_nics(StatsQuery *query)
+{
+    const NetSet *nets = query->ctx->nets;
+
+    for (const NetNic *nic = nets ? net_set_next_nic(nets, NULL) : NULL; nic;
+         nic = net_set_next_nic(nets, nic)) {
+        for (unsigned i = 0; i < nic->n_pairs; i++)
+            add_counters(query, nic->path, (int)i, nic->counted(nic, i));
     }
     return true;
 }
@@ -291,6 +304,8 @@ static const StatsSource sources[] = {
       collect_vcpu_counters, describe_counters },
     { STATS_PROVIDER_BERTH, STATS_TARGET_VIRTQUEUE, true, virtqueue_counters,
       collect_queues, describe_counters },
+    { STATS_PROVIDER_BERTH, STATS_TARGET_NIC, true, net_counters, collect_nics,
+      describe_counters },
     { STATS_PROVIDER_BERTH, STATS_TARGET_MONITOR, true, monitor_counters,
       collect_monitors, describe_counters },
 };

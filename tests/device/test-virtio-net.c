@@ -624,6 +624,32 @@ static void test_pairs_on_their_threads(void)
     g_assert_true(net_set_remove(kit->nets, "n", NULL));
 }
 
+static void test_frames_are_counted(void)
+{
+    g_autoptr(KitNet) net = kit_net_new("");
+    const NetCounters *counters;
+    uint8_t frame[60];
+    const NetNic *nic;
+
+    kit_net_start(net, ALL);
+    make_frame(frame, sizeof(frame), "52:54:00:12:34:56");
+    nic = net_set_next_nic(net->kit->nets, NULL);
+    g_assert_cmpstr(nic->path, ==, "/machine/peripheral/nic");
+    g_assert_cmpuint(nic->n_pairs, ==, 1);
+    g_assert_null(net_set_next_nic(net->kit->nets, nic));
+    g_assert_true(arrives(net, "52:54:00:12:34:56"));
+    for (unsigned i = 0; i < 3; i++)
+        kit_net_send(net, frame, sizeof(frame), 5000);
+    net_set_link(net->kit->nets, "nic", false, NULL);
+    kit_net_send(net, frame, sizeof(frame), 5000);
+    counters = nic->counted(nic, 0);
+    g_assert_cmpuint(counters->rx_packets, ==, 1);
+    g_assert_cmpuint(counters->rx_bytes, ==, 64);
+    g_assert_cmpuint(counters->tx_packets, ==, 3);
+    g_assert_cmpuint(counters->tx_bytes, ==, 180);
+    g_assert_cmpuint(counters->tx_dropped, ==, 1);
+}
+
 static void test_default_addresses(void)
 {
     g_autoptr(KitBoard) kit = kit_board_new();
@@ -728,6 +754,7 @@ int main(int argc, char **argv)
                     test_features_follow_the_backend);
     g_test_add_func("/virtio-net/pairs", test_pairs);
     g_test_add_func("/virtio-net/pairs-on-their-threads", test_pairs_on_their_threads);
+    g_test_add_func("/virtio-net/frames-are-counted", test_frames_are_counted);
     g_test_add_func("/virtio-net/default-addresses", test_default_addresses);
     g_test_add_func("/virtio-net/wrong-properties", test_wrong_properties);
     g_test_add_func("/virtio-net/backend-in-use-stays", test_backend_in_use_stays);
