@@ -2,6 +2,9 @@
 /*
  * Commands about network backends.
  */
+#include <string.h>
+
+#include "berth/error.h"
 #include "berth/net-set.h"
 #include "berth/qmp.h"
 
@@ -31,4 +34,20 @@ bool qmp_netdev_del(QmpContext *ctx, const NetdevDelArgs *args, GError **error)
 bool qmp_set_link(QmpContext *ctx, const SetLinkArgs *args, GError **error)
 {
     return net_set_link(ctx->nets, args->name, args->up, error);
+}
+
+RxFilterInfoList *qmp_query_rx_filter(QmpContext *ctx, const QueryRxFilterArgs *args,
+                                      GError **error)
+{
+    g_autoptr(RxFilterInfoList) list = RxFilterInfoList_new();
+
+    for (NetNic *nic = net_set_next_nic(ctx->nets, NULL); nic;
+         nic = net_set_next_nic(ctx->nets, nic)) {
+        if (!args->name || strcmp(args->name, nic->name) == 0)
+            RxFilterInfoList_append(list, nic->query_filter(nic));
+    }
+    if (list->n > 0 || !args->name)
+        return g_steal_pointer(&list);
+    error_set(error, "there is no network device '%s'", args->name);
+    return NULL;
 }

@@ -227,11 +227,11 @@ bool net_set_link(NetSet *set, const char *name, bool up, GError **error)
     return true;
 }
 
-const NetNic *net_set_next_nic(const NetSet *set, const NetNic *nic)
+NetNic *net_set_next_nic(const NetSet *set, const NetNic *nic)
 {
-    const ListNode *next = nic ? nic->node.next : set->nics.next;
+    ListNode *next = nic ? nic->node.next : set->nics.next;
 
-    return next == &set->nics ? NULL : CONTAINER_OF(next, const NetNic, node);
+    return next == &set->nics ? NULL : CONTAINER_OF(next, NetNic, node);
 }
 
 static void describe_backend(const NetBackend *backend, GString *out)

@@ -25,6 +25,14 @@ static bool read_arguments(const Command *command, void *data, size_t size)
         virtqueue_req_read(command->req, ARGUMENTS_AT, data, size) == size;
 }
 
+/* Clients are told once until they ask. */
+static void change_filter(VirtioNet *net, const VirtioNetFilter *filter)
+{
+    virtio_net_filter_set(net, filter);
+    if (!__atomic_exchange_n(&net->filter_told, true, __ATOMIC_RELAXED))
+        loop_post(net->vdev.dev->board->loop, &net->filter_changed);
+}
+
 static bool set_mode(const Command *command)
 {
     VirtioNetFilter new = command->net->filter;
@@ -45,7 +53,7 @@ static bool set_mode(const Command *command)
         !read_arguments(command, &on, sizeof(on)))
         return false;
     *modes[command->header.cmd] = on != 0;
-    virtio_net_filter_set(command->net, &new);
+    change_filter(command->net, &new);
     return true;
 }
 
@@ -78,7 +86,7 @@ static bool set_tables(const Command *command)
         !read_table(command, &at, new.multi, &new.n_multi, &new.multi_overflow) ||
         at != command->req->out_size)
         return false;
-    virtio_net_filter_set(command->net, &new);
+    change_filter(command->net, &new);
     return true;
 }
 
@@ -90,7 +98,7 @@ static bool set_address(const Command *command)
     if (!virtio_has_feature(&net->vdev, VIRTIO_NET_F_CTRL_MAC_ADDR) ||
         !read_arguments(command, new.mac, sizeof(new.mac)) || new.mac[0] & 1)
         return false;
-    virtio_net_filter_set(net, &new);
+    change_filter(net, &new);
     return true;
 }
 
@@ -122,7 +130,7 @@ static bool set_vlan(const Command *command)
         new.vlans[id / 8] |= (uint8_t)(1u << id % 8);
     else
         new.vlans[id / 8] &= (uint8_t)~(1u << id % 8);
-    virtio_net_filter_set(command->net, &new);
+    change_filter(command->net, &new);
     return true;
 }
 

@@ -50,6 +50,58 @@ void virtio_net_filter_reset(VirtioNet *net)
     virtio_net_filter_set(net, &new);
 }
 
+static char *mac_text(const uint8_t *mac)
+{
+    return g_strdup_printf("%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+                           mac[3], mac[4], mac[5]);
+}
+
+static StrList *mac_list(const uint8_t *table, unsigned n)
+{
+    StrList *list = StrList_new();
+
+    for (unsigned i = 0; i < n; i++)
+        StrList_append(list, mac_text(table + i * NET_MAC_SIZE));
+    return list;
+}
+
+static RxState state_of(bool none, bool all)
+{
+    return none ? RX_STATE_NONE : all ? RX_STATE_ALL : RX_STATE_NORMAL;
+}
+
+RxFilterInfo *virtio_net_filter_query(NetNic *nic)
+{
+    VirtioNet *net = CONTAINER_OF(nic, VirtioNet, nic);
+    RxFilterInfo *info = g_new0(RxFilterInfo, 1);
+    bool has_vlans = virtio_has_feature(&net->vdev, VIRTIO_NET_F_CTRL_VLAN);
+    VirtioNetFilter filter;
+
+    __atomic_store_n(&net->filter_told, false, __ATOMIC_RELAXED);
+    lock_take(&net->vdev.dev->lock);
+    filter = net->filter;
+    lock_drop(&net->vdev.dev->lock);
+    *info = (RxFilterInfo) {
+        .name = g_strdup(nic->name),
+        .promiscuous = filter.promisc,
+        .multicast = state_of(filter.nomulti, filter.allmulti),
+        .unicast = state_of(filter.nouni, filter.alluni),
+        .vlan = state_of(false, !has_vlans),
+        .broadcast_allowed = !filter.nobcast,
+        .multicast_overflow = filter.multi_overflow,
+        .unicast_overflow = filter.uni_overflow,
+        .main_mac = mac_text(filter.mac),
+        .vlan_table = IntList_new(),
+        .unicast_table = mac_list(filter.uni, filter.n_uni),
+        .multicast_table = mac_list(filter.multi, filter.n_multi),
+    };
+    for (unsigned id = 0; has_vlans && id < VIRTIO_NET_VLANS; id++) {
+        if (filter.vlans[id / 8] >> id % 8 & 1)
+            IntList_append(info->vlan_table, id);
+    }
+    return info;
+}
+
 static bool has_mac(const uint8_t *table, unsigned n, const uint8_t *mac)
 {
     for (unsigned i = 0; i < n; i++) {

@@ -241,6 +241,16 @@ static void on_link_changed(NetNic *nic)
         loop_post(net->loops.of_queue[i], &net->pairs[i].changed);
 }
 
+static void on_filter_changed(void *opaque)
+{
+    const VirtioNet *net = opaque;
+    const Device *dev = net->vdev.dev;
+    const Board *board = dev->board;
+
+    if (board->ops && board->ops->rx_filter_changed)
+        board->ops->rx_filter_changed(board->opaque, dev->id, dev->path);
+}
+
 static const NetCounters *on_counted(const NetNic *nic, unsigned pair)
 {
     return &CONTAINER_OF(nic, const VirtioNet, nic)->pairs[pair].counters;
@@ -387,6 +397,7 @@ static void virtio_net_unrealize(VirtioDevice *vdev)
     VirtioNet *net = virtio_net_of(vdev);
 
     net_nic_detach(&net->nic);
+    loop_message_cancel(vdev->dev->board->loop, &net->filter_changed);
     for (uint32_t i = 0; net->pairs && i < net->n_pairs; i++) {
         loop_call_sync(net->loops.of_queue[i], cancel_message, &net->pairs[i]);
         virtio_net_rx_done(&net->pairs[i]);
@@ -407,6 +418,8 @@ static bool virtio_net_realize(VirtioDevice *vdev, const DeviceAddArgs *args,
     net->nic.path = vdev->dev->path;
     net->nic.link_changed = on_link_changed;
     net->nic.counted = on_counted;
+    net->nic.query_filter = virtio_net_filter_query;
+    loop_message_init(&net->filter_changed, on_filter_changed, net);
     if (!check_props(props, error) ||
         !net_nic_attach(vdev->dev->board->nets, &net->nic, props->netdev, props->mac,
                         error))

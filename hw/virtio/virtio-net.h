@@ -109,6 +109,8 @@ struct VirtioNet {
     bool announce;              /* atomic: the guest is asked to */
     VirtioNetFilter filter;     /* the control queue's copy */
     VirtioNetFilter *published; /* atomic */
+    bool filter_told;           /* atomic: clients know that it changed */
+    LoopMessage filter_changed; /* to main */
 };
 
 static inline VirtioNet *virtio_net_of(VirtioDevice *vdev)
@@ -139,6 +141,8 @@ void virtio_net_ctrl_run(VirtioNet *net, Virtqueue *vq);
 /* Offloads and active pairs as the guest wants them; between start and stop. */
 void virtio_net_apply(VirtioNet *net);
 
+/* NetNic.query_filter. */
+RxFilterInfo *virtio_net_filter_query(NetNic *nic);
 /* As at power-on; the device does not run. */
 void virtio_net_filter_reset(VirtioNet *net);
 /* Sets net->filter; dev->lock is not held. */

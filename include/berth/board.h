@@ -68,6 +68,11 @@ typedef struct BoardOps {
      * closed.  May be NULL.
      */
     void (*tray_moved)(void *opaque, const char *drive_name, const char *id, bool open);
+    /*
+     * Main only: the guest takes other frames at the device @path, whose id is @id or
+     * NULL.  May be NULL.
+     */
+    void (*rx_filter_changed)(void *opaque, const char *id, const char *path);
 } BoardOps;
 
 #define BOARD_PCI_IRQS 8

@@ -28,6 +28,6 @@ bool net_set_remove(NetSet *set, const char *id, GError **error);
 /* The cable of device or backend @name. */
 bool net_set_link(NetSet *set, const char *name, bool up, GError **error);
 /* The device that was made after @nic, the first after NULL; NULL when there is none. */
-const NetNic *net_set_next_nic(const NetSet *set, const NetNic *nic);
+NetNic *net_set_next_nic(const NetSet *set, const NetNic *nic);
 /* A line for each device and its backend, or backend alone, for people. */
 void net_set_describe(const NetSet *set, GString *out);

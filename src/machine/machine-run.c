@@ -220,6 +220,16 @@ static void on_board_serial_port(void *opaque, const char *id, bool open)
     qapi_event_vserport_change(machine->events, &event);
 }
 
+static void on_board_rx_filter_changed(void *opaque, const char *id, const char *path)
+{
+    Machine *machine = opaque;
+    const NicRxFilterChangedEvent event = {
+        .name = (char *)(uintptr_t)id, .path = (char *)(uintptr_t)path,
+    };
+
+    qapi_event_nic_rx_filter_changed(machine->events, &event);
+}
+
 static void on_board_tray_moved(void *opaque, const char *drive_name, const char *id,
                                 bool open)
 {
@@ -256,4 +266,5 @@ const BoardOps machine_board_ops = {
     .clock_set = on_board_clock_set,
     .serial_port_changed = on_board_serial_port,
     .tray_moved = on_board_tray_moved,
+    .rx_filter_changed = on_board_rx_filter_changed,
 };

@@ -191,6 +191,37 @@ static void test_network_that_is_full(void)
     g_assert_false(is_broken(net));
 }
 
+/* What clients are told, and that they are told once until they ask. */
+static void check_query(KitNet *net)
+{
+    static const uint8_t on = 1;
+    NetNic *nic = net_set_next_nic(net->kit->nets, NULL);
+    g_autofree char *text = NULL;
+    g_autoptr(JsonValue) value = NULL;
+    g_autoptr(RxFilterInfo) info = NULL;
+    uint16_t vlan = 7;
+
+    kit_net_command(net, VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_ADD, &vlan, 2);
+    kit_net_command(net, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_ALLUNI, &on, 1);
+    kit_run_both(net->kit);
+    g_assert_cmpuint(net->kit->n_rx_filter_changes, ==, 1);
+    info = nic->query_filter(nic);
+    value = qapi_emit(QAPI_TYPE_RX_FILTER_INFO, info);
+    text = json_to_text(value);
+    g_assert_cmpstr(text, ==,
+                    "{\"name\": \"nic\", \"promiscuous\": false, "
+                    "\"multicast\": \"normal\", \"unicast\": \"all\", "
+                    "\"vlan\": \"normal\", \"broadcast-allowed\": true, "
+                    "\"multicast-overflow\": false, \"unicast-overflow\": false, "
+                    "\"main-mac\": \"52:54:00:12:34:56\", \"vlan-table\": [7], "
+                    "\"unicast-table\": [\"02:00:00:00:00:09\"], "
+                    "\"multicast-table\": [\"01:00:5e:00:00:01\"]}");
+    kit_net_command(net, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_NOUNI, &on, 0);
+    kit_net_command(net, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_ALLUNI, "", 1);
+    kit_run_both(net->kit);
+    g_assert_cmpuint(net->kit->n_rx_filter_changes, ==, 2);
+}
+
 static void test_filters(void)
 {
     static const uint8_t off = 0, on = 1;
@@ -221,6 +252,7 @@ static void test_filters(void)
     g_assert_true(arrives(net, "02:00:00:00:00:09"));
     g_assert_true(arrives(net, "01:00:5e:00:00:01"));
     g_assert_false(arrives(net, "01:00:5e:00:00:02"));
+    check_query(net);
 
     g_assert_cmpuint(kit_net_command(net, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_ALLMULTI,
                                      &on, 1), ==, VIRTIO_NET_OK);

@@ -53,6 +53,13 @@ static void on_tray_moved(void *opaque, const char *drive_name, const char *id, 
                            open ? '+' : '-');
 }
 
+static void on_rx_filter_changed(void *opaque, const char *id, const char *path)
+{
+    KitBoard *kit = opaque;
+
+    kit->n_rx_filter_changes++;
+}
+
 static void on_watchdog_expired(void *opaque)
 {
     KitBoard *kit = opaque;
@@ -99,6 +106,7 @@ static const BoardOps kit_ops = {
     .serial_port_changed = on_serial_port,
     .block_io_error = on_io_error,
     .tray_moved = on_tray_moved,
+    .rx_filter_changed = on_rx_filter_changed,
 };
 
 static void init_memory(KitBoard *kit)

@@ -43,6 +43,7 @@ typedef struct KitBoard {
     PciBus *root;
     unsigned n_resets;
     unsigned n_watchdogs;
+    unsigned n_rx_filter_changes;
     unsigned n_io_errors;
     BlockErrorAction io_error;  /* the last */
     int io_errnum;
