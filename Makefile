@@ -24,7 +24,7 @@ BUILD := build/$(VARIANT)
 endif
 GEN := build/gen
 
-PACKAGES := glib-2.0 json-c zlib libzstd nettle libnl-3.0 libnl-route-3.0
+PACKAGES := glib-2.0 json-c zlib libzstd nettle libnl-3.0
 TEST_PACKAGES := libseccomp
 VERSION := 1.0.0
 
@@ -60,12 +60,11 @@ endif
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 # A few objects of nettle, zstd and libnl are used: from their archives, where there are
 # some, they cost a process that does not need them nothing; a shared library costs 16 KiB
-# and more, and time at start, in which libnl-route registers all that it knows.
+# and more, and time at start.
 archive = $(firstword $(filter /%,$(shell $(CC) -print-file-name=lib$(1).a)) -l$(1))
-ARCHIVES := $(call archive,nettle) $(call archive,zstd) $(call archive,nl-route-3) \
-        $(call archive,nl-3)
-PKG_LIBS := $(filter-out -lnettle -lzstd -lnl-route-3 -lnl-3,$(shell pkg-config --libs \
-        $(PACKAGES) 2>/dev/null)) $(ARCHIVES) -lm
+ARCHIVES := $(call archive,nettle) $(call archive,zstd) $(call archive,nl-3)
+PKG_LIBS := $(filter-out -lnettle -lzstd -lnl-3,$(shell pkg-config --libs $(PACKAGES) \
+        2>/dev/null)) $(ARCHIVES) -lm
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DBERTH_VERSION='"$(VERSION)"' -Iinclude -I$(GEN) \
         -pthread $(WARN) $(PKG_CFLAGS) $(CFLAGS) $(VARIANT_CFLAGS_$(VARIANT))
 TEST_LIBS := $(shell pkg-config --libs $(TEST_PACKAGES) 2>/dev/null)

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rtnetlink(7) by libnl: one request for each thing that is changed, so that an error
- * says what it was, and what came before it can be undone.
+ * rtnetlink(7): one request for each thing that is changed, so that an error says what it
+ * was, and what came before it can be undone.
  *
  * The state of an interface is asked of the kernel when it is needed: others change it,
- * too.
+ * too.  libnl makes and takes apart the messages; its libnl-route is left alone, which
+ * has a model of all interfaces and registers it in every process at start.
  */
 #include <errno.h>
+#include <linux/if_link.h>
 #include <net/if.h>
+#include <netlink/attr.h>
 #include <netlink/errno.h>
-#include <netlink/route/link.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
 #include <string.h>
 
 #include "berth/error.h"
@@ -18,6 +22,7 @@
 
 struct Netlink {
     struct nl_sock *sock;
+    NetlinkState found;         /* the answer to netlink_find() */
 };
 
 /* libnl has errors of its own; these stand for what the kernel said. */
@@ -47,6 +52,37 @@ static void set_error(GError **error, int code, const char *what)
     error_set_errno(error, errno_of(code), "%s", what);
 }
 
+static bool is_bridge(struct nlattr *info)
+{
+    struct nlattr *kind = info ? nla_find(nla_data(info), nla_len(info), IFLA_INFO_KIND)
+                               : NULL;
+
+    return kind && nla_strcmp(kind, "bridge") == 0;
+}
+
+static int on_link(struct nl_msg *message, void *opaque)
+{
+    struct nlmsghdr *header = nlmsg_hdr(message);
+    const struct ifinfomsg *link = nlmsg_data(header);
+    struct nlattr *attrs[IFLA_MAX + 1];
+    Netlink *netlink = opaque;
+    NetlinkState *state = &netlink->found;
+
+    if (header->nlmsg_type != RTM_NEWLINK ||
+        nlmsg_parse(header, sizeof(*link), attrs, IFLA_MAX, NULL) < 0)
+        return NL_SKIP;
+    *state = (NetlinkState) {
+        .index = link->ifi_index,
+        .up = link->ifi_flags & IFF_UP,
+        .mtu = attrs[IFLA_MTU] ? nla_get_u32(attrs[IFLA_MTU]) : 0,
+        .master = attrs[IFLA_MASTER] ? (int)nla_get_u32(attrs[IFLA_MASTER]) : 0,
+        .is_bridge = is_bridge(attrs[IFLA_LINKINFO]),
+    };
+    if (attrs[IFLA_ADDRESS] && nla_len(attrs[IFLA_ADDRESS]) == NET_MAC_SIZE)
+        memcpy(state->mac, nla_data(attrs[IFLA_ADDRESS]), NET_MAC_SIZE);
+    return NL_OK;
+}
+
 Netlink *netlink_open(GError **error)
 {
     g_autoptr(Netlink) netlink = g_new0(Netlink, 1);
@@ -57,6 +93,8 @@ Netlink *netlink_open(GError **error)
         error_set_errno(error, ENOMEM, "cannot make a socket of netlink");
         return NULL;
     }
+    nl_socket_disable_auto_ack(netlink->sock);
+    nl_socket_modify_cb(netlink->sock, NL_CB_VALID, NL_CB_CUSTOM, on_link, netlink);
     code = nl_connect(netlink->sock, NETLINK_ROUTE);
     if (code < 0) {
         set_error(error, code, "cannot connect to the kernel by netlink");
@@ -74,86 +112,79 @@ void netlink_close(Netlink *netlink)
     g_free(netlink);
 }
 
-static void read_state(struct rtnl_link *link, NetlinkState *state)
+/* A request about interface @link; NULL: no memory. */
+static struct nl_msg *new_request(int type, int flags, const struct ifinfomsg *link)
 {
-    struct nl_addr *address = rtnl_link_get_addr(link);
-    const char *type = rtnl_link_get_type(link);
+    struct nl_msg *message = nlmsg_alloc_simple(type, NLM_F_REQUEST | flags);
 
-    *state = (NetlinkState) {
-        .index = rtnl_link_get_ifindex(link),
-        .up = rtnl_link_get_flags(link) & IFF_UP,
-        .mtu = rtnl_link_get_mtu(link),
-        .master = rtnl_link_get_master(link),
-        .is_bridge = type && strcmp(type, "bridge") == 0,
-    };
-    if (address && nl_addr_get_len(address) == NET_MAC_SIZE)
-        memcpy(state->mac, nl_addr_get_binary_addr(address), NET_MAC_SIZE);
+    if (message &&
+        nlmsg_append(message, (void *)(uintptr_t)link, sizeof(*link), NLMSG_ALIGNTO) < 0)
+        g_clear_pointer(&message, nlmsg_free);
+    return message;
 }
 
 int netlink_find(Netlink *netlink, const char *name, NetlinkState *ret_state,
                  GError **error)
 {
-    struct rtnl_link *link;
-    int code = rtnl_link_get_kernel(netlink->sock, 0, name, &link);
+    const struct ifinfomsg any = { .ifi_family = AF_UNSPEC };
+    struct nl_msg *message;
+    int code = -NLE_NOMEM;
 
+    if (!*name || strlen(name) >= IFNAMSIZ)
+        return 0;
+    netlink->found.index = 0;
+    message = new_request(RTM_GETLINK, 0, &any);
+    if (message && nla_put_string(message, IFLA_IFNAME, name) == 0) {
+        code = nl_send_auto(netlink->sock, message);
+        if (code >= 0)
+            code = nl_recvmsgs_default(netlink->sock);
+    }
+    if (message)
+        nlmsg_free(message);
     if (code == -NLE_NODEV || code == -NLE_OBJ_NOTFOUND)
         return 0;
-    if (code < 0) {
+    if (code < 0 || netlink->found.index == 0) {
         set_error(error, code, "cannot look for the interface");
         return -1;
     }
-    read_state(link, ret_state);
-    rtnl_link_put(link);
+    *ret_state = netlink->found;
     return 1;
 }
 
-static void set_mac(struct rtnl_link *link, const uint8_t *mac)
-{
-    struct nl_addr *address = nl_addr_build(AF_LLC, mac, NET_MAC_SIZE);
-
-    if (!address)
-        return;
-    rtnl_link_set_addr(link, address);
-    nl_addr_put(address);
-}
-
-static void fill(struct rtnl_link *link, const NetlinkState *state, NetlinkChange change)
+static int put(struct nl_msg *message, const NetlinkState *state, NetlinkChange change)
 {
     switch (change) {
     case NETLINK_MTU:
-        rtnl_link_set_mtu(link, state->mtu);
-        break;
+        return nla_put_u32(message, IFLA_MTU, state->mtu);
     case NETLINK_MAC:
-        set_mac(link, state->mac);
-        break;
+        return nla_put(message, IFLA_ADDRESS, NET_MAC_SIZE, state->mac);
     case NETLINK_MASTER:
-        rtnl_link_set_master(link, state->master);
-        break;
+        return nla_put_u32(message, IFLA_MASTER, (uint32_t)state->master);
     case NETLINK_UP:
-        if (state->up)
-            rtnl_link_set_flags(link, IFF_UP);
-        else
-            rtnl_link_unset_flags(link, IFF_UP);
         break;
     }
+    return 0;
 }
 
-/* One thing of interface @index. */
+/* One thing of interface state->index. */
 static int change_one(Netlink *netlink, const NetlinkState *state, NetlinkChange change)
 {
-    struct rtnl_link *old = rtnl_link_alloc(), *new = rtnl_link_alloc();
+    const struct ifinfomsg link = {
+        .ifi_family = AF_UNSPEC,
+        .ifi_index = state->index,
+        .ifi_flags = change == NETLINK_UP && state->up ? IFF_UP : 0,
+        .ifi_change = change == NETLINK_UP ? IFF_UP : 0,
+    };
+    struct nl_msg *message = new_request(RTM_NEWLINK, NLM_F_ACK, &link);
     int code = -NLE_NOMEM;
 
-    if (old && new) {
-        rtnl_link_set_ifindex(old, state->index);
-        rtnl_link_set_family(new, AF_UNSPEC);
-        fill(new, state, change);
-        code = rtnl_link_change(netlink->sock, old, new, 0);
+    if (message && put(message, state, change) == 0) {
+        code = nl_send_auto(netlink->sock, message);
+        if (code >= 0)
+            code = nl_wait_for_ack(netlink->sock);
     }
-    if (old)
-        rtnl_link_put(old);
-    if (new)
-        rtnl_link_put(new);
+    if (message)
+        nlmsg_free(message);
     return code;
 }
 
