@@ -43,7 +43,6 @@ typedef struct Cmdline {
     char *vga;
     char *vnc;
     char *net;
-    char *nic;
     char *parallel;
     char *debugcon;
     char *echr;
@@ -63,6 +62,7 @@ typedef struct Cmdline {
     GPtrArray *fw_cfgs;         /* of FwCfgOption */
     GPtrArray *traces;          /* of TraceOptions */
     GPtrArray *serials;         /* of text, as are the rest */
+    GPtrArray *nics;
     GPtrArray *qmps;
     GPtrArray *pretty_qmps;
     GPtrArray *human_monitors;

@@ -214,8 +214,7 @@ static bool check_nones(const Cmdline *cmdline, GError **error)
         { "display", cmdline->display, "there is no display" },
         { "vga", cmdline->vga, "there is no screen" },
         { "vnc", cmdline->vnc, "there is no screen" },
-        { "net", cmdline->net, "a device is made by -netdev and -device" },
-        { "nic", cmdline->nic, "a device is made by -netdev and -device" },
+        { "net", cmdline->net, "-nic makes a device with its backend" },
         { "parallel", cmdline->parallel, "there is no parallel port" },
     };
 

@@ -78,7 +78,7 @@ static const Slot slots[] = {
     SLOT("vga", SLOT_TEXT, vga),
     SLOT("vnc", SLOT_TEXT, vnc),
     SLOT("net", SLOT_TEXT, net),
-    SLOT("nic", SLOT_TEXT, nic),
+    SLOT("nic", SLOT_TEXTS, nics),
     SLOT("audiodev", SLOT_LIST, audiodevs),
     SLOT("nographic", SLOT_FLAG, nographic),
     SLOT("nodefaults", SLOT_FLAG, nodefaults),

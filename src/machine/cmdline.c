@@ -14,6 +14,7 @@
 #include "berth/drive-options.h"
 #include "berth/error.h"
 #include "berth/keyval.h"
+#include "berth/nic-options.h"
 #include "berth/qapi-option.h"
 
 #include "cmdline-absent.h"
@@ -265,6 +266,24 @@ static bool add_drive_devices(Cmdline *cmdline, GError **error)
     return true;
 }
 
+static bool add_nics(Cmdline *cmdline, GError **error)
+{
+    for (guint i = 0; i < cmdline->nics->len; i++) {
+        const char *text = g_ptr_array_index(cmdline->nics, i);
+        NicOptions nic;
+
+        if (strcmp(text, "none") == 0)
+            continue;
+        if (!nic_options_parse(text, cmdline->netdevs, cmdline->globals, &nic, error)) {
+            g_prefix_error(error, "-nic %s: ", text);
+            return false;
+        }
+        g_ptr_array_add(cmdline->netdevs, nic.netdev);
+        g_ptr_array_add(cmdline->devices, nic.device);
+    }
+    return true;
+}
+
 static bool parse_onboard(Cmdline *cmdline, GError **error)
 {
     for (OnboardDriver driver = 0; driver < ONBOARD_DRIVER__MAX; driver++) {
@@ -318,7 +337,8 @@ Cmdline *cmdline_parse(int argc, char **argv, GError **error)
         return NULL;
     take_boot_files(parser.cmdline);
     if (!parse_items(&parser, error) || !add_drive_devices(parser.cmdline, error) ||
-        !parse_onboard(parser.cmdline, error) || !cmdline_check(parser.cmdline, error))
+        !add_nics(parser.cmdline, error) || !parse_onboard(parser.cmdline, error) ||
+        !cmdline_check(parser.cmdline, error))
         return NULL;
     return g_steal_pointer(&parser.cmdline);
 }

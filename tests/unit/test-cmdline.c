@@ -146,7 +146,10 @@ static const struct {
     { "-machine initrd=a", "-initrd" },
     { "-vnc :0", "-vnc" },
     { "-net nic", "-net" },
-    { "-nic user", "-nic" },
+    { "-nic user", "-nic user: " },
+    { "-nic tap,model=e1000", "parameter 'model': there is no 'e1000'" },
+    { "-nic tap,nonsense=1", "nonsense" },
+    { "-nic null,mac=x,vectors=y", "vectors" },
     { "-audiodev {\"id\":\"a\",\"driver\":\"alsa\"}", "alsa" },
     { "-hda a", "-hda: there is no IDE controller" },
     { "--incoming defer", "--incoming: " },
@@ -283,6 +286,33 @@ static void test_short_forms_are_pairs_of_other_options(void)
     g_assert_cmpint(cmdline->overcommit->mem_lock, ==, MEM_LOCK_ON_FAULT);
     g_assert_cmpstr(cmdline->boot->order, ==, "dc");
     g_assert_true(cmdline->boot->menu && cmdline->boot->strict);
+}
+
+static void test_nic_is_a_backend_and_a_device(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Cmdline) cmdline =
+        parse("-netdev null,id=nic0 -nic none -nic tap,br=b,macaddr=02:00:00:00:00:01,"
+              "model=virtio,id=net0 -global virtio-net-pci.mq=on -nic type=null,queues=2",
+              &error);
+    const DeviceAddArgs *args;
+    const Netdev *netdev;
+
+    g_assert_no_error(error);
+    g_assert_cmpuint(cmdline->netdevs->len, ==, 3);
+    netdev = g_ptr_array_index(cmdline->netdevs, 1);
+    g_assert_cmpstr(netdev->id, ==, "nic1");
+    g_assert_cmpstr(netdev->u.tap.br, ==, "b");
+    args = g_ptr_array_index(cmdline->devices, 0);
+    g_assert_cmpint(args->driver, ==, DEVICE_DRIVER_VIRTIO_NET_PCI);
+    g_assert_cmpstr(args->id, ==, "net0");
+    g_assert_cmpstr(args->u.virtio_net_pci.netdev, ==, "nic1");
+    g_assert_cmpstr(args->u.virtio_net_pci.mac, ==, "02:00:00:00:00:01");
+    g_assert_true(args->u.virtio_net_pci.mq);
+    netdev = g_ptr_array_index(cmdline->netdevs, 2);
+    g_assert_cmpint(netdev->type, ==, NET_CLIENT_DRIVER_NULL);
+    args = g_ptr_array_index(cmdline->devices, 1);
+    g_assert_cmpstr(args->u.virtio_net_pci.netdev, ==, "nic2");
 }
 
 static void test_globals_fill_in_what_a_device_leaves_out(void)
@@ -441,6 +471,8 @@ int main(int argc, char **argv)
                     test_nographic_brings_a_monitor);
     g_test_add_func("/cmdline/short-forms-are-pairs-of-other-options",
                     test_short_forms_are_pairs_of_other_options);
+    g_test_add_func("/cmdline/nic-is-a-backend-and-a-device",
+                    test_nic_is_a_backend_and_a_device);
     g_test_add_func("/cmdline/globals-fill-in-what-a-device-leaves-out",
                     test_globals_fill_in_what_a_device_leaves_out);
     g_test_add_func("/cmdline/globals-of-a-board-device-are-typed",
