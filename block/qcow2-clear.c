@@ -139,10 +139,12 @@ static int clear_units(Qcow2 *q, const Clear *clear, uint64_t offset, uint64_t b
 {
     int ret = 0;
 
-    lock_take_long(&q->lock);
-    for (uint64_t done = 0, n; ret == 0 && done < bytes; done += n)
+    /* A large disk has many slices: others have their turn in between. */
+    for (uint64_t done = 0, n; ret == 0 && done < bytes; done += n) {
+        lock_take_long(&q->lock);
         ret = clear_slice(q, clear, offset + done, bytes - done, &n);
-    lock_drop_long(&q->lock);
+        lock_drop_long(&q->lock);
+    }
     return ret;
 }
 

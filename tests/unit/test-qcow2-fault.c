@@ -214,7 +214,7 @@ static void test_one_fault(Test *t, const void *kind)
         return;
     make_image(t);
     while (fail_once(t, n))
-        n += n < 40 ? 1 : 8;
+        n += n < 24 ? 1 : n / 3;
     g_test_message("%u operations", n);
     g_assert_cmpuint(n, >, 10);
 }
@@ -280,7 +280,7 @@ static void test_all_faults_from_one_on(Test *t, const void *kind)
         return;
     make_image(t);
     while (fail_forever(t, n))
-        n += n < 20 ? 1 : 6;
+        n += n < 12 ? 1 : n / 3;
 }
 
 int main(int argc, char **argv)

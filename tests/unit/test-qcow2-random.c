@@ -15,8 +15,8 @@
 #define SECTOR 512u
 #define DEPTH 6u
 #define SLOT_SIZE (1u << 18)
-#define OPERATIONS 700u
-#define ROUNDS 4u
+#define OPERATIONS 600u
+#define ROUNDS 3u
 
 typedef enum Beginning {
     EMPTY,
