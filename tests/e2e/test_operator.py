@@ -80,7 +80,7 @@ BAD_OPTIONS = [
     (["-serial", "chardev:nowhere"], ["nowhere"]),
     (["-serial", "teapot"], ["teapot"]),
     (["-display", "gtk"], ["gtk"]),
-    (["-monitor", "stdio"], ["monitor"]),
+    (["-monitor", "nothing"], ["-monitor", "nothing"]),
     (["-pidfile", "/proc/no-such-folder/pid"], ["no-such-folder"]),
     (["-add-fd", "fd=99,set=1"], ["-add-fd", "fd"]),
     (["-d", "no-such-item"], ["no-such-item"]),
