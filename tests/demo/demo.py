@@ -27,6 +27,7 @@ from emulated_host import EmulatedHost, HostHang, host_runs_stock_guests  # noqa
 from story import STALLED  # noqa: E402
 
 STORY = "tests/demo/story.py"
+DISK_SIZE = "24M"
 JOB_ENDED = "# job ended "
 
 
@@ -47,16 +48,17 @@ def typed_bytes():
         termios.tcsetattr(0, termios.TCSADRAIN, before)
 
 
-def story_argv(vmm, kernel, initrd, interactive):
-    argv = ["python3", "-B", STORY, "--vmm", str(vmm), "--kernel", str(kernel),
-            "--initrd", str(initrd)]
+def story_argv(vmm, files, interactive):
+    argv = ["python3", "-B", STORY, "--vmm", str(vmm)]
+    for option, path in files.items():
+        argv += [f"--{option}", str(path)]
     return argv + (["--interactive"] if interactive else [])
 
 
-def run_here(options, kernel, initrd):
+def run_here(options, files):
     print("This host's KVM runs it.", flush=True)
     with typed_bytes() if options.interactive else contextlib.nullcontext():
-        argv = story_argv(options.vmm, kernel.vmlinuz, initrd, options.interactive)
+        argv = story_argv(options.vmm, files, options.interactive)
         return subprocess.run(argv, cwd=ROOT).returncode
 
 
@@ -92,12 +94,13 @@ def bridge(host):
             sys.stdout.flush()
 
 
-def run_emulated(options, kernel, initrd, folder):
+def run_emulated(options, kernel, files, folder):
     print("This machine has no KVM with VMX or SVM: the same runs inside an emulated AMD "
           "host, slower.", flush=True)
     host = EmulatedHost(kernel, options.vmm, folder,
-                        {"vmlinuz": kernel.vmlinuz, "guest.cpio": initrd})
-    argv = story_argv(f"/usr/bin/{options.vmm.name}", "vmlinuz", "guest.cpio",
+                        {path.name: path for path in files.values()})
+    argv = story_argv(f"/usr/bin/{options.vmm.name}",
+                      {option: path.name for option, path in files.items()},
                       options.interactive)
     if options.interactive:
         host.start(argv)
@@ -132,13 +135,17 @@ def main():
     with tempfile.TemporaryDirectory(prefix="berth-demo-") as folder:
         folder = pathlib.Path(folder)
         kernel = stock.fetch_kernel(print)
-        initrd = folder / "guest.cpio"
-        stock.write_guest_initramfs(kernel, initrd)
-        print(f"The guest: Debian's stock kernel {kernel.release}, a busybox initramfs.")
+        files = {"kernel": kernel.vmlinuz, "initrd": folder / "guest.cpio",
+                 "disk": folder / "root.img"}
+        stock.write_guest_initramfs(kernel, files["initrd"],
+                                    stock.GUEST_MODULES + ["virtio_blk"])
+        stock.write_guest_disk(files["disk"], DISK_SIZE)
+        print(f"The guest: Debian's stock kernel {kernel.release}, and a disk with ext4 "
+              "and busybox.")
         if host_runs_stock_guests() and not options.emulated:
-            code = run_here(options, kernel, initrd)
+            code = run_here(options, files)
         else:
-            code = run_emulated(options, kernel, initrd, folder)
+            code = run_emulated(options, kernel, files, folder)
     seconds = time.monotonic() - began
     print(f"The demo {'went well' if code == 0 else 'FAILED'}: {seconds:.0f} s in all.")
     return 0 if code == 0 else 1

@@ -11,6 +11,7 @@ import pathlib
 import re
 import select
 import shlex
+import subprocess
 import sys
 import tempfile
 import time
@@ -18,6 +19,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "e2e"), str(HERE.parent / "kit")]
 from guest import QUIET, Guest, Stall  # noqa: E402
+from qmp import Qmp  # noqa: E402
 
 STALLED = 3
 LEAVE = b"\x1d"
@@ -25,12 +27,19 @@ LEAVE = b"\x1d"
 
 class Story:
     def __init__(self, options, folder):
-        append = QUIET
+        append = f"{QUIET} disk=/dev/vda"
         if options.interactive:
             append = append.replace("shell=plain", "shell=human")
-        self.guest = Guest(options.vmm, folder, "-name", "demo", "-device",
-                           "virtio-rng-pci", kernel=options.kernel, initrd=options.initrd,
-                           append=append, cpus=2, memory=512)
+        self.vmm = options.vmm
+        self.disk = pathlib.Path(options.disk).resolve()
+        self.overlay = pathlib.Path(folder) / "overlay.qcow2"
+        root = f"qcow2,node-name=root,file.driver=file,file.filename={self.overlay}"
+        self.guest = Guest(
+            options.vmm, folder, "-name", "demo", "-device", "virtio-rng-pci",
+            "-object", "iothread,id=io0", "-blockdev", root,
+            "-device", "virtio-blk-pci,drive=root,iothread=io0",
+            kernel=options.kernel, initrd=options.initrd, append=append, cpus=2,
+            memory=512)
         self.began = None
 
     def say(self, text):
@@ -46,8 +55,38 @@ class Story:
         self.say(f"QMP {name}: {reply}")
         return reply
 
+    def make_overlay(self):
+        """What the guest writes goes to an image of its own, which berth makes."""
+        size = self.disk.stat().st_size
+        image = {"driver": "file", "filename": str(self.overlay)}
+        path = self.overlay.parent / "maker"
+        argv = [self.vmm, "-machine", "none", "-nodefaults", "-display", "none",
+                "-qmp", f"unix:{path},server=on,wait=off"]
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL) as maker:
+            qmp = Qmp.connect(path)
+            self.run_job(qmp, {**image, "size": 0})
+            qmp.command("blockdev-add", **{**image, "node-name": "file"})
+            self.run_job(qmp, {
+                "driver": "qcow2", "file": "file", "size": size,
+                "backing-file": str(self.disk), "backing-fmt": "raw"})
+            qmp.command("quit")
+            maker.wait()
+        self.say(f"QMP blockdev-create: an overlay of {self.overlay.stat().st_size} "
+                 f"bytes on a root of {size}")
+
+    def run_job(self, qmp, image):
+        qmp.command("blockdev-create", **{"job-id": "make", "options": image})
+        qmp.wait_event("JOB_STATUS_CHANGE",
+                       accept=lambda data: data["status"] == "concluded")
+        error = qmp.command("query-jobs")[0].get("error")
+        if error:
+            raise RuntimeError(error)
+        qmp.command("job-dismiss", id="make")
+
     def start(self):
         self.began = time.monotonic()
+        self.root = self.disk.read_bytes()
+        self.make_overlay()
         self.say("starting " + shlex.join(self.guest.argv))
         self.guest.start()
         version = self.guest.qmp.greeting["version"]
@@ -58,7 +97,7 @@ class Story:
         guest = self.guest
         guest.wait_up()
         self.say("the stock kernel is up, with a shell on its serial console; it says")
-        for command in ("uname -sr", "nproc", "dmesg | grep -i hypervisor"):
+        for command in ("uname -sr", "nproc", "dmesg | grep -i hypervisor", "df /"):
             self.show(command, "guest# ")
             self.show(guest.run(command))
         if guest.run("nproc") != "2":
@@ -74,6 +113,16 @@ class Story:
             if guest.status != status:
                 raise RuntimeError(f"the status is not {status}")
         self.show(guest.run("echo the guest goes on"))
+        self.write()
+
+    def write(self):
+        command = "dd if=/dev/urandom of=/file bs=64k count=64 conv=fsync"
+        self.show(command, "guest# ")
+        self.guest.run(f"{command} 2> /dev/null")
+        if self.disk.read_bytes() != self.root:
+            raise RuntimeError("the root's image has changed below its overlay")
+        self.say(f"the overlay takes {self.overlay.stat().st_blocks // 2} KiB; the image "
+                 "below it is as it was")
 
     def power_off(self):
         self.ask("system_powerdown")
@@ -109,7 +158,7 @@ class Story:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("--vmm", "--kernel", "--initrd"):
+    for name in ("--vmm", "--kernel", "--initrd", "--disk"):
         parser.add_argument(name, required=True)
     parser.add_argument("--interactive", action="store_true")
     options = parser.parse_args()

@@ -21,6 +21,9 @@ TOOL_MODULES = ["qemu_fw_cfg", "virtio_console", "pvpanic-mmio", "pvpanic-pci",
                 "vmw_vsock_virtio_transport", "virtio_blk", "virtio_net", "virtio_scsi",
                 "sd_mod", "sr_mod", "isofs"]
 FULL_MODULES = ["button", "evdev", "lpc_ich", "iTCO_wdt", "i6300esb"]
+FOLDERS = ["proc", "sys", "dev", "tmp", "root"]
+SCRIPTS = {"init": HERE / "init" / "guest-init.sh",
+           "etc/acpi/PWRF/00000080": HERE / "init" / "power-button.sh"}
 GUEST_MODULES = ["button", "evdev", "virtio_pci", "virtio-rng"]
 PATH = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
 
@@ -217,13 +220,32 @@ class Initramfs:
 
 def write_guest_initramfs(kernel, target, modules=GUEST_MODULES):
     image = Initramfs()
-    for name in ("proc", "sys", "dev", "tmp"):
+    for name in FOLDERS:
         image.folder(name)
     image.busybox()
     image.modules(kernel.modules(modules))
-    image.file("init", HERE / "init" / "guest-init.sh", 0o755)
-    image.file("etc/acpi/PWRF/00000080", HERE / "init" / "power-button.sh", 0o755)
+    for name, path in SCRIPTS.items():
+        image.file(name, path, 0o755)
     image.write(target)
+
+
+def write_guest_disk(target, size):
+    """A disk with ext4 and no partition table: the same guest, with it as its root."""
+    with tempfile.TemporaryDirectory() as root:
+        root = pathlib.Path(root)
+        for name in FOLDERS + ["bin"]:
+            (root / name).mkdir()
+        busybox = shutil.which("busybox", path=PATH)
+        shutil.copy(busybox, root / "bin" / "busybox")
+        for applet in output_of(busybox, "--list").split():
+            if applet != "busybox":
+                (root / "bin" / applet).symlink_to("busybox")
+        for name, path in SCRIPTS.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, root / name)
+            (root / name).chmod(0o755)
+        (root / "modules").touch()
+        output_of("mke2fs", "-q", "-t", "ext4", "-d", str(root), str(target), size)
 
 
 def write_guest_tools(kernel, target):

@@ -1,7 +1,8 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: Apache-2.0
 # The guest's first process.  The kernel hands it name=value pairs of its command line
-# that are not its own: shell=plain (commands line by line, for scripts) or shell=human.
+# that are not its own: shell=plain (commands line by line, for scripts) or shell=human,
+# and disk=/dev/vda for a file system with this script in it, which then takes over.
 export PATH=/bin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
@@ -9,6 +10,11 @@ mount -t devtmpfs dev /dev
 while read -r module; do
     insmod "$module"
 done < /modules
+if [ -n "$disk" ]; then
+    until [ -b "$disk" ]; do usleep 10000; done
+    mount -t ext4 "$disk" /root && disk= exec switch_root -c /dev/console /root /init
+    echo "guest: no root on $disk"
+fi
 acpid -f -c /etc/acpi -l /dev/null -p /acpid.pid 2> /dev/null &
 # A button that is pressed before acpid listens is lost.
 tries=500
