@@ -51,3 +51,9 @@ RxFilterInfoList *qmp_query_rx_filter(QmpContext *ctx, const QueryRxFilterArgs *
     error_set(error, "there is no network device '%s'", args->name);
     return NULL;
 }
+
+bool qmp_announce_self(QmpContext *ctx, const AnnounceParameters *args, GError **error)
+{
+    net_set_announce(ctx->nets, args);
+    return true;
+}

@@ -16,6 +16,8 @@
 #include "berth/net-driver.h"
 #include "berth/net-set.h"
 
+#include "net-announce.h"
+
 #define FIRST_MAC_BYTE 0x56u    /* of the last byte of a default address */
 #define N_MACS (256u - FIRST_MAC_BYTE)
 
@@ -27,6 +29,7 @@ struct NetSet {
     Loop *loop;                 /* lent */
     ListNode backends;          /* of NetBackend */
     ListNode nics;              /* of NetNic, in the order in which they were made */
+    NetAnnounce *announce;
     NetNamedFdFn *named_fd;
     void *named_fd_opaque;
 };
@@ -65,6 +68,7 @@ NetSet *net_set_new(Loop *loop)
     set->loop = loop;
     list_init(&set->backends);
     list_init(&set->nics);
+    set->announce = net_announce_new(set, loop);
     net_set_named_fd_hook(set, NULL, NULL);
     return set;
 }
@@ -85,6 +89,7 @@ void net_set_free(NetSet *set)
     if (!set)
         return;
     g_assert(list_is_empty(&set->nics));
+    net_announce_free(set->announce);
     LIST_FOREACH(node, &set->backends) {
         list_remove(node);
         free_backend(CONTAINER_OF(node, NetBackend, node));
@@ -232,6 +237,11 @@ NetNic *net_set_next_nic(const NetSet *set, const NetNic *nic)
     ListNode *next = nic ? nic->node.next : set->nics.next;
 
     return next == &set->nics ? NULL : CONTAINER_OF(next, NetNic, node);
+}
+
+void net_set_announce(NetSet *set, const AnnounceParameters *params)
+{
+    net_announce_begin(set->announce, params);
 }
 
 static void describe_backend(const NetBackend *backend, GString *out)

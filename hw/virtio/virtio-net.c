@@ -251,6 +251,45 @@ static void on_filter_changed(void *opaque)
         board->ops->rx_filter_changed(board->opaque, dev->id, dev->path);
 }
 
+/* On the loop of the first pair: a RARP frame that says who is here (RFC 903). */
+static void send_rarp(void *opaque)
+{
+    static const uint8_t rarp[] = { 0x80, 0x35, 0, 1, 8, 0, 6, 4, 0, 3 };
+    VirtioNet *net = opaque;
+    uint8_t bytes[NET_HEADER_SIZE + ETH_ZLEN] = { 0 };
+    uint8_t *frame = bytes + NET_HEADER_SIZE;
+    struct iovec iov = { bytes, sizeof(bytes) };
+
+    if (!net->pairs[0].queue || !virtio_net_link_is_up(net))
+        return;
+    memset(frame, 0xff, NET_MAC_SIZE);
+    memcpy(frame + 12, rarp, sizeof(rarp));
+    lock_take(&net->vdev.dev->lock);
+    memcpy(frame + 6, net->filter.mac, NET_MAC_SIZE);
+    lock_drop(&net->vdev.dev->lock);
+    /* Sender and target; their addresses of IP are nobody's. */
+    memcpy(frame + 22, frame + 6, NET_MAC_SIZE);
+    memcpy(frame + 32, frame + 6, NET_MAC_SIZE);
+    net_queue_send(net->pairs[0].queue, &iov, 1);
+}
+
+static void on_announce(NetNic *nic)
+{
+    VirtioNet *net = CONTAINER_OF(nic, VirtioNet, nic);
+    Device *dev = net->vdev.dev;
+    bool can_itself;
+
+    loop_post(net->loops.of_queue[0], &net->rarp);
+    lock_take(&dev->lock);
+    can_itself = virtio_has_feature(&net->vdev, VIRTIO_NET_F_GUEST_ANNOUNCE) &&
+        net->vdev.status & VIRTIO_CONFIG_S_DRIVER_OK;
+    lock_drop(&dev->lock);
+    if (!can_itself)
+        return;
+    __atomic_store_n(&net->announce, true, __ATOMIC_RELAXED);
+    virtio_config_changed(&net->vdev);
+}
+
 static const NetCounters *on_counted(const NetNic *nic, unsigned pair)
 {
     return &CONTAINER_OF(nic, const VirtioNet, nic)->pairs[pair].counters;
@@ -389,7 +428,12 @@ static void cancel_message(void *opaque)
 {
     VirtioNetPair *pair = opaque;
 
-    loop_message_cancel(pair->net->loops.of_queue[pair->index], &pair->changed);
+    VirtioNet *net = pair->net;
+    Loop *loop = net->loops.of_queue[pair->index];
+
+    loop_message_cancel(loop, &pair->changed);
+    if (pair->index == 0)
+        loop_message_cancel(loop, &net->rarp);
 }
 
 static void virtio_net_unrealize(VirtioDevice *vdev)
@@ -419,6 +463,8 @@ static bool virtio_net_realize(VirtioDevice *vdev, const DeviceAddArgs *args,
     net->nic.link_changed = on_link_changed;
     net->nic.counted = on_counted;
     net->nic.query_filter = virtio_net_filter_query;
+    net->nic.announce = on_announce;
+    loop_message_init(&net->rarp, send_rarp, net);
     loop_message_init(&net->filter_changed, on_filter_changed, net);
     if (!check_props(props, error) ||
         !net_nic_attach(vdev->dev->board->nets, &net->nic, props->netdev, props->mac,

@@ -111,6 +111,7 @@ struct VirtioNet {
     VirtioNetFilter *published; /* atomic */
     bool filter_told;           /* atomic: clients know that it changed */
     LoopMessage filter_changed; /* to main */
+    LoopMessage rarp;           /* to the loop of the first pair */
 };
 
 static inline VirtioNet *virtio_net_of(VirtioDevice *vdev)

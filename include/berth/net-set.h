@@ -29,5 +29,7 @@ bool net_set_remove(NetSet *set, const char *id, GError **error);
 bool net_set_link(NetSet *set, const char *name, bool up, GError **error);
 /* The device that was made after @nic, the first after NULL; NULL when there is none. */
 NetNic *net_set_next_nic(const NetSet *set, const NetNic *nic);
+/* Has devices announced as @params say, the first time now. */
+void net_set_announce(NetSet *set, const AnnounceParameters *params);
 /* A line for each device and its backend, or backend alone, for people. */
 void net_set_describe(const NetSet *set, GString *out);

@@ -72,6 +72,8 @@ typedef struct NetNic {
     const NetCounters *(*counted)(const struct NetNic *nic, unsigned pair);
     /* Main: which frames the guest takes; the caller's. */
     RxFilterInfo *(*query_filter)(struct NetNic *nic);
+    /* Main: tells the network where the guest is. */
+    void (*announce)(struct NetNic *nic);
     /* Main: link_up is another. */
     void (*link_changed)(struct NetNic *nic);
     ListNode node;

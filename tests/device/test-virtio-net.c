@@ -682,6 +682,44 @@ static void test_frames_are_counted(void)
     g_assert_cmpuint(counters->tx_dropped, ==, 1);
 }
 
+static void test_announcements(void)
+{
+    static const char rarp[] = "\xff\xff\xff\xff\xff\xff" "\x52\x54\0\x12\x34\x56"
+        "\x80\x35\0\1\x08\0\6\4\0\3" "\x52\x54\0\x12\x34\x56" "\0\0\0\0"
+        "\x52\x54\0\x12\x34\x56";
+    AnnounceParameters params = { .initial = 1, .max = 5, .rounds = 3, .step = 1 };
+    int64_t end = g_get_monotonic_time() + 5 * G_TIME_SPAN_SECOND;
+    g_autoptr(KitNet) net = kit_net_new("");
+    g_autoptr(StrList) none = StrList_new();
+    uint8_t got[100];
+    unsigned n = 0;
+
+    kit_net_start(net, ALL);
+    net_set_announce(net->kit->nets, &params);
+    while (n < 3 && g_get_monotonic_time() < end) {
+        kit_run_both(net->kit);
+        if (kit_net_wire_take(net, got, sizeof(got)) < 0)
+            continue;
+        n++;
+        g_assert_cmpmem(got, sizeof(rarp) - 1, rarp, sizeof(rarp) - 1);
+    }
+    g_assert_cmpuint(n, ==, 3);
+    g_assert_cmpuint(kit_read(net->kit, net->v->config + STATUS_AT, 2), ==,
+                     VIRTIO_NET_S_LINK_UP | VIRTIO_NET_S_ANNOUNCE);
+    g_assert_cmpuint(kit_net_command(net, VIRTIO_NET_CTRL_ANNOUNCE,
+                                     VIRTIO_NET_CTRL_ANNOUNCE_ACK, NULL, 0), ==,
+                     VIRTIO_NET_OK);
+    g_assert_cmpuint(kit_read(net->kit, net->v->config + STATUS_AT, 2), ==,
+                     VIRTIO_NET_S_LINK_UP);
+
+    /* None for a device that is not named, and none after the end. */
+    params.rounds = 1000;
+    params.interfaces = none;
+    net_set_announce(net->kit->nets, &params);
+    kit_run_both(net->kit);
+    g_assert_cmpint(kit_net_wire_take(net, got, sizeof(got)), <, 0);
+}
+
 static void test_default_addresses(void)
 {
     g_autoptr(KitBoard) kit = kit_board_new();
@@ -787,6 +825,7 @@ int main(int argc, char **argv)
     g_test_add_func("/virtio-net/pairs", test_pairs);
     g_test_add_func("/virtio-net/pairs-on-their-threads", test_pairs_on_their_threads);
     g_test_add_func("/virtio-net/frames-are-counted", test_frames_are_counted);
+    g_test_add_func("/virtio-net/announcements", test_announcements);
     g_test_add_func("/virtio-net/default-addresses", test_default_addresses);
     g_test_add_func("/virtio-net/wrong-properties", test_wrong_properties);
     g_test_add_func("/virtio-net/backend-in-use-stays", test_backend_in_use_stays);

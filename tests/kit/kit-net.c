@@ -134,7 +134,8 @@ uint8_t kit_net_command(KitNet *net, uint8_t class, uint8_t cmd, const void *dat
     g_assert_cmpuint(size + 3, <=, QUEUE_SPACE);
     memory[0] = class;
     memory[1] = cmd;
-    memcpy(memory + 2, data, size);
+    if (size > 0)
+        memcpy(memory + 2, data, size);
     memory[size + 2] = 0xee;
     kit_queue_desc(q, 0, gpa_of(q, 0), size + 2, VRING_DESC_F_NEXT, 1);
     kit_queue_desc(q, 1, gpa_of(q, 0) + size + 2, 1, VRING_DESC_F_WRITE, 0);
