@@ -213,6 +213,7 @@ demo: all
 
 bench: all guests
 	$(Q)python3 -B tests/perf/bench.py --vmm $(BERTH)
+	$(Q)python3 -B tests/perf/bench_disks.py --vmm $(BERTH)
 
 install: all
 	install -D -m 755 $(BERTH) $(DESTDIR)$(PREFIX)/bin/berth

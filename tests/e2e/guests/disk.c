@@ -28,6 +28,7 @@
 #define MAX_DEPTH 64
 #define MAX_BYTES 131072
 #define SECTOR 512
+#define BLK_F_FLUSH 9
 #define RING_F_INDIRECT_DESC 28
 #define RING_F_EVENT_IDX 29
 
@@ -205,13 +206,16 @@ static void set_address(uint64_t at, const volatile void *address)
 
 static void set_up_device(void)
 {
-    uint32_t offered, wanted = is_direct ? 0 : 1u << RING_F_INDIRECT_DESC;
+    /* Who can flush gets writes that are not durable by themselves. */
+    uint32_t offered, wanted = 1u << BLK_F_FLUSH;
 
     set8(common + 0x14, 0);
     set8(common + 0x14, 1);
     set8(common + 0x14, 3);
     set32(common + 0x00, 0);
     offered = get32(common + 0x04);
+    if (!is_direct)
+        wanted |= 1u << RING_F_INDIRECT_DESC;
     if (has_event_idx)
         wanted |= 1u << RING_F_EVENT_IDX;
     has_event_idx = has_event_idx && offered >> RING_F_EVENT_IDX & 1;
