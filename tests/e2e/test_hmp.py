@@ -147,6 +147,12 @@ def test_media(t):
             r"^Error: .*iso")
     t.match("a file there is not", hmp(guest, f"change cd0 {t.folder}/nowhere raw"),
             r"^Error: .*/nowhere")
+    t.equal("limits", hmp(guest, "block_set_io_throttle cd0 0 1048576 0 0 100 0"), "")
+    limits = guest.qmp.command("query-block")[0]["inserted"]
+    t.equal("are set", (limits["bps_rd"], limits["iops_rd"], limits["bps"]),
+            (1 << 20, 100, 0))
+    t.match("some exclude others", hmp(guest, "block_set_io_throttle cd0 1 1 0 0 0 0"),
+            r"^Error: ")
     t.equal("eject", hmp(guest, "eject cd0"), "")
     t.match("no disc", hmp(guest, "info block cd0"), r"^cd0.*not inserted")
     t.equal("eject of nothing", hmp(guest, "eject -f cd0"), "")
