@@ -99,7 +99,7 @@ unsigned block_node_weigh(BlockNode *node)
     return node->weight;
 }
 
-static BlockLink *find_link(const BlockNode *node, BlockRole role)
+BlockLink *block_node_link(const BlockNode *node, BlockRole role)
 {
     LIST_FOREACH(at, &node->children) {
         BlockLink *link = CONTAINER_OF(at, BlockLink, parent_node);
@@ -112,7 +112,7 @@ static BlockLink *find_link(const BlockNode *node, BlockRole role)
 
 BlockNode *block_node_child(const BlockNode *node, BlockRole role)
 {
-    BlockLink *link = find_link(node, role);
+    BlockLink *link = block_node_link(node, role);
 
     return link ? link->child : NULL;
 }

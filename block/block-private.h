@@ -115,6 +115,8 @@ void block_node_unref(BlockNode *node);
 /* Nodes on all ways down from it, by what those just below have; BLOCK_WEIGHT_MAX + 1 for
  * more than that. */
 unsigned block_node_weigh(BlockNode *node);
+/* The link to the child of @role, NULL when there is none. */
+BlockLink *block_node_link(const BlockNode *node, BlockRole role);
 /* Ahead of the last unref: may block. */
 void block_node_close(BlockNode *node);
 /* Main, ahead of that. */

@@ -76,17 +76,6 @@ static void on_cancel(BlockTask *task)
     end(reopen);
 }
 
-static BlockLink *find_link(const BlockNode *node, BlockRole role)
-{
-    LIST_FOREACH(at, &node->children) {
-        BlockLink *link = CONTAINER_OF(at, BlockLink, parent_node);
-
-        if (link->role == role)
-            return link;
-    }
-    return NULL;
-}
-
 static void cut(BlockLink *link)
 {
     block_link_remove(link);
@@ -96,7 +85,7 @@ static void cut(BlockLink *link)
 /* Has the edge lead to @to, which may be NULL as what it leads to now may. */
 static void lead(const Edge *edge, BlockNode *to)
 {
-    BlockLink *link = find_link(edge->parent, edge->role);
+    BlockLink *link = block_node_link(edge->parent, edge->role);
 
     if (link && to)
         block_overlay_move(link, to);
@@ -224,7 +213,7 @@ static bool add_edge(Reopen *reopen, BlockNode *node, BlockRole role,
     }
     if (before == after)
         return true;
-    if (before && !block_overlay_can_move(find_link(node, role), error))
+    if (before && !block_overlay_can_move(block_node_link(node, role), error))
         return false;
     if (!after && role != BLOCK_ROLE_BACKING) {
         error_set(error, "node '%s' needs a node below it", node->name);
