@@ -17,11 +17,6 @@
 #include "kit-qmp.h"
 #include "kit-scsi.h"
 
-typedef struct Input {
-    const uint8_t *data;
-    size_t size;
-} Input;
-
 static struct {
     KitBoard *kit;
     KitScsi *scsi;
@@ -33,17 +28,6 @@ static struct {
 #define GUEST_UNIT                                                                       \
     "{'driver': 'scsi-hd', 'id': 'guest', 'drive': 'g', 'scsi-id': 0, 'lun': 3, "        \
     "'removable': true}"
-
-static uint64_t take(Input *in, unsigned size)
-{
-    uint64_t value = 0;
-
-    for (unsigned i = 0; i < size && in->size > 0; i++) {
-        value |= (uint64_t)*in->data++ << 8 * i;
-        in->size--;
-    }
-    return value;
-}
 
 static void make_subject(void)
 {
@@ -87,7 +71,7 @@ static void restart(void)
     kit_scsi_restart(subject.scsi);
 }
 
-static void act_of_command(Input *in)
+static void act_of_command(FuzzInput *in)
 {
     /* Opcodes, so that most inputs begin with one that there is. */
     static const uint8_t opcodes[] = {
@@ -95,27 +79,29 @@ static void act_of_command(Input *in)
         0x2a, 0x2e, 0x2f, 0x35, 0x41, 0x42, 0x43, 0x46, 0x4a, 0x51, 0x55, 0x5a, 0x88,
         0x8a, 0x8e, 0x8f, 0x91, 0x93, 0x9e, 0xa0, 0xa8, 0xaa, 0xad, 0xae, 0xbd,
     };
-    unsigned slot = take(in, 1) % KIT_SCSI_SLOTS;
-    uint8_t choice = take(in, 1);
-    unsigned room = take(in, 1);
+    unsigned slot = fuzz_take(in, 1) % KIT_SCSI_SLOTS;
+    uint8_t choice = fuzz_take(in, 1);
+    unsigned room = fuzz_take(in, 1);
     KitScsiCommand command = {
-        .target = take(in, 1) % 3, .lun = take(in, 1) % 5, .tag = take(in, 1) % 4,
+        .target = fuzz_take(in, 1) % 3,
+        .lun = fuzz_take(in, 1) % 5,
+        .tag = fuzz_take(in, 1) % 4,
         .queue = slot % 2,
     };
     uint8_t *data = kit_scsi_data(subject.scsi, slot);
     unsigned n;
 
     command.cdb[0] = choice < G_N_ELEMENTS(opcodes) ? opcodes[choice] : choice;
-    n = take(in, 1) % sizeof(command.cdb);
+    n = fuzz_take(in, 1) % sizeof(command.cdb);
     for (unsigned i = 1; i <= n && i < sizeof(command.cdb); i++)
-        command.cdb[i] = take(in, 1);
+        command.cdb[i] = fuzz_take(in, 1);
     if (room & 1)
-        command.out_size = take(in, 2);
+        command.out_size = fuzz_take(in, 2);
     if (room & 2)
-        command.in_size = take(in, 2);
+        command.in_size = fuzz_take(in, 2);
     n = room >> 2;
     for (unsigned i = 0; i < n; i++)
-        data[i] = take(in, 1);
+        data[i] = fuzz_take(in, 1);
     if (!subject.scsi->busy[slot])
         kit_scsi_submit(subject.scsi, slot, &command);
 }
@@ -135,32 +121,33 @@ static KitQueue *queue_of(unsigned n)
 }
 
 /* A descriptor anywhere, and a chain that begins anywhere. */
-static void act_of_queue(Input *in)
+static void act_of_queue(FuzzInput *in)
 {
-    KitQueue *q = queue_of(take(in, 1));
-    unsigned kind = take(in, 1);
-    unsigned n = take(in, 1) % q->size;
+    KitQueue *q = queue_of(fuzz_take(in, 1));
+    unsigned kind = fuzz_take(in, 1);
+    unsigned n = fuzz_take(in, 1) % q->size;
 
     if (kind & 1)
-        kit_queue_desc(q, n, take(in, 4), take(in, 3), take(in, 1) & 7, take(in, 1));
+        kit_queue_desc(q, n, fuzz_take(in, 4), fuzz_take(in, 3), fuzz_take(in, 1) & 7,
+                       fuzz_take(in, 1));
     else
-        kit_queue_desc(q, n, KIT_VIRTIO_DATA + take(in, 2), take(in, 1), take(in, 1) & 3,
-                       take(in, 1) % q->size);
+        kit_queue_desc(q, n, KIT_VIRTIO_DATA + fuzz_take(in, 2), fuzz_take(in, 1),
+                       fuzz_take(in, 1) & 3, fuzz_take(in, 1) % q->size);
     if (kind & 2 && (uint16_t)(q->next_avail - q->next_used) < q->size) {
         kit_queue_offer(q, n);
         kit_queue_kick(q);
     }
 }
 
-static void act_of_task(Input *in)
+static void act_of_task(FuzzInput *in)
 {
     KitScsi *scsi = subject.scsi;
-    uint8_t subtype = take(in, 1) % 10;
-    uint8_t target = take(in, 1) % 3;
-    uint8_t lun = take(in, 1) % 5;
+    uint8_t subtype = fuzz_take(in, 1) % 10;
+    uint8_t target = fuzz_take(in, 1) % 3;
+    uint8_t lun = fuzz_take(in, 1) % 5;
 
     if ((uint16_t)(scsi->control.next_avail - scsi->control.next_used) < 16)
-        kit_scsi_submit_task(scsi, subtype, target, lun, take(in, 1) % 4);
+        kit_scsi_submit_task(scsi, subtype, target, lun, fuzz_take(in, 1) % 4);
 }
 
 static void toggle_unit(void)
@@ -193,29 +180,13 @@ static void change_medium(unsigned which)
     reply = kit_qmp_receive(subject.qmp);
 }
 
-static void save_and_load(void)
-{
-    DeviceTree *tree = &subject.kit->tree;
-    g_autoptr(GByteArray) saved = NULL, again = NULL;
-    g_autoptr(GError) error = NULL;
-
-    device_tree_pause(tree);
-    kit_run_both(subject.kit);
-    saved = kit_save(subject.kit);
-    if (!device_tree_load(tree, saved->data, saved->len, &error))
-        g_error("%s", error->message);
-    again = kit_save(subject.kit);
-    g_assert_cmpmem(saved->data, saved->len, again->data, again->len);
-    device_tree_resume(tree);
-}
-
 /* One act, chosen and described by the next bytes. */
-static void act(Input *in)
+static void act(FuzzInput *in)
 {
     KitBoard *kit = subject.kit;
     unsigned size;
 
-    switch (take(in, 1) % 11) {
+    switch (fuzz_take(in, 1) % 11) {
     case 0:
     case 1:
     case 2:
@@ -229,30 +200,32 @@ static void act(Input *in)
         act_of_task(in);
         break;
     case 6:
-        inject_fail_nth(subject.inject, take(in, 1) % 8, take(in, 1) & 1 ? ENOSPC : EIO);
+        inject_fail_nth(subject.inject, fuzz_take(in, 1) % 8,
+                        fuzz_take(in, 1) & 1 ? ENOSPC : EIO);
         break;
     case 7:
-        size = 1u << take(in, 1) % 4;
-        kit_write(kit, subject.scsi->v->config + take(in, 1) % 40, size, take(in, size));
+        size = 1u << fuzz_take(in, 1) % 4;
+        kit_write(kit, subject.scsi->v->config + fuzz_take(in, 1) % 40, size,
+                  fuzz_take(in, size));
         break;
     case 8:
         toggle_unit();
         break;
     case 9:
-        change_medium(take(in, 1));
+        change_medium(fuzz_take(in, 1));
         break;
     default:
-        if (take(in, 1) % 4 == 0)
+        if (fuzz_take(in, 1) % 4 == 0)
             restart();
         else
-            save_and_load();
+            kit_save_and_load(subject.kit);
     }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const uint8_t as_at_first[] = { 6, 1, 4, 2 };
-    Input in = { .data = data, .size = size };
+    FuzzInput in = { .data = data, .size = size };
 
     if (!subject.kit)
         make_subject();

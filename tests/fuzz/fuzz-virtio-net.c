@@ -16,23 +16,7 @@
 #include "fuzz.h"
 #include "kit-net.h"
 
-typedef struct Input {
-    const uint8_t *data;
-    size_t size;
-} Input;
-
 static KitNet *subject;
-
-static uint64_t take(Input *in, unsigned size)
-{
-    uint64_t value = 0;
-
-    for (unsigned i = 0; i < size && in->size > 0; i++) {
-        value |= (uint64_t)*in->data++ << 8 * i;
-        in->size--;
-    }
-    return value;
-}
 
 /* What the device has used is free again. */
 static unsigned next_head(KitQueue *q, bool *ret_free)
@@ -46,32 +30,34 @@ static unsigned next_head(KitQueue *q, bool *ret_free)
 }
 
 /* A chain of one or two buffers on any queue. */
-static void act_of_queue(Input *in)
+static void act_of_queue(FuzzInput *in)
 {
     KitQueue *queues[] = { &subject->rx, &subject->tx, &subject->ctrl };
-    KitQueue *q = queues[take(in, 1) % 3];
-    unsigned kind = take(in, 1);
-    unsigned flags = kind & 8 ? take(in, 1) & 7
+    KitQueue *q = queues[fuzz_take(in, 1) % 3];
+    unsigned kind = fuzz_take(in, 1);
+    unsigned flags = kind & 8 ? fuzz_take(in, 1) & 7
         : q == &subject->rx ? VRING_DESC_F_WRITE : 0;
     bool is_free;
     unsigned n = next_head(q, &is_free);
 
     if (!is_free)
         return;
-    kit_queue_desc(q, n, kind & 1 ? take(in, 4) : KIT_VIRTIO_DATA + 0x1000 * n,
-                   kind & 2 ? take(in, 3) : 1 + take(in, 2) % 0x1000,
+    kit_queue_desc(q, n, kind & 1 ? fuzz_take(in, 4) : KIT_VIRTIO_DATA + 0x1000 * n,
+                   kind & 2 ? fuzz_take(in, 3) : 1 + fuzz_take(in, 2) % 0x1000,
                    flags | (kind & 4 ? VRING_DESC_F_NEXT : 0), n + 1);
-    kit_queue_desc(q, n + 1, KIT_VIRTIO_DATA + 0x1000 * n, 1 + take(in, 1),
+    kit_queue_desc(q, n + 1, KIT_VIRTIO_DATA + 0x1000 * n, 1 + fuzz_take(in, 1),
                    kind & 16 ? VRING_DESC_F_WRITE : 0, 0);
     kit_queue_offer(q, n);
     kit_queue_kick(q);
 }
 
 /* A command whose bytes are the input's. */
-static void act_of_control(Input *in)
+static void act_of_control(FuzzInput *in)
 {
-    uint8_t bytes[64] = { (uint8_t)(take(in, 1) % 8), (uint8_t)(take(in, 1) % 8) };
-    unsigned size = 2 + take(in, 1) % (sizeof(bytes) - 2);
+    uint8_t bytes[64] = {
+        (uint8_t)(fuzz_take(in, 1) % 8), (uint8_t)(fuzz_take(in, 1) % 8),
+    };
+    unsigned size = 2 + fuzz_take(in, 1) % (sizeof(bytes) - 2);
     KitQueue *q = &subject->ctrl;
     bool is_free;
     unsigned n = next_head(q, &is_free);
@@ -79,7 +65,7 @@ static void act_of_control(Input *in)
     if (!is_free)
         return;
     for (unsigned i = 2; i < size; i++)
-        bytes[i] = (uint8_t)take(in, 1);
+        bytes[i] = (uint8_t)fuzz_take(in, 1);
     memcpy(kit_ram(subject->kit, KIT_VIRTIO_DATA, sizeof(bytes)), bytes, sizeof(bytes));
     kit_queue_desc(q, n, KIT_VIRTIO_DATA, size, VRING_DESC_F_NEXT, n + 1);
     kit_queue_desc(q, n + 1, KIT_VIRTIO_DATA + sizeof(bytes), 1, VRING_DESC_F_WRITE, 0);
@@ -87,14 +73,14 @@ static void act_of_control(Input *in)
     kit_queue_kick(q);
 }
 
-static void act_of_wire(Input *in)
+static void act_of_wire(FuzzInput *in)
 {
     static uint8_t bytes[0x10000];
-    unsigned kind = take(in, 1);
-    size_t size = kind & 1 ? take(in, 2) : take(in, 1);
+    unsigned kind = fuzz_take(in, 1);
+    size_t size = kind & 1 ? fuzz_take(in, 2) : fuzz_take(in, 1);
 
     for (unsigned i = 0; i < 18; i++)
-        bytes[i] = (uint8_t)take(in, kind & 2 ? 1 : 0);
+        bytes[i] = (uint8_t)fuzz_take(in, kind & 2 ? 1 : 0);
     if (kind & 4)
         while (recv(subject->wire, bytes, sizeof(bytes), 0) >= 0)
             continue;
@@ -102,24 +88,9 @@ static void act_of_wire(Input *in)
         g_assert_true(errno == EAGAIN || errno == EMSGSIZE);
 }
 
-static void save_and_load(void)
+static void act(FuzzInput *in)
 {
-    DeviceTree *tree = &subject->kit->tree;
-    g_autoptr(GByteArray) saved = NULL, again = NULL;
-    g_autoptr(GError) error = NULL;
-
-    device_tree_pause(tree);
-    saved = kit_save(subject->kit);
-    if (!device_tree_load(tree, saved->data, saved->len, &error))
-        g_error("%s", error->message);
-    again = kit_save(subject->kit);
-    g_assert_cmpmem(saved->data, saved->len, again->data, again->len);
-    device_tree_resume(tree);
-}
-
-static void act(Input *in)
-{
-    switch (take(in, 1) % 8) {
+    switch (fuzz_take(in, 1) % 8) {
     case 0:
     case 1:
         act_of_queue(in);
@@ -133,20 +104,20 @@ static void act(Input *in)
         act_of_wire(in);
         break;
     case 6:
-        net_set_link(subject->kit->nets, "nic", take(in, 1) & 1, NULL);
+        net_set_link(subject->kit->nets, "nic", fuzz_take(in, 1) & 1, NULL);
         break;
     default:
-        if (take(in, 1) % 4 == 0)
-            kit_net_start(subject,
-                          take(in, 1) & 1 ? take(in, 8) | 1ull << 32 : UINT64_MAX);
+        if (fuzz_take(in, 1) % 4 == 0)
+            kit_net_start(subject, fuzz_take(in, 1) & 1
+                          ? fuzz_take(in, 8) | 1ull << 32 : UINT64_MAX);
         else
-            save_and_load();
+            kit_save_and_load(subject->kit);
     }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    Input in = { .data = data, .size = size };
+    FuzzInput in = { .data = data, .size = size };
     uint8_t bytes[64];
 
     if (!subject) {

@@ -24,28 +24,12 @@
 #define MAX_PORTS 6u
 #define N_CLIENTS 3
 
-typedef struct Input {
-    const uint8_t *data;
-    size_t size;
-} Input;
-
 static struct {
     KitBoard *kit;
     KitSerial *s;
     Device *dev;
     int clients[N_CLIENTS];     /* of ports 0 to 2, -1 when there is none */
 } subject;
-
-static uint64_t take(Input *in, unsigned size)
-{
-    uint64_t value = 0;
-
-    for (unsigned i = 0; i < size && in->size > 0; i++) {
-        value |= (uint64_t)*in->data++ << 8 * i;
-        in->size--;
-    }
-    return value;
-}
 
 static void set_name(struct sockaddr_un *address, unsigned n)
 {
@@ -113,18 +97,18 @@ static void toggle_client(unsigned n)
     }
 }
 
-static void act_of_client(Input *in)
+static void act_of_client(FuzzInput *in)
 {
     static uint8_t bytes[0x8000];
-    unsigned n = take(in, 1) % N_CLIENTS;
+    unsigned n = fuzz_take(in, 1) % N_CLIENTS;
     int fd = subject.clients[n];
 
-    switch (take(in, 1) % 3) {
+    switch (fuzz_take(in, 1) % 3) {
     case 0:
         toggle_client(n);
         break;
     case 1:
-        if (fd >= 0 && send(fd, bytes, take(in, 2) % sizeof(bytes), 0) < 0)
+        if (fd >= 0 && send(fd, bytes, fuzz_take(in, 2) % sizeof(bytes), 0) < 0)
             g_assert_true(errno == EAGAIN || errno == EPIPE);
         break;
     default:
@@ -144,11 +128,11 @@ static KitQueue *queue_of(unsigned n)
     return n & 8 ? &s->in[n % 8] : &s->out[n % 8];
 }
 
-static void act_of_queue(Input *in)
+static void act_of_queue(FuzzInput *in)
 {
-    KitQueue *q = queue_of(take(in, 1));
+    KitQueue *q = queue_of(fuzz_take(in, 1));
     unsigned n = q->next_avail % KIT_SERIAL_BUFFERS;
-    unsigned kind = take(in, 1);
+    unsigned kind = fuzz_take(in, 1);
     uint32_t head, len;
 
     while (kit_queue_take(q, &head, &len))
@@ -156,9 +140,10 @@ static void act_of_queue(Input *in)
     if ((uint16_t)(q->next_avail - q->next_used) >= KIT_SERIAL_BUFFERS)
         return;
     if (kind & 1)
-        kit_queue_desc(q, n, take(in, 4), take(in, 3), take(in, 1) & 3, take(in, 1));
+        kit_queue_desc(q, n, fuzz_take(in, 4), fuzz_take(in, 3), fuzz_take(in, 1) & 3,
+                       fuzz_take(in, 1));
     else
-        kit_queue_desc(q, n, KIT_VIRTIO_DATA + 0x1000 * n, 1 + take(in, 2),
+        kit_queue_desc(q, n, KIT_VIRTIO_DATA + 0x1000 * n, 1 + fuzz_take(in, 2),
                        kind & 2 ? VRING_DESC_F_WRITE : 0, 0);
     kit_queue_offer(q, n);
     kit_queue_kick(q);
@@ -175,39 +160,24 @@ static void toggle_port(unsigned nr)
         add_port(nr);
 }
 
-static void save_and_load(void)
-{
-    DeviceTree *tree = &subject.kit->tree;
-    g_autoptr(GByteArray) saved = NULL, again = NULL;
-    g_autoptr(GError) error = NULL;
-
-    device_tree_pause(tree);
-    saved = kit_save(subject.kit);
-    if (!device_tree_load(tree, saved->data, saved->len, &error))
-        g_error("%s", error->message);
-    again = kit_save(subject.kit);
-    g_assert_cmpmem(saved->data, saved->len, again->data, again->len);
-    device_tree_resume(tree);
-}
-
 /* One act, chosen and described by the next bytes. */
-static void act(Input *in)
+static void act(FuzzInput *in)
 {
     KitSerial *s = subject.s;
     KitBoard *kit = subject.kit;
     uint8_t bytes[16];
     unsigned size;
 
-    switch (take(in, 1) % 9) {
+    switch (fuzz_take(in, 1) % 9) {
     case 0:
     case 1:
-        size = take(in, 1);
-        kit_serial_say(s, size % 8, take(in, 1) % 10, size >> 7);
+        size = fuzz_take(in, 1);
+        kit_serial_say(s, size % 8, fuzz_take(in, 1) % 10, size >> 7);
         break;
     case 2:
-        size = take(in, 1) % sizeof(bytes) + 1;
+        size = fuzz_take(in, 1) % sizeof(bytes) + 1;
         for (unsigned i = 0; i < size; i++)
-            bytes[i] = take(in, 1);
+            bytes[i] = fuzz_take(in, 1);
         kit_serial_say_bytes(s, bytes, size);
         break;
     case 3:
@@ -218,23 +188,23 @@ static void act(Input *in)
         act_of_client(in);
         break;
     case 6:
-        toggle_port(take(in, 1) % MAX_PORTS);
+        toggle_port(fuzz_take(in, 1) % MAX_PORTS);
         break;
     case 7:
-        size = 1u << take(in, 1) % 4;
-        kit_write(kit, s->v->config + take(in, 1) % 32, size, take(in, size));
+        size = 1u << fuzz_take(in, 1) % 4;
+        kit_write(kit, s->v->config + fuzz_take(in, 1) % 32, size, fuzz_take(in, size));
         break;
     default:
-        if (take(in, 1) % 4 == 0)
+        if (fuzz_take(in, 1) % 4 == 0)
             kit_serial_start(s);
         else
-            save_and_load();
+            kit_save_and_load(subject.kit);
     }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    Input in = { .data = data, .size = size };
+    FuzzInput in = { .data = data, .size = size };
 
     if (!subject.kit)
         make_subject();

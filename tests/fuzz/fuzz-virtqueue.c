@@ -19,11 +19,6 @@
 #define QUEUE_SIZE 8u
 #define RING_SPACE 0x40000u
 
-typedef struct Input {
-    const uint8_t *data;
-    size_t size;
-} Input;
-
 typedef struct Subject {
     KitBoard *kit;
     KitVirtio *v;
@@ -32,17 +27,6 @@ typedef struct Subject {
 } Subject;
 
 static Subject subject;
-
-static uint64_t take(Input *in, unsigned size)
-{
-    uint64_t value = 0;
-
-    for (unsigned i = 0; i < size && in->size > 0; i++) {
-        value |= (uint64_t)*in->data++ << 8 * i;
-        in->size--;
-    }
-    return value;
-}
 
 static uint32_t touch(VirtqueueReq *req)
 {
@@ -115,38 +99,39 @@ static void start_driver(uint64_t features)
 }
 
 /* One act of the driver, chosen and described by the next bytes. */
-static void act(Input *in)
+static void act(FuzzInput *in)
 {
     KitVirtio *v = subject.v;
     KitBoard *kit = subject.kit;
-    unsigned size = 1u << take(in, 1) % 4;
+    unsigned size = 1u << fuzz_take(in, 1) % 4;
     uint64_t at;
 
-    switch (take(in, 1) % 8) {
+    switch (fuzz_take(in, 1) % 8) {
     case 0:
-        at = take(in, 1) % (QUEUE_SIZE + 1);
-        kit_virtio_desc(v, at, take(in, 5), take(in, 4), take(in, 1), take(in, 1));
+        at = fuzz_take(in, 1) % (QUEUE_SIZE + 1);
+        kit_virtio_desc(v, at, fuzz_take(in, 5), fuzz_take(in, 4), fuzz_take(in, 1),
+                        fuzz_take(in, 1));
         break;
     case 1:
-        kit_virtio_offer(v, take(in, 1) % (QUEUE_SIZE + 1));
+        kit_virtio_offer(v, fuzz_take(in, 1) % (QUEUE_SIZE + 1));
         break;
     case 2:
-        at = take(in, 3) % (RING_SPACE - 8);
-        *(uint64_t *)kit_ram(kit, KIT_VIRTIO_RING + (at & ~7ull), 8) = take(in, 8);
+        at = fuzz_take(in, 3) % (RING_SPACE - 8);
+        *(uint64_t *)kit_ram(kit, KIT_VIRTIO_RING + (at & ~7ull), 8) = fuzz_take(in, 8);
         break;
     case 3:
         kit_virtio_kick(v);
         break;
     case 4:
-        at = take(in, 2) % 0x4000;
-        kit_write(kit, v->registers + at, size, take(in, size));
+        at = fuzz_take(in, 2) % 0x4000;
+        kit_write(kit, v->registers + at, size, fuzz_take(in, size));
         break;
     case 5:
-        at = take(in, 2) % 0x400;
-        kit_pci_write(&v->pci, at, MIN(size, 4), take(in, MIN(size, 4)));
+        at = fuzz_take(in, 2) % 0x400;
+        kit_pci_write(&v->pci, at, MIN(size, 4), fuzz_take(in, MIN(size, 4)));
         break;
     case 6:
-        start_driver(take(in, 4));
+        start_driver(fuzz_take(in, 4));
         break;
     default:
         device_tree_pause(&kit->tree);
@@ -156,7 +141,7 @@ static void act(Input *in)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    Input in = { .data = data, .size = size };
+    FuzzInput in = { .data = data, .size = size };
 
     if (!subject.kit)
         make_subject();

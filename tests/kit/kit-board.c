@@ -470,3 +470,18 @@ GByteArray *kit_save(KitBoard *kit)
     device_tree_save(&kit->tree, out);
     return out;
 }
+
+void kit_save_and_load(KitBoard *kit)
+{
+    g_autoptr(GByteArray) saved = NULL, again = NULL;
+    g_autoptr(GError) error = NULL;
+
+    device_tree_pause(&kit->tree);
+    kit_run_both(kit);
+    saved = kit_save(kit);
+    if (!device_tree_load(&kit->tree, saved->data, saved->len, &error))
+        g_error("%s", error->message);
+    again = kit_save(kit);
+    g_assert_cmpmem(saved->data, saved->len, again->data, again->len);
+    device_tree_resume(&kit->tree);
+}

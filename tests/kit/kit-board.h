@@ -104,3 +104,5 @@ void kit_limit_fds(int n);
 char *kit_dump(KitBoard *kit);
 /* Saves all devices. */
 GByteArray *kit_save(KitBoard *kit);
+/* Paused, saves all devices and loads them: what is saved then is the same. */
+void kit_save_and_load(KitBoard *kit);
