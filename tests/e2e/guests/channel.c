@@ -18,8 +18,6 @@
 #include "hardware.h"
 
 #define DEVICE_ID 0x10431af4u
-#define STRUCTURES 0xe1000000u          /* where the BARs are put */
-#define MSIX_TABLE 0xe2000000u
 #define LAPIC 0xfee00000u
 #define VECTOR 0x40
 #define QUEUE_SIZE 128
@@ -65,7 +63,7 @@ static Queue queues[6] __attribute__((aligned(4096)));
 static uint8_t buffers[QUEUE_SIZE][IN_SIZE] __attribute__((aligned(4096)));
 static uint64_t gdt[] = { 0, 0x00cf9b000000ffffull, 0x00cf93000000ffffull };
 static uint64_t idt[VECTOR + 1];
-static uint32_t common, notify;         /* addresses of the structures */
+static uintptr_t common, notify;        /* addresses of the structures */
 
 static void set_up_interrupts(void)
 {
@@ -88,40 +86,8 @@ static void set_up_interrupts(void)
     set32(LAPIC + 0xf0, 0x1ff);
 }
 
-static uint32_t find_function(void)
+static void set_up_interrupt_of_device(void)
 {
-    for (uint32_t function = 0; function < 0x100; function++) {
-        if (config_read(function, 0) == DEVICE_ID)
-            return function;
-    }
-    for (;;)
-        __asm__ volatile("hlt");
-}
-
-/* Moves the BARs, finds the structures, switches MSI-X on. */
-static void set_up_function(void)
-{
-    uint32_t function = find_function();
-    uint32_t cap = config_read(function, 0x34) & 0xfc;
-
-    config_write(function, 0x04, config_read(function, 0x04) & ~7u);
-    config_write(function, 0x14, MSIX_TABLE);
-    config_write(function, 0x20, STRUCTURES);
-    config_write(function, 0x24, 0);
-    config_write(function, 0x04, 0x406);
-    for (; cap; cap = config_read(function, cap) >> 8 & 0xfc) {
-        uint32_t head = config_read(function, cap);
-        uint32_t place = STRUCTURES + config_read(function, cap + 8);
-
-        if ((head & 0xff) == 0x11)
-            config_write(function, cap, (head | 0x80000000u) & ~0x40000000u);
-        if ((head & 0xff) != 9)
-            continue;
-        if (head >> 24 == 1)
-            common = place;
-        if (head >> 24 == 2)
-            notify = place;
-    }
     set32(MSIX_TABLE + 0, LAPIC);
     set32(MSIX_TABLE + 4, 0);
     set32(MSIX_TABLE + 8, VECTOR);
@@ -258,6 +224,7 @@ static void receive(uint32_t n_bytes)
 void run(const uint32_t *start_info)
 {
     const char *line = (const char *)start_info[6];
+    uintptr_t places[5] = { 0 };
     uint32_t n_mib = 0;
 
     for (const char *at = line; *at; at++) {
@@ -265,7 +232,10 @@ void run(const uint32_t *start_info)
             n_mib = 10 * n_mib + (uint32_t)(*at - '0');
     }
     set_up_interrupts();
-    set_up_function();
+    set_up_function(DEVICE_ID, places);
+    common = places[1];
+    notify = places[2];
+    set_up_interrupt_of_device();
     set_up_device();
     say('R');
     if (line[0] == 'o')

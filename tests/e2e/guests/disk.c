@@ -22,8 +22,6 @@
 #include "hardware.h"
 
 #define DEVICE_ID 0x10421af4u
-#define STRUCTURES 0xe1000000ul         /* where the BARs are put */
-#define MSIX_TABLE 0xe2000000ul
 #define QUEUE_SIZE 256
 #define MAX_DEPTH 64
 #define MAX_BYTES 131072
@@ -159,43 +157,6 @@ static char hear(void)
     while (!(in8(COM1 + 5) & 1))
         ;
     return (char)in8(COM1);
-}
-
-static uint32_t find_function(void)
-{
-    for (uint32_t function = 0; function < 0x100; function++) {
-        if (config_read(function, 0) == DEVICE_ID)
-            return function;
-    }
-    for (;;)
-        ;
-}
-
-static void set_up_function(void)
-{
-    uint32_t function = find_function();
-    uint32_t cap = config_read(function, 0x34) & 0xfc;
-
-    config_write(function, 0x04, config_read(function, 0x04) & ~7u);
-    config_write(function, 0x14, MSIX_TABLE);
-    config_write(function, 0x20, STRUCTURES);
-    config_write(function, 0x24, 0);
-    config_write(function, 0x04, 0x406);
-    for (; cap; cap = config_read(function, cap) >> 8 & 0xfc) {
-        uint32_t head = config_read(function, cap);
-        uint64_t place = STRUCTURES + config_read(function, cap + 8);
-
-        if ((head & 0xff) == 0x11)
-            config_write(function, cap, (head | 0x80000000u) & ~0x40000000u);
-        if ((head & 0xff) != 9)
-            continue;
-        if (head >> 24 == 1)
-            common = place;
-        if (head >> 24 == 2)
-            notify = place;
-        if (head >> 24 == 4)
-            config = place;
-    }
 }
 
 static void set_address(uint64_t at, const volatile void *address)
@@ -372,10 +333,14 @@ static int has_word(const char *line, char first, char second)
 static void run(void)
 {
     const char *line = (const char *)(uint64_t)((const uint32_t *)start_info)[6];
+    uintptr_t places[5] = { 0 };
 
     is_direct = has_word(line, 'd', 'i');
     has_event_idx = !has_word(line, 'f', 'l');
-    set_up_function();
+    set_up_function(DEVICE_ID, places);
+    common = places[1];
+    notify = places[2];
+    config = places[4];
     set_up_device();
     set_up_slots();
     say('R');

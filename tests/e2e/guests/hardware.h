@@ -12,6 +12,8 @@
 #define COM1_STATUS 0x3fd
 #define CONFIG_ADDRESS 0xcf8
 #define CONFIG_DATA 0xcfc
+#define STRUCTURES 0xe1000000ul         /* where the BARs are put */
+#define MSIX_TABLE 0xe2000000ul
 
 /* A descriptor of a split virtqueue (virtio 1.3, 2.7.5). */
 typedef struct Desc {
@@ -90,6 +92,33 @@ static inline void set32(uintptr_t at, uint32_t value)
 static inline uint32_t get32(uintptr_t at)
 {
     return *(volatile uint32_t *)at;
+}
+
+/*
+ * Finds the virtio device with that vendor and device number, moves its BARs to
+ * STRUCTURES and MSIX_TABLE, switches MSI-X on.  Places of its structures are by their
+ * kinds (virtio 1.3, 4.1.4).
+ */
+static inline void set_up_function(uint32_t id, uintptr_t places[5])
+{
+    uint32_t function = 0, cap;
+
+    while (config_read(function, 0) != id)
+        function = (function + 1) % 0x100;
+    cap = config_read(function, 0x34) & 0xfc;
+    config_write(function, 0x04, config_read(function, 0x04) & ~7u);
+    config_write(function, 0x14, MSIX_TABLE);
+    config_write(function, 0x20, STRUCTURES);
+    config_write(function, 0x24, 0);
+    config_write(function, 0x04, 0x406);
+    for (; cap; cap = config_read(function, cap) >> 8 & 0xfc) {
+        uint32_t head = config_read(function, cap);
+
+        if ((head & 0xff) == 0x11)
+            config_write(function, cap, (head | 0x80000000u) & ~0x40000000u);
+        if ((head & 0xff) == 9 && head >> 24 < 5)
+            places[head >> 24] = STRUCTURES + config_read(function, cap + 8);
+    }
 }
 
 #endif
