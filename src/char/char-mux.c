@@ -319,9 +319,10 @@ static void on_read(void *opaque, const uint8_t *data, size_t size)
     size_t done;
 
     char_enter(&mux->chr);
-    done = process(mux, data, size);
+    done = mux->held ? 0 : process(mux, data, size);
     if (done < size) {
-        mux->held = g_byte_array_new();
+        if (!mux->held)
+            mux->held = g_byte_array_new();
         g_byte_array_append(mux->held, data + done, size - done);
     }
     char_leave(&mux->chr);

@@ -444,6 +444,30 @@ static void test_a_front_may_leave_while_it_reads(MuxBench *f, const void *unuse
     g_assert_cmpstr(monitor->input->str, ==, "cdef");
 }
 
+/* What a telnet client sends comes to the mux in pieces, between its breaks. */
+static void test_held_pieces_stay_in_order(MuxBench *f, const void *unused)
+{
+    static const char bytes[] = "abX\xff\xf3" "cd\xff\xf3" "ef";
+    g_autofree char *path = g_strconcat(f->bench.path, "-telnet", NULL);
+    g_autofree char *options = g_strdup_printf("socket,path=%s,server=on,wait=off,"
+                                               "telnet=on,mux=on", path);
+    Chardev *mux = char_bench_add(&f->bench, "t", options);
+    CharReader *leaving = &f->readers[0], *late = &f->readers[1];
+    int fd = char_bench_connect(path);
+
+    leaving->chr = char_attach(mux, &leaving_user, leaving, NULL);
+    CHAR_BENCH_RUN_UNTIL(&f->bench, char_is_open(mux));
+    char_bench_send(fd, bytes);
+    CHAR_BENCH_RUN_UNTIL(&f->bench, !leaving->chr);
+    late->chr = char_attach(mux, &char_bench_user, late, NULL);
+    CHAR_BENCH_RUN_UNTIL(&f->bench, late->input->len == 5);
+
+    g_assert_cmpstr(leaving->input->str, ==, "ab");
+    g_assert_cmpstr(late->input->str, ==, "Xcdef");
+    close(fd);
+    unlink(path);
+}
+
 static bool put_monitor(void *opaque, Chardev *chr, GError **error)
 {
     CharReader *reader = opaque;
@@ -497,6 +521,7 @@ int main(int argc, char **argv)
     add_test("two-threads-write", test_two_threads_write);
     add_test("limits-and-lives", test_limits_and_lives);
     add_test("a-front-may-leave-while-it-reads", test_a_front_may_leave_while_it_reads);
+    add_test("held-pieces-stay-in-order", test_held_pieces_stay_in_order);
     add_test("texts-with-a-monitor", test_texts_with_a_monitor);
     return g_test_run();
 }
