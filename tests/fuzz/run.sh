@@ -3,7 +3,8 @@
 #
 # Runs fuzz targets for some seconds each, as many at a time as there are processors.
 # run.sh BUILD SECONDS TARGET...  One line a target; exit 1 when one has a finding, whose
-# input is kept in BUILD/findings.
+# input is kept in BUILD/findings.  FUZZ_SEED=N begins with other inputs: 1 when it is not
+# given, so that a run can be repeated; 0 is another one each time.
 set -eu
 
 build=$1
@@ -20,7 +21,8 @@ name=${2#fuzz-}
 log=$build/fuzz-logs/$name
 corpus=$build/corpus/$name
 mkdir -p "$build/fuzz-logs" "$build/findings" "$corpus"
-set -- "-max_total_time=$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+set -- "-max_total_time=$seconds" "-seed=${FUZZ_SEED:-1}" -timeout=25 \
+    -rss_limit_mb=2048 -print_final_stats=1 \
     "-artifact_prefix=$build/findings/$name-"
 [ ! -e "tests/fuzz/$name.dict" ] || set -- "$@" "-dict=tests/fuzz/$name.dict"
 set -- "$@" "$corpus"
