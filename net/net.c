@@ -32,6 +32,7 @@ struct NetSet {
     NetAnnounce *announce;
     NetNamedFdFn *named_fd;
     void *named_fd_opaque;
+    bool may_start_programs;
 };
 
 const CounterDesc net_counters[] = {
@@ -130,12 +131,26 @@ Loop *net_backend_main(const NetBackend *backend)
     return backend->set->loop;
 }
 
-static bool set_flags(int fd)
+void net_set_allow_programs(NetSet *set, bool allowed)
+{
+    set->may_start_programs = allowed;
+}
+
+bool net_backend_may_start_programs(const NetBackend *backend)
+{
+    return backend->set->may_start_programs;
+}
+
+bool net_backend_set_fd_flags(const char *parameter, int fd, GError **error)
 {
     int flags = fcntl(fd, F_GETFL);
 
-    return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 &&
-        fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
+    if (flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 &&
+        fcntl(fd, F_SETFD, FD_CLOEXEC) == 0)
+        return true;
+    error_set_errno(error, errno, "parameter '%s': cannot set the descriptor's flags",
+                    parameter);
+    return false;
 }
 
 int net_backend_take_fd(NetBackend *backend, const char *parameter, const char *name,
@@ -148,12 +163,7 @@ int net_backend_take_fd(NetBackend *backend, const char *parameter, const char *
         g_prefix_error(error, "parameter '%s': ", parameter);
         return -1;
     }
-    if (!set_flags(fd)) {
-        error_set_errno(error, errno, "parameter '%s': cannot set the descriptor's flags",
-                        parameter);
-        return -1;
-    }
-    return autofd_steal(&fd);
+    return net_backend_set_fd_flags(parameter, fd, error) ? autofd_steal(&fd) : -1;
 }
 
 bool net_set_add(NetSet *set, const Netdev *options, GError **error)

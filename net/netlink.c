@@ -10,20 +10,11 @@
 #include <errno.h>
 #include <linux/if_link.h>
 #include <net/if.h>
-#include <netlink/attr.h>
-#include <netlink/errno.h>
-#include <netlink/msg.h>
-#include <netlink/netlink.h>
 #include <string.h>
 
 #include "berth/error.h"
 
-#include "netlink.h"
-
-struct Netlink {
-    struct nl_sock *sock;
-    NetlinkState found;         /* the answer to netlink_find() */
-};
+#include "netlink-message.h"
 
 /* libnl has errors of its own; these stand for what the kernel said. */
 static int errno_of(int code)
@@ -47,39 +38,52 @@ static int errno_of(int code)
     return EIO;
 }
 
-static void set_error(GError **error, int code, const char *what)
+void netlink_set_error(GError **error, int code, const char *what)
 {
     error_set_errno(error, errno_of(code), "%s", what);
 }
 
-static bool is_bridge(struct nlattr *info)
+static void read_info(struct nlattr *info, NetlinkState *state)
 {
-    struct nlattr *kind = info ? nla_find(nla_data(info), nla_len(info), IFLA_INFO_KIND)
-                               : NULL;
+    struct nlattr *kind = nla_find(nla_data(info), nla_len(info), IFLA_INFO_KIND);
+    struct nlattr *data = nla_find(nla_data(info), nla_len(info), IFLA_INFO_DATA);
+    struct nlattr *filtering;
 
-    return kind && nla_strcmp(kind, "bridge") == 0;
+    state->is_bridge = kind && nla_strcmp(kind, "bridge") == 0;
+    if (!state->is_bridge || !data)
+        return;
+    filtering = nla_find(nla_data(data), nla_len(data), IFLA_BR_VLAN_FILTERING);
+    state->filters_vlans = filtering && nla_get_u8(filtering);
 }
 
-static int on_link(struct nl_msg *message, void *opaque)
+static void read_state(void *opaque, struct nlmsghdr *header)
 {
-    struct nlmsghdr *header = nlmsg_hdr(message);
     const struct ifinfomsg *link = nlmsg_data(header);
     struct nlattr *attrs[IFLA_MAX + 1];
-    Netlink *netlink = opaque;
-    NetlinkState *state = &netlink->found;
+    NetlinkState *state = opaque;
 
-    if (header->nlmsg_type != RTM_NEWLINK ||
-        nlmsg_parse(header, sizeof(*link), attrs, IFLA_MAX, NULL) < 0)
-        return NL_SKIP;
+    if (nlmsg_parse(header, sizeof(*link), attrs, IFLA_MAX, NULL) < 0)
+        return;
     *state = (NetlinkState) {
         .index = link->ifi_index,
         .up = link->ifi_flags & IFF_UP,
         .mtu = attrs[IFLA_MTU] ? nla_get_u32(attrs[IFLA_MTU]) : 0,
         .master = attrs[IFLA_MASTER] ? (int)nla_get_u32(attrs[IFLA_MASTER]) : 0,
-        .is_bridge = is_bridge(attrs[IFLA_LINKINFO]),
     };
+    if (attrs[IFLA_LINKINFO])
+        read_info(attrs[IFLA_LINKINFO], state);
     if (attrs[IFLA_ADDRESS] && nla_len(attrs[IFLA_ADDRESS]) == NET_MAC_SIZE)
         memcpy(state->mac, nla_data(attrs[IFLA_ADDRESS]), NET_MAC_SIZE);
+}
+
+static int on_message(struct nl_msg *message, void *opaque)
+{
+    struct nlmsghdr *header = nlmsg_hdr(message);
+    Netlink *netlink = opaque;
+
+    if (header->nlmsg_type == RTM_NEWLINK && netlink->on_link &&
+        nlmsg_valid_hdr(header, sizeof(struct ifinfomsg)))
+        netlink->on_link(netlink->opaque, header);
     return NL_OK;
 }
 
@@ -94,10 +98,11 @@ Netlink *netlink_open(GError **error)
         return NULL;
     }
     nl_socket_disable_auto_ack(netlink->sock);
-    nl_socket_modify_cb(netlink->sock, NL_CB_VALID, NL_CB_CUSTOM, on_link, netlink);
+    nl_socket_modify_cb(netlink->sock, NL_CB_VALID, NL_CB_CUSTOM, on_message,
+                        netlink);
     code = nl_connect(netlink->sock, NETLINK_ROUTE);
     if (code < 0) {
-        set_error(error, code, "cannot connect to the kernel by netlink");
+        netlink_set_error(error, code, "cannot connect to the kernel by netlink");
         return NULL;
     }
     return g_steal_pointer(&netlink);
@@ -112,8 +117,7 @@ void netlink_close(Netlink *netlink)
     g_free(netlink);
 }
 
-/* A request about interface @link; NULL: no memory. */
-static struct nl_msg *new_request(int type, int flags, const struct ifinfomsg *link)
+struct nl_msg *netlink_request(int type, int flags, const struct ifinfomsg *link)
 {
     struct nl_msg *message = nlmsg_alloc_simple(type, NLM_F_REQUEST | flags);
 
@@ -123,31 +127,46 @@ static struct nl_msg *new_request(int type, int flags, const struct ifinfomsg *l
     return message;
 }
 
+int netlink_run(Netlink *netlink, struct nl_msg *message)
+{
+    bool has_ack;
+    int code;
+
+    if (!message)
+        return -NLE_NOMEM;
+    has_ack = nlmsg_hdr(message)->nlmsg_flags & NLM_F_ACK;
+    code = nl_send_auto(netlink->sock, message);
+    nlmsg_free(message);
+    if (code < 0)
+        return code;
+    code = has_ack ? nl_wait_for_ack(netlink->sock) : nl_recvmsgs_default(netlink->sock);
+    return MIN(code, 0);
+}
+
 int netlink_find(Netlink *netlink, const char *name, NetlinkState *ret_state,
                  GError **error)
 {
     const struct ifinfomsg any = { .ifi_family = AF_UNSPEC };
+    NetlinkState found = { 0 };
     struct nl_msg *message;
-    int code = -NLE_NOMEM;
+    int code;
 
     if (!*name || strlen(name) >= IFNAMSIZ)
         return 0;
-    netlink->found.index = 0;
-    message = new_request(RTM_GETLINK, 0, &any);
-    if (message && nla_put_string(message, IFLA_IFNAME, name) == 0) {
-        code = nl_send_auto(netlink->sock, message);
-        if (code >= 0)
-            code = nl_recvmsgs_default(netlink->sock);
-    }
-    if (message)
-        nlmsg_free(message);
+    message = netlink_request(RTM_GETLINK, 0, &any);
+    if (message && nla_put_string(message, IFLA_IFNAME, name) < 0)
+        g_clear_pointer(&message, nlmsg_free);
+    netlink->on_link = read_state;
+    netlink->opaque = &found;
+    code = netlink_run(netlink, message);
+    netlink->on_link = NULL;
     if (code == -NLE_NODEV || code == -NLE_OBJ_NOTFOUND)
         return 0;
-    if (code < 0 || netlink->found.index == 0) {
-        set_error(error, code, "cannot look for the interface");
+    if (code < 0 || found.index == 0) {
+        netlink_set_error(error, code, "cannot look for the interface");
         return -1;
     }
-    *ret_state = netlink->found;
+    *ret_state = found;
     return 1;
 }
 
@@ -161,6 +180,7 @@ static int put(struct nl_msg *message, const NetlinkState *state, NetlinkChange 
     case NETLINK_MASTER:
         return nla_put_u32(message, IFLA_MASTER, (uint32_t)state->master);
     case NETLINK_UP:
+    case NETLINK_VLANS_OF_PORT:
         break;
     }
     return 0;
@@ -175,17 +195,11 @@ static int change_one(Netlink *netlink, const NetlinkState *state, NetlinkChange
         .ifi_flags = change == NETLINK_UP && state->up ? IFF_UP : 0,
         .ifi_change = change == NETLINK_UP ? IFF_UP : 0,
     };
-    struct nl_msg *message = new_request(RTM_NEWLINK, NLM_F_ACK, &link);
-    int code = -NLE_NOMEM;
+    struct nl_msg *message = netlink_request(RTM_NEWLINK, NLM_F_ACK, &link);
 
-    if (message && put(message, state, change) == 0) {
-        code = nl_send_auto(netlink->sock, message);
-        if (code >= 0)
-            code = nl_wait_for_ack(netlink->sock);
-    }
-    if (message)
-        nlmsg_free(message);
-    return code;
+    if (message && put(message, state, change) < 0)
+        g_clear_pointer(&message, nlmsg_free);
+    return netlink_run(netlink, message);
 }
 
 bool netlink_change(Netlink *netlink, const NetlinkState *state, unsigned changes,
@@ -206,7 +220,7 @@ bool netlink_change(Netlink *netlink, const NetlinkState *state, unsigned change
             ? change_one(netlink, state, steps[i].change) : 0;
 
         if (code < 0) {
-            set_error(error, code, steps[i].what);
+            netlink_set_error(error, code, steps[i].what);
             return false;
         }
     }

@@ -23,8 +23,11 @@
 #include "berth/net-driver.h"
 
 #include "tap-link.h"
+#include "tap-options.h"
+#include "tap-program.h"
 
 #define TUN_PATH "/dev/net/tun"
+#define DEFAULT_BRIDGE "br0"
 
 #ifndef TUN_F_USO4
 #define TUN_F_USO4 0x20
@@ -37,6 +40,7 @@ typedef struct Tap {
     bool has_header;            /* IFF_VNET_HDR */
     bool is_multi_queue;
     TapLink link;
+    char *downscript;           /* to run at the end, or NULL */
 } Tap;
 
 static const struct {
@@ -182,6 +186,21 @@ static bool attach(int fd, const char *name, int flags, char *ret_name)
     return true;
 }
 
+static void set_attach_error(const Tap *tap, const char *name, int errnum, GError **error)
+{
+    if (errnum == EBUSY)
+        error_set(error, "parameter 'ifname': interface '%s' is in use", name);
+    else if (errnum == EPERM)
+        error_set(error, "cannot make a tap interface: this needs CAP_NET_ADMIN, or fd= "
+                  "of one that is open, or helper=");
+    else if (errnum == EINVAL && tap->link.is_kept && tap->backend.n_queues > 1)
+        error_set(error, "parameter 'queues': interface '%s' is no tap, or has one queue",
+                  name);
+    else
+        error_set_errno(error, errnum, "parameter 'ifname': cannot make tap interface "
+                        "'%s'", name);
+}
+
 /* Opens queue @index of the interface, which the first one makes. */
 static bool open_queue(Tap *tap, unsigned index, const NetdevTapOptions *options,
                        GError **error)
@@ -201,10 +220,7 @@ static bool open_queue(Tap *tap, unsigned index, const NetdevTapOptions *options
     /* One that was made for several queues must be opened so. */
     if (!attach(*fd, name, flags, tap->name) &&
         (errno != EINVAL || !attach(*fd, name, flags | IFF_MULTI_QUEUE, tap->name))) {
-        if (errno == EBUSY)
-            error_set(error, "parameter 'ifname': interface '%s' is in use", name);
-        else
-            error_set_errno(error, errno, "cannot make tap interface '%s'", name);
+        set_attach_error(tap, name, errno, error);
         return false;
     }
     return inspect(tap, index, "ifname", error) && set_options(tap, *fd, options, error);
@@ -212,10 +228,6 @@ static bool open_queue(Tap *tap, unsigned index, const NetdevTapOptions *options
 
 static bool make(Tap *tap, const NetdevTapOptions *options, GError **error)
 {
-    if (options->ifname && strlen(options->ifname) >= IFNAMSIZ) {
-        error_set(error, "parameter 'ifname' expects up to %d bytes", IFNAMSIZ - 1);
-        return false;
-    }
     if (!tap_link_check(&tap->link, options, error))
         return false;
     net_backend_make_queues(&tap->backend, options->has_queues ? options->queues : 1);
@@ -226,56 +238,56 @@ static bool make(Tap *tap, const NetdevTapOptions *options, GError **error)
     return tap_link_set_up(&tap->link, options, tap->name, error);
 }
 
-static bool is_no(const char *script)
+/* Has a helper open it, which joins the bridge. */
+static bool take_opened(Tap *tap, const NetdevTapOptions *options, GError **error)
 {
-    return !script || !*script || strcmp(script, "no") == 0;
+    int *fd;
+
+    net_backend_make_queues(&tap->backend, 1);
+    fd = &tap->backend.queues[0].fd;
+    *fd = tap_program_open(options->helper, options->br ? options->br : DEFAULT_BRIDGE,
+                           error);
+    if (*fd < 0 || !net_backend_set_fd_flags("helper", *fd, error) ||
+        !inspect(tap, 0, "helper", error))
+        return false;
+    return set_options(tap, *fd, options, error);
 }
 
-static bool refuse(GError **error, const char *parameter, const char *why)
+static bool check_programs(const Tap *tap, const NetdevTapOptions *options,
+                           GError **error)
 {
-    error_set(error, "parameter '%s': %s", parameter, why);
+    const char *parameter = options->helper ? "helper"
+        : tap_options_is_program(options->script) ? "script"
+        : tap_options_is_program(options->downscript) ? "downscript" : NULL;
+
+    if (!parameter || net_backend_may_start_programs(&tap->backend))
+        return true;
+    error_set(error, "parameter '%s': programs may not be started without "
+              "-sandbox on,spawn=allow (or off)", parameter);
     return false;
 }
 
-/* With descriptors, the interface is somebody else's. */
-static bool check_fds(const NetdevTapOptions *options, GError **error)
+/* The last thing that can fail: what the script did is for the other one to undo. */
+static bool run_script(Tap *tap, const NetdevTapOptions *options, GError **error)
 {
-    const struct {
-        const char *name;
-        bool is_given;
-    } others[] = {
-        { "ifname", options->ifname },           { "br", options->br },
-        { "queues", options->has_queues },       { "mtu", options->has_mtu },
-        { "mac", options->mac },                 { "vnet_hdr", options->has_vnet_hdr },
-    };
-    const char *parameter = options->fd ? "fd" : "fds";
-
-    if (options->fd && options->fds)
-        return refuse(error, "fds", "excludes 'fd'");
-    for (size_t i = 0; i < G_N_ELEMENTS(others); i++) {
-        if (others[i].is_given) {
-            error_set(error, "parameter '%s' excludes '%s': the interface is set up by "
-                      "whoever opened it", others[i].name, parameter);
-            return false;
-        }
+    if (tap_options_is_program(options->script) &&
+        !tap_program_run(options->script, tap->name, error)) {
+        g_prefix_error(error, "parameter 'script': ");
+        return false;
     }
+    if (tap_options_is_program(options->downscript))
+        tap->downscript = g_strdup(options->downscript);
     return true;
 }
 
-static bool check_options(const NetdevTapOptions *options, GError **error)
+static void run_downscript(Tap *tap)
 {
-    uint8_t mac[NET_MAC_SIZE];
+    g_autofree char *script = g_steal_pointer(&tap->downscript);
+    g_autoptr(GError) error = NULL;
 
-    if (!is_no(options->script) || !is_no(options->downscript))
-        return refuse(error, is_no(options->script) ? "downscript" : "script",
-                      "no program is started; give br=, or 'no'");
-    if (options->helper)
-        return refuse(error, "helper", "no program is started");
-    if (options->vhostforce)
-        return refuse(error, "vhostforce", "frames do not go by the kernel alone");
-    if (options->mac && !net_mac_parse(options->mac, "mac", mac, error))
-        return false;
-    return (!options->fd && !options->fds) || check_fds(options, error);
+    if (script && !tap_program_run(script, tap->name, &error))
+        log_warn("netdev '%s': parameter 'downscript': %s", tap->backend.id,
+                 error->message);
 }
 
 /* Descriptors of /dev/vhost-net, which nobody uses. */
@@ -296,25 +308,49 @@ static bool close_vhost_fds(Tap *tap, const NetdevTapOptions *options, GError **
     return true;
 }
 
-static bool tap_open(NetBackend *backend, const Netdev *netdev, GError **error)
+static bool open_queues(Tap *tap, const NetdevTapOptions *options, GError **error)
 {
-    const NetdevTapOptions *options = &netdev->u.tap;
-    Tap *tap = tap_of(backend);
-    bool is_passed = options->fd || options->fds;
+    if (options->fd || options->fds)
+        return take_fds(tap, options->fd ? "fd" : "fds", options, error);
+    return options->helper ? take_opened(tap, options, error)
+                           : make(tap, options, error);
+}
 
-    if (!check_options(options, error) ||
-        !(is_passed ? take_fds(tap, options->fd ? "fd" : "fds", options, error)
-                    : make(tap, options, error)) ||
-        !close_vhost_fds(tap, options, error))
+static bool open_with(NetBackend *backend, const NetdevTapOptions *options,
+                      GError **error)
+{
+    Tap *tap = tap_of(backend);
+
+    if (!tap_options_check(options, error) || !check_programs(tap, options, error) ||
+        !open_queues(tap, options, error) || !close_vhost_fds(tap, options, error) ||
+        !run_script(tap, options, error))
         return false;
     if (tap->has_header)
         backend->offloads = probe_offloads(backend->queues[0].fd);
     return true;
 }
 
+static bool tap_open(NetBackend *backend, const Netdev *netdev, GError **error)
+{
+    return open_with(backend, &netdev->u.tap, error);
+}
+
+/* A tap that joins a bridge. */
+static bool bridge_open(NetBackend *backend, const Netdev *netdev, GError **error)
+{
+    const NetdevBridgeOptions *options = &netdev->u.bridge;
+    g_autofree char *bridge = g_strdup(options->br ? options->br : DEFAULT_BRIDGE);
+    const NetdevTapOptions tap = { .br = bridge, .helper = options->helper };
+
+    return open_with(backend, &tap, error);
+}
+
 static void tap_close(NetBackend *backend)
 {
-    tap_link_undo(&tap_of(backend)->link);
+    Tap *tap = tap_of(backend);
+
+    run_downscript(tap);
+    tap_link_undo(&tap->link);
 }
 
 static char *tap_describe(const NetBackend *backend)
@@ -344,6 +380,17 @@ static ssize_t tap_receive(NetQueue *queue, struct iovec *iov, unsigned n)
 const NetDriver net_tap_driver = {
     .instance_size = sizeof(Tap),
     .open = tap_open,
+    .close = tap_close,
+    .describe = tap_describe,
+    .set_offloads = tap_set_offloads,
+    .enable_queue = tap_enable_queue,
+    .send = tap_send,
+    .receive = tap_receive,
+};
+
+const NetDriver net_bridge_driver = {
+    .instance_size = sizeof(Tap),
+    .open = bridge_open,
     .close = tap_close,
     .describe = tap_describe,
     .set_offloads = tap_set_offloads,

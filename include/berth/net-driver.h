@@ -42,6 +42,7 @@ struct NetBackend {
 extern const NetDriver *const net_drivers[NET_CLIENT_DRIVER__MAX];
 extern const NetDriver net_null_driver;
 extern const NetDriver net_tap_driver;
+extern const NetDriver net_bridge_driver;
 extern const NetDriver net_dgram_driver;
 
 /* For open(), main: @n queues, each without a descriptor and enabled when it is first. */
@@ -54,6 +55,10 @@ Loop *net_backend_main(const NetBackend *backend);
  */
 int net_backend_take_fd(NetBackend *backend, const char *parameter, const char *name,
                         GError **error);
+/* Makes @fd so; false with @error that names @parameter. */
+bool net_backend_set_fd_flags(const char *parameter, int fd, GError **error);
+/* As net_set_allow_programs() says. */
+bool net_backend_may_start_programs(const NetBackend *backend);
 
 /* Frames without a header at descriptor queue->fd: NetDriver.send and receive. */
 int net_bare_send(NetQueue *queue, struct iovec *iov, unsigned n);

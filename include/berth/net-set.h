@@ -21,6 +21,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(NetSet, net_set_free)
  */
 void net_set_named_fd_hook(NetSet *set, NetNamedFdFn *fn, void *opaque);
 
+/* Whether backends may start programs that their options name; not by default. */
+void net_set_allow_programs(NetSet *set, bool allowed);
+
 /* Makes the backend.  On false the host is as it was, and @error names the parameter. */
 bool net_set_add(NetSet *set, const Netdev *options, GError **error);
 /* Refused while a device uses it. */

@@ -16,6 +16,9 @@
  */
 bool sandbox_is_wanted(const SandboxOptions *options, bool *ret_wanted, GError **error);
 
+/* Whether main may start programs with that -sandbox, also before it is entered. */
+bool sandbox_allows_programs(const SandboxOptions *options);
+
 /*
  * Main only.  Confines this thread and all others at once to what main may do, and each
  * of the others to its own role with the next thing that it does; threads that are

@@ -13,6 +13,7 @@
 #include "berth/log.h"
 #include "berth/net-set.h"
 #include "berth/object.h"
+#include "berth/sandbox.h"
 #include "berth/smp.h"
 
 #include "disk-errors.h"
@@ -257,6 +258,7 @@ Machine *machine_new(const Cmdline *cmdline, const MachineHost *host, Vm *vm,
     machine->objects = object_set_new();
     machine->blocks = block_graph_new(machine->loop);
     machine->nets = net_set_new(machine->loop);
+    net_set_allow_programs(machine->nets, sandbox_allows_programs(cmdline->sandbox));
     block_graph_set_events(machine->blocks, machine->events);
     object_set_lend_blocks(machine->objects, machine->blocks);
     if (machine->fdsets)

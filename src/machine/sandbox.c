@@ -222,6 +222,13 @@ bool sandbox_is_wanted(const SandboxOptions *options, bool *ret_wanted, GError *
     return false;
 }
 
+bool sandbox_allows_programs(const SandboxOptions *options)
+{
+    if (!options)
+        return SANITIZED;
+    return !options->enable || is_allowed(options->has_spawn, options->spawn);
+}
+
 bool sandbox_enter(const SandboxOptions *options, GError **error)
 {
     long ret;

@@ -90,6 +90,28 @@ def test_options(t):
                 done.stderr)
 
 
+def test_programs(t):
+    """Those that a tap names are refused by a message, and the machine goes on."""
+    script = "tap,id=n0,script=/bin/true"
+    for options in ([], ["-sandbox", DENY]):
+        done = t.run(*PLAIN, "-S", *options, "-netdev", script)
+        t.check(f"a script, {options}: refused",
+                done.returncode == 1 and "spawn=allow" in done.stderr, done.stderr)
+    guest = t.guest("echo", "-sandbox", DENY)
+    heard(guest, "B")
+    for arguments in ({"type": "tap", "downscript": "/bin/true"},
+                      {"type": "bridge", "helper": "/bin/true"}):
+        try:
+            guest.qmp.command("netdev_add", id="n0", **arguments)
+            t.check(f"{arguments}: refused", False)
+        except QmpError as error:
+            t.match(f"{arguments}: refused", str(error), "spawn=allow")
+    guest.type("x")
+    heard(guest, "Bx")
+    guest.qmp.command("quit")
+    t.equal("it ends", guest.wait_exit(), 0)
+
+
 def test_with_other_confinement(t):
     if os.geteuid() != 0:
         t.skip("as another user", "needs root")
@@ -221,7 +243,7 @@ def test_ends_by_signals(t):
 
 
 if __name__ == "__main__":
-    sys.exit(main([test_threads, test_options, test_with_other_confinement,
+    sys.exit(main([test_threads, test_options, test_programs, test_with_other_confinement,
                    test_without_root, test_chardevs, test_failures,
                    test_disks, test_ends_by_signals],
                   __doc__))

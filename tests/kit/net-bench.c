@@ -19,6 +19,7 @@ NetBench *net_bench_new(void)
     thread_set_role(THREAD_MAIN);
     bench->loop = loop_new("main", THREAD_MAIN, NULL);
     bench->set = net_set_new(bench->loop);
+    net_set_allow_programs(bench->set, true);
     return bench;
 }
 

@@ -6,11 +6,19 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <glib/gstdio.h>
+#include <linux/capability.h>
 #include <linux/if_tun.h>
+#include <linux/netlink.h>
 #include <net/if.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,6 +49,16 @@ static void ip(const char *arguments)
     g_free(run(command));
 }
 
+static bool ip_can(const char *arguments)
+{
+    g_autofree char *command = g_strconcat("ip ", arguments, NULL);
+    g_autofree char *out = NULL, *errors = NULL;
+    int status;
+
+    return g_spawn_command_line_sync(command, &out, &errors, &status, NULL) &&
+        status == 0;
+}
+
 /* All interfaces of the namespace, but for what changes by itself. */
 static char *links(void)
 {
@@ -58,6 +76,20 @@ static void assert_link(const char *name, const char *words)
 
     if (!strstr(text, words))
         g_error("'%s' is not in: %s", words, text);
+}
+
+static int fail_message = -1;   /* this many to the kernel by netlink, then one fails */
+
+/* Instead of the C library's. */
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    const struct sockaddr_nl *to = message->msg_name;
+
+    if (to && to->nl_family == AF_NETLINK && fail_message >= 0 && fail_message-- == 0) {
+        errno = ENOBUFS;
+        return -1;
+    }
+    return syscall(SYS_sendmsg, fd, message, flags);
 }
 
 static bool begin(void)
@@ -102,7 +134,7 @@ static void test_interface_is_made_and_gone(void)
 static void test_persistent_interface_is_as_before(void)
 {
     static const char *const options[] = {
-        "", ",br=br0", ",mtu=1300", ",mac=02:00:00:00:00:02",
+        "", ",br=br0", ",br=br1", ",mtu=1300", ",mac=02:00:00:00:00:02",
         ",br=br0,mtu=1300,mac=02:00:00:00:00:02,script=no,downscript=no",
     };
     g_autoptr(NetBench) bench = NULL;
@@ -111,7 +143,7 @@ static void test_persistent_interface_is_as_before(void)
         return;
     bench = net_bench_new();
     ip("tuntap add dev p0 mode tap vnet_hdr");
-    ip("link set dev p0 mtu 1450 address 02:00:00:00:00:99");
+    ip("link set dev p0 mtu 1450 address 02:00:00:00:00:99 master br1");
     for (size_t i = 0; i < G_N_ELEMENTS(options); i++) {
         g_autofree char *before = links(), *after = NULL;
         g_autofree char *text = g_strconcat("tap,id=a,ifname=p0", options[i], NULL);
@@ -125,18 +157,45 @@ static void test_persistent_interface_is_as_before(void)
     ip("tuntap del dev p0 mode tap");
 }
 
-static void test_refusals_leave_the_host_as_it_was(void)
+typedef struct Refusal {
+    const char *text;
+    const char *words;
+} Refusal;
+
+/* @cases with a persistent interface p1, and one that is in use. */
+static void check_refusals(const Refusal *cases, size_t n)
 {
-    static const struct {
-        const char *text;
-        const char *words;
-    } cases[] = {
+    g_autoptr(NetBench) bench = NULL;
+    int busy;
+
+    if (!begin())
+        return;
+    bench = net_bench_new();
+    busy = open_tap("busy", 0);
+    ip("tuntap add dev p1 mode tap");
+    for (size_t i = 0; i < n; i++) {
+        g_autofree char *before = links(), *after = NULL;
+
+        net_bench_assert_refused(bench, cases[i].text, cases[i].words);
+        after = links();
+        g_assert_cmpstr(before, ==, after);
+    }
+    ip("tuntap del dev p1 mode tap");
+    close(busy);
+}
+
+static void test_interfaces_that_cannot_be_had(void)
+{
+    static const Refusal cases[] = {
         { "tap,id=a,br=nope", "parameter 'br': there is no bridge 'nope'" },
         { "tap,id=a,br=lo", "parameter 'br': 'lo' is no bridge" },
-        { "tap,id=a,ifname=abcdefghijklmnop", "'ifname' expects up to 15 bytes" },
+        { "tap,id=a,ifname=abcdefghijklmnop", "'ifname' expects 1 to 15 bytes" },
+        { "tap,id=a,ifname=", "'ifname' expects 1 to 15 bytes" },
         { "tap,id=a,ifname=busy", "'busy' is in use" },
-        { "tap,id=a,ifname=br0", "cannot make tap interface 'br0'" },
-        { "tap,id=a,ifname=t/0", "cannot make tap interface" },
+        { "tap,id=a,ifname=br0", "'ifname': cannot make tap interface 'br0'" },
+        { "tap,id=a,ifname=br0,queues=2", "'queues': interface 'br0' is no tap" },
+        { "tap,id=a,ifname=p1,queues=2", "'queues': interface 'p1' is no tap, or has" },
+        { "tap,id=a,ifname=t/0", "'ifname': cannot make tap interface" },
         { "tap,id=a,mac=01:00:00:00:00:01", "parameter 'mac'" },
         { "tap,id=a,mac=zz", "parameter 'mac'" },
         /* The kernel refuses what comes after other steps. */
@@ -146,9 +205,56 @@ static void test_refusals_leave_the_host_as_it_was(void)
         { "tap,id=a,mtu=20", "mtu" },
         { "tap,id=a,queues=300", "queues" },
         { "tap,id=a,queues=0", "queues" },
-        { "tap,id=a,script=/etc/qemu-ifup", "parameter 'script'" },
-        { "tap,id=a,downscript=/etc/qemu-ifdown", "parameter 'downscript'" },
-        { "tap,id=a,helper=/bin/true", "parameter 'helper'" },
+    };
+
+    check_refusals(cases, G_N_ELEMENTS(cases));
+}
+
+static void test_programs_that_fail(void)
+{
+    static const Refusal cases[] = {
+        { "tap,id=a,script=/nonexistent/up", "'script': cannot start" },
+        { "tap,id=a,ifname=p1,script=/bin/false", "'script': '/bin/false' ended with" },
+        { "tap,id=a,br=br0,helper=/nonexistent/helper", "cannot start" },
+        { "tap,id=a,br=br0,helper=/bin/false", "ended with status 1" },
+        { "tap,id=a,br=br0,helper=/bin/true", "sent no descriptor" },
+        { "tap,id=a,helper=/bin/true,ifname=x", "'ifname' excludes 'helper'" },
+        { "tap,id=a,helper=/bin/true,script=/bin/true", "'script' excludes 'helper'" },
+        { "tap,id=a,fd=3,downscript=/bin/true", "'downscript' excludes 'fd'" },
+        { "tap,id=a,fd=3,helper=/bin/true", "'helper' excludes 'fd'" },
+    };
+
+    check_refusals(cases, G_N_ELEMENTS(cases));
+}
+
+static void test_bridges_and_vlans_that_cannot_be_had(void)
+{
+    static const Refusal cases[] = {
+        { "bridge,id=a,br=nope", "parameter 'br': there is no bridge 'nope'" },
+        { "bridge,id=a,br=lo", "parameter 'br': 'lo' is no bridge" },
+        { "bridge,id=a,helper=/bin/false", "ended with status 1" },
+        { "tap,id=a,vlan=5", "'vlan': needs 'br'" },
+        { "tap,id=a,trunk=5", "'trunk': needs 'br'" },
+        { "tap,id=a,br=br0,vlan=0", "vlan" },
+        { "tap,id=a,br=br0,vlan=4095", "vlan" },
+        { "tap,id=a,br=br0,trunk=", "'trunk': expects" },
+        { "tap,id=a,br=br0,trunk=1:", "'trunk' expects" },
+        { "tap,id=a,br=br0,trunk=20-10", "'trunk' expects VLANs of 1 to 4094" },
+        { "tap,id=a,br=br0,trunk=0-5", "'trunk' expects" },
+        { "tap,id=a,br=br0,trunk=4000-5000", "'trunk' expects" },
+        { "tap,id=a,br=br0,trunk=5-9:7", "VLAN 7 is there twice" },
+        { "tap,id=a,br=br0,vlan=7,trunk=5-9", "VLAN 7 is there twice" },
+        { "tap,id=a,br=br0,vlan=7", "'vlan': bridge 'br0' does not filter VLANs" },
+        { "tap,id=a,ifname=p1,br=br0,trunk=7", "'trunk': bridge 'br0' does not filter" },
+        { "tap,id=a,fd=3,vlan=7", "'vlan' excludes 'fd'" },
+    };
+
+    check_refusals(cases, G_N_ELEMENTS(cases));
+}
+
+static void test_descriptors_that_cannot_be_had(void)
+{
+    static const Refusal cases[] = {
         { "tap,id=a,vhostforce=on", "parameter 'vhostforce'" },
         { "tap,id=a,fd=3,fds=3:4", "parameter 'fds'" },
         { "tap,id=a,fd=3,br=br0", "'br' excludes 'fd'" },
@@ -159,23 +265,171 @@ static void test_refusals_leave_the_host_as_it_was(void)
         { "tap,id=a,fds=", "parameter 'fds'" },
         { "tap,id=a,fds=::", "parameter 'fds'" },
     };
+
+    check_refusals(cases, G_N_ELEMENTS(cases));
+}
+
+/* Programs are not started unless that was allowed, and nothing is done before. */
+static void test_programs_that_are_not_allowed(void)
+{
+    static const char *const cases[] = {
+        "tap,id=a,script=/bin/true", "tap,id=a,script=no,downscript=/bin/true",
+        "tap,id=a,br=br0,helper=/bin/true", "bridge,id=a,helper=/bin/true",
+    };
     g_autoptr(NetBench) bench = NULL;
-    int busy;
 
     if (!begin())
         return;
     bench = net_bench_new();
-    busy = open_tap("busy", 0);
-    ip("tuntap add dev p1 mode tap");
+    net_set_allow_programs(bench->set, false);
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *before = links(), *after = NULL;
 
-        net_bench_assert_refused(bench, cases[i].text, cases[i].words);
+        net_bench_assert_refused(bench, cases[i], "spawn=allow");
         after = links();
         g_assert_cmpstr(before, ==, after);
     }
-    ip("tuntap del dev p1 mode tap");
-    close(busy);
+    net_bench_add(bench, "tap,id=a,script=no,downscript=no");
+}
+
+/* A script that writes down its argument and what it sees of the interface. */
+static char *write_script(const char *folder, const char *name)
+{
+    g_autofree char *text = g_strdup_printf(
+        "#!/bin/sh\ntest $# = 1 && ip link show dev \"$1\" > %s/%s.out\n", folder, name);
+    char *path = g_build_filename(folder, name, NULL);
+
+    g_assert_true(g_file_set_contents(path, text, -1, NULL));
+    g_assert_cmpint(chmod(path, 0755), ==, 0);
+    return path;
+}
+
+static void assert_ran(const char *script, bool did)
+{
+    g_autofree char *path = g_strconcat(script, ".out", NULL);
+    g_autofree char *text = NULL;
+
+    g_assert_cmpint(g_file_get_contents(path, &text, NULL, NULL), ==, did);
+    if (!did)
+        return;
+    g_assert_nonnull(strstr(text, "s0:"));
+    g_assert_cmpint(g_unlink(path), ==, 0);
+}
+
+static void test_scripts(void)
+{
+    g_autoptr(NetBench) bench = NULL;
+    g_autofree char *folder = NULL, *up = NULL, *down = NULL, *both = NULL, *fails = NULL;
+    g_autofree char *before = NULL, *after = NULL;
+
+    if (!begin())
+        return;
+    bench = net_bench_new();
+    before = links();
+    folder = g_dir_make_tmp("berth-tap-XXXXXX", NULL);
+    up = write_script(folder, "up");
+    down = write_script(folder, "down");
+    both = g_strdup_printf("tap,id=a,ifname=s0,script=%s,downscript=%s", up, down);
+    net_bench_add(bench, both);
+    assert_ran(up, true);
+    assert_ran(down, false);
+    g_assert_true(net_set_remove(bench->set, "a", NULL));
+    assert_ran(down, true);
+
+    /* What was not set up is not taken down. */
+    fails = g_strdup_printf("tap,id=a,ifname=s0,script=/bin/false,downscript=%s", down);
+    net_bench_assert_refused(bench, fails, "ended with status 1");
+    assert_ran(down, false);
+    after = links();
+    g_assert_cmpstr(before, ==, after);
+    g_assert_cmpint(g_unlink(up), ==, 0);
+    g_assert_cmpint(g_unlink(down), ==, 0);
+    g_assert_cmpint(g_rmdir(folder), ==, 0);
+}
+
+/* This program as a bridge helper: opens a tap, has it join, and sends it. */
+static int open_for_another(char **argv)
+{
+    const char *bridge = g_str_has_prefix(argv[3], "--br=") ? argv[3] + 5 : "?";
+    uint64_t sock;
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = { .header = { CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
+    struct iovec iov = { (char *)"", 1 };
+    struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1,
+                              .msg_control = &control,
+                              .msg_controllen = sizeof(control) };
+    g_autofree char *join = g_strdup_printf("link set dev helped master %s up", bridge);
+    int fd = open_tap("helped", IFF_VNET_HDR);
+
+    g_assert_true(g_str_has_prefix(argv[2], "--fd="));
+    g_assert_true(g_ascii_string_to_unsigned(argv[2] + 5, 10, 0, 99, &sock, NULL));
+    ip(join);
+    memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+    return sendmsg((int)sock, &message, 0) == 1 ? 0 : 1;
+}
+
+static void test_program_that_opens(void)
+{
+    static const char *const kinds[] = { "tap,id=a,br=br0", "tap,id=a", "bridge,id=a" };
+    g_autoptr(NetBench) bench = NULL;
+    g_autofree char *before = NULL, *self = NULL;
+
+    if (!begin())
+        return;
+    bench = net_bench_new();
+    before = links();
+    self = g_file_read_link("/proc/self/exe", NULL);
+    for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        g_autofree char *text = g_strdup_printf("%s,helper=%s", kinds[i], self);
+        g_autofree char *after = NULL;
+
+        net_bench_add(bench, text);
+        assert_link("helped", "master br0");
+        g_assert_cmphex(net_backend_offloads(net_bench_attach(bench, 0, "a")) & 1, ==, 1);
+        net_nic_detach(&bench->nics[0]);
+        g_assert_true(net_set_remove(bench->set, "a", NULL));
+        after = links();
+        g_assert_cmpstr(before, ==, after);
+    }
+}
+
+/* Each message to the kernel fails once: all is as before, whether kept or made. */
+static void test_failure_at_each_step(void)
+{
+    static const char *const options[] = {
+        "tap,id=a,ifname=f0,br=br0,mtu=1300,mac=02:00:00:00:00:02",
+        "tap,id=a,ifname=f1,br=br0,mtu=1300,mac=02:00:00:00:00:02",
+    };
+    g_autoptr(NetBench) bench = NULL;
+    unsigned n_failed = 0;
+
+    if (!begin())
+        return;
+    bench = net_bench_new();
+    ip("tuntap add dev f1 mode tap");
+    ip("link set dev f1 mtu 1450 address 02:00:00:00:00:99 master br1");
+    for (size_t i = 0; i < G_N_ELEMENTS(options); i++) {
+        for (int step = 0;; step++) {
+            g_autofree char *before = links(), *after = NULL;
+            bool is_added;
+
+            fail_message = step;
+            is_added = net_bench_try_add(bench, options[i], NULL);
+            g_assert_cmpint(is_added, ==, fail_message >= 0);
+            fail_message = -1;
+            if (is_added)
+                g_assert_true(net_set_remove(bench->set, "a", NULL));
+            after = links();
+            g_assert_cmpstr(before, ==, after);
+            if (is_added)
+                break;
+            n_failed++;
+        }
+    }
+    g_assert_cmpuint(n_failed, >=, 16);
+    ip("tuntap del dev f1 mode tap");
 }
 
 /* Descriptors of other kinds are refused, and closed as all that is handed over. */
@@ -198,6 +452,122 @@ static void test_descriptors_of_other_kinds(void)
     two = g_strdup_printf("tap,id=a,fds=%d:%d", first, second);
     net_bench_assert_refused(bench, two, "not of one interface");
     g_assert_cmpint(fcntl(second, F_GETFD), <, 0);
+}
+
+/* The character device of macvtap interface @name; -1: it cannot be had here. */
+static int open_macvtap(const char *name, const char *folder)
+{
+    g_autofree char *node = g_build_filename(folder, "node", NULL);
+    g_autofree char *sys = g_build_filename(folder, "sys", NULL);
+    g_autofree char *file = g_strdup_printf("%s/class/net/%s/macvtap/tap%u/dev", sys,
+                                            name, if_nametoindex(name));
+    g_autofree char *text = NULL;
+    unsigned major, minor;
+    int fd = -1;
+
+    g_assert_cmpint(g_mkdir(sys, 0700), ==, 0);
+    if (mount("sysfs", sys, "sysfs", 0, NULL) == 0 &&
+        g_file_get_contents(file, &text, NULL, NULL) &&
+        sscanf(text, "%u:%u", &major, &minor) == 2 &&
+        mknod(node, S_IFCHR | 0600, makedev(major, minor)) == 0)
+        fd = open(node, O_RDWR);
+    umount(sys);
+    g_unlink(node);
+    g_rmdir(sys);
+    return fd;
+}
+
+static void test_macvtap(void)
+{
+    g_autofree char *folder = NULL, *text = NULL;
+    g_autoptr(NetBench) bench = NULL;
+    struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+    char frame[64] = "\2\0\0\0\0\2" "\2\0\0\0\0\1" "\x88\xb5" "to the other";
+    NetBackend *backend;
+    int fd, other;
+
+    if (!begin())
+        return;
+    bench = net_bench_new();
+    folder = g_dir_make_tmp("berth-tap-XXXXXX", NULL);
+    ip("link add name v0 type veth peer name v1");
+    ip("link set dev v1 up");
+    if (!ip_can("link add link v0 name m0 address 02:00:00:00:00:01 type macvtap "
+                "mode bridge")) {
+        ip("link del dev v0");
+        g_rmdir(folder);
+        g_test_skip("the kernel has no macvtap");
+        return;
+    }
+    ip("link set dev v0 up");
+    ip("link set dev m0 up");
+    fd = open_macvtap("m0", folder);
+    g_rmdir(folder);
+    if (fd < 0) {
+        ip("link del dev v0");
+        g_test_skip("a macvtap cannot be opened");
+        return;
+    }
+    g_assert_cmpint(ioctl(fd, TUNSETIFF, &request), ==, 0);
+    text = g_strdup_printf("tap,id=a,fd=%d", fd);
+    net_bench_add(bench, text);
+    backend = net_bench_attach(bench, 0, "a");
+    g_assert_cmphex(net_backend_offloads(backend) & NET_OFFLOAD_CSUM, !=, 0);
+
+    /* Out of the pair of interfaces comes what went in. */
+    other = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, GUINT16_TO_BE(0x88b5));
+    g_assert_cmpint(net_bench_send(net_backend_queue(backend, 0), frame, sizeof(frame)),
+                    ==, 0);
+    memset(frame, 0, sizeof(frame));
+    g_assert_cmpint(recv(other, frame, sizeof(frame), 0), ==, sizeof(frame));
+    g_assert_cmpstr(frame + 14, ==, "to the other");
+    close(other);
+    net_nic_detach(&bench->nics[0]);
+    g_assert_true(net_set_remove(bench->set, "a", NULL));
+    ip("link del dev v0");
+}
+
+/* Without CAP_NET_ADMIN an interface that is up and ours can be had, and no other. */
+static void use_without_rights(void)
+{
+    struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+    struct __user_cap_data_struct data[2];
+    g_autoptr(NetBench) bench = net_bench_new();
+
+    g_assert_cmpint(syscall(SYS_capget, &header, data), ==, 0);
+    for (unsigned i = 0; i < 2; i++)
+        data[i].permitted = data[i].effective = data[i].inheritable = 0;
+    g_assert_cmpint(syscall(SYS_capset, &header, data), ==, 0);
+
+    net_bench_assert_refused(bench, "tap,id=a", "CAP_NET_ADMIN");
+    net_bench_assert_refused(bench, "bridge,id=a", "CAP_NET_ADMIN");
+    net_bench_assert_refused(bench, "tap,id=a,ifname=own,mtu=1300",
+                             "cannot set the MTU: Operation not permitted");
+    net_bench_add(bench, "tap,id=a,ifname=own");
+    g_assert_true(net_set_remove(bench->set, "a", NULL));
+}
+
+static void test_missing_capability(void)
+{
+    g_autofree char *before = NULL, *after = NULL;
+    int status;
+    pid_t pid;
+
+    if (!begin())
+        return;
+    ip("tuntap add dev own mode tap user root");
+    ip("link set dev own up");
+    before = links();
+    pid = fork();
+    if (pid == 0) {
+        use_without_rights();
+        _exit(0);
+    }
+    g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+    g_assert_cmpint(status, ==, 0);
+    after = links();
+    g_assert_cmpstr(before, ==, after);
+    ip("tuntap del dev own mode tap");
 }
 
 /* A frame from one to the other through a bridge, with and without a header. */
@@ -325,18 +695,34 @@ static void make_namespace(void)
     ip("link set dev lo up");
     ip("link add br0 type bridge");
     ip("link set dev br0 address 02:00:00:00:00:fe up");
+    ip("link add br1 type bridge");
+    ip("link set dev br1 address 02:00:00:00:00:fd up");
 }
 
 int main(int argc, char **argv)
 {
+    if (argc == 4 && strcmp(argv[1], "--use-vnet") == 0)
+        return open_for_another(argv);
     g_test_init(&argc, &argv, NULL);
     log_set_level(LOG_LEVEL_ERROR);
     make_namespace();
     g_test_add_func("/tap/interface-is-made-and-gone", test_interface_is_made_and_gone);
     g_test_add_func("/tap/persistent-interface-is-as-before",
                     test_persistent_interface_is_as_before);
-    g_test_add_func("/tap/refusals-leave-the-host-as-it-was",
-                    test_refusals_leave_the_host_as_it_was);
+    g_test_add_func("/tap/interfaces-that-cannot-be-had",
+                    test_interfaces_that_cannot_be_had);
+    g_test_add_func("/tap/programs-that-fail", test_programs_that_fail);
+    g_test_add_func("/tap/bridges-and-vlans-that-cannot-be-had",
+                    test_bridges_and_vlans_that_cannot_be_had);
+    g_test_add_func("/tap/descriptors-that-cannot-be-had",
+                    test_descriptors_that_cannot_be_had);
+    g_test_add_func("/tap/programs-that-are-not-allowed",
+                    test_programs_that_are_not_allowed);
+    g_test_add_func("/tap/scripts", test_scripts);
+    g_test_add_func("/tap/program-that-opens", test_program_that_opens);
+    g_test_add_func("/tap/failure-at-each-step", test_failure_at_each_step);
+    g_test_add_func("/tap/macvtap", test_macvtap);
+    g_test_add_func("/tap/missing-capability", test_missing_capability);
     g_test_add_func("/tap/descriptors-of-other-kinds", test_descriptors_of_other_kinds);
     g_test_add_func("/tap/frames-through-a-bridge", test_frames_through_a_bridge);
     g_test_add_func("/tap/offloads-and-queues", test_offloads_and_queues);
