@@ -8,6 +8,8 @@
 #include "berth/error.h"
 #include "berth/memory-backend.h"
 
+#define SMALL (256 * MIB)
+
 typedef struct MemoryBackend {
     Object object;
     MemoryBackendProps props;
@@ -41,7 +43,27 @@ static void fill_in(Object *object, void *branch, bool share)
     memcpy(branch, props, sizeof(*props));
 }
 
-static bool complete(Object *object, RamOptions *options, GError **error)
+/*
+ * What berth decides when nobody does: huge pages where the host gives them to those who
+ * ask.  Less memory than SMALL keeps the host's way: a guest that fits in there may touch
+ * so little that the rest of its huge pages would be most of what it costs.
+ */
+static RamWish wish_thp(const MemoryBackendProps *props)
+{
+    switch (props->thp) {
+    case ON_OFF_AUTO_ON:
+        return RAM_WISH_ON;
+    case ON_OFF_AUTO_OFF:
+        return RAM_WISH_OFF;
+    case ON_OFF_AUTO_AUTO:
+        break;
+    }
+    return props->size < SMALL ? RAM_WISH_NONE : RAM_WISH_TRY;
+}
+
+/* @must_merge: the operator has asked for it, and wants to know when it cannot be. */
+static bool complete(Object *object, RamOptions *options, bool must_merge,
+                     GError **error)
 {
     MemoryBackend *backend = to_backend(object);
     const MemoryBackendProps *props = &backend->props;
@@ -49,18 +71,23 @@ static bool complete(Object *object, RamOptions *options, GError **error)
     options->share = props->share;
     options->prealloc = props->prealloc;
     options->no_dump = !props->dump;
-    options->merge = props->merge;
     options->no_reserve = !props->reserve;
+    if (props->merge)
+        options->merge = must_merge ? RAM_WISH_ON : RAM_WISH_TRY;
+    if (!options->hugetlb)
+        options->thp = wish_thp(props);
     backend->ram = ram_block_new(object->id, props->size, options, error);
     return backend->ram != NULL;
 }
 
 static bool ram_complete(Object *object, const ObjectOptions *options, GError **error)
 {
+    const MemoryBackendProps *props = &options->u.memory_backend_ram;
+    bool must_merge = props->has_merge && props->merge;
     RamOptions ram_options = { 0 };
 
     fill_in(object, &object->options->u.memory_backend_ram, false);
-    return complete(object, &ram_options, error);
+    return complete(object, &ram_options, must_merge, error);
 }
 
 static bool memfd_complete(Object *object, const ObjectOptions *options, GError **error)
@@ -72,17 +99,22 @@ static bool memfd_complete(Object *object, const ObjectOptions *options, GError 
         .hugetlb_size = props->hugetlbsize,
         .seal = props->seal,
     };
+    bool must_merge = props->has_merge && props->merge;
 
     if (props->has_hugetlbsize && !props->hugetlb) {
         error_set(error, "parameter 'hugetlbsize' expects 'hugetlb' to be on");
         return false;
     }
+    if (props->hugetlb && props->thp == ON_OFF_AUTO_ON) {
+        error_set(error, "parameter 'thp' expects 'hugetlb' to be off");
+        return false;
+    }
     fill_in(object, &object->options->u.memory_backend_memfd, true);
-    return complete(object, &ram_options, error);
+    return complete(object, &ram_options, must_merge, error);
 }
 
-G_STATIC_ASSERT(offsetof(MemoryBackendMemfdProps, reserve) ==
-                offsetof(MemoryBackendProps, reserve));
+G_STATIC_ASSERT(offsetof(MemoryBackendMemfdProps, thp) ==
+                offsetof(MemoryBackendProps, thp));
 
 static void backend_done(Object *object)
 {

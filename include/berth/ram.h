@@ -12,9 +12,18 @@ struct RamBlock {
     uint8_t *host;
     uint64_t size;              /* bytes, a multiple of the page size */
     int fd;                     /* memfd, or -1 for anonymous memory */
+    bool guarded;               /* a page before and behind that nobody can access */
     bool shared;
     int ref_count;              /* atomic */
 };
+
+/* Whether the host's kernel shall do something that not every host can. */
+typedef enum RamWish {
+    RAM_WISH_NONE,              /* what the host does by itself */
+    RAM_WISH_OFF,
+    RAM_WISH_TRY,               /* where it can */
+    RAM_WISH_ON,                /* an error where it cannot */
+} RamWish;
 
 /*
  * How the memory is made; zero-initialised means private anonymous memory.  With memfd,
@@ -25,7 +34,8 @@ typedef struct RamOptions {
     bool share;                 /* MAP_SHARED */
     bool prealloc;              /* touch every page now */
     bool no_dump;               /* MADV_DONTDUMP */
-    bool merge;                 /* MADV_MERGEABLE */
+    RamWish merge;              /* with equal pages, MADV_MERGEABLE */
+    RamWish thp;                /* transparent huge pages, MADV_HUGEPAGE */
     bool no_reserve;            /* MAP_NORESERVE */
     bool hugetlb;               /* huge pages, memfd or not */
     uint64_t hugetlb_size;      /* bytes, 0: the host's default */

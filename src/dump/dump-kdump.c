@@ -311,16 +311,6 @@ static bool write_bitmap(KdumpWriter *kdump, uint64_t offset, GError **error)
     return true;
 }
 
-static bool is_zero(const uint8_t *page)
-{
-    const uint64_t *words = (const void *)page;
-    uint64_t any = 0;
-
-    for (unsigned i = 0; i < PAGE / sizeof(*words); i++)
-        any |= words[i];
-    return any == 0;
-}
-
 /* The compressed size, 0 when the page does not get smaller. */
 static size_t compress_page(KdumpWriter *kdump)
 {
@@ -366,7 +356,7 @@ static bool add_page(KdumpWriter *kdump, const uint8_t *host, GError **error)
     PageDescriptor page;
 
     memcpy(kdump->page, host, PAGE);
-    if (is_zero(kdump->page))
+    if (dump_raw_is_zero(kdump->page, PAGE))
         return add_zero_page(kdump, error);
     return add_page_data(kdump, &page, error) && add_descriptor(kdump, &page, error);
 }

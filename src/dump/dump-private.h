@@ -40,7 +40,12 @@ void dump_note_done(DumpNotes *notes);
 bool dump_note_parse(const uint8_t *bytes, size_t size, size_t *ret_size,
                      size_t *ret_desc, size_t *ret_desc_size);
 
-/* Writes the bytes of @area and counts them; pages that the host has not are zeros. */
+/* Whether all @size bytes are 0. */
+bool dump_raw_is_zero(const void *data, size_t size);
+/*
+ * Writes the bytes of @area and counts them; pages that the host has not are not read,
+ * and of those that it has the ones of zeros are written as such.
+ */
 bool dump_raw_write_area(const DumpSource *source, const DumpArea *area, DumpSink *sink,
                          GError **error);
 

@@ -1,18 +1,67 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Guest memory byte for byte: what formats have of it, and a range for itself.
+ *
+ * What the host does not hold is not read.  It holds more than the guest has written,
+ * where its pages are huge ones, so pages of zeros are looked for in the rest.
  */
+#include <string.h>
+
 #include "berth/error.h"
 #include "berth/page-walk.h"
 #include "berth/ram-extent.h"
 
 #include "dump-private.h"
 
+#define PAGE 4096u
 #define BUFFER_SIZE (64 * KIB)
+/* So much is looked at before it is written, while it is in a cache. */
+#define RUN_MAX (1 * MIB)
 
 static void add_completed(const DumpSource *source, uint64_t size)
 {
     __atomic_add_fetch(source->completed, size, __ATOMIC_RELAXED);
+}
+
+bool dump_raw_is_zero(const void *data, size_t size)
+{
+    const uint8_t *bytes = data;
+
+    /* Each byte is the one before it, and the first is 0. */
+    return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
+}
+
+/* How many of the @left bytes at @data are in pages that all are zero, or all are not. */
+static uint64_t run_length(const uint8_t *data, uint64_t left, bool *ret_zero)
+{
+    uint64_t size = MIN(left, PAGE - (uintptr_t)data % PAGE);
+
+    *ret_zero = dump_raw_is_zero(data, size);
+    while (size < left && size < RUN_MAX) {
+        uint64_t next = MIN(left - size, PAGE);
+
+        if (dump_raw_is_zero(data + size, next) != *ret_zero)
+            break;
+        size += next;
+    }
+    return size;
+}
+
+static bool write_held(const DumpSource *source, const uint8_t *data, uint64_t left,
+                       DumpSink *sink, GError **error)
+{
+    while (left > 0) {
+        bool zero;
+        uint64_t size = run_length(data, left, &zero);
+
+        if (zero ? !dump_sink_write_zeros(sink, size, error)
+                 : !dump_sink_write(sink, data, size, error))
+            return false;
+        add_completed(source, size);
+        data += size;
+        left -= size;
+    }
+    return true;
 }
 
 /* Writes what is held from *@at on, with the zeros before it, and moves *@at there. */
@@ -21,18 +70,15 @@ static bool write_extent(const DumpSource *source, const DumpArea *area,
                          GError **error)
 {
     uint64_t from = area->offset + *at;
-    uint64_t start, end, size;
+    uint64_t start, end;
 
     ram_extent_next(extents, from, area->offset + area->size, &start, &end);
     if (!dump_sink_write_zeros(sink, start - from, error))
         return false;
     add_completed(source, start - from);
-    for (from = start; from < end; from += size) {
-        size = MIN(end - from, MIB);
-        if (!dump_sink_write(sink, area->host + (from - area->offset), size, error))
-            return false;
-        add_completed(source, size);
-    }
+    if (!write_held(source, area->host + (start - area->offset), end - start, sink,
+                    error))
+        return false;
     *at = end - area->offset;
     return true;
 }

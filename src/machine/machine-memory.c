@@ -57,16 +57,14 @@ static Object *make_default(Machine *machine, uint64_t size, GError **error)
     g_autoptr(ObjectOptions) object = g_new0(ObjectOptions, 1);
     const char *id = machine->type->default_ram_id;
 
-    object->qom_type = OBJECT_TYPE_MEMORY_BACKEND_MEMFD;
+    object->qom_type = OBJECT_TYPE_MEMORY_BACKEND_RAM;
     object->id = g_strdup(id);
-    object->u.memory_backend_memfd = (MemoryBackendMemfdProps) {
+    object->u.memory_backend_ram = (MemoryBackendProps) {
         .size = size,
-        .has_share = true,
-        .share = true,
         .has_reserve = true,
         .reserve = true,
-        .has_seal = true,
-        .seal = true,
+        .has_thp = true,
+        .thp = ON_OFF_AUTO_AUTO,
     };
     if (!object_add(machine->objects, object, error))
         return NULL;

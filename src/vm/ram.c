@@ -6,12 +6,18 @@
  * not depend on the size: pages come with the guest's first touch, unless preallocation
  * was asked for.  Whether huge pages suffice is known at once, since the kernel
  * reserves them at mmap.
+ *
+ * Memory of 2 MiB and more begins at a multiple of 2 MiB, so that KVM can map it in
+ * pages of that size where the host has given such ones, and lies between two pages
+ * that nobody can access: the kernel makes one mapping of neighbours that are alike, and
+ * what runs over the end of one shall not reach the next.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 #include "berth/error.h"
 #include "berth/ram.h"
@@ -36,10 +42,15 @@ static uint64_t default_huge_size(void)
     return kib * KIB;
 }
 
+static uint64_t host_page(void)
+{
+    return (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 static uint64_t page_size(const RamOptions *options)
 {
     if (!options->hugetlb)
-        return (uint64_t)sysconf(_SC_PAGESIZE);
+        return host_page();
     return options->hugetlb_size ? options->hugetlb_size : default_huge_size();
 }
 
@@ -138,20 +149,38 @@ static int map_flags(const RamBlock *block, const RamOptions *options)
     return flags;
 }
 
-/* Addresses for @size bytes, aligned to LARGE_PAGE; nothing is there yet.  NULL: none. */
+/*
+ * Addresses for @size bytes, aligned to LARGE_PAGE, with a guard page on either side;
+ * nothing is there yet.  NULL: none.
+ */
 static uint8_t *reserve_aligned(uint64_t size)
 {
-    uint8_t *start = mmap(NULL, size + LARGE_PAGE, PROT_NONE,
+    size_t guard = host_page();
+    uint8_t *start = mmap(NULL, size + LARGE_PAGE + 2 * guard, PROT_NONE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     uint8_t *aligned;
 
     if (start == MAP_FAILED)
         return NULL;
-    aligned = (uint8_t *)ALIGN_UP((uintptr_t)start, LARGE_PAGE);
-    if (aligned > start)
-        munmap(start, (size_t)(aligned - start));
-    munmap(aligned + size, (size_t)(start + LARGE_PAGE - aligned));
+    aligned = (uint8_t *)ALIGN_UP((uintptr_t)start + guard, LARGE_PAGE);
+    if (aligned - guard > start)
+        munmap(start, (size_t)(aligned - guard - start));
+    munmap(aligned + size + guard, (size_t)(start + LARGE_PAGE + guard - aligned));
     return aligned;
+}
+
+static void unmap(uint8_t *host, uint64_t size, bool guarded)
+{
+    size_t guard = guarded ? host_page() : 0;
+
+    munmap(host - guard, size + 2 * guard);
+}
+
+/* For who reads /proc/PID/smaps; kernels that keep no names say so and go on. */
+static void set_name(const RamBlock *block)
+{
+    if (block->fd < 0)
+        prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, block->host, block->size, block->name);
 }
 
 static bool map(RamBlock *block, const RamOptions *options, GError **error)
@@ -168,10 +197,12 @@ static bool map(RamBlock *block, const RamOptions *options, GError **error)
     if (host == MAP_FAILED) {
         set_memory_error(error, errno, block, options);
         if (at)
-            munmap(at, block->size);
+            unmap(at, block->size, true);
         return false;
     }
     block->host = host;
+    block->guarded = at != NULL;
+    set_name(block);
     return true;
 }
 
@@ -183,11 +214,59 @@ static bool advise(RamBlock *block, int advice, const char *what, GError **error
     return false;
 }
 
+/*
+ * Whether the kernel gives huge pages to those who ask.  Of memory in memfds it decides
+ * apart, and takes the advice in any case.
+ */
+static const char *thp_switch(const RamBlock *block)
+{
+    return block->fd < 0 ? "/sys/kernel/mm/transparent_hugepage/enabled"
+                         : "/sys/kernel/mm/transparent_hugepage/shmem_enabled";
+}
+
+static bool has_thp(const RamBlock *block)
+{
+    g_autofree char *text = NULL;
+
+    return g_file_get_contents(thp_switch(block), &text, NULL, NULL) &&
+           !strstr(text, "[never]") && !strstr(text, "[deny]");
+}
+
+static bool apply_thp(RamBlock *block, RamWish wish, GError **error)
+{
+    switch (wish) {
+    case RAM_WISH_NONE:
+        return true;
+    case RAM_WISH_OFF:
+        madvise(block->host, block->size, MADV_NOHUGEPAGE);
+        return true;
+    case RAM_WISH_TRY:
+        madvise(block->host, block->size, MADV_HUGEPAGE);
+        return true;
+    case RAM_WISH_ON:
+        break;
+    }
+    if (!has_thp(block)) {
+        error_set(error, "the host gives no transparent huge pages to memory '%s' (%s)",
+                  block->name, thp_switch(block));
+        return false;
+    }
+    return advise(block, MADV_HUGEPAGE, "thp", error);
+}
+
+static bool apply_merge(RamBlock *block, RamWish wish, GError **error)
+{
+    if (wish == RAM_WISH_TRY)
+        madvise(block->host, block->size, MADV_MERGEABLE);
+    return wish != RAM_WISH_ON || advise(block, MADV_MERGEABLE, "merge", error);
+}
+
 static bool apply_options(RamBlock *block, const RamOptions *options, GError **error)
 {
     if (options->no_dump && !advise(block, MADV_DONTDUMP, "dump", error))
         return false;
-    if (options->merge && !advise(block, MADV_MERGEABLE, "merge", error))
+    if (!apply_merge(block, options->merge, error) ||
+        !apply_thp(block, options->thp, error))
         return false;
     if (options->prealloc &&
         madvise(block->host, block->size, MADV_POPULATE_WRITE) < 0) {
@@ -204,7 +283,7 @@ static bool set_size(RamBlock *block, uint64_t size, const RamOptions *options,
     uint64_t page = page_size(options);
 
     if (options->hugetlb_size &&
-        (page & (page - 1) || page < (uint64_t)sysconf(_SC_PAGESIZE))) {
+        (page & (page - 1) || page < host_page())) {
         error_set(error, "a page size of %" PRIu64 " bytes is not a power of two of at "
                   "least the host's pages", page);
         return false;
@@ -244,7 +323,7 @@ void ram_block_unref(RamBlock *block)
     if (!block || !g_atomic_int_dec_and_test(&block->ref_count))
         return;
     if (block->host)
-        munmap(block->host, block->size);
+        unmap(block->host, block->size, block->guarded);
     base_close_fd(&block->fd);
     g_free(block->name);
     g_free(block);

@@ -51,6 +51,8 @@ static void test_faulty_objects_are_refused(void)
                    "'filename': cannot open 'absent/file'");
     assert_refused(set, "{'qom-type': 'memory-backend-memfd', 'id': 'x', 'size': 4096,"
                    " 'hugetlbsize': 2097152}", "'hugetlbsize'");
+    assert_refused(set, "{'qom-type': 'memory-backend-memfd', 'id': 'x', 'size': 4096,"
+                   " 'hugetlb': true, 'thp': 'on'}", "'thp'");
     g_assert_true(list_first(object_set_list(set)) ==
                   &object_find(set, "one")->node);
     g_assert_null(object_find(set, "x"));

@@ -62,8 +62,8 @@ class Machine:
         folder.mkdir()
         self.process = subprocess.Popen(
             [str(path), "-nodefaults", "-no-user-config", "-display", "none",
-             "-accel", "kvm", "-m", "128", "-name", "bench,debug-threads=on",
-             "-object", "memory-backend-ram,id=pc.ram,size=128M",
+             "-accel", "kvm", "-m", "512", "-name", "bench,debug-threads=on",
+             "-object", "memory-backend-ram,id=pc.ram,size=512M",
              "-machine", "q35,memory-backend=pc.ram",
              "-kernel", str(GUEST), "-object", "iothread,id=io",
              "-blockdev", json.dumps({"node-name": "disk", **node}),

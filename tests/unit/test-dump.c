@@ -4,6 +4,7 @@
  */
 #include <string.h>
 #include <sys/procfs.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "berth/thread.h"
@@ -86,6 +87,13 @@ static void test_files_have_holes(DumpBench *f, gconstpointer data)
     g_assert_cmpint(stat(f->path, &stat_), ==, 0);
     g_assert_cmpint(stat_.st_size, >, RAM_SIZE);
     g_assert_cmpint(stat_.st_blocks * 512, <, RAM_SIZE / 2);
+}
+
+/* The host holds all of it, as where its pages are huge ones. */
+static void test_pages_of_zeros_are_holes(DumpBench *f, gconstpointer data)
+{
+    g_assert_cmpint(madvise(f->ram->host, RAM_SIZE, MADV_POPULATE_WRITE), ==, 0);
+    test_files_have_holes(f, data);
 }
 
 /* Reading leaves the guest's memory as it is. */
@@ -407,6 +415,7 @@ int main(int argc, char **argv)
              test_elf_has_memory_and_registers);
     add_test("elf/holes/shared", dump_bench_shared, test_files_have_holes);
     add_test("elf/holes/private", dump_bench_private, test_files_have_holes);
+    add_test("elf/holes/zeros", dump_bench_private, test_pages_of_zeros_are_holes);
     add_test("untouched", dump_bench_shared, test_untouched_memory_stays_untouched);
     add_test("filters", dump_bench_shared, test_filters);
     add_test("filter-without-memory", dump_bench_shared, test_filter_without_memory);

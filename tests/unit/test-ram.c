@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -52,6 +53,96 @@ static void test_large_memory_is_aligned(void)
         g_assert_cmphex((uintptr_t)block->host % (2 * MIB), ==, 0);
         block->host[0] = 1;
         block->host[block->size - 1] = 1;
+    }
+}
+
+/* The mapping that holds @address, as /proc tells it: its first line to its flags. */
+static char *mapping_of(const void *address)
+{
+    g_autofree char *maps = NULL;
+    char **lines;
+    char *found = NULL;
+    bool here = false;
+
+    g_assert_true(g_file_get_contents("/proc/self/smaps", &maps, NULL, NULL));
+    lines = g_strsplit(maps, "\n", -1);
+    for (unsigned i = 0; lines[i] && !found; i++) {
+        uint64_t begin, end;
+
+        if (sscanf(lines[i], "%" SCNx64 "-%" SCNx64 " ", &begin, &end) == 2)
+            here = (uintptr_t)address >= begin && (uintptr_t)address < end;
+        if (here && g_str_has_prefix(lines[i], "VmFlags:"))
+            found = g_strconcat(lines[i], " ", NULL);
+    }
+    g_strfreev(lines);
+    return found ? found : g_strdup("");
+}
+
+static bool has_flag(const void *address, const char *flag)
+{
+    g_autofree char *flags = mapping_of(address);
+    g_autofree char *word = g_strdup_printf(" %s ", flag);
+
+    return strstr(flags, word) != NULL;
+}
+
+static void test_neighbours_cannot_be_reached(void)
+{
+    g_autoptr(RamBlock) block = ram_block_new("ram", 4 * MIB, &(RamOptions){ 0 }, NULL);
+
+    g_assert_true(has_flag(block->host, "wr"));
+    g_assert_true(has_flag(block->host + block->size - 1, "wr"));
+    g_assert_false(has_flag(block->host - 1, "wr"));
+    g_assert_false(has_flag(block->host + block->size, "wr"));
+    g_assert_cmpint(msync(block->host - PAGE, PAGE, MS_ASYNC), ==, 0);
+    g_assert_cmpint(msync(block->host + block->size, PAGE, MS_ASYNC), ==, 0);
+}
+
+/* Large requests to disks are twice as fast with them. */
+static void test_huge_pages_are_asked_for(void)
+{
+    static const struct {
+        RamWish wish;
+        bool asked;
+        bool refused;
+    } cases[] = {
+        { RAM_WISH_NONE, false, false },
+        { RAM_WISH_TRY, true, false },
+        { RAM_WISH_OFF, false, true },
+    };
+
+    if (access("/sys/kernel/mm/transparent_hugepage", F_OK) < 0) {
+        g_test_skip("the host has no transparent huge pages");
+        return;
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        RamOptions options = { .thp = cases[i].wish };
+        g_autoptr(RamBlock) block = ram_block_new("ram", 16 * MIB, &options, NULL);
+
+        g_assert_cmpint(has_flag(block->host, "hg"), ==, cases[i].asked);
+        g_assert_cmpint(has_flag(block->host, "nh"), ==, cases[i].refused);
+    }
+}
+
+/* Where the kernel says that it gives none, and only there, who insists hears so. */
+static void test_huge_pages_that_there_must_be(void)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        RamOptions options = { .memfd = i, .share = i, .thp = RAM_WISH_ON };
+        const char *path = i ? "/sys/kernel/mm/transparent_hugepage/shmem_enabled"
+                             : "/sys/kernel/mm/transparent_hugepage/enabled";
+        g_autofree char *text = NULL;
+        g_autoptr(GError) error = NULL;
+        g_autoptr(RamBlock) block = ram_block_new("ram", 16 * MIB, &options, &error);
+
+        if (g_file_get_contents(path, &text, NULL, NULL) && !strstr(text, "[never]") &&
+            !strstr(text, "[deny]")) {
+            g_assert_no_error(error);
+            g_assert_true(has_flag(block->host, "hg"));
+        } else {
+            g_assert_null(block);
+            g_assert_nonnull(strstr(error->message, path));
+        }
     }
 }
 
@@ -145,6 +236,10 @@ int main(int argc, char **argv)
     g_test_add_func("/ram/anonymous-is-rounded-to-pages", test_anonymous);
     g_test_add_func("/ram/nothing-is-touched", test_nothing_is_touched);
     g_test_add_func("/ram/large-memory-is-aligned", test_large_memory_is_aligned);
+    g_test_add_func("/ram/neighbours-cannot-be-reached",
+                    test_neighbours_cannot_be_reached);
+    g_test_add_func("/ram/huge-pages/asked-for", test_huge_pages_are_asked_for);
+    g_test_add_func("/ram/huge-pages/insisted-on", test_huge_pages_that_there_must_be);
     g_test_add_func("/ram/prealloc-touches-all", test_prealloc_touches_all);
     g_test_add_func("/ram/memfd-is-shared-and-sealed", test_memfd_is_shared_and_sealed);
     g_test_add_func("/ram/private-memfd-keeps-writes", test_private_memfd_keeps_writes);
