@@ -78,8 +78,11 @@ static void inherit(BlockdevOptions *options, BlockRole role,
     }
 }
 
-static void fill_in(BlockdevOptions *options)
+void block_open_settle(BlockdevOptions *options, BlockRole role,
+                       const BlockdevOptions *parent)
 {
+    if (parent)
+        inherit(options, role, parent);
     options->has_read_only = true;
     options->has_discard = true;
     if (!options->cache)
@@ -165,9 +168,10 @@ static BlockNode *make_node(BlockOpen *open, const BlockdevOptions *options,
     node->name = options->node_name ? g_strdup(options->node_name)
                                     : choose_name(open->graph);
     node->options = qapi_clone_BlockdevOptions(options);
-    if (parent)
-        inherit(node->options, role, parent);
-    fill_in(node->options);
+    node->inherits_read_only = parent && role != BLOCK_ROLE_BACKING &&
+        !options->has_read_only;
+    node->inherits_cache = parent && role != BLOCK_ROLE_BACKING && !options->cache;
+    block_open_settle(node->options, role, parent);
     node->read_only = node->options->read_only;
     node->force_share = node->options->force_share;
     if (node->force_share && !node->read_only) {

@@ -17,6 +17,13 @@ BlockOpen *block_open_new(BlockGraph *graph, const BlockdevOptions *options,
 void block_open_free(BlockOpen *open);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BlockOpen, block_open_free)
 
+/*
+ * Fills in what is left out of @options of a node, which are inside those of @parent;
+ * NULL: inside no other.
+ */
+void block_open_settle(BlockdevOptions *options, BlockRole role,
+                       const BlockdevOptions *parent);
+
 /* The uppermost: once it is open, somebody may use it whom nobody sees. */
 BlockNode *block_open_top(const BlockOpen *open);
 

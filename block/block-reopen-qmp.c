@@ -1,243 +1,64 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * blockdev-reopen: what may differ is found and checked first; then, while nothing is
- * under way, all of it is changed, or put back.
+ * blockdev-reopen: what is asked for.
+ *
+ * Nodes that are not named are changed with those above them when they have their options
+ * from there, because they were defined inside without their own; and when they were to
+ * be written, were found to be for reading only (auto-read-only), and are to be written
+ * now.
  */
 #include <string.h>
 
-#include "berth/block-quiesce.h"
 #include "berth/error.h"
 
-#include "block-overlay.h"
+#include "block-open.h"
+#include "block-reopen-private.h"
 #include "qmp-commands.h"
 
 #define WHAT "blockdev-reopen"
 
-/* One edge that is to lead elsewhere. */
-typedef struct Edge {
-    BlockNode *parent;
-    BlockRole role;
-    BlockNode *before;          /* held, as the next; NULL: none */
-    BlockNode *after;
-    bool is_done;
-} Edge;
-
-typedef struct Change {
-    BlockNode *node;
-    BlockdevDiscardOptions discard;     /* swapped with the node's, as the next */
-    BlockdevDetectZeroesOptions detect_zeroes;
-} Change;
-
-typedef struct Reopen {
-    BlockTask task;
-    QmpReply *reply;
-    GArray *changes;            /* of Change */
-    GArray *edges;              /* of Edge */
-    BlockHold hold;
-    BlockQuiesce *quiesce;
-    GError *error;
-} Reopen;
-
-static Edge *edge_at(const Reopen *reopen, guint i)
+static void answer(QmpReply *reply, GError *error)
 {
-    return &g_array_index(reopen->edges, Edge, i);
-}
-
-static void let_go(BlockNode *node)
-{
-    if (node)
-        block_close(node, NULL, NULL);
-}
-
-static void end(Reopen *reopen)
-{
-    block_quiesce_end(reopen->quiesce);
-    block_hold_end(&reopen->hold);
-    for (guint i = 0; i < reopen->edges->len; i++) {
-        let_go(edge_at(reopen, i)->before);
-        let_go(edge_at(reopen, i)->after);
-    }
-    block_task_end(&reopen->task);
-    if (reopen->error)
-        qmp_reply_fail(reopen->reply, reopen->error);
+    if (error)
+        qmp_reply_fail(reply, error);
     else
-        qmp_return_blockdev_reopen(reopen->reply);
-    g_array_unref(reopen->changes);
-    g_array_unref(reopen->edges);
-    g_free(reopen);
+        qmp_return_blockdev_reopen(reply);
 }
 
 static void on_cancel(BlockTask *task)
 {
-    Reopen *reopen = CONTAINER_OF(task, Reopen, task);
+    BlockReopenAll *all = CONTAINER_OF(task, BlockReopenAll, task);
 
-    g_clear_error(&reopen->error);
-    error_set(&reopen->error, "the machine ends");
-    end(reopen);
+    block_reopen_cancel(all);
 }
 
-static void cut(BlockLink *link)
+static BlockdevRef **ref_of(BlockdevOptions *options, const BlockChild *child)
 {
-    block_link_remove(link);
-    g_free(link);
+    return (BlockdevRef **)((char *)options + child->ref);
 }
 
-/* Has the edge lead to @to, which may be NULL as what it leads to now may. */
-static void lead(const Edge *edge, BlockNode *to)
+static void node_free(gpointer data)
 {
-    BlockLink *link = block_node_link(edge->parent, edge->role);
+    BlockReopenNode *node = data;
 
-    if (link && to)
-        block_overlay_move(link, to);
-    else if (link)
-        cut(link);
-    else if (to)
-        block_link_join(edge->parent, edge->role, to);
-    block_overlay_weigh(edge->parent);
-}
-
-static bool is_below(const BlockNode *node, const BlockNode *of)
-{
-    if (node == of)
-        return true;
-    LIST_FOREACH(at, &of->children) {
-        if (is_below(node, CONTAINER_OF(at, BlockLink, parent_node)->child))
-            return true;
-    }
-    return false;
-}
-
-static bool change_edge(Edge *edge, GError **error)
-{
-    if (edge->after && is_below(edge->parent, edge->after)) {
-        error_set(error, "node '%s' would be below itself", edge->parent->name);
-        return false;
-    }
-    lead(edge, edge->after);
-    edge->is_done = true;
-    if (block_overlay_weigh(edge->parent))
-        return true;
-    error_set(error, "node '%s': more than %u block nodes lie one below the other",
-              edge->parent->name, BLOCK_WEIGHT_MAX);
-    return false;
-}
-
-static bool change_edges(Reopen *reopen, GError **error)
-{
-    for (guint i = 0; i < reopen->edges->len; i++) {
-        if (!change_edge(edge_at(reopen, i), error))
-            return false;
-    }
-    return block_perm_update(reopen->task.graph, error);
-}
-
-static void put_back(Reopen *reopen)
-{
-    for (guint i = reopen->edges->len; i-- > 0;) {
-        if (edge_at(reopen, i)->is_done)
-            lead(edge_at(reopen, i), edge_at(reopen, i)->before);
-    }
-    block_perm_update(reopen->task.graph, NULL);
-}
-
-/* The other way round the second time. */
-static void swap_options(Reopen *reopen)
-{
-    for (guint i = 0; i < reopen->changes->len; i++) {
-        Change *change = &g_array_index(reopen->changes, Change, i);
-        BlockdevOptions *options = change->node->options;
-        BlockdevDiscardOptions discard = options->discard;
-        BlockdevDetectZeroesOptions detect_zeroes = options->detect_zeroes;
-
-        options->discard = change->discard;
-        options->detect_zeroes = change->detect_zeroes;
-        change->discard = discard;
-        change->detect_zeroes = detect_zeroes;
-        if (change->node->driver->discard_changed)
-            change->node->driver->discard_changed(change->node);
-    }
-}
-
-/* What is told of a node names the one that is below it now. */
-static void note_edge(const Edge *edge)
-{
-    const BlockChild *child = edge->parent->driver->children;
-    BlockdevRef **ref;
-
-    while (child->role != edge->role)
-        child++;
-    ref = (BlockdevRef **)((char *)edge->parent->options + child->ref);
-    qapi_free_BlockdevRef(*ref);
-    *ref = g_new0(BlockdevRef, 1);
-    (*ref)->type = edge->after ? QAPI_KIND_STR : QAPI_KIND_NULL;
-    if (edge->after)
-        (*ref)->u.reference = g_strdup(edge->after->name);
-}
-
-static void on_quiet(void *opaque)
-{
-    Reopen *reopen = opaque;
-
-    swap_options(reopen);
-    if (!change_edges(reopen, &reopen->error) ||
-        !block_quiesce_rebuild(reopen->quiesce, &reopen->error)) {
-        put_back(reopen);
-        swap_options(reopen);
-    }
-    for (guint i = 0; !reopen->error && i < reopen->edges->len; i++) {
-        const Edge *edge = edge_at(reopen, i);
-
-        note_edge(edge);
-        if (edge->role == BLOCK_ROLE_FILTERED &&
-            block_node_size(edge->before) != block_node_size(edge->after))
-            block_hold_tell_size(edge->after);
-    }
-    end(reopen);
-}
-
-static bool add_edge(Reopen *reopen, BlockNode *node, BlockRole role,
-                     const BlockdevRef *ref, GError **error)
-{
-    BlockNode *before = block_node_child(node, role), *after = NULL;
-    Edge edge = { .parent = node, .role = role };
-
-    if (ref->type == QAPI_KIND_OBJECT) {
-        error_set(error, "node '%s': the nodes below it are given by their names",
-                  node->name);
-        return false;
-    }
-    if (ref->type == QAPI_KIND_STR) {
-        after = block_graph_named(node->graph, NULL, ref->u.reference, error);
-        if (!after)
-            return false;
-    }
-    if (before == after)
-        return true;
-    if (before && !block_overlay_can_move(block_node_link(node, role), error))
-        return false;
-    if (!after && role != BLOCK_ROLE_BACKING) {
-        error_set(error, "node '%s' needs a node below it", node->name);
-        return false;
-    }
-    if (after && !block_hold_add(&reopen->hold, after, WHAT, error))
-        return false;
-    edge.before = before ? block_node_ref(before) : NULL;
-    edge.after = after ? block_node_ref(after) : NULL;
-    g_array_append_val(reopen->edges, edge);
-    return true;
+    qapi_free_BlockdevOptions(node->options);
+    g_free(node);
 }
 
 /* Removes from @options what may differ, or names other nodes. */
-static JsonValue *rest_of(BlockdevOptions *options)
+static JsonValue *rest_of(const BlockNode *node, BlockdevOptions *options)
 {
     static const char *const others[] = {
         "node-name", "discard", "detect-zeroes", "file", "backing", "data-file",
-        "read-only", "auto-read-only",
+        "read-only", "auto-read-only", "cache", NULL,
     };
+    const BlockReopenOps *ops = node->driver->reopen;
     JsonValue *json = qapi_emit(QAPI_TYPE_BLOCKDEV_OPTIONS, options);
 
-    for (size_t i = 0; i < G_N_ELEMENTS(others); i++)
-        json_remove(json, others[i]);
+    for (const char *const *name = others; *name; name++)
+        json_remove(json, *name);
+    for (const char *const *name = ops ? ops->options : NULL; name && *name; name++)
+        json_remove(json, *name);
     return json;
 }
 
@@ -265,96 +86,199 @@ static void refuse(const BlockNode *node, const JsonValue *before, const JsonVal
     g_assert_not_reached();
 }
 
-/* What was opened for reading only because no more is allowed is as it was asked for. */
-static bool is_same_mode(const BlockNode *node, const BlockdevOptions *options)
+static bool check_rest(const BlockNode *node, BlockdevOptions *options, GError **error)
 {
-    return !options->has_read_only || options->read_only == node->read_only ||
-        (node->read_only && options->auto_read_only);
-}
+    g_autoptr(JsonValue) before = rest_of(node, node->options);
+    g_autoptr(JsonValue) after = rest_of(node, options);
 
-static bool check_rest(const BlockNode *node, const BlockdevOptions *asked,
-                       GError **error)
-{
-    BlockdevOptions *options = qapi_clone_BlockdevOptions(asked);
-    g_autoptr(JsonValue) before = NULL, after = NULL;
-
-    if (!options->cache)
-        options->cache = qapi_clone_BlockdevCacheOptions(node->options->cache);
-    before = rest_of(node->options);
-    after = rest_of(options);
-    qapi_free_BlockdevOptions(options);
     if (!json_equal(before, after)) {
         refuse(node, before, after, error);
         return false;
     }
-    if (is_same_mode(node, asked))
+    if (!node->force_share || options->read_only)
         return true;
-    error_set(error, "node '%s': parameter 'read-only' cannot be changed", node->name);
+    error_set(error, "node '%s': force-share=on needs read-only=on", node->name);
     return false;
 }
 
-static bool check_once(const Reopen *reopen, const BlockNode *node, GError **error)
+static BlockReopenNode *find(const BlockReopenAll *all, const BlockNode *node)
 {
-    for (guint i = 0; i < reopen->changes->len; i++) {
-        if (g_array_index(reopen->changes, Change, i).node != node)
-            continue;
-        error_set(error, "node '%s' is there twice", node->name);
-        return false;
+    for (guint i = 0; i < all->nodes->len; i++) {
+        if (block_reopen_node(all, i)->reopen.node == node)
+            return block_reopen_node(all, i);
     }
-    return true;
+    return NULL;
 }
 
-static bool add(Reopen *reopen, const BlockdevOptions *options, GError **error)
+/* Its name and those of the nodes below are as they are told of now. */
+static void keep_names(const BlockNode *node, BlockdevOptions *options)
 {
-    BlockNode *node = NULL;
-    Change change = {
-        .discard = options->discard, .detect_zeroes = options->detect_zeroes,
-    };
+    g_autoptr(BlockdevOptions) kept = qapi_clone_BlockdevOptions(node->options);
+    char *name = options->node_name;
 
-    if (!options->node_name)
-        error_set(error, "parameter 'node-name' is missing");
-    else
-        node = block_graph_named(reopen->task.graph, NULL, options->node_name, error);
-    if (!node || !check_once(reopen, node, error) ||
-        !block_hold_add(&reopen->hold, node, WHAT, error) ||
-        !check_rest(node, options, error))
-        return false;
+    options->node_name = kept->node_name;
+    kept->node_name = name;
     for (const BlockChild *child = node->driver->children; child && child->ref; child++) {
-        const BlockdevRef *ref =
-            *(BlockdevRef *const *)((const char *)options + child->ref);
+        BlockdevRef *ref = *ref_of(options, child);
 
-        if (ref && !add_edge(reopen, node, child->role, ref, error))
+        *ref_of(options, child) = *ref_of(kept, child);
+        *ref_of(kept, child) = ref;
+    }
+}
+
+/* Takes @options. */
+static void add_node(BlockReopenAll *all, BlockNode *node, BlockdevOptions *options)
+{
+    BlockReopenNode *change = g_new0(BlockReopenNode, 1);
+
+    keep_names(node, options);
+    change->options = options;
+    change->reopen = (BlockReopen) {
+        .node = node, .read_only = options->read_only, .fd = -1,
+    };
+    g_ptr_array_add(all->nodes, change);
+}
+
+static bool add(BlockReopenAll *all, BlockNode *node, const BlockdevOptions *asked,
+                BlockdevOptions *options, GError **error);
+
+/* Its options are given inside those of the node above, @above. */
+static bool add_inside(BlockReopenAll *all, BlockNode *parent, const BlockChild *child,
+                       const BlockdevOptions *asked, const BlockdevOptions *above,
+                       GError **error)
+{
+    BlockNode *node = block_node_child(parent, child->role);
+    BlockdevOptions *options;
+
+    if (node && (!asked->node_name || strcmp(asked->node_name, node->name) == 0)) {
+        options = qapi_clone_BlockdevOptions(asked);
+        block_open_settle(options, child->role, above);
+        return add(all, node, asked, options, error);
+    }
+    error_set(error, "node '%s': other nodes below it are given by their names",
+              parent->name);
+    return false;
+}
+
+static bool add_children(BlockReopenAll *all, BlockNode *node,
+                         const BlockdevOptions *asked, const BlockdevOptions *options,
+                         GError **error)
+{
+    for (const BlockChild *child = node->driver->children; child && child->ref; child++) {
+        const BlockdevRef *ref = *ref_of((BlockdevOptions *)asked, child);
+
+        if (!ref)
+            continue;
+        if (ref->type == QAPI_KIND_OBJECT
+            ? !add_inside(all, node, child, ref->u.definition, options, error)
+            : !block_reopen_edges_add(all, node, child->role, ref, error))
             return false;
     }
-    change.node = node;
-    g_array_append_val(reopen->changes, change);
     return true;
 }
 
-static void make_quiet(Reopen *reopen)
+/* Takes @options, which are @asked with what is left out there. */
+static bool add(BlockReopenAll *all, BlockNode *node, const BlockdevOptions *asked,
+                BlockdevOptions *options, GError **error)
 {
-    g_autoptr(GPtrArray) nodes = g_ptr_array_new();
+    bool ok = false;
 
-    for (guint i = 0; i < reopen->changes->len; i++)
-        g_ptr_array_add(nodes, g_array_index(reopen->changes, Change, i).node);
-    if (nodes->len == 0)
-        return end(reopen);
-    reopen->quiesce = block_quiesce_begin_all((BlockNode *const *)nodes->pdata,
-                                              nodes->len, on_quiet, reopen);
+    if (find(all, node))
+        error_set(error, "node '%s' is there twice", node->name);
+    else
+        ok = block_hold_add(&all->hold, node, WHAT, error) &&
+            check_rest(node, options, error) &&
+            add_children(all, node, asked, options, error);
+    if (ok)
+        add_node(all, node, options);
+    else
+        qapi_free_BlockdevOptions(options);
+    return ok;
+}
+
+static bool add_asked(BlockReopenAll *all, const BlockdevOptions *asked, GError **error)
+{
+    BlockdevOptions *options;
+    BlockNode *node;
+
+    if (!asked->node_name) {
+        error_set(error, "parameter 'node-name' is missing");
+        return false;
+    }
+    node = block_graph_named(all->task.graph, NULL, asked->node_name, error);
+    if (!node)
+        return false;
+    options = qapi_clone_BlockdevOptions(asked);
+    block_open_settle(options, BLOCK_ROLE_USE, NULL);
+    return add(all, node, asked, options, error);
+}
+
+/* Whether @node is to have other options with those of the one above, @above. */
+static bool follows(const BlockNode *node, const BlockdevOptions *above,
+                    BlockdevOptions *options)
+{
+    const BlockdevCacheOptions *cache = above->cache;
+    bool was_read_only = options->read_only;
+    bool changes_cache = node->inherits_cache &&
+        (cache->direct != options->cache->direct ||
+         cache->no_flush != options->cache->no_flush);
+
+    if (changes_cache) {
+        qapi_free_BlockdevCacheOptions(options->cache);
+        options->cache = qapi_clone_BlockdevCacheOptions(cache);
+    }
+    if (node->inherits_read_only)
+        options->read_only = above->read_only;
+    return changes_cache || options->read_only != was_read_only ||
+        (!above->read_only && node->read_only && !options->read_only);
+}
+
+static bool add_followers(BlockReopenAll *all, const BlockReopenNode *above,
+                          GError **error)
+{
+    LIST_FOREACH(at, &above->reopen.node->children) {
+        const BlockLink *link = CONTAINER_OF(at, BlockLink, parent_node);
+        g_autoptr(BlockdevOptions) options = NULL;
+
+        if (link->role == BLOCK_ROLE_BACKING || find(all, link->child) ||
+            block_reopen_edges_have(all, link->parent, link->role))
+            continue;
+        options = qapi_clone_BlockdevOptions(link->child->options);
+        if (!follows(link->child, above->options, options))
+            continue;
+        if (!block_hold_add(&all->hold, link->child, WHAT, error))
+            return false;
+        add_node(all, link->child, g_steal_pointer(&options));
+    }
+    return true;
+}
+
+static bool add_all(BlockReopenAll *all, const BlockdevOptionsList *options,
+                    GError **error)
+{
+    for (size_t i = 0; i < options->n; i++) {
+        if (!add_asked(all, options->items[i], error))
+            return false;
+    }
+    /* The list grows by those below. */
+    for (guint i = 0; i < all->nodes->len; i++) {
+        if (!add_followers(all, block_reopen_node(all, i), error))
+            return false;
+    }
+    return true;
 }
 
 void qmp_blockdev_reopen(QmpContext *ctx, const BlockdevReopenArgs *args, QmpReply *reply)
 {
-    Reopen *reopen = g_new0(Reopen, 1);
+    BlockReopenAll *all = g_new0(BlockReopenAll, 1);
 
-    reopen->reply = reply;
-    reopen->changes = g_array_new(FALSE, TRUE, sizeof(Change));
-    reopen->edges = g_array_new(FALSE, TRUE, sizeof(Edge));
-    block_task_begin(&reopen->task, ctx->blocks, on_cancel);
-    for (size_t i = 0; !reopen->error && i < args->options->n; i++)
-        add(reopen, args->options->items[i], &reopen->error);
-    if (reopen->error)
-        end(reopen);
+    all->answer = answer;
+    all->reply = reply;
+    all->nodes = g_ptr_array_new_with_free_func(node_free);
+    all->edges = g_array_new(FALSE, TRUE, sizeof(BlockReopenEdge));
+    block_task_begin(&all->task, ctx->blocks, on_cancel);
+    if (add_all(all, args->options, &all->error))
+        block_reopen_run(all);
     else
-        make_quiet(reopen);
+        block_reopen_end(all);
 }

@@ -28,13 +28,13 @@
 
 static const char *const used_names[N_PERMS] = { "read", "write", "write", "resize" };
 
-static int lock_byte(const File *file, off_t at, short type)
+static int lock_byte(int fd, off_t at, short type)
 {
     struct flock lock = {
         .l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = 1,
     };
 
-    return fcntl(file->fd, F_OFD_SETLK, &lock) < 0 ? -errno : 0;
+    return fcntl(fd, F_OFD_SETLK, &lock) < 0 ? -errno : 0;
 }
 
 /* 1 when another open file has a lock on the byte. */
@@ -105,10 +105,10 @@ static char *find_holder(const File *file)
 }
 
 /* Takes the locks in @wanted that are not in @held. */
-static int take(const File *file, off_t base, uint8_t wanted, uint8_t held)
+static int take(int fd, off_t base, uint8_t wanted, uint8_t held)
 {
     for (int i = 0; i < N_PERMS; i++) {
-        int ret = wanted & ~held & 1 << i ? lock_byte(file, base + i, F_RDLCK) : 0;
+        int ret = wanted & ~held & 1 << i ? lock_byte(fd, base + i, F_RDLCK) : 0;
 
         if (ret < 0)
             return ret;
@@ -117,11 +117,11 @@ static int take(const File *file, off_t base, uint8_t wanted, uint8_t held)
 }
 
 /* Gives up those in @held that are not in @wanted. */
-static void give_up(const File *file, off_t base, uint8_t held, uint8_t wanted)
+static void give_up(int fd, off_t base, uint8_t held, uint8_t wanted)
 {
     for (int i = 0; i < N_PERMS; i++) {
         if (held & ~wanted & 1 << i)
-            lock_byte(file, base + i, F_UNLCK);
+            lock_byte(fd, base + i, F_UNLCK);
     }
 }
 
@@ -146,20 +146,39 @@ static bool check_others(const File *file, uint8_t used, uint8_t refused, GError
 bool file_lock_set(File *file, uint8_t wants, uint8_t permits, GError **error)
 {
     uint8_t refused = (uint8_t)~permits & BLOCK_PERM_ALL;
-    int ret = take(file, USED_BASE, wants, file->locked_wants);
+    int ret = take(file->fd, USED_BASE, wants, file->locked_wants);
 
     if (ret == 0)
-        ret = take(file, REFUSED_BASE, refused, file->locked_refused);
+        ret = take(file->fd, REFUSED_BASE, refused, file->locked_refused);
     if (ret < 0)
         error_set_errno(error, -ret, "cannot lock '%s'", file->path);
     if (ret < 0 || !check_others(file, wants, refused, error)) {
-        give_up(file, USED_BASE, wants, file->locked_wants);
-        give_up(file, REFUSED_BASE, refused, file->locked_refused);
+        give_up(file->fd, USED_BASE, wants, file->locked_wants);
+        give_up(file->fd, REFUSED_BASE, refused, file->locked_refused);
         return false;
     }
-    give_up(file, USED_BASE, file->locked_wants, wants);
-    give_up(file, REFUSED_BASE, file->locked_refused, refused);
+    give_up(file->fd, USED_BASE, file->locked_wants, wants);
+    give_up(file->fd, REFUSED_BASE, file->locked_refused, refused);
     file->locked_wants = wants;
     file->locked_refused = refused;
     return true;
+}
+
+static int take_all(const File *file, int fd)
+{
+    int ret = take(fd, USED_BASE, file->locked_wants, 0);
+
+    return ret == 0 ? take(fd, REFUSED_BASE, file->locked_refused, 0) : ret;
+}
+
+/* Both may be of one open file, as those in a set of descriptors: twice, then. */
+int file_lock_move(const File *file, int fd)
+{
+    int ret = take_all(file, fd);
+
+    if (ret < 0)
+        return ret;
+    give_up(file->fd, USED_BASE, file->locked_wants, 0);
+    give_up(file->fd, REFUSED_BASE, file->locked_refused, 0);
+    return take_all(file, fd);
 }

@@ -31,7 +31,7 @@ typedef struct FileRanges {
 typedef struct File {
     BlockNode node;
     const BlockdevOptionsFile *options;
-    char *path;                 /* lent: for messages */
+    char *path;                 /* owned */
     int fd;
     bool is_device;             /* a block device */
     bool is_direct;             /* O_DIRECT */
@@ -73,6 +73,17 @@ static inline File *file_of(BlockNode *node)
     return CONTAINER_OF(node, File, node);
 }
 
+/* file.c */
+
+int file_open_flags(bool is_read_only, bool is_direct);
+bool file_names_fdset(const char *path);
+/* May block.  -1 with errno. */
+int file_open_path(const char *path, int open_flags);
+/* Whether what cannot be opened for writing may be for reading. */
+bool file_is_read_only_error(int errnum);
+/* May block. */
+void file_find_alignment(int fd, bool is_direct, BlockLimits *limits);
+
 /* file-io.c: a worker. */
 int file_io(BlockNode *node, const BlockIo *io);
 
@@ -101,3 +112,5 @@ void file_range_end(FileQueue *queue, FileCtx *ctx);
 
 /* file-lock.c: does not block. */
 bool file_lock_set(File *file, uint8_t wants, uint8_t permits, GError **error);
+/* Moves the locks that are held to @fd, which is of the same file.  0 or -errno. */
+int file_lock_move(const File *file, int fd);

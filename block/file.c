@@ -21,20 +21,25 @@
 #include "berth/iov.h"
 #include "berth/log.h"
 
+#include "block-reopen.h"
 #include "file-private.h"
 
 #define SECTOR 512u
 #define ALIGN_MAX 4096u
 
-static bool names_fdset(const char *path)
+bool file_names_fdset(const char *path)
 {
     return g_str_has_prefix(path, "/dev/fdset/");
 }
 
+int file_open_flags(bool is_read_only, bool is_direct)
+{
+    return O_CLOEXEC | (is_read_only ? O_RDONLY : O_RDWR) | (is_direct ? O_DIRECT : 0);
+}
+
 static int open_flags(const File *file)
 {
-    return O_CLOEXEC | (file->node.read_only ? O_RDONLY : O_RDWR) |
-        (file->is_direct ? O_DIRECT : 0);
+    return file_open_flags(file->node.read_only, file->is_direct);
 }
 
 /* A set of descriptors is main's, and looking into it does not block. */
@@ -45,7 +50,7 @@ static bool file_prepare(BlockNode *node, GError **error)
 
     file->options = node->driver == &file_driver ? &options->u.file
                                                  : &options->u.host_device;
-    file->path = file->options->filename;
+    file->path = g_strdup(file->options->filename);
     file->fd = -1;
     file->is_direct = options->cache->direct;
     file->no_flush = options->cache->no_flush;
@@ -56,7 +61,7 @@ static bool file_prepare(BlockNode *node, GError **error)
         error_set(error, "parameter 'aio': 'native' needs cache.direct=on");
         return false;
     }
-    if (!names_fdset(file->path))
+    if (!file_names_fdset(file->path))
         return true;
     file->fd = block_graph_open_file(node->graph, file->path, open_flags(file), error);
     if (file->fd < 0 && options->auto_read_only && !node->read_only) {
@@ -69,14 +74,19 @@ static bool file_prepare(BlockNode *node, GError **error)
 }
 
 /* What is there may be a FIFO, which would wait for its other end. */
-static int open_path(const File *file)
+int file_open_path(const char *path, int open_flags)
 {
-    int fd = open(file->path, open_flags(file) | O_NONBLOCK);
+    int fd = open(path, open_flags | O_NONBLOCK);
     int flags = fd < 0 ? -1 : fcntl(fd, F_GETFL);
 
     if (flags >= 0)
         fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
     return fd;
+}
+
+bool file_is_read_only_error(int errnum)
+{
+    return errnum == EACCES || errnum == EROFS || errnum == EPERM;
 }
 
 static bool open_file(File *file, GError **error)
@@ -85,11 +95,11 @@ static bool open_file(File *file, GError **error)
 
     if (file->fd >= 0)
         return true;
-    file->fd = open_path(file);
+    file->fd = file_open_path(file->path, open_flags(file));
     if (file->fd < 0 && !node->read_only && node->options->auto_read_only &&
-        (errno == EACCES || errno == EROFS || errno == EPERM)) {
+        file_is_read_only_error(errno)) {
         node->read_only = true;
-        file->fd = open_path(file);
+        file->fd = file_open_path(file->path, open_flags(file));
     }
     if (file->fd >= 0)
         return true;
@@ -124,48 +134,47 @@ static bool find_size(File *file, const struct stat *st, GError **error)
 }
 
 /* Whether a read of @align bytes into memory aligned to @memory works. */
-static bool can_read(const File *file, uint8_t *buffer, size_t align, size_t memory)
+static bool can_read(int fd, uint8_t *buffer, size_t align, size_t memory)
 {
-    return pread(file->fd, buffer + memory, align, 0) >= 0 || errno != EINVAL;
+    return pread(fd, buffer + memory, align, 0) >= 0 || errno != EINVAL;
 }
 
 /* The kernel does not tell of every file system; a read of the beginning does. */
-static void probe_alignment(File *file)
+static void probe_alignment(int fd, BlockLimits *limits)
 {
-    BlockLimits *limits = &file->node.limits;
     uint8_t *buffer = aligned_alloc(2 * ALIGN_MAX, 4 * ALIGN_MAX);
     uint32_t align = SECTOR;
 
-    while (align < ALIGN_MAX && !can_read(file, buffer, align, 0))
+    while (align < ALIGN_MAX && !can_read(fd, buffer, align, 0))
         align *= 2;
     limits->request_alignment = align;
     for (align = SECTOR; align < ALIGN_MAX; align *= 2) {
-        if (can_read(file, buffer, ALIGN_MAX, align))
+        if (can_read(fd, buffer, ALIGN_MAX, align))
             break;
     }
     limits->memory_alignment = align;
     free(buffer);
 }
 
-static void find_alignment(File *file)
+void file_find_alignment(int fd, bool is_direct, BlockLimits *limits)
 {
-    BlockLimits *limits = &file->node.limits;
     struct statx stx;
 
-    if (!file->is_direct)
+    limits->request_alignment = 1;
+    limits->memory_alignment = 1;
+    if (!is_direct)
         return;
 #ifdef STATX_DIOALIGN
-    if (statx(file->fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &stx) == 0 &&
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &stx) == 0 &&
         stx.stx_mask & STATX_DIOALIGN && stx.stx_dio_offset_align > 0) {
         limits->request_alignment = MAX(stx.stx_dio_offset_align, SECTOR);
         limits->memory_alignment = MAX(stx.stx_dio_mem_align, 1);
         return;
     }
 #else
-    (void)limits;
     (void)stx;
 #endif
-    probe_alignment(file);
+    probe_alignment(fd, limits);
 }
 
 /* What the file system was told to allocate at a time. */
@@ -191,7 +200,7 @@ static bool file_open(BlockNode *node, GError **error)
     }
     if (!check_kind(file, &st, error) || !find_size(file, &st, error))
         return false;
-    find_alignment(file);
+    file_find_alignment(file->fd, file->is_direct, &node->limits);
     find_extent_size(file);
     file->has_locks = file->options->locking != ON_OFF_AUTO_OFF;
     return true;
@@ -202,6 +211,7 @@ static void file_close(BlockNode *node)
     File *file = file_of(node);
 
     base_close_fd(&file->fd);
+    g_free(file->path);
     file_range_done(&file->ranges);
 }
 
@@ -488,6 +498,7 @@ const BlockDriver file_driver = {
     .map = file_map,
     .resize = file_resize,
     .discard_changed = file_discard_changed,
+    .reopen = &file_reopen_ops,
     .set_perm = file_set_perm,
     .describe = file_describe,
     .filename = file_filename,
@@ -509,6 +520,7 @@ const BlockDriver file_driver_host_device = {
     .map = file_map,
     .resize = file_resize,
     .discard_changed = file_discard_changed,
+    .reopen = &file_reopen_ops,
     .set_perm = file_set_perm,
     .describe = file_describe,
     .filename = file_filename,

@@ -17,6 +17,7 @@
 #include "berth/iov.h"
 #include "berth/timer.h"
 
+#include "block-reopen.h"
 #include "inject-rules.h"
 
 typedef struct Inject {
@@ -504,6 +505,17 @@ static bool inject_set_perm(BlockNode *node, uint8_t wants, uint8_t permits,
     return errnum == 0;
 }
 
+static bool inject_reopen(BlockReopen *reopen, GError **error)
+{
+    int errnum = judge_other(to_inject(reopen->node), INJECT_OP_OPEN);
+
+    if (errnum)
+        error_set_errno(error, errnum, "cannot open it again");
+    return errnum == 0;
+}
+
+static const BlockReopenOps inject_reopen_ops = { .apply = inject_reopen };
+
 static const BlockChild inject_children[] = {
     { BLOCK_ROLE_FILTERED, offsetof(BlockdevOptions, u.inject.file) },
     { 0 }
@@ -527,6 +539,7 @@ const BlockDriver inject_driver = {
     .resize = inject_resize,
     .follow = inject_follow,
     .rejoin = inject_rejoin,
+    .reopen = &inject_reopen_ops,
     .set_perm = inject_set_perm,
     .let_go = inject_let_go,
 };

@@ -38,6 +38,17 @@ typedef struct Qcow2Bitmap {
 bool qcow2_open_prepare(BlockNode *node, GError **error);
 bool qcow2_open_image(BlockNode *node, GError **error);
 void qcow2_open_close(BlockNode *node);
+/* What the image and the nodes below allow; auto-read-only may set *@read_only. */
+bool qcow2_open_check(Qcow2 *q, bool *read_only, GError **error);
+/* Does what has to be right before the first write. */
+bool qcow2_open_make_writable(Qcow2 *q, GError **error);
+/*
+ * Everything reaches the disk, refcounts as well, and the file keeps no more than it
+ * needs; quiet.  0 or -errno.
+ */
+int qcow2_open_save(Qcow2 *q);
+void qcow2_open_set_limits(Qcow2 *q);
+bool qcow2_open_is_lazy(const Qcow2 *q);
 
 /* qcow2-header.c */
 
@@ -73,6 +84,7 @@ bool qcow2_header_write_extensions(Qcow2 *q, GError **error);
 
 /* qcow2-options.c */
 
+/* Empty ones, unless it has such already; quiet, and none is dirty. */
 bool qcow2_options_make_caches(Qcow2 *q, GError **error);
 /* Of Qcow2TableKind. */
 unsigned qcow2_options_guarded(const BlockdevOptionsQcow2 *options);

@@ -74,21 +74,20 @@ static bool read_table(Qcow2 *q, const char *name, uint64_t offset, uint64_t n,
     return ret == 0;
 }
 
-/* What the image and the node below allow. */
-static bool check_writable(Qcow2 *q, GError **error)
+bool qcow2_open_check(Qcow2 *q, bool *read_only, GError **error)
 {
-    BlockNode *node = &q->node;
     bool is_fixed = block_node_is_read_only(q->file) || block_node_is_read_only(q->data);
 
-    if (!node->read_only && is_fixed && node->options->auto_read_only)
-        node->read_only = true;
-    if (node->read_only)
+    if (is_fixed && q->node.options->auto_read_only)
+        *read_only = true;
+    if (*read_only)
         return true;
     if (is_fixed) {
         error_set(error, "the image is to be written and its file is read-only");
         return false;
     }
-    if (q->incompatible & QCOW2_CORRUPT) {
+    if (q->incompatible & QCOW2_CORRUPT ||
+        __atomic_load_n(&q->is_corrupt, __ATOMIC_RELAXED)) {
         error_set(error, "the image is corrupt and cannot be written; qemu-img check can "
                   "repair it");
         return false;
@@ -96,7 +95,7 @@ static bool check_writable(Qcow2 *q, GError **error)
     return true;
 }
 
-static void set_limits(Qcow2 *q)
+void qcow2_open_set_limits(Qcow2 *q)
 {
     const BlockLimits *file = block_node_limits(q->file);
     const BlockLimits *data = block_node_limits(q->data);
@@ -112,7 +111,7 @@ static void set_limits(Qcow2 *q)
     };
 }
 
-static bool is_lazy(const Qcow2 *q)
+bool qcow2_open_is_lazy(const Qcow2 *q)
 {
     bool wants = q->options->has_lazy_refcounts ? q->options->lazy_refcounts
                                                 : q->compatible & QCOW2_LAZY_REFCOUNTS;
@@ -136,16 +135,11 @@ static bool read_image(Qcow2 *q, GError **error)
         qcow2_snapshot_table_read(q, error) && qcow2_bitmaps_read(q, error);
 }
 
-/* What has to be right before the first write. */
-static bool make_writable(Qcow2 *q, GError **error)
+static bool make_writable_locked(Qcow2 *q, GError **error)
 {
     uint64_t unknown = q->autoclear & ~QCOW2_AUTOCLEAR_KNOWN;
-    int ret = 0;
+    int ret;
 
-    if (q->node.read_only)
-        return true;
-    if (q->incompatible & QCOW2_DIRTY && !qcow2_repair(q, error))
-        return false;
     q->guarded = qcow2_options_guarded(q->options);
     if (!qcow2_overlap_build(q, error) || !qcow2_bitmaps_mark(q, error))
         return false;
@@ -159,6 +153,18 @@ static bool make_writable(Qcow2 *q, GError **error)
     if (ret < 0)
         error_set_errno(error, -ret, "cannot write the header");
     return ret == 0;
+}
+
+bool qcow2_open_make_writable(Qcow2 *q, GError **error)
+{
+    bool ok;
+
+    if (q->incompatible & QCOW2_DIRTY && !qcow2_repair(q, error))
+        return false;
+    lock_take_long(&q->lock);
+    ok = make_writable_locked(q, error);
+    lock_drop_long(&q->lock);
+    return ok;
 }
 
 bool qcow2_open_image(BlockNode *node, GError **error)
@@ -176,14 +182,14 @@ bool qcow2_open_image(BlockNode *node, GError **error)
         error_set(error, "an image with a raw data file cannot have a backing file");
         return false;
     }
-    if (!check_writable(q, error) || !qcow2_options_make_caches(q, error) ||
-        !read_image(q, error))
+    if (!qcow2_open_check(q, &node->read_only, error) ||
+        !qcow2_options_make_caches(q, error) || !read_image(q, error))
         return false;
     qcow2_options_set_discards(q);
-    set_limits(q);
-    if (!make_writable(q, error))
+    qcow2_open_set_limits(q);
+    if (!node->read_only && !qcow2_open_make_writable(q, error))
         return false;
-    q->is_lazy = is_lazy(q);
+    q->is_lazy = qcow2_open_is_lazy(q);
     q->is_open = true;
     return qcow2_backing_open(q, error);
 }
@@ -200,8 +206,7 @@ static void give_back(Qcow2 *q)
         log_warn("node '%s': %s", block_node_name(&q->node), error->message);
 }
 
-/* Everything reaches the disk, refcounts as well. */
-static int save(Qcow2 *q)
+static int save_locked(Qcow2 *q)
 {
     bool was_lazy = q->is_lazy;
     int ret;
@@ -219,19 +224,24 @@ static int save(Qcow2 *q)
     return ret == 0 ? qcow2_disk_flush(q) : ret;
 }
 
+int qcow2_open_save(Qcow2 *q)
+{
+    int ret = 0;
+
+    lock_take_long(&q->lock);
+    if (!q->is_corrupt)
+        ret = save_locked(q);
+    if (!q->is_corrupt && ret == 0)
+        give_back(q);
+    lock_drop_long(&q->lock);
+    return ret;
+}
+
 void qcow2_open_close(BlockNode *node)
 {
     Qcow2 *q = qcow2_of(node);
-    int ret = 0;
+    int ret = q->is_open && !node->read_only ? qcow2_open_save(q) : 0;
 
-    if (q->is_open && !node->read_only) {
-        lock_take_long(&q->lock);
-        if (!q->is_corrupt)
-            ret = save(q);
-        if (!q->is_corrupt && ret == 0)
-            give_back(q);
-        lock_drop_long(&q->lock);
-    }
     if (ret < 0)
         log_error("node '%s': what was not flushed may be lost: %s",
                   block_node_name(node), error_text(-ret));

@@ -81,6 +81,16 @@ static bool find_sizes(const Qcow2 *q, CacheSizes *sizes, GError **error)
     return true;
 }
 
+static void make_cache(Qcow2Cache *cache, size_t table_size, uint64_t max_tables,
+                       size_t alignment)
+{
+    if (cache->buckets && cache->table_size == table_size &&
+        cache->max_tables == max_tables && cache->alignment >= alignment)
+        return;
+    qcow2_cache_done(cache);
+    qcow2_cache_init(cache, table_size, (unsigned)max_tables, alignment);
+}
+
 bool qcow2_options_make_caches(Qcow2 *q, GError **error)
 {
     uint64_t cluster_size = qcow2_cluster_size(q);
@@ -95,11 +105,10 @@ bool qcow2_options_make_caches(Qcow2 *q, GError **error)
     }
     q->layout.slice_bits = (unsigned)__builtin_ctzll(sizes.entry) - 3 -
         (q->layout.entry_words - 1);
-    qcow2_cache_init(&q->l2, sizes.entry, MAX(sizes.l2 / sizes.entry, LEAST_L2_SLICES),
-                     alignment);
-    qcow2_cache_init(&q->refblocks, cluster_size,
-                     MAX(sizes.refcount / cluster_size, LEAST_REFCOUNT_BLOCKS),
-                     alignment);
+    make_cache(&q->l2, sizes.entry, MAX(sizes.l2 / sizes.entry, LEAST_L2_SLICES),
+               alignment);
+    make_cache(&q->refblocks, cluster_size,
+               MAX(sizes.refcount / cluster_size, LEAST_REFCOUNT_BLOCKS), alignment);
     return true;
 }
 

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 
+#include "block-reopen.h"
 #include "qcow2-clusters.h"
 #include "qcow2-data.h"
 #include "qcow2-image.h"
@@ -52,6 +53,11 @@ static void qcow2_discard_changed(BlockNode *node)
     qcow2_options_set_discards(qcow2_of(node));
 }
 
+static void qcow2_rejoin(BlockNode *node)
+{
+    qcow2_open_set_limits(qcow2_of(node));
+}
+
 static const BlockChild qcow2_children[] = {
     { BLOCK_ROLE_STORAGE, offsetof(BlockdevOptions, u.qcow2.file) },
     { BLOCK_ROLE_DATA, offsetof(BlockdevOptions, u.qcow2.data_file) },
@@ -77,6 +83,8 @@ const BlockDriver qcow2_driver = {
     .tell = qcow2_tidy_tell,
     .retire = qcow2_tidy_retire,
     .discard_changed = qcow2_discard_changed,
+    .reopen = &qcow2_reopen_ops,
+    .rejoin = qcow2_rejoin,
     .change_backing = qcow2_backing_change,
     .describe = qcow2_info_describe,
 };

@@ -6,8 +6,9 @@
  */
 #include <errno.h>
 
-#include "berth/block-driver.h"
 #include "berth/error.h"
+
+#include "block-reopen.h"
 
 typedef struct Raw {
     BlockNode node;
@@ -21,39 +22,75 @@ static Raw *to_raw(BlockNode *node)
     return CONTAINER_OF(node, Raw, node);
 }
 
-static bool raw_open(BlockNode *node, GError **error)
+/* What the options say lies within the file, in whole blocks. */
+static bool check(const Raw *raw, GError **error)
 {
-    const BlockdevOptionsRaw *options = &node->options->u.raw;
-    Raw *raw = to_raw(node);
-    uint64_t file_size;
+    const BlockdevOptionsRaw *options = &raw->node.options->u.raw;
+    uint32_t alignment = block_node_limits(raw->file)->request_alignment;
+    uint64_t file_size = block_node_size(raw->file);
 
-    raw->file = block_node_child(node, BLOCK_ROLE_FILTERED);
-    raw->offset = options->offset;
-    raw->has_size = options->has_size;
-    file_size = block_node_size(raw->file);
-    if (raw->offset > file_size) {
+    if (options->offset > file_size) {
         error_set(error, "parameter 'offset': %" PRIu64 " is beyond the end of '%s', "
-                  "which has %" PRIu64 " bytes", raw->offset,
+                  "which has %" PRIu64 " bytes", options->offset,
                   block_node_name(raw->file), file_size);
         return false;
     }
-    if (raw->has_size && options->size > file_size - raw->offset) {
+    if (options->has_size && options->size > file_size - options->offset) {
         error_set(error, "parameter 'size': %" PRIu64 " bytes from %" PRIu64 " are more "
-                  "than '%s' has, %" PRIu64, options->size, raw->offset,
+                  "than '%s' has, %" PRIu64, options->size, options->offset,
                   block_node_name(raw->file), file_size);
         return false;
     }
-    node->limits = *block_node_limits(raw->file);
-    if (raw->offset % node->limits.request_alignment ||
-        options->size % node->limits.request_alignment) {
+    if (options->offset % alignment || options->size % alignment) {
         error_set(error, "parameters 'offset' and 'size' of '%s' expect multiples of %u",
-                  block_node_name(raw->file), node->limits.request_alignment);
+                  block_node_name(raw->file), alignment);
         return false;
     }
-    block_node_set_size(node, raw->has_size ? options->size : file_size - raw->offset);
-    node->is_transparent = raw->offset == 0 && !raw->has_size;
     return true;
 }
+
+static void take_options(Raw *raw)
+{
+    const BlockdevOptionsRaw *options = &raw->node.options->u.raw;
+    uint64_t file_size = block_node_size(raw->file);
+
+    raw->offset = options->offset;
+    raw->has_size = options->has_size;
+    block_node_set_size(&raw->node, raw->has_size
+                        ? options->size : file_size - MIN(raw->offset, file_size));
+    raw->node.is_transparent = raw->offset == 0 && !raw->has_size;
+}
+
+static bool raw_open(BlockNode *node, GError **error)
+{
+    Raw *raw = to_raw(node);
+
+    raw->file = block_node_child(node, BLOCK_ROLE_FILTERED);
+    node->limits = *block_node_limits(raw->file);
+    if (!check(raw, error))
+        return false;
+    take_options(raw);
+    return true;
+}
+
+static bool prepare_reopen(BlockReopen *reopen, GError **error)
+{
+    return check(to_raw(reopen->node), error);
+}
+
+static void enter_reopen(BlockReopen *reopen)
+{
+    take_options(to_raw(reopen->node));
+}
+
+static const char *const reopen_options[] = { "offset", "size", NULL };
+
+static const BlockReopenOps raw_reopen_ops = {
+    .options = reopen_options,
+    .prepare = prepare_reopen,
+    .enter = enter_reopen,
+    .leave = enter_reopen,
+};
 
 static int raw_io(BlockNode *node, const BlockIo *io)
 {
@@ -142,4 +179,5 @@ const BlockDriver raw_driver = {
     .resize = raw_resize,
     .follow = raw_follow,
     .rejoin = raw_rejoin,
+    .reopen = &raw_reopen_ops,
 };

@@ -2,15 +2,14 @@
 /*
  * throttle: a filter that holds requests back for the limits of its group.
  */
-#include "berth/block-driver.h"
-
+#include "block-reopen.h"
 #include "throttle-group.h"
 
 typedef struct Throttle {
     BlockNode node;
     BlockNode *file;
     ThrottleGroup *group;
-    ThrottleMember member;
+    ThrottleMember *member;     /* owned */
 } Throttle;
 
 typedef struct ThrottleQueue {
@@ -32,7 +31,8 @@ static bool throttle_prepare(BlockNode *node, GError **error)
         node->graph, node->options->u.throttle.throttle_group, error);
     if (!throttle->group)
         return false;
-    throttle_group_join(throttle->group, &throttle->member);
+    throttle->member = g_new0(ThrottleMember, 1);
+    throttle_group_join(throttle->group, throttle->member);
     return true;
 }
 
@@ -51,15 +51,16 @@ static void throttle_close(BlockNode *node)
 
     if (!throttle->group)
         return;
-    throttle_group_leave(throttle->group, &throttle->member);
+    throttle_group_leave(throttle->group, throttle->member);
     throttle_group_unref(g_steal_pointer(&throttle->group));
+    g_clear_pointer(&throttle->member, g_free);
 }
 
 static int throttle_io(BlockNode *node, const BlockIo *io)
 {
     Throttle *throttle = to_throttle(node);
 
-    throttle_group_wait(throttle->group, &throttle->member, io);
+    throttle_group_wait(throttle->group, throttle->member, io);
     return block_io(throttle->file, io);
 }
 
@@ -93,7 +94,7 @@ static bool throttle_attach(BlockQueue *queue, GError **error)
     Throttle *throttle = to_throttle(queue->node);
     ThrottleQueue *state = block_queue_state(queue);
 
-    throttle_group_add_lane(throttle->group, &throttle->member, &state->lane, queue->loop,
+    throttle_group_add_lane(throttle->group, throttle->member, &state->lane, queue->loop,
                             pass);
     return true;
 }
@@ -106,7 +107,7 @@ static void throttle_hurry(BlockQueue *queue, bool on)
     if (state->is_hurried == on)
         return;
     state->is_hurried = on;
-    throttle_group_hurry(throttle->group, &throttle->member, on);
+    throttle_group_hurry(throttle->group, throttle->member, on);
 }
 
 static void throttle_detach(BlockQueue *queue)
@@ -121,7 +122,7 @@ static void throttle_let_go(BlockNode *node)
 {
     Throttle *throttle = to_throttle(node);
 
-    throttle_group_hurry(throttle->group, &throttle->member, true);
+    throttle_group_hurry(throttle->group, throttle->member, true);
 }
 
 static int throttle_map(BlockNode *node, uint64_t offset, uint64_t bytes,
@@ -156,6 +157,62 @@ static void throttle_rejoin(BlockNode *node)
     node->limits = *block_node_limits(to_throttle(node)->file);
 }
 
+/* A place in another group; from enter() on, that in the one before. */
+typedef struct ThrottleReopen {
+    ThrottleGroup *group;
+    ThrottleMember *member;
+} ThrottleReopen;
+
+static bool prepare_reopen(BlockReopen *reopen, GError **error)
+{
+    ThrottleReopen *state = g_new0(ThrottleReopen, 1);
+
+    reopen->state = state;
+    state->group = throttle_group_get(
+        reopen->node->graph, reopen->node->options->u.throttle.throttle_group, error);
+    if (!state->group)
+        return false;
+    state->member = g_new0(ThrottleMember, 1);
+    throttle_group_join(state->group, state->member);
+    return true;
+}
+
+/* Queues are made anew afterwards. */
+static void swap_groups(BlockReopen *reopen)
+{
+    Throttle *throttle = to_throttle(reopen->node);
+    ThrottleReopen *state = reopen->state;
+    ThrottleReopen before = { throttle->group, throttle->member };
+
+    throttle->group = state->group;
+    throttle->member = state->member;
+    *state = before;
+}
+
+static void close_reopen(BlockReopen *reopen)
+{
+    ThrottleReopen *state = g_steal_pointer(&reopen->state);
+
+    if (!state)
+        return;
+    if (state->group) {
+        throttle_group_leave(state->group, state->member);
+        throttle_group_unref(state->group);
+    }
+    g_free(state->member);
+    g_free(state);
+}
+
+static const char *const reopen_options[] = { "throttle-group", NULL };
+
+static const BlockReopenOps throttle_reopen_ops = {
+    .options = reopen_options,
+    .prepare = prepare_reopen,
+    .enter = swap_groups,
+    .leave = swap_groups,
+    .close = close_reopen,
+};
+
 static const BlockChild throttle_children[] = {
     { BLOCK_ROLE_FILTERED, offsetof(BlockdevOptions, u.throttle.file) },
     { 0 }
@@ -180,5 +237,6 @@ const BlockDriver throttle_driver = {
     .resize = throttle_resize,
     .follow = throttle_follow,
     .rejoin = throttle_rejoin,
+    .reopen = &throttle_reopen_ops,
     .let_go = throttle_let_go,
 };

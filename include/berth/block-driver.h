@@ -36,6 +36,8 @@ typedef struct BlockChild {
     size_t ref;                 /* offset of a BlockdevRef * in BlockdevOptions */
 } BlockChild;
 
+typedef struct BlockReopenOps BlockReopenOps;
+
 struct BlockDriver {
     const char *name;           /* as in the schema: "qcow2" */
     size_t instance_size;
@@ -83,9 +85,11 @@ struct BlockDriver {
                            GError **error);
     /* Main; quiet.  options->discard is another.  NULL: no matter. */
     void (*discard_changed)(BlockNode *node);
+    /* block-reopen.h.  NULL: those options may differ that all nodes have. */
+    const BlockReopenOps *reopen;
     /*
-     * Main; quiet.  Another node is in the place of its FILTERED child.  NULL: none can
-     * be.
+     * Main; quiet.  A child has other limits, or another node is in the place of the
+     * FILTERED one.  NULL: none can be.
      */
     void (*rejoin)(BlockNode *node);
     /* Main.  The needs of all users changed: locks.  NULL: nothing to do. */

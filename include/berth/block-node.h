@@ -58,6 +58,8 @@ struct BlockNode {
     unsigned n_refs;            /* by name, by links, by those who hold it */
     unsigned n_leaving;         /* of those, while block-close.c looks who goes */
     bool is_owned;              /* by name: it stays when nobody uses it */
+    bool inherits_read_only;    /* from the node inside which it was defined */
+    bool inherits_cache;
     const char *busy;           /* the operation that has it for itself, or NULL */
     ListNode graph_node;
     ListNode children;

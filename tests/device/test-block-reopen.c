@@ -158,6 +158,18 @@ static void test_backing(Fixture *f, const void *unused)
     kit_qmp_do(f->qmp, "blockdev-del", "{'node-name': 'mid'}");
 }
 
+static void test_another_part_of_a_file(Fixture *f, const void *unused)
+{
+    kit_blk_write(f->blk, 8, 0x11, 512);
+    reopen(f, "{'driver': 'raw', 'node-name': 'mid', 'file': 'sto', 'offset': 4096, "
+           "'size': 8192}");
+    g_assert_cmpuint(kit_blk_capacity(f->blk), ==, 16);
+    g_assert_cmphex(byte_at(f, 0), ==, 0x11);
+    reopen(f, "{'driver': 'raw', 'node-name': 'mid', 'file': 'sto'}");
+    g_assert_cmpuint(kit_blk_capacity(f->blk), ==, SIZE / 512);
+    g_assert_cmphex(byte_at(f, 8), ==, 0x11);
+}
+
 static void test_what_is_refused(Fixture *f, const void *unused)
 {
     static const struct {
@@ -168,14 +180,16 @@ static void test_what_is_refused(Fixture *f, const void *unused)
         { "{'driver': 'raw', 'node-name': 'none', 'file': 'sto'}", "'none'" },
         { "{'driver': 'raw', 'node-name': 'mid', 'file': 'none'}", "'none'" },
         { "{'driver': 'inject', 'node-name': 'mid', 'file': 'sto'}", "'driver'" },
-        { "{'driver': 'raw', 'node-name': 'mid', 'file': 'sto', 'offset': 512}",
+        { "{'driver': 'raw', 'node-name': 'mid', 'file': 'sto', 'offset': 1048577}",
           "'offset'" },
+        { "{'driver': 'raw', 'node-name': 'mid', 'file': 'sto', 'size': 1048577}",
+          "'size'" },
         { "{'driver': 'raw', 'node-name': 'mid', 'file': 'sto', 'read-only': true}",
-          "'read-only'" },
-        { "{'driver': 'raw', 'node-name': 'mid', 'file': 'sto', "
-          "'cache': {'direct': true}}", "'cache'" },
+          "'mid' is read-only" },
+        { "{'driver': 'raw', 'node-name': 'mid', 'file': 'sto', 'force-share': true}",
+          "'force-share'" },
         { "{'driver': 'raw', 'node-name': 'mid', 'file': {'driver': 'null-co'}}",
-          "by their names" },
+          "'sto': parameter 'driver'" },
         { "{'driver': 'raw', 'node-name': 'mid', 'file': 'top'}", "below itself" },
         { "{'driver': 'inject', 'node-name': 'top', 'file': 'ro'}", "read-only" },
         { "{'driver': 'raw', 'node-name': 'mid', 'file': 'sto'}, "
@@ -238,6 +252,7 @@ int main(int argc, char **argv)
     ADD("zeroes", test_zeroes);
     ADD("another-node-below-a-filter", test_another_node_below_a_filter);
     ADD("backing", test_backing);
+    ADD("another-part-of-a-file", test_another_part_of_a_file);
     ADD("what-is-refused", test_what_is_refused);
     ADD("what-is-under-way-ends-first", test_what_is_under_way_ends_first);
     g_test_add("/block-reopen/on-a-thread-of-its-own", Fixture, "threaded", set_up,
