@@ -333,6 +333,11 @@ void aio_submit(Loop *loop, AioReq *req, unsigned max_batch)
         flush(aio);
 }
 
+bool aio_has_requests(const Loop *loop)
+{
+    return loop->aio && loop->aio->n_in_flight > 0;
+}
+
 void aio_set_max_batch(Loop *loop, unsigned max_batch)
 {
     assert_loop(loop);

@@ -33,13 +33,21 @@ typedef struct LoopBatch {
     int n_events;
 } LoopBatch;
 
+/* A busy wait before a sleep, see poller.c. */
+typedef struct BusyWait {
+    int64_t ns;
+    int luck;                   /* how often it ended in time, of late */
+    unsigned n_unprobed;        /* sleeps since the longest one was tried */
+} BusyWait;
+
 /* Sources of work that are looked at, and for how long. */
 typedef struct PollerSet {
     ListNode active;
     ListNode inactive;
     ListNode *next;             /* of the walk that is under way; NULL when none is */
     Polling polling;
-    int64_t wait_ns;            /* the busy wait before the next sleep */
+    BusyWait waits[2];          /* with nothing under way, and with requests */
+    BusyWait *wait;             /* the one in use; set when idle_ns is */
     int64_t idle_ns;            /* since when nothing was ready; 0: something is */
     unsigned n_skipped;         /* turns since the descriptors were looked at */
 } PollerSet;
@@ -102,3 +110,7 @@ void poller_set_slept(PollerSet *set);
 
 /* Whether something else than pollers and descriptors wants a turn. */
 bool loop_has_work(Loop *loop);
+
+/* Whether the kernel, or a worker, has something to do for the loop. */
+bool aio_has_requests(const Loop *loop);
+bool worker_pool_has_jobs(const Loop *loop);

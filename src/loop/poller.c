@@ -3,10 +3,21 @@
  * Busy waiting before a sleep.
  *
  * A sleep that ends within microseconds costs more than it saves: the wake-up of the
- * thread alone takes longer.  So the loop looks at its pollers for `wait_ns` first.  As
- * a sleep shows whether the wait was worth while, the wait is fitted to sleeps: work that
+ * thread alone takes longer.  So the loop looks at its pollers for a while first.  As a
+ * sleep shows whether the wait was worth while, the wait is fitted to sleeps: work that
  * came within the longest wait makes it grow, work that came later makes it shrink, and a
  * loop that sleeps long waits no more.
+ *
+ * There are two waits, fitted apart.  A disk that gets one request at a time has, in
+ * turn, sleeps until the host has done it and sleeps until the guest asks again; were
+ * they one, a host that takes long would have the loop sleep each time the guest asks at
+ * once.
+ *
+ * Two things would fool the fitting.  A wait that mostly ends in time is too short now
+ * and then, which says nothing: so it is given up only when it failed more often than one
+ * time in MISS_COST + 1.  And a sleep lasts longer than a wait would have, by the
+ * wake-up: so where it ended not much too late the longest wait is tried, once in
+ * PROBE_EVERY sleeps.
  *
  * While pollers have work the descriptors are looked at in some turns only, and during a
  * long wait every SLICE_NS: what is no poller must not wait for those that are.
@@ -17,6 +28,9 @@
 #define SLICE_NS 100000
 #define SKIPPED_MAX 16
 #define LOOKS_PER_CLOCK 8
+#define LUCK_MAX 8
+#define MISS_COST 2
+#define PROBE_EVERY 16
 
 static void relax(void)
 {
@@ -74,7 +88,7 @@ void poller_set_polling(Loop *loop, const Polling *polling)
     assert_loop(loop);
     loop->pollers.polling = *polling;
     loop->pollers.polling.max_ns = MIN(polling->max_ns, POLLING_MAX_NS);
-    loop->pollers.wait_ns = 0;
+    loop->pollers.waits[0] = loop->pollers.waits[1] = (BusyWait) { 0 };
 }
 
 /* An inactive poller that is ready is active again: its notification is on its way. */
@@ -118,6 +132,15 @@ static PollerWait wait_busily(Loop *loop, int64_t now_ns, int64_t end_ns)
     return POLLER_WAIT_LOOK_ROUND;
 }
 
+/* The beginning of a wait: which it is shows in what is under way. */
+static void become_idle(Loop *loop, int64_t now_ns)
+{
+    PollerSet *set = &loop->pollers;
+
+    set->idle_ns = now_ns;
+    set->wait = &set->waits[aio_has_requests(loop) || worker_pool_has_jobs(loop)];
+}
+
 PollerWait poller_set_wait(Loop *loop)
 {
     PollerSet *set = &loop->pollers;
@@ -132,11 +155,13 @@ PollerWait poller_set_wait(Loop *loop)
         return POLLER_WAIT_SLEEP;
     now_ns = loop_clock_ns();
     if (set->idle_ns == 0)
-        set->idle_ns = now_ns;
-    if (now_ns - set->idle_ns < set->wait_ns)
-        result = wait_busily(loop, now_ns, set->idle_ns + set->wait_ns);
-    if (result == POLLER_WAIT_WORK)
+        become_idle(loop, now_ns);
+    if (now_ns - set->idle_ns < set->wait->ns)
+        result = wait_busily(loop, now_ns, set->idle_ns + set->wait->ns);
+    if (result == POLLER_WAIT_WORK) {
         set->idle_ns = 0;
+        set->wait->luck = MIN(set->wait->luck + 1, LUCK_MAX);
+    }
     return result;
 }
 
@@ -186,26 +211,46 @@ bool poller_set_arm(PollerSet *set)
     return came;
 }
 
-/* @wait_ns grown or shrunk to what a sleep that ended after @slept_ns asks for. */
-static int64_t fit(const Polling *polling, int64_t wait_ns, int64_t slept_ns)
+/* Work came within the longest wait, but after the one that was. */
+static void grow(const Polling *polling, BusyWait *wait)
 {
-    int64_t grow = polling->grow ? polling->grow : 2;
+    int64_t factor = polling->grow ? polling->grow : 2;
 
-    if (slept_ns > polling->max_ns)
-        return polling->shrink ? wait_ns / polling->shrink : 0;
-    if (wait_ns == 0)
-        return MIN(FIRST_WAIT_NS, polling->max_ns);
-    return wait_ns > polling->max_ns / grow ? polling->max_ns : wait_ns * grow;
+    if (wait->ns == 0)
+        wait->ns = MIN(FIRST_WAIT_NS, polling->max_ns);
+    else
+        wait->ns = wait->ns > polling->max_ns / factor ? polling->max_ns
+                                                       : wait->ns * factor;
+}
+
+/* Work came after the longest wait, by less than that again when @is_near. */
+static void shrink(const Polling *polling, BusyWait *wait, bool is_near)
+{
+    wait->luck -= MISS_COST;
+    if (wait->luck >= 0)
+        return;
+    wait->luck = 0;
+    wait->ns = polling->shrink ? wait->ns / polling->shrink : 0;
+    if (!is_near || wait->ns > 0)
+        return;
+    if (wait->n_unprobed == 0)
+        wait->ns = polling->max_ns;
+    wait->n_unprobed = (wait->n_unprobed + 1) % PROBE_EVERY;
 }
 
 void poller_set_slept(PollerSet *set)
 {
+    const Polling *polling = &set->polling;
     int64_t slept_ns;
 
     if (set->idle_ns == 0)
         return;
     slept_ns = loop_clock_ns() - set->idle_ns;
     set->idle_ns = 0;
-    if (slept_ns > set->wait_ns)
-        set->wait_ns = fit(&set->polling, set->wait_ns, slept_ns);
+    if (slept_ns <= set->wait->ns)
+        return;
+    if (slept_ns <= polling->max_ns)
+        grow(polling, set->wait);
+    else
+        shrink(polling, set->wait, slept_ns / 2 <= polling->max_ns);
 }

@@ -182,6 +182,11 @@ bool worker_pool_is_made(const Loop *loop)
     return loop->workers != NULL;
 }
 
+bool worker_pool_has_jobs(const Loop *loop)
+{
+    return loop->workers && loop->workers->n_jobs > 0;
+}
+
 void worker_pool_done(WorkerPool *pool)
 {
     assert_loop(pool->loop);

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The busy wait of a loop with a disk, in a world of its own time: the clock, the sleep
+ * and the kernel's asynchronous I/O are this program's.  Each look at the clock takes
+ * LOOK_NS, the disk DISK_NS, and a sleep ends WAKE_NS after what ended it.
+ */
+#include <errno.h>
+#include <libaio.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "berth/aio.h"
+#include "berth/poller.h"
+
+#define LOOK_NS 200
+#define WAKE_NS 12000
+#define NEVER INT64_MAX
+#define RING_SIZE 8u
+#define US ((int64_t)1000)
+
+/* struct aio_ring of the kernel. */
+typedef struct Ring {
+    uint32_t id;
+    uint32_t nr;
+    uint32_t head;
+    uint32_t tail;
+    uint32_t magic;
+    uint32_t compat_features;
+    uint32_t incompat_features;
+    uint32_t header_length;
+    struct io_event events[RING_SIZE];
+} Ring;
+
+typedef struct World {
+    int64_t now_ns;
+    int64_t looked_ns;          /* spent on looking */
+    int64_t disk_at_ns;         /* the request is done */
+    int64_t guest_at_ns;        /* the guest asks */
+    int64_t disk_ns;
+    int64_t slow_disk_ns;       /* one request in ten; 0: as the others */
+    int64_t guest_ns;           /* from an answer to the next question */
+    unsigned n_sleeps;
+    unsigned n_done;
+    unsigned n_wanted;
+    struct iocb *iocb;
+    Ring ring;
+    Loop *loop;
+    Poller guest;
+    LoopFd kick;
+    AioReq req;
+} World;
+
+static World *world;            /* NULL: the host's */
+
+static void pass(int64_t ns)
+{
+    Ring *ring = &world->ring;
+
+    world->now_ns += ns;
+    if (world->now_ns < world->disk_at_ns)
+        return;
+    world->disk_at_ns = NEVER;
+    ring->events[ring->tail] = (struct io_event) { .data = world->iocb->data };
+    __atomic_store_n(&ring->tail, (ring->tail + 1) % RING_SIZE, __ATOMIC_RELEASE);
+}
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    if (!world)
+        return (int)syscall(SYS_clock_gettime, clock, now);
+    pass(LOOK_NS);
+    world->looked_ns += LOOK_NS;
+    now->tv_sec = world->now_ns / NS_PER_SEC;
+    now->tv_nsec = world->now_ns % NS_PER_SEC;
+    return 0;
+}
+
+static void signal_fd(int fd)
+{
+    uint64_t one = 1;
+
+    g_assert_cmpint(write(fd, &one, sizeof(one)), ==, sizeof(one));
+}
+
+int epoll_pwait2(int epoll_fd, struct epoll_event *events, int n,
+                 const struct timespec *timeout, const sigset_t *mask)
+{
+    bool may_sleep = !timeout || timeout->tv_sec || timeout->tv_nsec;
+
+    if (world && may_sleep) {
+        bool is_disk = world->disk_at_ns < world->guest_at_ns;
+        int64_t at_ns = is_disk ? world->disk_at_ns : world->guest_at_ns;
+        int fd = is_disk ? (int)world->iocb->u.c.resfd : world->kick.fd;
+
+        g_assert_cmpint(at_ns, !=, NEVER);
+        world->n_sleeps++;
+        pass(MAX(at_ns - world->now_ns, 0) + WAKE_NS);
+        signal_fd(fd);
+    }
+    return (int)syscall(SYS_epoll_wait, epoll_fd, events, n, 0);
+}
+
+int io_setup(int size, io_context_t *ret_context)
+{
+    world->ring = (Ring) {
+        .nr = RING_SIZE, .magic = 0xa10a10a1u, .header_length = offsetof(Ring, events),
+    };
+    *ret_context = (io_context_t)&world->ring;
+    return 0;
+}
+
+int io_destroy(io_context_t context)
+{
+    return 0;
+}
+
+int io_getevents(io_context_t context, long min, long max, struct io_event *events,
+                 struct timespec *timeout)
+{
+    return -ENOSYS;
+}
+
+int io_submit(io_context_t context, long n, struct iocb **iocbs)
+{
+    bool is_slow = world->slow_disk_ns > 0 && world->n_done % 10 == 9;
+
+    g_assert_cmpint(n, ==, 1);
+    world->iocb = iocbs[0];
+    world->disk_at_ns =
+        world->now_ns + (is_slow ? world->slow_disk_ns : world->disk_ns);
+    return 1;
+}
+
+static bool guest_ready(void *opaque)
+{
+    return world->now_ns >= world->guest_at_ns;
+}
+
+static void guest_run(void *opaque)
+{
+    world->guest_at_ns = NEVER;
+    aio_submit(world->loop, &world->req, 0);
+}
+
+static bool guest_arm(void *opaque)
+{
+    return guest_ready(opaque);
+}
+
+static void on_kick(void *opaque, uint32_t events)
+{
+    uint64_t count;
+
+    g_assert_cmpint(read(world->kick.fd, &count, sizeof(count)), ==, sizeof(count));
+    poller_activate(&world->guest);
+    guest_run(opaque);
+}
+
+static void on_done(AioReq *req, int64_t ret)
+{
+    world->n_done++;
+    world->guest_at_ns = world->now_ns + world->guest_ns;
+}
+
+/* @n requests, one at a time; what they cost is counted from zero. */
+static void serve(unsigned n)
+{
+    world->n_wanted = world->n_done + n;
+    world->n_sleeps = 0;
+    world->looked_ns = 0;
+    while (world->n_done < world->n_wanted)
+        loop_turn(world->loop, true);
+}
+
+static void set_up(World *w, const void *unused)
+{
+    const Polling polling = { .max_ns = 32768 };
+    static struct iovec iov;
+
+    w->loop = loop_new("test", THREAD_MAIN, NULL);
+    w->now_ns = NS_PER_SEC;
+    w->disk_at_ns = NEVER;
+    world = w;
+    g_assert_true(aio_attach(w->loop, NULL));
+    poller_set_polling(w->loop, &polling);
+    w->guest = (Poller) { .ready = guest_ready, .run = guest_run, .arm = guest_arm };
+    poller_add(w->loop, &w->guest);
+    loop_fd_init(&w->kick, eventfd(0, EFD_NONBLOCK), on_kick, NULL);
+    g_assert_true(loop_fd_add(w->loop, &w->kick, EPOLLIN, NULL));
+    w->req.done = on_done;
+    aio_prepare_read(&w->req, 0, &iov, 1, 0);
+}
+
+static void tear_down(World *w, const void *unused)
+{
+    poller_remove(&w->guest);
+    loop_fd_remove(&w->kick);
+    aio_detach(w->loop);
+    close(w->kick.fd);
+    loop_free(w->loop);
+    world = NULL;
+}
+
+/* With the wake-up it takes longer than the longest wait, and without one it does not. */
+static void test_fast_disk_is_waited_for(World *w, const void *unused)
+{
+    w->disk_ns = 25 * US;
+    w->guest_ns = 1 * US;
+    serve(100);
+
+    serve(1000);
+
+    g_assert_cmpuint(w->n_sleeps, ==, 0);
+}
+
+/* A wait that fails now and then is not given up. */
+static void test_fast_disk_that_is_slow_at_times_is_waited_for(World *w,
+                                                               const void *unused)
+{
+    w->disk_ns = 25 * US;
+    w->slow_disk_ns = 100 * US;
+    w->guest_ns = 1 * US;
+    serve(100);
+
+    serve(1000);
+
+    g_assert_cmpuint(w->n_sleeps, ==, 100);
+}
+
+/* The guest asks at once: only the disk is slept for. */
+static void test_slow_disk_does_not_delay_the_guest(World *w, const void *unused)
+{
+    w->disk_ns = 200 * US;
+    w->guest_ns = 1 * US;
+    serve(100);
+
+    serve(1000);
+
+    g_assert_cmpuint(w->n_sleeps, ==, 1000);
+    g_assert_cmpint(w->looked_ns, <, 1000 * 5 * US);
+}
+
+/* A little too slow to wait for, which is found out again and again, but seldom. */
+static void test_disk_a_little_too_slow_is_tried_seldom(World *w, const void *unused)
+{
+    w->disk_ns = 40 * US;
+    w->guest_ns = 1 * US;
+    serve(100);
+
+    serve(1600);
+
+    g_assert_cmpuint(w->n_sleeps, ==, 1600);
+    g_assert_cmpint(w->looked_ns, <, 1600 * 7 * US);
+}
+
+/* Whatever was learnt before, it is forgotten after a few of them. */
+static void test_guest_that_asks_seldom_is_not_waited_for(World *w, const void *unused)
+{
+    w->disk_ns = 25 * US;
+    w->guest_ns = 1 * US;
+    serve(1000);
+    w->disk_ns = w->guest_ns = NS_PER_SEC;
+    serve(10);
+
+    serve(1000);
+
+    g_assert_cmpuint(w->n_sleeps, ==, 2000);
+    g_assert_cmpint(w->looked_ns, <, 1000 * 5 * US);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+#define ADD(path, fn) g_test_add(path, World, NULL, set_up, fn, tear_down)
+    ADD("/busy-wait/fast-disk-is-waited-for", test_fast_disk_is_waited_for);
+    ADD("/busy-wait/fast-disk-that-is-slow-at-times-is-waited-for",
+        test_fast_disk_that_is_slow_at_times_is_waited_for);
+    ADD("/busy-wait/slow-disk-does-not-delay-the-guest",
+        test_slow_disk_does_not_delay_the_guest);
+    ADD("/busy-wait/disk-a-little-too-slow-is-tried-seldom",
+        test_disk_a_little_too_slow_is_tried_seldom);
+    ADD("/busy-wait/guest-that-asks-seldom-is-not-waited-for",
+        test_guest_that_asks_seldom_is_not_waited_for);
+    return g_test_run();
+}
