@@ -136,6 +136,43 @@ int qcow2_alloc_table(Qcow2 *q, Qcow2TableKind kind, uint64_t n, Qcow2Run *ret_r
                          "a cluster in use has refcount 0");
 }
 
+/* Up to @n clusters from first_free on that can be had without a look at the disk. */
+static uint64_t count_fresh(const Qcow2 *q, const Qcow2Table *block, uint64_t n)
+{
+    unsigned bits = q->layout.cluster_bits;
+    uint64_t mask = (1ull << q->layout.refblock_bits) - 1;
+    uint64_t from = q->first_free;
+    uint64_t end = MIN(block_node_size(q->file) >> bits, (from | mask) + 1);
+    uint64_t at = from;
+
+    if (from << bits < q->zero_from)
+        return 0;
+    end = MIN(end, from + n);
+    while (at < end && qcow2_refcount_read(q, block->words, at & mask) == 0 &&
+           !qcow2_overlap_has_table(q, at))
+        at++;
+    return at - from;
+}
+
+bool qcow2_alloc_try_fresh(Qcow2 *q, uint64_t n, Qcow2Run *ret_run)
+{
+    uint64_t from = q->first_free;
+    const Qcow2Table *block =
+        qcow2_cache_find(&q->refblocks, from >> q->layout.refblock_bits);
+    int ret;
+
+    /* What was given up comes first. */
+    n = block && q->reusable->len == 0 ? count_fresh(q, block, n) : 0;
+    if (n == 0)
+        return false;
+    ret = qcow2_refcount_set(q, from, n, 1);
+    g_assert(ret == 0);
+    q->first_free = from + n;
+    qcow2_alloc_note_used(q, from + n);
+    *ret_run = (Qcow2Run) { from << q->layout.cluster_bits, n, true };
+    return true;
+}
+
 void qcow2_alloc_undo(Qcow2 *q, uint64_t offset, uint64_t n)
 {
     uint64_t cluster = offset >> q->layout.cluster_bits;

@@ -5,8 +5,8 @@
  * Who allocates clusters claims them from then until the entries refer to them; it does
  * not hold the lock while data is written.  Others who would change the same entries
  * wait.
- * Loops do not ask: they write only into clusters that are there, and such an entry
- * changes only by what the guest does to the same bytes at the same time.
+ * Loops that write into clusters that are there do not ask: such an entry changes only by
+ * what the guest does to the same bytes at the same time.
  */
 #include "qcow2-clusters.h"
 #include "qcow2-data.h"
@@ -53,6 +53,11 @@ void qcow2_claim_drop(Qcow2 *q, Qcow2Claim *claim)
 {
     list_remove(&claim->node);
     g_cond_broadcast(cond_of(q, claim));
+}
+
+bool qcow2_claim_is_free(const Qcow2 *q, uint64_t offset, uint64_t bytes)
+{
+    return !find(q, offset) && count_free(q, offset, bytes) == bytes;
 }
 
 int qcow2_claim_wait(Qcow2 *q, uint64_t offset, uint64_t bytes, uint64_t *ret_bytes)

@@ -64,6 +64,8 @@ typedef struct Qcow2Run {
     bool is_fresh;              /* reads as zero */
 } Qcow2Run;
 
+/* Takes from 1 to @n clusters in a row, without waiting for a disk; all are fresh. */
+bool qcow2_alloc_try_fresh(Qcow2 *q, uint64_t n, Qcow2Run *ret_run);
 /* Takes from 1 to @n clusters in a row. */
 int qcow2_alloc_clusters(Qcow2 *q, uint64_t n, Qcow2Run *ret_run);
 /* Takes @n clusters in a row for a table. */
@@ -97,7 +99,9 @@ void qcow2_free_apply(Qcow2 *q);
 int qcow2_flush_tables(Qcow2 *q);
 /* Everything is on stable storage. */
 int qcow2_flush(Qcow2 *q);
-/* What has piled up goes to the disk before there is more. */
+/* So much has piled up that it is to go to the disk before there is more. */
+bool qcow2_flush_is_due(const Qcow2 *q);
+/* Then it goes there. */
 int qcow2_flush_if_due(Qcow2 *q);
 /* A table in memory was changed. */
 void qcow2_flush_note_change(Qcow2 *q);
@@ -121,6 +125,8 @@ bool qcow2_overlap_build(Qcow2 *q, GError **error);
 /* False: they are of another table already, or a slice in memory refers to one. */
 bool qcow2_overlap_add(Qcow2 *q, Qcow2TableKind kind, uint64_t cluster, uint64_t n);
 void qcow2_overlap_remove(Qcow2 *q, Qcow2TableKind kind, uint64_t cluster, uint64_t n);
+/* Whether the host cluster is known to be a table's. */
+bool qcow2_overlap_has_table(const Qcow2 *q, uint64_t cluster);
 /* Whether the host clusters may be a guest's. */
 bool qcow2_overlap_is_data(const Qcow2 *q, uint64_t cluster, uint64_t n);
 /* Whether all entries of a slice may be used as they are. */

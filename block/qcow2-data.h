@@ -62,6 +62,8 @@ typedef struct Qcow2Claim {
 
 void qcow2_claim_take(Qcow2 *q, Qcow2Claim *claim, uint64_t start, uint64_t end);
 void qcow2_claim_drop(Qcow2 *q, Qcow2Claim *claim);
+/* Nobody has claimed any of it. */
+bool qcow2_claim_is_free(const Qcow2 *q, uint64_t offset, uint64_t bytes);
 /*
  * Waits until the slice of @offset is in memory and the first of the bytes is free; how
  * many are is in *@ret_bytes.  May drop the lock.
@@ -74,6 +76,15 @@ int qcow2_write(Qcow2 *q, uint64_t offset, const Qcow2Piece *piece);
 int qcow2_write_zeroes(Qcow2 *q, uint64_t offset, uint64_t bytes);
 /* Has clusters for what is zero; with @reserves the host has space for them. */
 int qcow2_write_preallocate(Qcow2 *q, uint64_t offset, uint64_t bytes, bool reserves);
+
+/* qcow2-fresh.c: a loop, within an epoch; does not wait for the lock. */
+
+/*
+ * Gives new clusters to the first of @bytes at @offset, which are not there and read as
+ * zero; what is behind the image ends at @below.  False: a worker is to do it.
+ */
+bool qcow2_fresh_place(Qcow2 *q, uint64_t offset, uint64_t bytes, uint64_t below,
+                       Qcow2Extent *ret_extent);
 
 /* qcow2-clear.c */
 

@@ -327,6 +327,11 @@ int qcow2_flush(Qcow2 *q)
     return 0;
 }
 
+bool qcow2_flush_is_due(const Qcow2 *q)
+{
+    return qcow2_free_is_due(q) || tables_are_due(q);
+}
+
 int qcow2_flush_if_due(Qcow2 *q)
 {
     if (qcow2_free_is_due(q))

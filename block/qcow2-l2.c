@@ -229,6 +229,8 @@ void qcow2_l2_set(Qcow2 *q, Qcow2Table *slice, unsigned index, Qcow2Entry entry)
     unsigned words = q->layout.entry_words;
     uint64_t *at = &slice->words[words * index];
 
+    /* Who sees the entry sees that there was a change. */
+    qcow2_flush_note_change(q);
     if (words == 2) {
         __atomic_store_n(&slice->sequence, slice->sequence + 1, __ATOMIC_RELAXED);
         /* A reader that sees one of the new words sees the odd sequence, too. */
@@ -238,5 +240,4 @@ void qcow2_l2_set(Qcow2 *q, Qcow2Table *slice, unsigned index, Qcow2Entry entry)
     if (words == 2)
         __atomic_store_n(&slice->sequence, slice->sequence + 1, __ATOMIC_RELEASE);
     qcow2_cache_set_dirty(&q->l2, slice, words * index * 8, words * 8);
-    qcow2_flush_note_change(q);
 }

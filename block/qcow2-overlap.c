@@ -79,6 +79,11 @@ void qcow2_overlap_remove(Qcow2 *q, Qcow2TableKind kind, uint64_t cluster, uint6
         set_kinds(q, i, kinds_at(q, i) & ~(unsigned)kind);
 }
 
+bool qcow2_overlap_has_table(const Qcow2 *q, uint64_t cluster)
+{
+    return kinds_at(q, cluster) != 0;
+}
+
 bool qcow2_overlap_is_data(const Qcow2 *q, uint64_t cluster, uint64_t n)
 {
     if (q->layout.is_external)

@@ -106,7 +106,8 @@ typedef struct Qcow2 {
 
     /*
      * The lock: taken by workers, who may block in the kernel with it only to load a
-     * refcount block or to make a new table.  Never taken on a loop.
+     * refcount block or to make a new table.  A loop takes it only if it is free, and
+     * drops it without waiting for anything (qcow2-fresh.c).
      */
     GMutex lock;
     bool is_tidied;             /* main's timer looks at the caches */

@@ -4,13 +4,14 @@
  *
  * A loop looks the first part up, passes it to the file (or the data file, or the backing
  * file), and the next when that is done.  It takes no lock and no memory, and writes
- * nothing but its own queue's count.  As soon as a part needs more (a table that is not
- * in memory, a new cluster, a compressed one) the request goes to a worker, from its
- * beginning: the parts that were done are done again.
+ * nothing but its own queue's count; only what is new in the file is entered into the
+ * tables, if the lock is free (qcow2-fresh.c).  As soon as a part needs more (a table
+ * that is not in memory, a copy, a compressed cluster) the request goes to a worker, from
+ * its beginning: the parts that were done are done again.
  *
  * A write to clusters that a worker is about to allocate for another request of the
  * queue is parked until that has ended: it then finds them in place, and passes by the
- * short way with others.  So a stream of small writes needs a worker once a cluster.
+ * short way with others.
  */
 #include <errno.h>
 
@@ -71,6 +72,19 @@ static void end(BlockReq *req, int ret)
 {
     leave(req);
     block_req_complete(req, ret);
+}
+
+/* Whether tables in memory differ from those on stable storage. */
+static bool has_changes(const Qcow2 *q)
+{
+    return __atomic_load_n(&q->changes, __ATOMIC_ACQUIRE) !=
+        __atomic_load_n(&q->changes_stable, __ATOMIC_ACQUIRE);
+}
+
+/* What is to be durable may lie in clusters that others have just got. */
+static bool may_pass(const BlockReq *req)
+{
+    return !(req->io.flags & BLOCK_FUA) || !has_changes(qcow2_of(req->queue->node));
 }
 
 static void walk(BlockReq *req);
@@ -235,13 +249,29 @@ static bool read_part(BlockReq *req, const Qcow2Extent *extent)
     return false;
 }
 
-static bool write_part(BlockReq *req, const Qcow2Extent *extent)
+/* New clusters are not durable before the tables are. */
+static bool place(BlockReq *req, Qcow2Extent *extent)
 {
     const Qcow2Queue *state = block_queue_state(req->queue);
 
-    if (extent->kind != QCOW2_KIND_DATA || !extent->in_place ||
-        !is_within(state->data, extent))
+    if (extent->kind != QCOW2_KIND_BACKING && extent->kind != QCOW2_KIND_ZERO)
         return false;
+    return !(req->io.flags & BLOCK_FUA) &&
+        qcow2_fresh_place(qcow2_of(req->queue->node), req->io.offset + ctx_of(req)->done,
+                          extent->bytes,
+                          state->backing ? block_node_size(state->backing->node) : 0,
+                          extent);
+}
+
+static bool write_part(BlockReq *req, Qcow2Extent *extent)
+{
+    const Qcow2Queue *state = block_queue_state(req->queue);
+    bool is_there = extent->kind == QCOW2_KIND_DATA && extent->in_place;
+
+    if ((!is_there && !place(req, extent)) || !is_within(state->data, extent) ||
+        !may_pass(req))
+        return false;
+    ctx_of(req)->bytes = extent->bytes;
     pass(req, state->data, extent->host);
     return true;
 }
@@ -269,13 +299,6 @@ static void walk(BlockReq *req)
     ctx->is_walking = false;
     if (ctx->has_ended)
         end(req, ctx->ret);
-}
-
-/* Whether tables were changed since @point, one of Qcow2.changes_... */
-static bool has_changes(const Qcow2 *q, const uint64_t *point)
-{
-    return __atomic_load_n(&q->changes, __ATOMIC_ACQUIRE) !=
-        __atomic_load_n(point, __ATOMIC_ACQUIRE);
 }
 
 static void on_flushed(BlockReq *below, int ret)
@@ -311,8 +334,7 @@ static void flush(BlockReq *req)
 
     if (q->node.read_only)
         block_req_complete(req, 0);
-    else if (has_changes(q, &q->changes_stable) ||
-             __atomic_load_n(&q->has_draining, __ATOMIC_RELAXED))
+    else if (has_changes(q) || __atomic_load_n(&q->has_draining, __ATOMIC_RELAXED))
         block_req_punt(req);
     else if (state->data != state->file)
         flush_child(req, state->data, on_data_flushed);
@@ -323,14 +345,12 @@ static void flush(BlockReq *req)
 void qcow2_submit(BlockReq *req)
 {
     Qcow2 *q = qcow2_of(req->queue->node);
-    bool is_durable = req->io.op == BLOCK_OP_WRITE && req->io.flags & BLOCK_FUA;
 
     switch (req->io.op) {
     case BLOCK_OP_READ:
     case BLOCK_OP_WRITE:
-        if ((is_durable && has_changes(q, &q->changes_stable)) ||
-            (req->io.op == BLOCK_OP_WRITE &&
-             __atomic_load_n(&q->is_corrupt, __ATOMIC_RELAXED))) {
+        if (req->io.op == BLOCK_OP_WRITE &&
+            __atomic_load_n(&q->is_corrupt, __ATOMIC_RELAXED)) {
             block_req_punt(req);
             return;
         }

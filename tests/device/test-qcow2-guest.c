@@ -138,12 +138,72 @@ static void test_image_is_whole_after_blockdev_del(Fixture *f, const void *unuse
                          "'node-name': 'top', 'file': {'driver': 'null-co'}}");
 }
 
+static void set_rules(Fixture *f, const char *rules)
+{
+    kit_qmp_do(f->qmp, "x-block-inject-set", "{'node-name': 'rules', 'rules': [%s]}",
+               rules);
+}
+
+/* Turns the loops until a request has ended well; its slot. */
+static unsigned wait_for_one(Fixture *f)
+{
+    unsigned slot;
+    uint8_t status;
+
+    while (!kit_blk_take(f->blk, &slot, &status))
+        kit_run_both(f->kit);
+    g_assert_cmpuint(status, ==, VIRTIO_BLK_S_OK);
+    return slot;
+}
+
+static void offer_write(Fixture *f, unsigned slot, uint64_t sector)
+{
+    memset(kit_blk_data(f->blk, slot), (int)slot + 1, 4096);
+    kit_blk_submit(f->blk, slot, VIRTIO_BLK_T_OUT, sector, 4096);
+}
+
+/*
+ * The first write to a cluster that was not there does not hold up the others: a second
+ * one to the same cluster, and a read of the rest of it, end before the disk has done the
+ * first.
+ */
+static void test_first_writes_do_not_wait(Fixture *f, const void *unused)
+{
+    const uint64_t sector = 8 * SECTORS_OF_CLUSTER;
+
+    if (!kit_image_has_tools())
+        return;
+    make_image(f);
+    kit_qmp_do(f->qmp, "blockdev-add", "{'driver': 'qcow2', 'node-name': 'fmt', 'file': "
+               "{'driver': 'inject', 'node-name': 'rules', 'file': {'driver': 'file', "
+               "'filename': '%s/image'}}}", f->image.folder);
+    kit_add(f->kit, "{'driver': 'virtio-blk-pci', 'id': 'disk', 'drive': 'fmt'}");
+    kit_start(f->kit);
+    f->blk = kit_blk_new(f->kit, "disk");
+    /* A worker has the tables in memory, and makes the file longer, for this one. */
+    kit_blk_write(f->blk, 4 * SECTORS_OF_CLUSTER, 9, 4096);
+
+    set_rules(f, "{'ops': ['write'], 'times': 1, 'delay-ns': 3600000000000}");
+    offer_write(f, 0, sector);
+    offer_write(f, 1, sector + 8);
+    g_assert_cmpuint(wait_for_one(f), ==, 1);
+    kit_blk_submit(f->blk, 2, VIRTIO_BLK_T_IN, sector + 8, 4096);
+    g_assert_cmpuint(wait_for_one(f), ==, 2);
+    g_assert_cmpuint(kit_blk_data(f->blk, 2)[4095], ==, 2);
+    set_rules(f, "");
+    g_assert_cmpuint(wait_for_one(f), ==, 0);
+    assert_pattern(f, sector, 1);
+    assert_pattern(f, sector + 8, 2);
+    assert_pattern(f, sector + 16, 0);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
 #define ADD(path, fn) \
     g_test_add("/qcow2-guest/" path, Fixture, NULL, set_up, fn, tear_down)
     ADD("guest-writes-and-discards", test_guest_writes_and_discards);
+    ADD("first-writes-do-not-wait", test_first_writes_do_not_wait);
     ADD("client-is-told-of-corruption", test_client_is_told_of_corruption);
     ADD("image-is-whole-after-blockdev-del", test_image_is_whole_after_blockdev_del);
     return g_test_run();
