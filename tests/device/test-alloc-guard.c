@@ -3,13 +3,17 @@
  * The path of a request allocates nothing: this program's malloc counts, and 100,000
  * requests of a warm device must leave the count as it was.
  */
+#include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "berth/inject.h"
 #include "berth/virtio.h"
 
+#include "kit-image.h"
 #include "kit-scsi.h"
 #include "kit-net.h"
 #include "kit-serial.h"
@@ -21,6 +25,10 @@
 #define PORT_BATCHES 500
 #define FRAMES 2000
 #define SCSI_REQUESTS 500
+#define BLOCK_REQUESTS 2000
+#define BLOCK_DEPTH 8u
+#define BLOCK_SIZE 4096u
+#define IMAGE_SIZE (8 * MIB)
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define OWN_MALLOC 0            /* a sanitizer has its own */
@@ -229,6 +237,194 @@ static void test_commands_of_disks_allocate_nothing(void)
     g_assert_cmpuint(allocations(), ==, before);
 }
 
+/* A node with a channel, and what reaches the file below it. */
+typedef struct Disk {
+    KitImage *kit;
+    BlockUse *use;
+    BlockChannel *channel;
+    BlockNode *rules;
+    InjectWatch watch;
+    pthread_t loop_thread;
+    unsigned n_on_loop;         /* operations, by the thread that does them */
+    unsigned n_elsewhere;       /* atomic */
+    struct iovec iov[BLOCK_DEPTH];
+    void *memory;
+    unsigned n_submitted;
+} Disk;
+
+static void *on_operation(void *opaque, const BlockIo *io)
+{
+    Disk *disk = opaque;
+
+    if (pthread_equal(pthread_self(), disk->loop_thread))
+        disk->n_on_loop++;
+    else
+        __atomic_fetch_add(&disk->n_elsewhere, 1, __ATOMIC_RELAXED);
+    return NULL;
+}
+
+static void on_operation_done(void *opaque, void *begun, int ret)
+{
+}
+
+static void on_resized(void *opaque, uint64_t size)
+{
+}
+
+static void on_ready(void *opaque)
+{
+}
+
+static char *describe(void *opaque)
+{
+    return g_strdup("the test");
+}
+
+static void disk_open(Disk *disk, KitImage *kit, const char *driver)
+{
+    static const BlockUseOps use_ops = { .describe = describe };
+    static const BlockChannelOps channel_ops = { .ready = on_ready };
+    g_autoptr(GError) error = NULL;
+    BlockNode *node;
+
+    *disk = (Disk) { .kit = kit, .loop_thread = pthread_self() };
+    disk->rules = kit_image_open(kit, "{'driver': 'inject', 'node-name': 'rules', "
+                                 "'file': {'driver': 'file', 'filename': '%s/%s', "
+                                 "'aio': 'native', 'cache': {'direct': true}}}",
+                                 kit->folder, driver);
+    disk->watch = (InjectWatch) {
+        .begin = on_operation, .end = on_operation_done, .resized = on_resized,
+        .opaque = disk,
+    };
+    inject_set_watch(disk->rules, &disk->watch);
+    node = kit_image_open(kit, "{'driver': '%s', 'node-name': 'n', 'file': 'rules'}",
+                          driver);
+    disk->use = block_use_new(node, BLOCK_PERM_CONSISTENT_READ | BLOCK_PERM_WRITE,
+                              BLOCK_PERM_ALL, &use_ops, NULL, &error);
+    g_assert_no_error(error);
+    disk->channel = block_channel_new(disk->use, kit->loop, BLOCK_DEPTH, &channel_ops,
+                                      disk, &error);
+    g_assert_no_error(error);
+    disk->memory = aligned_alloc(BLOCK_SIZE, BLOCK_SIZE);
+    memset(disk->memory, 'x', BLOCK_SIZE);
+}
+
+static void disk_close(Disk *disk)
+{
+    block_channel_free(disk->channel);
+    block_use_free(disk->use);
+    g_assert_true(block_graph_del(disk->kit->graph, "n", NULL));
+    inject_set_watch(disk->rules, NULL);
+    kit_image_close(disk->kit);
+    free(disk->memory);
+}
+
+static void on_block_done(BlockReq *req, int ret)
+{
+    g_assert_cmpint(ret, ==, 0);
+}
+
+static void submit(Disk *disk, BlockOp op, uint64_t offset)
+{
+    unsigned slot = disk->n_submitted++ % BLOCK_DEPTH;
+    BlockReq *req = block_channel_get(disk->channel);
+
+    disk->iov[slot] = (struct iovec) { disk->memory, BLOCK_SIZE };
+    req->io = (BlockIo) {
+        .op = op, .offset = offset, .bytes = BLOCK_SIZE,
+        .iov = &disk->iov[slot], .n_iov = 1,
+    };
+    req->done = on_block_done;
+    block_channel_submit(disk->channel, req);
+}
+
+static void drain(Disk *disk)
+{
+    while (block_channel_in_flight(disk->channel) > 0)
+        loop_turn(disk->kit->loop, true);
+}
+
+/* @n requests, @step bytes from each other. */
+static void serve_blocks(Disk *disk, unsigned n, BlockOp op, uint64_t offset,
+                         uint64_t step)
+{
+    for (unsigned i = 0; i < n; i++) {
+        submit(disk, op, offset + i * step % IMAGE_SIZE);
+        if (i % BLOCK_DEPTH == BLOCK_DEPTH - 1)
+            drain(disk);
+    }
+    drain(disk);
+}
+
+/* What reaches the file, on the loop; there is nothing else, and nothing is allocated. */
+static unsigned count_operations(Disk *disk, unsigned n, BlockOp op, uint64_t offset,
+                                 uint64_t step)
+{
+    unsigned n_loop = disk->n_on_loop, n_elsewhere = disk->n_elsewhere;
+    unsigned before = allocations();
+
+    serve_blocks(disk, n, op, offset, step);
+    if (OWN_MALLOC)
+        g_assert_cmpuint(allocations(), ==, before);
+    g_assert_cmpuint(disk->n_elsewhere, ==, n_elsewhere);
+    return disk->n_on_loop - n_loop;
+}
+
+static bool make_disks(KitImage *kit)
+{
+    g_autofree char *path = kit_image_path(kit, "raw");
+    int fd;
+
+    if (!kit_image_has_tools())
+        return false;
+    kit_image_do(kit, "qemu-img create -f qcow2 qcow2 64M");
+    kit_image_do(kit, "qemu-io -f qcow2 -c 'write 0 %llu' qcow2", IMAGE_SIZE);
+    kit_image_do(kit, "qemu-img create -f raw raw 64M");
+    fd = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
+    if (fd < 0)
+        g_test_skip("no direct I/O here");
+    else
+        close(fd);
+    return fd >= 0;
+}
+
+/*
+ * A request for clusters that the tables in memory know comes to the file as it would on
+ * a raw disk: one operation, from the loop.  So does one that gives it new clusters.
+ */
+static void check_cost(KitImage *kit, const char *driver)
+{
+    uint64_t step = 65536 + BLOCK_SIZE;
+    Disk disk;
+    unsigned n;
+
+    disk_open(&disk, kit, driver);
+    /* Tables come into memory, and the file gets longer than it needs to be. */
+    serve_blocks(&disk, BLOCK_DEPTH, BLOCK_OP_READ, 0, step);
+    serve_blocks(&disk, BLOCK_DEPTH, BLOCK_OP_WRITE, 0, step);
+    serve_blocks(&disk, 1, BLOCK_OP_WRITE, IMAGE_SIZE, step);
+
+    n = count_operations(&disk, BLOCK_REQUESTS, BLOCK_OP_READ, 0, step);
+    g_assert_cmpuint(n, ==, BLOCK_REQUESTS);
+    n = count_operations(&disk, BLOCK_REQUESTS, BLOCK_OP_WRITE, 0, step);
+    g_assert_cmpuint(n, ==, BLOCK_REQUESTS);
+    n = count_operations(&disk, 4, BLOCK_OP_WRITE, 2 * IMAGE_SIZE, step);
+    g_assert_cmpuint(n, ==, 4);
+    disk_close(&disk);
+}
+
+static void test_qcow2_costs_what_raw_does(void)
+{
+    KitImage kit;
+
+    kit_image_init(&kit);
+    if (make_disks(&kit)) {
+        check_cost(&kit, "raw");
+        check_cost(&kit, "qcow2");
+    }
+    kit_image_done(&kit);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -236,5 +432,6 @@ int main(int argc, char **argv)
     g_test_add_func("/alloc-guard/virtio-serial", test_bytes_of_ports_allocate_nothing);
     g_test_add_func("/alloc-guard/virtio-net", test_frames_allocate_nothing);
     g_test_add_func("/alloc-guard/scsi-disk", test_commands_of_disks_allocate_nothing);
+    g_test_add_func("/alloc-guard/qcow2", test_qcow2_costs_what_raw_does);
     return g_test_run();
 }
