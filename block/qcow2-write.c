@@ -126,6 +126,9 @@ static void plan_fill(const Qcow2 *q, const Qcow2Table *slice, Write *write)
 
     write->fill_start = ALIGN_DOWN(write->offset, unit);
     write->fill_end = ALIGN_UP(end, unit);
+    /* A data file is not to be longer than the disk that others read from it. */
+    if (q->layout.is_external)
+        write->fill_end = MIN(write->fill_end, MAX(end, block_node_size(&q->node)));
     if (write->sort != SORT_REUSE || !slice)
         return;
     entry = qcow2_map_get(q, slice, qcow2_map_index(q, write->offset));
