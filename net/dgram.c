@@ -8,22 +8,21 @@
  * lost, as on a cable.
  */
 #include <errno.h>
-#include <netdb.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "berth/error.h"
 #include "berth/loop.h"
 #include "berth/net-driver.h"
+
+#include "net-address.h"
 
 #define RETRY_NS (100 * NS_PER_MS)
 
 typedef struct Dgram {
     NetBackend backend;
     char *path;                 /* of our file, which is removed at the end */
-    struct sockaddr_storage remote;
-    socklen_t remote_size;      /* 0: somebody else connected the socket */
+    NetAddress remote;          /* of size 0: somebody else connected the socket */
     LoopMessage lonely;         /* to main: nobody is at the far end */
     int64_t tried_ns;           /* the queue's loop: when that was sent the last time */
 } Dgram;
@@ -33,133 +32,54 @@ static Dgram *dgram_of(NetBackend *backend)
     return CONTAINER_OF(backend, Dgram, backend);
 }
 
-static bool find_unix(const UnixSocketAddress *address, const char *parameter,
-                      struct sockaddr_storage *storage, socklen_t *ret_size,
-                      GError **error)
-{
-    struct sockaddr_un *un = (struct sockaddr_un *)storage;
-    size_t length = strlen(address->path);
-
-    if (length + 1 > sizeof(un->sun_path)) {
-        error_set(error, "parameter '%s.path' expects up to %zu bytes", parameter,
-                  sizeof(un->sun_path) - 1);
-        return false;
-    }
-    un->sun_family = AF_UNIX;
-    memcpy(un->sun_path + address->abstract, address->path, length);
-    *ret_size = (socklen_t)(address->abstract && !address->tight
-        ? sizeof(*un) : offsetof(struct sockaddr_un, sun_path) + length + 1);
-    return true;
-}
-
-/* Numbers only: a name would be looked up while the machine stands still. */
-static bool find_inet(const InetSocketAddress *address, const char *parameter,
-                      struct sockaddr_storage *storage, socklen_t *ret_size,
-                      GError **error)
-{
-    const struct addrinfo hints = {
-        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM,
-        .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
-    };
-    struct addrinfo *found;
-    int code = getaddrinfo(address->host, address->port, &hints, &found);
-
-    if (code != 0) {
-        error_set(error, "parameter '%s' expects numbers of a host and a port, not '%s' "
-                  "and '%s'", parameter, address->host, address->port);
-        return false;
-    }
-    memcpy(storage, found->ai_addr, found->ai_addrlen);
-    *ret_size = found->ai_addrlen;
-    freeaddrinfo(found);
-    return true;
-}
-
-static bool find_address(const SocketAddress *address, const char *parameter,
-                         struct sockaddr_storage *storage, socklen_t *ret_size,
-                         GError **error)
-{
-    memset(storage, 0, sizeof(*storage));
-    if (address->type == SOCKET_ADDRESS_TYPE_UNIX)
-        return find_unix(&address->u.q_unix, parameter, storage, ret_size, error);
-    if (address->type == SOCKET_ADDRESS_TYPE_INET)
-        return find_inet(&address->u.inet, parameter, storage, ret_size, error);
-    error_set(error, "parameter '%s.type': '%s' cannot be used here", parameter,
-              SocketAddressType_str(address->type));
-    return false;
-}
-
-/* Whether @fd is a datagram socket, which fstat(2) would not tell. */
-static bool check_socket(int fd, GError **error)
-{
-    int type = 0;
-    socklen_t size = sizeof(type);
-
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_DGRAM)
-        return true;
-    error_set(error, "parameter 'local': the descriptor is no datagram socket");
-    return false;
-}
-
-static bool is_connected(int fd)
-{
-    struct sockaddr_storage peer;
-    socklen_t size = sizeof(peer);
-
-    return getpeername(fd, (struct sockaddr *)&peer, &size) == 0;
-}
-
-static bool bind_local(Dgram *dgram, int fd, const SocketAddress *local,
-                       const struct sockaddr_storage *address, socklen_t size,
-                       GError **error)
-{
-    if (bind(fd, (const struct sockaddr *)address, size) < 0) {
-        error_set_errno(error, errno, "parameter 'local': cannot bind the socket");
-        return false;
-    }
-    if (local->type == SOCKET_ADDRESS_TYPE_UNIX && !local->u.q_unix.abstract)
-        dgram->path = g_strdup(local->u.q_unix.path);
-    return true;
-}
-
 /* A socket of our own at @local. */
 static bool make_socket(Dgram *dgram, const NetdevDgramOptions *options, GError **error)
 {
-    struct sockaddr_storage address;
     int *fd = &dgram->backend.queues[0].fd;
-    socklen_t size;
+    NetAddress local;
 
     if (!options->remote) {
         error_set(error, "parameter 'remote' is missing");
         return false;
     }
-    if (!find_address(options->local, "local", &address, &size, error) ||
-        !find_address(options->remote, "remote", &dgram->remote, &dgram->remote_size,
-                      error))
+    if (!net_address_find(options->local, "local", SOCK_DGRAM, true, &local, error) ||
+        !net_address_find(options->remote, "remote", SOCK_DGRAM, false, &dgram->remote,
+                          error))
         return false;
-    if (address.ss_family != dgram->remote.ss_family) {
+    if (local.storage.ss_family != dgram->remote.storage.ss_family) {
         error_set(error, "parameters 'local' and 'remote' expect addresses of one kind");
         return false;
     }
-    *fd = socket(address.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    *fd = socket(local.storage.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (*fd < 0) {
         error_set_errno(error, errno, "cannot make a socket");
         return false;
     }
-    return bind_local(dgram, *fd, options->local, &address, size, error);
+    net_address_remove_stale(&local);
+    if (bind(*fd, (const struct sockaddr *)&local.storage, local.size) < 0) {
+        error_set_errno(error, errno, "parameter 'local': cannot bind the socket");
+        return false;
+    }
+    dgram->path = net_address_file(&local);
+    return true;
 }
 
 static bool take_socket(Dgram *dgram, const NetdevDgramOptions *options, GError **error)
 {
     int *fd = &dgram->backend.queues[0].fd;
+    NetAddress peer;
 
     *fd = net_backend_take_fd(&dgram->backend, "local", options->local->u.fd.str, error);
-    if (*fd < 0 || !check_socket(*fd, error))
+    if (*fd < 0)
         return false;
+    if (!net_address_is_socket(*fd, SOCK_DGRAM)) {
+        error_set(error, "parameter 'local': the descriptor is no datagram socket");
+        return false;
+    }
     if (options->remote)
-        return find_address(options->remote, "remote", &dgram->remote,
-                            &dgram->remote_size, error);
-    if (is_connected(*fd))
+        return net_address_find(options->remote, "remote", SOCK_DGRAM, false,
+                                &dgram->remote, error);
+    if (net_address_of_peer(*fd, &peer))
         return true;
     error_set(error, "parameter 'remote' is missing: the descriptor is not connected");
     return false;
@@ -170,9 +90,9 @@ static void reconnect(void *opaque)
 {
     Dgram *dgram = opaque;
 
-    if (dgram->remote_size > 0)
-        (void)!connect(dgram->backend.queues[0].fd, (struct sockaddr *)&dgram->remote,
-                       dgram->remote_size);
+    if (dgram->remote.size > 0)
+        (void)!connect(dgram->backend.queues[0].fd,
+                       (struct sockaddr *)&dgram->remote.storage, dgram->remote.size);
 }
 
 static bool dgram_open(NetBackend *backend, const Netdev *netdev, GError **error)
@@ -200,7 +120,7 @@ static void dgram_close(NetBackend *backend)
     loop_message_cancel(net_backend_main(backend), &dgram->lonely);
     if (dgram->path)
         unlink(dgram->path);
-    g_free(dgram->path);
+    free(dgram->path);
 }
 
 /* Nobody is there (any more). */

@@ -33,6 +33,8 @@ struct NetSet {
     NetNamedFdFn *named_fd;
     void *named_fd_opaque;
     bool may_start_programs;
+    const NetSetOps *ops;       /* NULL: nobody is told */
+    void *ops_opaque;
 };
 
 const CounterDesc net_counters[] = {
@@ -104,6 +106,28 @@ void net_set_named_fd_hook(NetSet *set, NetNamedFdFn *fn, void *opaque)
     set->named_fd_opaque = opaque;
 }
 
+void net_set_watch(NetSet *set, const NetSetOps *ops, void *opaque)
+{
+    set->ops = ops;
+    set->ops_opaque = opaque;
+}
+
+void net_backend_tell_connected(NetBackend *backend, const SocketAddress *peer)
+{
+    const NetSet *set = backend->set;
+
+    if (set->ops)
+        set->ops->stream_connected(set->ops_opaque, backend->id, peer);
+}
+
+void net_backend_tell_disconnected(NetBackend *backend)
+{
+    const NetSet *set = backend->set;
+
+    if (set->ops)
+        set->ops->stream_disconnected(set->ops_opaque, backend->id);
+}
+
 static NetBackend *find_backend(const NetSet *set, const char *id)
 {
     LIST_FOREACH(node, &set->backends) {
@@ -121,9 +145,7 @@ void net_backend_make_queues(NetBackend *backend, unsigned n)
     backend->n_queues = n;
     backend->queues = g_new0(NetQueue, n);
     for (unsigned i = 0; i < n; i++)
-        backend->queues[i] = (NetQueue) {
-            .backend = backend, .index = i, .fd = -1, .enabled = true,
-        };
+        net_queue_init(&backend->queues[i], backend, i);
 }
 
 Loop *net_backend_main(const NetBackend *backend)
@@ -374,6 +396,8 @@ void net_nic_detach(NetNic *nic)
     if (nic->backend) {
         net_backend_set_offloads(nic->backend, 0);
         net_backend_set_active(nic->backend, 1);
+        for (unsigned i = 0; i < nic->backend->n_queues; i++)
+            net_queue_set_loop(&nic->backend->queues[i], NULL);
         nic->backend->nic = NULL;
     }
     list_remove(&nic->node);
@@ -419,14 +443,4 @@ bool net_backend_set_active(NetBackend *backend, unsigned n)
             is_done = false;
     }
     return is_done;
-}
-
-int net_queue_send(NetQueue *queue, struct iovec *iov, unsigned n)
-{
-    return queue->backend->driver->send(queue, iov, n);
-}
-
-ssize_t net_queue_receive(NetQueue *queue, struct iovec *iov, unsigned n)
-{
-    return queue->backend->driver->receive(queue, iov, n);
 }

@@ -153,11 +153,11 @@ static void virtio_net_read_config(VirtioDevice *vdev, void *bytes)
     memcpy(bytes, &config, MIN(sizeof(config), vdev->class->config_size));
 }
 
-static void on_source(void *opaque, uint32_t events)
+static void on_queue(void *opaque, bool may_send)
 {
     VirtioNetPair *pair = opaque;
 
-    if (pair->blocked && events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) {
+    if (pair->blocked && may_send) {
         pair->blocked = false;
         virtqueue_run(pair->tx);
     }
@@ -167,16 +167,12 @@ static void on_source(void *opaque, uint32_t events)
 
 void virtio_net_poll(VirtioNetPair *pair)
 {
-    uint32_t events = pair->blocked ? EPOLLOUT : 0;
-
-    if (!pair->source.loop)
-        return;
-    if (!pair->starved && !pair->lost && virtio_net_link_is_up(pair->net) &&
+    bool rx = !pair->starved && !pair->lost && virtio_net_link_is_up(pair->net) &&
         pair->rx->running &&
-        pair->index < __atomic_load_n(&pair->net->n_active, __ATOMIC_RELAXED))
-        events |= EPOLLIN;
-    if (events != pair->source.events)
-        loop_fd_set_events(&pair->source, events);
+        pair->index < __atomic_load_n(&pair->net->n_active, __ATOMIC_RELAXED);
+
+    if (pair->queue)
+        net_queue_wait(pair->queue, rx, pair->blocked);
 }
 
 /* The first time that a queue of the pair is served. */
@@ -185,10 +181,7 @@ static void start_pair(VirtioNetPair *pair)
     g_autoptr(GError) error = NULL;
 
     pair->running = true;
-    if (!pair->queue || pair->queue->fd < 0)
-        return;
-    loop_fd_init(&pair->source, pair->queue->fd, on_source, pair);
-    if (!loop_fd_add(pair->rx->loop, &pair->source, 0, &error))
+    if (pair->queue && !net_queue_start(pair->queue, on_queue, pair, &error))
         device_host_error(pair->net->vdev.dev, "pair %u does not start: %s", pair->index,
                           error->message);
 }
@@ -304,7 +297,8 @@ static void virtio_net_stop_loop(VirtioDevice *vdev, Loop *loop)
 
         if (net->loops.of_queue[i] != loop || !pair->running)
             continue;
-        loop_fd_remove(&pair->source);
+        if (pair->queue)
+            net_queue_stop(pair->queue);
         virtio_net_rx_stop(pair);
         pair->running = false;
         pair->starved = pair->blocked = pair->lost = false;
@@ -419,6 +413,8 @@ static void make_pairs(VirtioNet *net)
         pair->queue = net->nic.backend ? net_backend_queue(net->nic.backend, i) : NULL;
         pair->rx = &net->vdev.queues[2 * i];
         pair->tx = &net->vdev.queues[2 * i + 1];
+        if (pair->queue)
+            net_queue_set_loop(pair->queue, net->loops.of_queue[i]);
         loop_message_init(&pair->changed, on_changed, pair);
         virtio_net_rx_init(pair);
     }

@@ -74,7 +74,6 @@ typedef struct VirtioNetPair {
     NetQueue *queue;            /* NULL: has no backend */
     Virtqueue *rx;
     Virtqueue *tx;
-    LoopFd source;
     LoopMessage changed;        /* any thread: the link or the number of pairs did */
     bool running;
     bool starved;               /* the guest has no buffer for the next frame */
@@ -130,7 +129,7 @@ void virtio_net_rx_done(VirtioNetPair *pair);
 
 /* The pair's loop. */
 
-/* The events that the pair's descriptor is polled for, as things are now. */
+/* What the pair waits for, as things are now. */
 void virtio_net_poll(VirtioNetPair *pair);
 void virtio_net_rx_run(VirtioNetPair *pair);
 /* Gives the window back to the ring. */

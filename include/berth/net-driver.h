@@ -21,6 +21,11 @@ typedef struct NetDriver {
     /* As net.h has them, any thread; NULL where there are no offloads, one queue. */
     void (*set_offloads)(NetBackend *backend, unsigned offloads);
     bool (*enable_queue)(NetQueue *queue, bool on);
+    /* The queue's loop: the device begins and ends; NULL: nothing is done then. */
+    void (*start)(NetQueue *queue);
+    void (*stop)(NetQueue *queue);
+    /* Writes what is unsent (net_queue_set_unsent()), as much as is taken now. */
+    void (*flush)(NetQueue *queue);
     /* As net.h has them. */
     int (*send)(NetQueue *queue, struct iovec *iov, unsigned n);
     ssize_t (*receive)(NetQueue *queue, struct iovec *iov, unsigned n);
@@ -44,6 +49,7 @@ extern const NetDriver net_null_driver;
 extern const NetDriver net_tap_driver;
 extern const NetDriver net_bridge_driver;
 extern const NetDriver net_dgram_driver;
+extern const NetDriver net_stream_driver;
 
 /* For open(), main: @n queues, each without a descriptor and enabled when it is first. */
 void net_backend_make_queues(NetBackend *backend, unsigned n);
@@ -59,6 +65,25 @@ int net_backend_take_fd(NetBackend *backend, const char *parameter, const char *
 bool net_backend_set_fd_flags(const char *parameter, int fd, GError **error);
 /* As net_set_allow_programs() says. */
 bool net_backend_may_start_programs(const NetBackend *backend);
+
+/* Main: a connection was made, with @peer at its far end, or has ended. */
+void net_backend_tell_connected(NetBackend *backend, const SocketAddress *peer);
+void net_backend_tell_disconnected(NetBackend *backend);
+
+/* Main: runs @fn with the queue on the queue's loop, and returns when it has ended. */
+void net_queue_call(NetQueue *queue, LoopFn *fn);
+
+/* The queue's loop. */
+
+/* From now on the queue polls @fd, which is lent; -1: nothing.  Calls the device back. */
+void net_queue_set_fd(NetQueue *queue, int fd);
+/* Whether frames wait to be written: flush() is called when there may be room. */
+void net_queue_set_unsent(NetQueue *queue, bool on);
+/* The device is called back. */
+void net_queue_wake(NetQueue *queue);
+
+/* Main. */
+void net_queue_init(NetQueue *queue, NetBackend *backend, unsigned index);
 
 /* Frames without a header at descriptor queue->fd: NetDriver.send and receive. */
 int net_bare_send(NetQueue *queue, struct iovec *iov, unsigned n);

@@ -10,10 +10,19 @@
 /* The descriptor that a client named @name, now the caller's; -1 with @error. */
 typedef int NetNamedFdFn(void *opaque, const char *name, GError **error);
 
+/* What clients are told.  Arguments are lent. */
+typedef struct NetSetOps {
+    void (*stream_connected)(void *opaque, const char *id, const SocketAddress *peer);
+    void (*stream_disconnected)(void *opaque, const char *id);
+} NetSetOps;
+
 NetSet *net_set_new(Loop *loop);
 /* Closes all backends; their devices are gone before.  Accepts NULL. */
 void net_set_free(NetSet *set);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(NetSet, net_set_free)
+
+/* NULL, as at the start: nobody is told. */
+void net_set_watch(NetSet *set, const NetSetOps *ops, void *opaque);
 
 /*
  * Who knows the names in "fd="; by default, and again with NULL, there are only numbers:

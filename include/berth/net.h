@@ -6,14 +6,17 @@
  * little-endian order.  It means something when the backend has offloads; else it is
  * ignored on the way out, and zero on the way in.  Its num_buffers is the device's.
  *
- *     net_nic_attach()          main: the device is made
+ *     net_nic_attach(), net_queue_set_loop()      main: the device is made
+ *     net_queue_start()         the queue's loop: the device calls when it has work
  *     net_queue_send(), net_queue_receive() with readv(2)'s arrays, until -EAGAIN
+ *     net_queue_wait()          until the device is called back
+ *     net_queue_stop()
  *     net_nic_detach()          main: its queues have stopped
  */
 #pragma once
 
 #include "berth/counters.h"
-#include "berth/list.h"
+#include "berth/loop.h"
 #include "qapi-types.h"
 
 #include <sys/uio.h>
@@ -51,12 +54,25 @@ typedef struct NetCounters {
 
 extern const CounterDesc net_counters[];
 
+/* @may_send: also a frame that could not be sent before. */
+typedef void NetQueueFn(void *opaque, bool may_send);
+
 /* A pair of directions.  It belongs to the loop of the device's queues. */
 typedef struct NetQueue {
     NetBackend *backend;
     unsigned index;
-    int fd;                     /* polls for both directions; -1: nothing comes */
+    Loop *loop;                 /* main sets it: the device's, NULL while there is none */
+    int fd;                     /* polls for both directions; -1: there is none now */
     bool enabled;               /* frames come here */
+
+    NetQueueFn *fn;             /* NULL: not started */
+    void *opaque;
+    LoopFd source;
+    LoopMessage wake;           /* to the queue's own loop */
+    bool wants_rx;              /* the device */
+    bool wants_tx;
+    bool has_unread;            /* the backend has frames whatever the descriptor says */
+    bool has_unsent;            /* it has taken frames that are not written yet */
 } NetQueue;
 
 /* A network device, embedded in it. */
@@ -91,6 +107,12 @@ bool net_nic_attach(NetSet *set, NetNic *nic, const char *id, const char *mac,
 /* Of a NIC that is not attached: no effect. */
 void net_nic_detach(NetNic *nic);
 
+/* Of a queue of the NIC's backend: the loop that all of the queue is done on. */
+static inline void net_queue_set_loop(NetQueue *queue, Loop *loop)
+{
+    queue->loop = loop;
+}
+
 /* Any thread, while the NIC is attached. */
 
 unsigned net_backend_n_queues(const NetBackend *backend);
@@ -102,18 +124,27 @@ void net_backend_set_offloads(NetBackend *backend, unsigned offloads);
 /* Frames come to the first @n queues; 1 at the start.  False: the host refused. */
 bool net_backend_set_active(NetBackend *backend, unsigned n);
 
-/* The queue's loop.  Hot paths: a negative errno and no text. */
+/* The queue's loop. */
+
+/* @fn is called when what net_queue_wait() said may be done, or for nothing. */
+bool net_queue_start(NetQueue *queue, NetQueueFn *fn, void *opaque, GError **error);
+/* No effect on one that is not started. */
+void net_queue_stop(NetQueue *queue);
+/* The device waits to receive, and to send; for nothing at the start. */
+void net_queue_wait(NetQueue *queue, bool rx, bool tx);
+
+/* Hot paths: a negative errno and no text. */
 
 /*
- * Sends a frame.  0; -EAGAIN when none can be sent until the descriptor polls for output;
+ * Sends a frame.  0; -EAGAIN when none can be sent until the device is called back;
  * another when this one cannot be sent at all.  @iov begins with the header, and may be
  * changed meanwhile.
  */
 int net_queue_send(NetQueue *queue, struct iovec *iov, unsigned n);
 /*
  * Receives a frame: the bytes with the header; -EAGAIN when there is none until the
- * descriptor polls for input; another when something else is wrong.  What does not fit
- * is lost.
+ * device is called back; another when something else is wrong.  What does not fit is
+ * lost.
  */
 ssize_t net_queue_receive(NetQueue *queue, struct iovec *iov, unsigned n);
 

@@ -230,6 +230,29 @@ static void on_board_rx_filter_changed(void *opaque, const char *id, const char 
     qapi_event_nic_rx_filter_changed(machine->events, &event);
 }
 
+static void on_stream_connected(void *opaque, const char *id, const SocketAddress *peer)
+{
+    Machine *machine = opaque;
+    const NetdevStreamConnectedEvent event = {
+        .netdev_id = (char *)(uintptr_t)id, .addr = (SocketAddress *)(uintptr_t)peer,
+    };
+
+    qapi_event_netdev_stream_connected(machine->events, &event);
+}
+
+static void on_stream_disconnected(void *opaque, const char *id)
+{
+    Machine *machine = opaque;
+    const NetdevStreamDisconnectedEvent event = { .netdev_id = (char *)(uintptr_t)id };
+
+    qapi_event_netdev_stream_disconnected(machine->events, &event);
+}
+
+const NetSetOps machine_net_ops = {
+    .stream_connected = on_stream_connected,
+    .stream_disconnected = on_stream_disconnected,
+};
+
 static void on_board_tray_moved(void *opaque, const char *drive_name, const char *id,
                                 bool open)
 {

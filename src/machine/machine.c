@@ -259,6 +259,7 @@ Machine *machine_new(const Cmdline *cmdline, const MachineHost *host, Vm *vm,
     machine->blocks = block_graph_new(machine->loop);
     machine->nets = net_set_new(machine->loop);
     net_set_allow_programs(machine->nets, sandbox_allows_programs(cmdline->sandbox));
+    net_set_watch(machine->nets, &machine_net_ops, machine);
     block_graph_set_events(machine->blocks, machine->events);
     object_set_lend_blocks(machine->objects, machine->blocks);
     if (machine->fdsets)

@@ -10,19 +10,13 @@
 
 #define QUEUE_SPACE (KIT_NET_BUFFERS * KIT_NET_BUFFER)
 
-KitNet *kit_net_new(const char *props)
+KitNet *kit_net_new_on(int wire, const char *netdev, const char *props)
 {
     KitNet *net = g_new0(KitNet, 1);
-    g_autofree char *json = NULL, *netdev = NULL;
-    int fds[2], few = 20000;
+    g_autofree char *json = NULL;
 
     net->kit = kit_board_new();
-    g_assert_cmpint(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
-                               fds), ==, 0);
-    g_assert_cmpint(setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &few, sizeof(few)), ==, 0);
-    net->wire = fds[0];
-    netdev = g_strdup_printf("{'type': 'dgram', 'id': 'wire', 'local': "
-                             "{'type': 'fd', 'str': '%d'}}", fds[1]);
+    net->wire = wire;
     kit_add_netdev(net->kit, netdev);
     json = g_strdup_printf("{'driver': 'virtio-net-pci', 'id': 'nic', "
                            "'netdev': 'wire'%s}", props);
@@ -30,6 +24,19 @@ KitNet *kit_net_new(const char *props)
     kit_start(net->kit);
     net->v = kit_virtio_new(net->kit, net->dev);
     return net;
+}
+
+KitNet *kit_net_new(const char *props)
+{
+    g_autofree char *netdev = NULL;
+    int fds[2], few = 20000;
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+                               fds), ==, 0);
+    g_assert_cmpint(setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &few, sizeof(few)), ==, 0);
+    netdev = g_strdup_printf("{'type': 'dgram', 'id': 'wire', 'local': "
+                             "{'type': 'fd', 'str': '%d'}}", fds[1]);
+    return kit_net_new_on(fds[0], netdev, props);
 }
 
 void kit_net_free(KitNet *net)

@@ -105,7 +105,7 @@ static void test_wrong_datagram_options(void)
     } cases[] = {
         { "dgram,id=a", "'local' is missing" },
         { "dgram,id=a,local.type=unix,local.path=/tmp/x", "'remote' is missing" },
-        { "dgram,id=a,local.type=inet,local.host=localhost,local.port=1,"
+        { "dgram,id=a,local.type=inet,local.host=example.org,local.port=1,"
           "remote.type=inet,remote.host=::1,remote.port=1", "expects numbers" },
         { "dgram,id=a,local.type=inet,local.host=127.0.0.1,local.port=0,"
           "remote.type=inet,remote.host=::1,remote.port=1", "of one kind" },
