@@ -8,80 +8,62 @@
  * lost, as on a cable.
  */
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "berth/error.h"
-#include "berth/loop.h"
-#include "berth/net-driver.h"
+#include "berth/iov.h"
 
-#include "net-address.h"
+#include "dgram.h"
 
 #define RETRY_NS (100 * NS_PER_MS)
 
-typedef struct Dgram {
-    NetBackend backend;
-    char *path;                 /* of our file, which is removed at the end */
-    NetAddress remote;          /* of size 0: somebody else connected the socket */
-    LoopMessage lonely;         /* to main: nobody is at the far end */
-    int64_t tried_ns;           /* the queue's loop: when that was sent the last time */
-} Dgram;
-
-static Dgram *dgram_of(NetBackend *backend)
+static bool make_fd(int family, int *ret_fd, GError **error)
 {
-    return CONTAINER_OF(backend, Dgram, backend);
+    *ret_fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (*ret_fd < 0)
+        error_set_errno(error, errno, "cannot make a socket");
+    return *ret_fd >= 0;
 }
 
-/* A socket of our own at @local. */
-static bool make_socket(Dgram *dgram, const NetdevDgramOptions *options, GError **error)
+/* A socket of our own at @plan->local. */
+static bool make_socket(Dgram *dgram, const DgramPlan *plan, GError **error)
 {
+    const NetAddress *local = &plan->local;
     int *fd = &dgram->backend.queues[0].fd;
-    NetAddress local;
 
-    if (!options->remote) {
-        error_set(error, "parameter 'remote' is missing");
+    if (local->storage.ss_family != plan->remote.storage.ss_family) {
+        error_set(error, "parameters '%s' and '%s' expect addresses of one kind",
+                  plan->local_parameter, plan->remote_parameter);
         return false;
     }
-    if (!net_address_find(options->local, "local", SOCK_DGRAM, true, &local, error) ||
-        !net_address_find(options->remote, "remote", SOCK_DGRAM, false, &dgram->remote,
-                          error))
+    if (!make_fd(local->storage.ss_family, fd, error))
         return false;
-    if (local.storage.ss_family != dgram->remote.storage.ss_family) {
-        error_set(error, "parameters 'local' and 'remote' expect addresses of one kind");
-        return false;
-    }
-    *fd = socket(local.storage.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (*fd < 0) {
-        error_set_errno(error, errno, "cannot make a socket");
+    net_address_remove_stale(local);
+    if (bind(*fd, (const struct sockaddr *)&local->storage, local->size) < 0) {
+        error_set_errno(error, errno, "parameter '%s': cannot bind the socket",
+                        plan->local_parameter);
         return false;
     }
-    net_address_remove_stale(&local);
-    if (bind(*fd, (const struct sockaddr *)&local.storage, local.size) < 0) {
-        error_set_errno(error, errno, "parameter 'local': cannot bind the socket");
-        return false;
-    }
-    dgram->path = net_address_file(&local);
+    dgram->path = net_address_file(local);
     return true;
 }
 
-static bool take_socket(Dgram *dgram, const NetdevDgramOptions *options, GError **error)
+static bool take_socket(Dgram *dgram, const DgramPlan *plan, GError **error)
 {
-    int *fd = &dgram->backend.queues[0].fd;
     NetAddress peer;
 
-    *fd = net_backend_take_fd(&dgram->backend, "local", options->local->u.fd.str, error);
-    if (*fd < 0)
-        return false;
-    if (!net_address_is_socket(*fd, SOCK_DGRAM)) {
-        error_set(error, "parameter 'local': the descriptor is no datagram socket");
+    dgram->backend.queues[0].fd = plan->fd;
+    if (!net_address_is_socket(plan->fd, SOCK_DGRAM)) {
+        error_set(error, "parameter '%s': the descriptor is no datagram socket",
+                  plan->local_parameter);
         return false;
     }
-    if (options->remote)
-        return net_address_find(options->remote, "remote", SOCK_DGRAM, false,
-                                &dgram->remote, error);
-    if (net_address_of_peer(*fd, &peer))
+    if (plan->remote.size > 0 || net_address_of_peer(plan->fd, &peer))
         return true;
-    error_set(error, "parameter 'remote' is missing: the descriptor is not connected");
+    error_set(error, "parameter '%s' is missing: the descriptor is not connected",
+              plan->remote_parameter);
     return false;
 }
 
@@ -95,32 +77,106 @@ static void reconnect(void *opaque)
                        (struct sockaddr *)&dgram->remote.storage, dgram->remote.size);
 }
 
-static bool dgram_open(NetBackend *backend, const Netdev *netdev, GError **error)
+/*
+ * A multicast group has one socket to receive by, at the group's address, and one to send
+ * by, which has an address of its own: what comes from that is our own frame.
+ */
+static bool join_group(Dgram *dgram, const DgramPlan *plan, GError **error)
 {
-    const NetdevDgramOptions *options = &netdev->u.dgram;
-    Dgram *dgram = dgram_of(backend);
+    const NetAddress *group = &plan->remote;
+    const struct sockaddr *address = (const struct sockaddr *)&group->storage;
+    const struct sockaddr_in *local = (const struct sockaddr_in *)&plan->local.storage;
+    struct ip_mreq member = {
+        .imr_multiaddr = ((const struct sockaddr_in *)address)->sin_addr,
+    };
+    int *fd = &dgram->backend.queues[0].fd;
+    int on = 1;
 
-    loop_message_init(&dgram->lonely, reconnect, dgram);
-    net_backend_make_queues(backend, 1);
-    if (!options->local) {
-        error_set(error, "parameter 'local' is missing");
+    if (plan->local.size > 0)
+        member.imr_interface = local->sin_addr;
+    if (!make_fd(AF_INET, fd, error) || !make_fd(AF_INET, &dgram->group_fd, error))
+        return false;
+    setsockopt(*fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (bind(*fd, address, group->size) < 0 ||
+        setsockopt(*fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &member, sizeof(member)) < 0 ||
+        (plan->local.size > 0 &&
+         setsockopt(dgram->group_fd, IPPROTO_IP, IP_MULTICAST_IF, &member.imr_interface,
+                    sizeof(member.imr_interface)) < 0) ||
+        connect(dgram->group_fd, address, group->size) < 0) {
+        error_set_errno(error, errno, "parameter '%s': cannot join the group",
+                        plan->remote_parameter);
         return false;
     }
-    if (!(options->local->type == SOCKET_ADDRESS_TYPE_FD
-          ? take_socket(dgram, options, error) : make_socket(dgram, options, error)))
+    dgram->group_source.size = sizeof(dgram->group_source.storage);
+    (void)!getsockname(dgram->group_fd, (struct sockaddr *)&dgram->group_source.storage,
+                       &dgram->group_source.size);
+    return true;
+}
+
+void dgram_init(Dgram *dgram)
+{
+    dgram->group_fd = -1;
+    loop_message_init(&dgram->lonely, reconnect, dgram);
+    net_backend_make_queues(&dgram->backend, 1);
+}
+
+bool dgram_open(Dgram *dgram, const DgramPlan *plan, GError **error)
+{
+    if (plan->fd < 0 && net_address_is_multicast(&plan->remote))
+        return join_group(dgram, plan, error);
+    if (!(plan->fd >= 0 ? take_socket(dgram, plan, error)
+                        : make_socket(dgram, plan, error)))
         return false;
+    dgram->remote = plan->remote;
     reconnect(dgram);
     return true;
 }
 
-static void dgram_close(NetBackend *backend)
+void dgram_close(NetBackend *backend)
 {
     Dgram *dgram = dgram_of(backend);
 
     loop_message_cancel(net_backend_main(backend), &dgram->lonely);
+    base_close_fd(&dgram->group_fd);
     if (dgram->path)
         unlink(dgram->path);
     free(dgram->path);
+}
+
+static bool needs(const void *option, const char *name, GError **error)
+{
+    if (!option)
+        error_set(error, "parameter '%s' is missing", name);
+    return option != NULL;
+}
+
+static bool open_options(NetBackend *backend, const Netdev *netdev, GError **error)
+{
+    const NetdevDgramOptions *options = &netdev->u.dgram;
+    const SocketAddress *local = options->local;
+    bool is_fd = local && local->type == SOCKET_ADDRESS_TYPE_FD;
+    DgramPlan plan = {
+        .local_parameter = "local", .remote_parameter = "remote", .fd = -1,
+    };
+
+    dgram_init(dgram_of(backend));
+    if (options->remote && !net_address_find(options->remote, "remote", SOCK_DGRAM, false,
+                                             &plan.remote, error))
+        return false;
+    /* A group needs no address of ours. */
+    if (!net_address_is_multicast(&plan.remote) &&
+        (!needs(local, "local", error) ||
+         (!is_fd && !needs(options->remote, "remote", error))))
+        return false;
+    if (local && !is_fd &&
+        !net_address_find(local, "local", SOCK_DGRAM, true, &plan.local, error))
+        return false;
+    if (is_fd) {
+        plan.fd = net_backend_take_fd(backend, "local", local->u.fd.str, error);
+        if (plan.fd < 0)
+            return false;
+    }
+    return dgram_open(dgram_of(backend), &plan, error);
 }
 
 /* Nobody is there (any more). */
@@ -130,13 +186,28 @@ static bool is_alone(int code)
         code == -ENOENT || code == -ECONNRESET;
 }
 
+/*
+ * What the host does not take is lost to a group: the descriptor that polls is another.
+ */
+static int send_to_group(const Dgram *dgram, NetQueue *queue, struct iovec *iov,
+                         unsigned n)
+{
+    NetQueue sender = { .backend = queue->backend, .fd = dgram->group_fd };
+    int code = net_bare_send(&sender, iov, n);
+
+    return code == -EAGAIN ? -ENOBUFS : code;
+}
+
 /* Main connects again when there is something to send, but not for every frame. */
-static int dgram_send(NetQueue *queue, struct iovec *iov, unsigned n)
+int dgram_send(NetQueue *queue, struct iovec *iov, unsigned n)
 {
     Dgram *dgram = dgram_of(queue->backend);
-    int code = net_bare_send(queue, iov, n);
     int64_t now_ns;
+    int code;
 
+    if (dgram->group_fd >= 0)
+        return send_to_group(dgram, queue, iov, n);
+    code = net_bare_send(queue, iov, n);
     if (!is_alone(code))
         return code;
     now_ns = loop_clock_ns();
@@ -147,17 +218,56 @@ static int dgram_send(NetQueue *queue, struct iovec *iov, unsigned n)
     return code;
 }
 
-/* An error is of a frame that was sent, and is told once. */
-static ssize_t dgram_receive(NetQueue *queue, struct iovec *iov, unsigned n)
+static bool is_own(const Dgram *dgram, const struct sockaddr_in *from)
 {
-    ssize_t got = net_bare_receive(queue, iov, n);
+    const struct sockaddr_in *own =
+        (const struct sockaddr_in *)&dgram->group_source.storage;
 
+    return from->sin_port == own->sin_port &&
+        from->sin_addr.s_addr == own->sin_addr.s_addr;
+}
+
+/* The group's frames, without our own: the device would hear itself. */
+static ssize_t receive_of_group(const Dgram *dgram, NetQueue *queue, struct iovec *iov,
+                                unsigned n)
+{
+    struct sockaddr_in from = { 0 };
+    struct msghdr message = { .msg_name = &from, .msg_namelen = sizeof(from) };
+    uint64_t size = iov_size(iov, n);
+    IovSlice slice;
+    ssize_t got;
+
+    if (size <= NET_HEADER_SIZE)
+        return -EINVAL;
+    iov_slice_begin(&slice, iov, NET_HEADER_SIZE, size - NET_HEADER_SIZE);
+    message.msg_iov = slice.iov;
+    message.msg_iovlen = slice.n_iov;
+    got = recvmsg(queue->fd, &message, MSG_DONTWAIT);
+    iov_slice_end(&slice);
+    if (got < 0)
+        return -errno;
+    /* The descriptor still polls when there are more. */
+    if (is_own(dgram, &from))
+        return -EAGAIN;
+    iov_zero(iov, n, 0, NET_HEADER_SIZE);
+    return got + NET_HEADER_SIZE;
+}
+
+/* An error is of a frame that was sent, and is told once. */
+ssize_t dgram_receive(NetQueue *queue, struct iovec *iov, unsigned n)
+{
+    const Dgram *dgram = dgram_of(queue->backend);
+    ssize_t got;
+
+    if (dgram->group_fd >= 0)
+        return receive_of_group(dgram, queue, iov, n);
+    got = net_bare_receive(queue, iov, n);
     return got < 0 && is_alone((int)got) ? net_bare_receive(queue, iov, n) : got;
 }
 
 const NetDriver net_dgram_driver = {
     .instance_size = sizeof(Dgram),
-    .open = dgram_open,
+    .open = open_options,
     .close = dgram_close,
     .send = dgram_send,
     .receive = dgram_receive,

@@ -36,7 +36,11 @@ static bool find_numbers(const char *host, const char *port, struct addrinfo *hi
                          NetAddress *address)
 {
     struct addrinfo *found;
+    uint64_t number;
 
+    /* The resolver would cut a number to 16 bits. */
+    if (!g_ascii_string_to_unsigned(port, 10, 0, UINT16_MAX, &number, NULL))
+        return false;
     if (strcmp(host, "localhost") == 0) {
         host = "";
         hints->ai_flags &= ~AI_PASSIVE;

@@ -10,6 +10,7 @@ const NetDriver *const net_drivers[] = {
     [NET_CLIENT_DRIVER_BRIDGE] = &net_bridge_driver,
     [NET_CLIENT_DRIVER_DGRAM] = &net_dgram_driver,
     [NET_CLIENT_DRIVER_STREAM] = &net_stream_driver,
+    [NET_CLIENT_DRIVER_SOCKET] = &net_socket_driver,
 };
 
 G_STATIC_ASSERT(G_N_ELEMENTS(net_drivers) == NET_CLIENT_DRIVER__MAX);

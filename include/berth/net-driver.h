@@ -50,6 +50,7 @@ extern const NetDriver net_tap_driver;
 extern const NetDriver net_bridge_driver;
 extern const NetDriver net_dgram_driver;
 extern const NetDriver net_stream_driver;
+extern const NetDriver net_socket_driver;
 
 /* For open(), main: @n queues, each without a descriptor and enabled when it is first. */
 void net_backend_make_queues(NetBackend *backend, unsigned n);

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <glib/gstdio.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -128,6 +129,125 @@ static void test_wrong_datagram_options(void)
     close(fds[1]);
 }
 
+/* A port of UDP and TCP of this host that nobody has now. */
+static unsigned free_port(void)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET };
+    socklen_t size = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    g_assert_cmpint(bind(fd, (struct sockaddr *)&address, size), ==, 0);
+    g_assert_cmpint(getsockname(fd, (struct sockaddr *)&address, &size), ==, 0);
+    close(fd);
+    return ntohs(address.sin_port);
+}
+
+/* Backends by @first and @second, which have a port each in them; a frame both ways. */
+static void check_pair(const char *first, const char *second)
+{
+    g_autoptr(NetBench) bench = net_bench_new();
+    NetQueue *a, *b;
+    char got[100];
+
+    net_bench_add(bench, first);
+    net_bench_add(bench, second);
+    for (unsigned i = 0; i < 5; i++)
+        loop_turn(bench->loop, false);
+    a = net_backend_queue(net_bench_attach(bench, 0, "a"), 0);
+    b = net_backend_queue(net_bench_attach(bench, 1, "b"), 0);
+    g_assert_cmpint(net_bench_send(a, "hello", 5), ==, 0);
+    g_assert_cmpint(net_bench_receive(b, got, sizeof(got)), ==, 5);
+    g_assert_cmpint(net_bench_send(b, "you", 3), ==, 0);
+    g_assert_cmpint(net_bench_receive(a, got, sizeof(got)), ==, 3);
+    g_assert_cmpmem(got, 3, "you", 3);
+}
+
+static void test_older_sockets(void)
+{
+    unsigned one = free_port(), two = free_port();
+    g_autofree char *listener = g_strdup_printf("socket,id=a,listen=:%u", one);
+    g_autofree char *client = g_strdup_printf("socket,id=b,connect=127.0.0.1:%u", one);
+    g_autofree char *first = g_strdup_printf(
+        "socket,id=a,udp=127.0.0.1:%u,localaddr=127.0.0.1:%u", one, two);
+    g_autofree char *second = g_strdup_printf(
+        "socket,id=b,udp=127.0.0.1:%u,localaddr=127.0.0.1:%u", two, one);
+    char *streams[2], *datagrams[2];
+    int fds[2];
+
+    check_pair(listener, client);
+    check_pair(first, second);
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), ==, 0);
+    for (unsigned i = 0; i < 2; i++)
+        streams[i] = g_strdup_printf("socket,id=%s,fd=%d", i ? "b" : "a", fds[i]);
+    check_pair(streams[0], streams[1]);
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds), ==, 0);
+    for (unsigned i = 0; i < 2; i++)
+        datagrams[i] = g_strdup_printf("socket,id=%s,fd=%d", i ? "b" : "a", fds[i]);
+    check_pair(datagrams[0], datagrams[1]);
+    for (unsigned i = 0; i < 2; i++) {
+        g_free(streams[i]);
+        g_free(datagrams[i]);
+    }
+}
+
+/* Each hears the others of a group, and not itself. */
+static void test_multicast(void)
+{
+    unsigned port = free_port();
+    g_autofree char *first = g_strdup_printf(
+        "socket,id=a,mcast=239.255.77.77:%u,localaddr=127.0.0.1", port);
+    g_autofree char *second = g_strdup_printf(
+        "dgram,id=b,remote.type=inet,remote.host=239.255.77.77,remote.port=%u,"
+        "local.type=inet,local.host=127.0.0.1,local.port=0", port);
+    g_autoptr(NetBench) bench = net_bench_new();
+    g_autoptr(GError) error = NULL;
+    NetQueue *a, *b;
+    char got[100];
+
+    if (!net_bench_try_add(bench, first, &error)) {
+        g_test_skip(error->message);
+        return;
+    }
+    net_bench_add(bench, second);
+    a = net_backend_queue(net_bench_attach(bench, 0, "a"), 0);
+    b = net_backend_queue(net_bench_attach(bench, 1, "b"), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        g_assert_cmpint(net_bench_send(a, "hello", 5), ==, 0);
+        g_assert_cmpint(net_bench_receive(b, got, sizeof(got)), ==, 5);
+        g_assert_cmpint(net_bench_receive(a, got, sizeof(got)), ==, -EAGAIN);
+        g_assert_cmpint(net_bench_send(b, "you", 3), ==, 0);
+        g_assert_cmpint(net_bench_receive(a, got, sizeof(got)), ==, 3);
+        g_assert_cmpint(net_bench_receive(b, got, sizeof(got)), ==, -EAGAIN);
+    }
+}
+
+static void test_wrong_socket_options(void)
+{
+    static const struct {
+        const char *text;
+        const char *words;
+    } cases[] = {
+        { "socket,id=a", "exactly one" },
+        { "socket,id=a,listen=:1,connect=127.0.0.1:1", "exactly one" },
+        { "socket,id=a,listen=:1,localaddr=127.0.0.1:1", "'localaddr' is only for" },
+        { "socket,id=a,udp=127.0.0.1:1", "'localaddr' is missing" },
+        { "socket,id=a,mcast=127.0.0.1:1", "group" },
+        { "socket,id=a,mcast=239.0.0.1:1,localaddr=127.0.0.1:1", "'localaddr'" },
+        { "socket,id=a,connect=127.0.0.1", "HOST:PORT" },
+        { "socket,id=a,connect=127.0.0.1:", "HOST:PORT" },
+        { "socket,id=a,connect=::1:1", "HOST:PORT" },
+        { "socket,id=a,connect=127.0.0.1:99999999999", "HOST:PORT" },
+        { "socket,id=a,connect=[", "HOST:PORT" },
+        { "socket,id=a,connect=]:1", "HOST:PORT" },
+        { "socket,id=a,fd=54321", "not open" },
+        { "socket,id=a,listen=192.0.2.1:1", "cannot listen" },
+    };
+    g_autoptr(NetBench) bench = net_bench_new();
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
+        net_bench_assert_refused(bench, cases[i].text, cases[i].words);
+}
+
 static void test_addresses(void)
 {
     static const struct {
@@ -161,6 +281,9 @@ int main(int argc, char **argv)
     g_test_add_func("/net/unix-datagrams", test_unix_datagrams);
     g_test_add_func("/net/udp", test_udp);
     g_test_add_func("/net/wrong-datagram-options", test_wrong_datagram_options);
+    g_test_add_func("/net/older-sockets", test_older_sockets);
+    g_test_add_func("/net/multicast", test_multicast);
+    g_test_add_func("/net/wrong-socket-options", test_wrong_socket_options);
     g_test_add_func("/net/addresses", test_addresses);
     return g_test_run();
 }

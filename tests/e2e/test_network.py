@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Network backends by the whole program in its sandbox: a guest that sends every frame
+back, and what is at the far end."""
+
+import os
+import socket
+import struct
+import sys
+
+from rig import heard, main
+
+DEVICE = ["-device", "virtio-net-pci,id=nic,netdev=n0"]
+GUEST = bytes.fromhex("525400123456")
+HOST = bytes.fromhex("020000000001")
+
+
+def frame_of(number, size=60):
+    return GUEST + HOST + b"\x08\x00" + struct.pack(">I", number) + bytes(size - 18)
+
+
+def sent_back(frame):
+    return frame[6:12] + frame[:6] + frame[12:]
+
+
+class Far:
+    """The far end of a stream of frames."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.sock.settimeout(30)
+
+    def send(self, frame):
+        self.sock.sendall(struct.pack(">I", len(frame)) + frame)
+
+    def read(self, size):
+        data = b""
+        while len(data) < size:
+            more = self.sock.recv(size - len(data))
+            if not more:
+                raise EOFError
+            data += more
+        return data
+
+    def receive(self):
+        return self.read(*struct.unpack(">I", self.read(4)))
+
+
+def check_mirror(t, title, far, n=50):
+    for i in range(n):
+        far.send(frame_of(i, 60 + i * 10))
+    back = [far.receive() for _ in range(n)]
+    t.check(title, back == [sent_back(frame_of(i, 60 + i * 10)) for i in range(n)])
+
+
+def test_stream(t):
+    path = str(t.folder / "s")
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    server.bind(path)
+    server.listen(1)
+    guest = t.guest("mirror", "-netdev",
+                    f"stream,id=n0,addr.type=unix,addr.path={path},reconnect-ms=20",
+                    *DEVICE)
+    server.settimeout(30)
+    heard(guest, "R")
+    for i in range(3):
+        far = Far(server.accept()[0])
+        if i > 0:
+            t.equal(f"connection {i} is told",
+                    guest.qmp.wait_event("NETDEV_STREAM_CONNECTED"),
+                    {"netdev-id": "n0", "addr": {"type": "unix", "path": path}})
+        guest.qmp.command("query-status")
+        check_mirror(t, f"frames come back on connection {i}", far)
+        far.sock.close()
+        t.equal(f"the end of connection {i} is told",
+                guest.qmp.wait_event("NETDEV_STREAM_DISCONNECTED"), {"netdev-id": "n0"})
+    server.close()
+    guest.qmp.command("quit")
+    t.equal("it ends", guest.wait_exit(), 0)
+
+
+def test_server(t):
+    path = str(t.folder / "s")
+    guest = t.guest("mirror", "-netdev", f"stream,id=n0,server=on,addr.type=unix,"
+                    f"addr.path={path}", *DEVICE)
+    heard(guest, "R")
+    for i in range(2):
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.connect(path)
+        check_mirror(t, f"frames come back to client {i}", Far(sock))
+        sock.close()
+    # A length that cannot be ends the connection, and nothing else.
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.connect(path)
+    sock.sendall(b"\xff" * 4096)
+    sock.settimeout(30)
+    try:
+        data = sock.recv(1)
+    except ConnectionResetError:
+        data = b""
+    t.equal("a hostile far end is hung up on", data, b"")
+    sock.close()
+    guest.qmp.command("quit")
+    t.equal("it ends", guest.wait_exit(), 0)
+    t.check("and its socket's file is gone", not os.path.exists(path))
+
+
+def test_added_later(t):
+    """What is connected and listened to while the machine runs, in the sandbox."""
+    guest = t.guest(None, "-S")
+    qmp, path = guest.qmp, str(t.folder / "s")
+    qmp.command("netdev_add", type="stream", id="a", server=True,
+                addr={"type": "unix", "path": path})
+    qmp.command("netdev_add", type="stream", id="b", addr={"type": "unix", "path": path})
+    ids = {qmp.wait_event("NETDEV_STREAM_CONNECTED")["netdev-id"]
+           for _ in range(2)}
+    t.equal("both ends are connected", ids, {"a", "b"})
+    qmp.command("netdev_add", type="socket", id="c", listen="127.0.0.1:0")
+    qmp.command("netdev_add", type="socket", id="d", udp="127.0.0.1:9",
+                localaddr="127.0.0.1:0")
+    qmp.command("netdev_add", type="socket", id="e", mcast="239.255.77.78:4321",
+                localaddr="127.0.0.1")
+    for name in "abcde":
+        qmp.command("netdev_del", id=name)
+    qmp.command("quit")
+    t.equal("it ends", guest.wait_exit(), 0)
+
+
+TESTS = [test_stream, test_server, test_added_later]
+
+
+if __name__ == "__main__":
+    sys.exit(main(TESTS, __doc__))
