@@ -10,6 +10,7 @@
 const ObjectClass *const object_classes[] = {
     [OBJECT_TYPE_IOTHREAD] = &object_iothread_class,
     [OBJECT_TYPE_MAIN_LOOP] = &object_main_loop_class,
+    [OBJECT_TYPE_MEMORY_BACKEND_FILE] = &memory_backend_file_class,
     [OBJECT_TYPE_MEMORY_BACKEND_MEMFD] = &memory_backend_memfd_class,
     [OBJECT_TYPE_MEMORY_BACKEND_RAM] = &memory_backend_ram_class,
     [OBJECT_TYPE_RNG_BUILTIN] = &rng_builtin_class,

@@ -34,25 +34,28 @@ const CmdlineOption *qapi_option_find(const char *word)
     return NULL;
 }
 
-static void add_text_lists(const QapiType *type, GPtrArray *names)
+/* Texts and numbers: what has no commas in it. */
+static void add_lists(const QapiType *type, GPtrArray *names)
 {
     for (unsigned i = 0; i < type->n_members; i++) {
         const QapiMember *member = &qapi_type_members(type)[i];
         const QapiType *t = &qapi_types[member->type];
 
-        if (t->meta == QAPI_META_LIST && qapi_types[t->element].meta == QAPI_META_STR)
+        if (t->meta == QAPI_META_LIST &&
+            (qapi_types[t->element].meta == QAPI_META_STR ||
+             qapi_types[t->element].meta == QAPI_META_UINT))
             g_ptr_array_add(names, (char *)qapi_text(member->name));
     }
 }
 
-/* The members that are lists of texts, of any branch; ended by NULL. */
-static GPtrArray *text_lists(const QapiType *type)
+/* The members, of any branch, that may be given several times; ended by NULL. */
+static GPtrArray *repeated_lists(const QapiType *type)
 {
     GPtrArray *names = g_ptr_array_new();
 
-    add_text_lists(type, names);
+    add_lists(type, names);
     for (unsigned i = 0; i < type->n_branches; i++)
-        add_text_lists(qapi_type_branch(type, i), names);
+        add_lists(qapi_type_branch(type, i), names);
     g_ptr_array_add(names, NULL);
     return names;
 }
@@ -72,7 +75,7 @@ JsonValue *qapi_option_read(const CmdlineOption *option, const char *text, bool 
     g_autoptr(JsonValue) json = NULL;
 
     if (*text != '{' || !(option->flags & CMDLINE_JSON)) {
-        g_autoptr(GPtrArray) lists = text_lists(&qapi_types[option->type]);
+        g_autoptr(GPtrArray) lists = repeated_lists(&qapi_types[option->type]);
 
         return keyval_parse_lists(text,
                                   option->implied ? qapi_text(option->implied) : NULL,

@@ -10,6 +10,9 @@
 #include "berth/keyval.h"
 #include "qapi-parse.h"
 
+/* Numbers that one text of the command line may stand for. */
+#define RANGE_MAX 65536u
+
 static void append_place(const QapiReader *reader, const QapiPlace *place, GString *name)
 {
     if (!place->up)
@@ -120,22 +123,68 @@ static bool parse_object(const QapiReader *reader, const QapiPlace *place,
     return true;
 }
 
-static bool parse_list(const QapiReader *reader, const QapiPlace *up, QapiTypeId type,
-                       const JsonValue *json, QapiList *list)
+/* Appends one element, and reads @json into it. */
+static bool parse_element(const QapiReader *reader, const QapiPlace *place,
+                          QapiTypeId type, const JsonValue *json, QapiList *list)
 {
     QapiTypeId element = qapi_types[type].element;
     size_t size = qapi_slot_size(&qapi_types[element]);
+    size_t at = list->n;
+    uint64_t zero = 0;
+    char *items;
 
+    qapi_list_append(type, list, &zero);
+    items = qapi_load(&list->items);
+    return qapi_parse_slot(reader, place, element, json, items + at * size);
+}
+
+/* Whether @json is "3-5", as the command line has several numbers. */
+static bool is_range(const QapiReader *reader, QapiTypeId type, const JsonValue *json,
+                     uint64_t *ret_first, uint64_t *ret_last)
+{
+    const char *text;
+    char *end;
+
+    if (reader->input != QAPI_INPUT_TEXT || json_kind(json) != JSON_STRING ||
+        qapi_types[qapi_types[type].element].meta != QAPI_META_UINT)
+        return false;
+    text = json_as_string(json);
+    if (!g_ascii_isdigit(text[0]))
+        return false;
+    *ret_first = g_ascii_strtoull(text, &end, 10);
+    if (end[0] != '-' || !g_ascii_isdigit(end[1]))
+        return false;
+    *ret_last = g_ascii_strtoull(end + 1, &end, 10);
+    return *end == '\0';
+}
+
+static bool parse_range(const QapiReader *reader, const QapiPlace *place,
+                        QapiTypeId type, uint64_t first, uint64_t last, QapiList *list)
+{
+    if (first > last || last - first >= RANGE_MAX)
+        return qapi_scalar_refuse(reader, place,
+                                  "a range of numbers, the lower one first");
+    for (uint64_t value = first; value - first <= last - first; value++) {
+        g_autoptr(JsonValue) json = json_new_int((int64_t)value);
+
+        if (!parse_element(reader, place, type, json, list))
+            return false;
+    }
+    return true;
+}
+
+static bool parse_list(const QapiReader *reader, const QapiPlace *up, QapiTypeId type,
+                       const JsonValue *json, QapiList *list)
+{
     if (json_kind(json) != JSON_ARRAY)
         return qapi_scalar_refuse_type(reader, up, "array");
     for (size_t i = 0; i < json_length(json); i++) {
         QapiPlace place = { .up = up, .index = i };
-        uint64_t zero = 0;
-        char *items;
+        uint64_t first, last;
 
-        qapi_list_append(type, list, &zero);
-        items = qapi_load(&list->items);
-        if (!qapi_parse_slot(reader, &place, element, json_at(json, i), items + i * size))
+        if (is_range(reader, type, json_at(json, i), &first, &last)
+            ? !parse_range(reader, &place, type, first, last, list)
+            : !parse_element(reader, &place, type, json_at(json, i), list))
             return false;
     }
     return true;

@@ -61,6 +61,48 @@ static RamWish wish_thp(const MemoryBackendProps *props)
     return props->size < SMALL ? RAM_WISH_NONE : RAM_WISH_TRY;
 }
 
+static bool check_policy(const MemoryBackendProps *props, GError **error)
+{
+    bool has_nodes = props->host_nodes && props->host_nodes->n > 0;
+
+    if (has_nodes && props->policy == HOST_MEM_POLICY_DEFAULT)
+        error_set(error, "parameter 'host-nodes' expects a 'policy' other than "
+                  "'default'");
+    else if (!has_nodes && props->policy != HOST_MEM_POLICY_DEFAULT)
+        error_set(error, "parameter 'policy': '%s' expects 'host-nodes'",
+                  HostMemPolicy_str(props->policy));
+    else
+        return true;
+    return false;
+}
+
+static bool set_policy(const MemoryBackendProps *props, RamOptions *options,
+                       GError **error)
+{
+    static const RamPolicy policies[HOST_MEM_POLICY__MAX] = {
+        [HOST_MEM_POLICY_DEFAULT] = RAM_POLICY_DEFAULT,
+        [HOST_MEM_POLICY_PREFERRED] = RAM_POLICY_PREFERRED,
+        [HOST_MEM_POLICY_BIND] = RAM_POLICY_BIND,
+        [HOST_MEM_POLICY_INTERLEAVE] = RAM_POLICY_INTERLEAVE,
+    };
+
+    if (!check_policy(props, error))
+        return false;
+    for (size_t i = 0; props->host_nodes && i < props->host_nodes->n; i++) {
+        unsigned node = props->host_nodes->items[i];
+
+        if (node >= RAM_MAX_NODES) {
+            error_set(error, "parameter 'host-nodes' expects nodes below %u",
+                      RAM_MAX_NODES);
+            return false;
+        }
+        options->nodes[node / RAM_NODE_BITS] |= 1ul << node % RAM_NODE_BITS;
+        options->n_node_bits = MAX(options->n_node_bits, node + 1);
+    }
+    options->policy = policies[props->policy];
+    return true;
+}
+
 /* @must_merge: the operator has asked for it, and wants to know when it cannot be. */
 static bool complete(Object *object, RamOptions *options, bool must_merge,
                      GError **error)
@@ -68,8 +110,12 @@ static bool complete(Object *object, RamOptions *options, bool must_merge,
     MemoryBackend *backend = to_backend(object);
     const MemoryBackendProps *props = &backend->props;
 
+    if (!set_policy(props, options, error))
+        return false;
     options->share = props->share;
     options->prealloc = props->prealloc;
+    if (props->has_prealloc_threads)
+        options->prealloc_threads = props->prealloc_threads;
     options->no_dump = !props->dump;
     options->no_reserve = !props->reserve;
     if (props->merge)
@@ -80,26 +126,31 @@ static bool complete(Object *object, RamOptions *options, bool must_merge,
     return backend->ram != NULL;
 }
 
+static bool must_merge(const MemoryBackendProps *props)
+{
+    return props->has_merge && props->merge;
+}
+
 static bool ram_complete(Object *object, const ObjectOptions *options, GError **error)
 {
-    const MemoryBackendProps *props = &options->u.memory_backend_ram;
-    bool must_merge = props->has_merge && props->merge;
+    MemoryBackendProps *props = &object->options->u.memory_backend_ram;
+    bool merge = must_merge(props);
     RamOptions ram_options = { 0 };
 
-    fill_in(object, &object->options->u.memory_backend_ram, false);
-    return complete(object, &ram_options, must_merge, error);
+    fill_in(object, props, false);
+    return complete(object, &ram_options, merge, error);
 }
 
 static bool memfd_complete(Object *object, const ObjectOptions *options, GError **error)
 {
-    const MemoryBackendMemfdProps *props = &options->u.memory_backend_memfd;
+    MemoryBackendMemfdProps *props = &object->options->u.memory_backend_memfd;
+    bool merge = props->has_merge && props->merge;
     RamOptions ram_options = {
         .memfd = true,
         .hugetlb = props->hugetlb,
         .hugetlb_size = props->hugetlbsize,
         .seal = props->seal,
     };
-    bool must_merge = props->has_merge && props->merge;
 
     if (props->has_hugetlbsize && !props->hugetlb) {
         error_set(error, "parameter 'hugetlbsize' expects 'hugetlb' to be on");
@@ -109,11 +160,51 @@ static bool memfd_complete(Object *object, const ObjectOptions *options, GError 
         error_set(error, "parameter 'thp' expects 'hugetlb' to be off");
         return false;
     }
-    fill_in(object, &object->options->u.memory_backend_memfd, true);
-    return complete(object, &ram_options, must_merge, error);
+    fill_in(object, props, true);
+    return complete(object, &ram_options, merge, error);
+}
+
+static bool check_file(const MemoryBackendFileProps *props, GError **error)
+{
+    bool rom = props->readonly ? props->rom != ON_OFF_AUTO_OFF
+                               : props->rom == ON_OFF_AUTO_ON;
+
+    if (props->thp == ON_OFF_AUTO_ON)
+        error_set(error, "parameter 'thp': the pages of a file are its file system's");
+    else if (rom && !props->readonly)
+        error_set(error, "parameter 'rom' expects 'readonly' to be on");
+    else if (rom)
+        error_set(error, "parameter 'readonly' expects 'rom' to be off: the guest has no "
+                  "memory that it cannot write to");
+    else if (props->readonly && props->has_share && props->share)
+        error_set(error, "parameter 'readonly' expects 'share' to be off: the guest "
+                  "writes to its memory");
+    else
+        return true;
+    return false;
+}
+
+static bool file_complete(Object *object, const ObjectOptions *options, GError **error)
+{
+    MemoryBackendFileProps *props = &object->options->u.memory_backend_file;
+    bool merge = props->has_merge && props->merge;
+    RamOptions ram_options = {
+        .path = props->mem_path,
+        .offset = props->offset,
+        .align = props->align,
+        .read_only = props->readonly,
+        .discard = props->discard_data,
+    };
+
+    if (!check_file(props, error))
+        return false;
+    fill_in(object, props, false);
+    return complete(object, &ram_options, merge, error);
 }
 
 G_STATIC_ASSERT(offsetof(MemoryBackendMemfdProps, thp) ==
+                offsetof(MemoryBackendProps, thp));
+G_STATIC_ASSERT(offsetof(MemoryBackendFileProps, thp) ==
                 offsetof(MemoryBackendProps, thp));
 
 static void backend_done(Object *object)
@@ -137,6 +228,14 @@ const ObjectClass memory_backend_ram_class = {
     .family = OBJECT_FAMILY_MEMORY,
     .instance_size = sizeof(MemoryBackend),
     .complete = ram_complete,
+    .done = backend_done,
+};
+
+const ObjectClass memory_backend_file_class = {
+    .name = "memory-backend-file",
+    .family = OBJECT_FAMILY_MEMORY,
+    .instance_size = sizeof(MemoryBackend),
+    .complete = file_complete,
     .done = backend_done,
 };
 

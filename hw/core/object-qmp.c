@@ -63,8 +63,9 @@ MemdevList *qmp_query_memdev(QmpContext *ctx, GError **error)
         memdev->share = props->share;
         memdev->has_reserve = true;
         memdev->reserve = props->reserve;
-        memdev->host_nodes = Uint16List_new();
-        memdev->policy = HOST_MEM_POLICY_DEFAULT;
+        memdev->host_nodes = props->host_nodes ? qapi_clone_Uint16List(props->host_nodes)
+                                               : Uint16List_new();
+        memdev->policy = props->policy;
         MemdevList_append(list, memdev);
     }
     return list;

@@ -33,6 +33,7 @@ typedef struct Cmdline {
     SandboxOptions *sandbox;
     ActionOptions *action_options;
     char *cpu;
+    char *mem_path;
     char *uuid;
     char *kernel;
     char *initrd;

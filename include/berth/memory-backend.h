@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory as an object: memory-backend-ram and memory-backend-memfd.  Main only.
+ * Memory as an object: memory-backend-ram, -memfd and -file.  Main only.
  */
 #pragma once
 
 #include "berth/object.h"
 #include "berth/ram.h"
 
+extern const ObjectClass memory_backend_file_class;
 extern const ObjectClass memory_backend_ram_class;
 extern const ObjectClass memory_backend_memfd_class;
 

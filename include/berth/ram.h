@@ -11,9 +11,11 @@ struct RamBlock {
     char *name;                 /* "pc.ram" */
     uint8_t *host;
     uint64_t size;              /* bytes, a multiple of the page size */
-    int fd;                     /* memfd, or -1 for anonymous memory */
+    int fd;                     /* memfd or file, or -1 for anonymous memory */
+    uint64_t fd_offset;         /* of the first byte in the file */
     bool guarded;               /* a page before and behind that nobody can access */
     bool shared;
+    bool discards;              /* what a file holds goes with the memory */
     int ref_count;              /* atomic */
 };
 
@@ -25,14 +27,36 @@ typedef enum RamWish {
     RAM_WISH_ON,                /* an error where it cannot */
 } RamWish;
 
+/* Nodes of the host are below that; as many as QEMU lets one name. */
+#define RAM_MAX_NODES 128u
+#define RAM_NODE_BITS (8u * (unsigned)sizeof(unsigned long))
+#define RAM_NODE_WORDS (RAM_MAX_NODES / RAM_NODE_BITS)
+
+/* Which of the host's nodes memory comes from (mbind(2)). */
+typedef enum RamPolicy {
+    RAM_POLICY_DEFAULT,
+    RAM_POLICY_PREFERRED,
+    RAM_POLICY_BIND,
+    RAM_POLICY_INTERLEAVE,
+} RamPolicy;
+
 /*
- * How the memory is made; zero-initialised means private anonymous memory.  With memfd,
- * @share decides whether other processes that get the descriptor see the same pages.
+ * How the memory is made; zero-initialised means private anonymous memory.  With a memfd
+ * or a file, @share decides whether others that have it see the same pages.
  */
 typedef struct RamOptions {
     bool memfd;
     bool share;                 /* MAP_SHARED */
+    const char *path;           /* a file, or the folder of one without a name */
+    uint64_t offset;            /* in the file, a multiple of the page size */
+    uint64_t align;             /* of the address, a power of two; 0: as fits */
+    bool read_only;             /* the file is not written to; not with share */
+    bool discard;               /* what the file holds is of no use afterwards */
     bool prealloc;              /* touch every page now */
+    unsigned prealloc_threads;  /* 0: as many as are worth while */
+    RamPolicy policy;
+    unsigned long nodes[RAM_NODE_WORDS];        /* bits, for another policy */
+    unsigned n_node_bits;
     bool no_dump;               /* MADV_DONTDUMP */
     RamWish merge;              /* with equal pages, MADV_MERGEABLE */
     RamWish thp;                /* transparent huge pages, MADV_HUGEPAGE */

@@ -21,7 +21,6 @@ static const Absent absent[] = {
     { " fda fdb sd mtdblock ", "there are no such drives" },
     { " bios pflash L option-rom shim ",
       "there is no firmware; a kernel is started directly (-kernel)" },
-    { " mem-path ", "memory cannot be a file" },
     { " numa ", "the machine is one NUMA node" },
     { " acpitable ", "the machine's ACPI tables are its own" },
     { " incoming loadvm only-migratable dump-vmstate ",

@@ -247,6 +247,7 @@ static bool check_machine_none(const Cmdline *cmdline, GError **error)
     } options[] = {
         { "-kernel", cmdline->kernel != NULL },
         { "-m", cmdline->memory != NULL },
+        { "-mem-path", cmdline->mem_path != NULL },
         { "-mem-prealloc", cmdline->mem_prealloc },
         { "-smp", cmdline->smp != NULL },
         { "-cpu", cmdline->cpu != NULL },

@@ -2,6 +2,8 @@
 /*
  * Guest RAM: one backend, mapped below the 32-bit hole and, what is left, from 4 GiB.
  */
+#include <string.h>
+
 #include "berth/error.h"
 #include "berth/memory-backend.h"
 #include "berth/object.h"
@@ -52,23 +54,38 @@ static bool check_maxmem(const MemoryOptions *memory, uint64_t size, GError **er
     return false;
 }
 
-static Object *make_default(Machine *machine, uint64_t size, GError **error)
+/* The options of what -m makes, with -mem-path a file. */
+static ObjectOptions *default_options(const Machine *machine, uint64_t size)
 {
-    g_autoptr(ObjectOptions) object = g_new0(ObjectOptions, 1);
-    const char *id = machine->type->default_ram_id;
-
-    object->qom_type = OBJECT_TYPE_MEMORY_BACKEND_RAM;
-    object->id = g_strdup(id);
-    object->u.memory_backend_ram = (MemoryBackendProps) {
+    const MemoryBackendProps props = {
         .size = size,
         .has_reserve = true,
         .reserve = true,
         .has_thp = true,
         .thp = ON_OFF_AUTO_AUTO,
     };
+    ObjectOptions *object = g_new0(ObjectOptions, 1);
+
+    object->id = g_strdup(machine->type->default_ram_id);
+    if (!machine->cmdline->mem_path) {
+        object->qom_type = OBJECT_TYPE_MEMORY_BACKEND_RAM;
+        object->u.memory_backend_ram = props;
+        return object;
+    }
+    object->qom_type = OBJECT_TYPE_MEMORY_BACKEND_FILE;
+    /* The schema's base members come first. */
+    memcpy(&object->u.memory_backend_file, &props, sizeof(props));
+    object->u.memory_backend_file.mem_path = g_strdup(machine->cmdline->mem_path);
+    return object;
+}
+
+static Object *make_default(Machine *machine, uint64_t size, GError **error)
+{
+    g_autoptr(ObjectOptions) object = default_options(machine, size);
+
     if (!object_add(machine->objects, object, error))
         return NULL;
-    return object_find(machine->objects, id);
+    return object_find(machine->objects, object->id);
 }
 
 static Object *find_backend(Machine *machine, GError **error)
@@ -80,6 +97,11 @@ static Object *find_backend(Machine *machine, GError **error)
 
     if (!options || !options->memory_backend)
         return make_default(machine, size ? size : DEFAULT_RAM_SIZE, error);
+    if (machine->cmdline->mem_path) {
+        error_set(error, "option '-mem-path' and parameter 'memory-backend' are two "
+                  "ways to say what the guest's memory is");
+        return NULL;
+    }
     object = object_find(machine->objects, options->memory_backend);
     if (!object || !memory_backend_ram(object)) {
         error_set(error, "parameter 'memory-backend': there is no memory backend '%s'",

@@ -51,19 +51,9 @@ ObjectTypeInfoList *qmp_qom_list_types(QmpContext *ctx, const QomListTypesArgs *
     return qom_types_list(args->implements, args->has_abstract && args->abstract);
 }
 
-/*
- * Clients crash on DeviceNotFound here for some types that they take for given: those
- * have none.
- */
-static const char *const assumed_types[] = { "memory-backend-file" };
-
 ObjectPropertyInfoList *qmp_qom_list_properties(QmpContext *ctx,
                                                 const QomListPropertiesArgs *args,
                                                 GError **error)
 {
-    for (size_t i = 0; i < G_N_ELEMENTS(assumed_types); i++) {
-        if (strcmp(args->typename, assumed_types[i]) == 0)
-            return ObjectPropertyInfoList_new();
-    }
     return qom_types_properties(args->typename, error);
 }

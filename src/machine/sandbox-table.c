@@ -157,6 +157,8 @@ const SandboxCall sandbox_table_calls[] = {
     CALL(recvfrom, MAIN | IOTHREAD, SOCKETS),
 
     CALL(memfd_create, MAIN, HOST),
+    CALL(mbind, MAIN, HOST),
+    CALL(statfs, MAIN, HOST),
     CALL(dup2, MAIN, HOST),
     CALL(dup3, MAIN, HOST),
 

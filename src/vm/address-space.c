@@ -212,7 +212,8 @@ RamRange *address_space_ram(AddressSpace *as, size_t *ret_count)
             continue;
         found.host = range->ram.host;
         found.fd = range->ram.block->fd;
-        found.fd_offset = (uint64_t)(range->ram.host - range->ram.block->host);
+        found.fd_offset = range->ram.block->fd_offset +
+                          (uint64_t)(range->ram.host - range->ram.block->host);
         g_array_append_val(ram, found);
     }
     address_space_end(as);

@@ -30,10 +30,10 @@ void ram_extent_done(RamExtents *extents)
 /* As SEEK_DATA and SEEK_HOLE; @to where there is none, @from where nobody can tell. */
 static uint64_t seek(const RamBlock *block, uint64_t from, uint64_t to, int whence)
 {
-    off_t found = lseek(block->fd, (off_t)from, whence);
+    off_t found = lseek(block->fd, (off_t)(block->fd_offset + from), whence);
 
     if (found >= 0)
-        return MIN((uint64_t)found, to);
+        return MIN((uint64_t)found - block->fd_offset, to);
     return whence == SEEK_DATA && errno != ENXIO ? from : to;
 }
 

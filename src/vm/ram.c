@@ -2,10 +2,10 @@
 /*
  * Host memory for the guest.
  *
- * Every kind is one mmap of one descriptor (memfd) or of none, so that start time does
- * not depend on the size: pages come with the guest's first touch, unless preallocation
- * was asked for.  Whether huge pages suffice is known at once, since the kernel
- * reserves them at mmap.
+ * Every kind is one mmap of one descriptor (memfd, file) or of none, so that start
+ * time does not depend on the size: pages come with the guest's first touch, unless
+ * preallocation was asked for.  Whether huge pages suffice is known at once, since the
+ * kernel reserves them at mmap.
  *
  * Memory of 2 MiB and more begins at a multiple of 2 MiB, so that KVM can map it in
  * pages of that size where the host has given such ones, and lies between two pages
@@ -20,10 +20,8 @@
 #include <sys/prctl.h>
 
 #include "berth/error.h"
-#include "berth/ram.h"
 
-/* Where the flags of memfd_create and mmap have the logarithm of the page size. */
-#define HUGE_SHIFT 26
+#include "ram-private.h"
 
 /* KVM maps so much at once, when guest and host address agree in the bits below. */
 #define LARGE_PAGE (2 * MIB)
@@ -47,7 +45,7 @@ static uint64_t host_page(void)
     return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static uint64_t page_size(const RamOptions *options)
+uint64_t ram_page_size(const RamOptions *options)
 {
     if (!options->hugetlb)
         return host_page();
@@ -67,15 +65,14 @@ static uint64_t free_huge_bytes(uint64_t size)
     return g_ascii_strtoull(text, NULL, 10) * size;
 }
 
-/* The bytes that the host says it can still give. */
-static uint64_t available_bytes(const RamOptions *options, uint64_t page)
+uint64_t ram_available(const RamOptions *options)
 {
     g_autofree char *text = NULL;
     uint64_t kib = 0;
     const char *line;
 
     if (options->hugetlb)
-        return free_huge_bytes(page);
+        return free_huge_bytes(ram_page_size(options));
     if (!g_file_get_contents("/proc/meminfo", &text, NULL, NULL))
         return 0;
     line = strstr(text, "MemAvailable:");
@@ -84,13 +81,13 @@ static uint64_t available_bytes(const RamOptions *options, uint64_t page)
     return kib * KIB;
 }
 
-static void set_memory_error(GError **error, int errnum, const RamBlock *block,
-                             const RamOptions *options)
+void ram_set_error(GError **error, int errnum, const RamBlock *block,
+                   const RamOptions *options)
 {
-    uint64_t page = page_size(options);
+    uint64_t page = ram_page_size(options);
     uint64_t page_kib = page / KIB;
     uint64_t wanted_mib = block->size / MIB;
-    uint64_t available_mib = available_bytes(options, page) / MIB;
+    uint64_t available_mib = ram_available(options) / MIB;
     g_autofree char *pages = NULL;
 
     if (options->hugetlb)
@@ -102,40 +99,6 @@ static void set_memory_error(GError **error, int errnum, const RamBlock *block,
                     wanted_mib, pages ? pages : "", block->name, available_mib);
 }
 
-/* The page size that was asked for, as flags; 0 leaves it to the host. */
-static unsigned huge_size_flags(const RamOptions *options)
-{
-    if (!options->hugetlb_size)
-        return 0;
-    return (unsigned)__builtin_ctzll(options->hugetlb_size) << HUGE_SHIFT;
-}
-
-static unsigned memfd_flags(const RamOptions *options)
-{
-    unsigned flags = MFD_CLOEXEC;
-
-    if (options->seal)
-        flags |= MFD_ALLOW_SEALING;
-    if (options->hugetlb)
-        flags |= MFD_HUGETLB | huge_size_flags(options);
-    return flags;
-}
-
-static bool open_memfd(RamBlock *block, const RamOptions *options, GError **error)
-{
-    block->fd = memfd_create(block->name, memfd_flags(options));
-    if (block->fd < 0 || ftruncate(block->fd, (off_t)block->size) < 0) {
-        set_memory_error(error, errno, block, options);
-        return false;
-    }
-    if (options->seal &&
-        fcntl(block->fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0) {
-        error_set_errno(error, errno, "cannot seal the memory of '%s'", block->name);
-        return false;
-    }
-    return true;
-}
-
 static int map_flags(const RamBlock *block, const RamOptions *options)
 {
     int flags = block->shared ? MAP_SHARED : MAP_PRIVATE;
@@ -143,29 +106,29 @@ static int map_flags(const RamBlock *block, const RamOptions *options)
     if (block->fd < 0)
         flags |= MAP_ANONYMOUS;
     if (block->fd < 0 && options->hugetlb)
-        flags |= MAP_HUGETLB | (int)huge_size_flags(options);
+        flags |= MAP_HUGETLB;
     if (options->no_reserve)
         flags |= MAP_NORESERVE;
     return flags;
 }
 
 /*
- * Addresses for @size bytes, aligned to LARGE_PAGE, with a guard page on either side;
+ * Addresses for @size bytes, aligned to @align, with a guard page on either side;
  * nothing is there yet.  NULL: none.
  */
-static uint8_t *reserve_aligned(uint64_t size)
+static uint8_t *reserve_aligned(uint64_t size, uint64_t align)
 {
     size_t guard = host_page();
-    uint8_t *start = mmap(NULL, size + LARGE_PAGE + 2 * guard, PROT_NONE,
+    uint8_t *start = mmap(NULL, size + align + 2 * guard, PROT_NONE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     uint8_t *aligned;
 
     if (start == MAP_FAILED)
         return NULL;
-    aligned = (uint8_t *)ALIGN_UP((uintptr_t)start + guard, LARGE_PAGE);
+    aligned = (uint8_t *)ALIGN_UP((uintptr_t)start + guard, align);
     if (aligned - guard > start)
         munmap(start, (size_t)(aligned - guard - start));
-    munmap(aligned + size + guard, (size_t)(start + LARGE_PAGE + guard - aligned));
+    munmap(aligned + size + guard, (size_t)(start + align + guard - aligned));
     return aligned;
 }
 
@@ -189,13 +152,14 @@ static bool map(RamBlock *block, const RamOptions *options, GError **error)
     uint8_t *at = NULL;
     void *host;
 
-    if (!options->hugetlb && block->size >= LARGE_PAGE)
-        at = reserve_aligned(block->size);
+    if (!options->hugetlb && (block->size >= LARGE_PAGE || options->align))
+        at = reserve_aligned(block->size, MAX(options->align, LARGE_PAGE));
     if (at)
         flags |= MAP_FIXED;
-    host = mmap(at, block->size, PROT_READ | PROT_WRITE, flags, block->fd, 0);
+    host = mmap(at, block->size, PROT_READ | PROT_WRITE, flags, block->fd,
+                (off_t)block->fd_offset);
     if (host == MAP_FAILED) {
-        set_memory_error(error, errno, block, options);
+        ram_set_error(error, errno, block, options);
         if (at)
             unmap(at, block->size, true);
         return false;
@@ -268,19 +232,15 @@ static bool apply_options(RamBlock *block, const RamOptions *options, GError **e
     if (!apply_merge(block, options->merge, error) ||
         !apply_thp(block, options->thp, error))
         return false;
-    if (options->prealloc &&
-        madvise(block->host, block->size, MADV_POPULATE_WRITE) < 0) {
-        set_memory_error(error, errno == EFAULT ? ENOMEM : errno, block, options);
-        return false;
-    }
-    return true;
+    return ram_populate_from(block, options, error) &&
+           (!options->prealloc || ram_populate(block, options, error));
 }
 
 /* Rounds up, and refuses what no host has. */
 static bool set_size(RamBlock *block, uint64_t size, const RamOptions *options,
                      GError **error)
 {
-    uint64_t page = page_size(options);
+    uint64_t page = ram_page_size(options);
 
     if (options->hugetlb_size &&
         (page & (page - 1) || page < host_page())) {
@@ -292,23 +252,53 @@ static bool set_size(RamBlock *block, uint64_t size, const RamOptions *options,
         error_set(error, "memory '%s' cannot have %" PRIu64 " bytes", block->name, size);
         return false;
     }
+    if (options->align & (options->align - 1)) {
+        error_set(error, "an alignment of %" PRIu64 " bytes is not a power of two",
+                  options->align);
+        return false;
+    }
+    if (options->offset % page || options->offset > (uint64_t)INT64_MAX - size - page) {
+        error_set(error, "memory '%s' cannot be at offset %" PRIu64 " of a file with "
+                  "pages of %" PRIu64 " bytes", block->name, options->offset, page);
+        return false;
+    }
     block->size = ALIGN_UP(size, page);
+    block->fd_offset = options->offset;
     return true;
 }
 
-RamBlock *ram_block_new(const char *name, uint64_t size, const RamOptions *options,
+/* A file has the pages of its file system. */
+static bool settle_options(const RamOptions *asked, RamOptions *ret_options,
+                           GError **error)
+{
+    uint64_t page;
+
+    *ret_options = *asked;
+    if (!asked->path)
+        return true;
+    if (!ram_file_page_size(asked, &page, error))
+        return false;
+    ret_options->hugetlb = page > host_page();
+    ret_options->hugetlb_size = ret_options->hugetlb ? page : 0;
+    return true;
+}
+
+RamBlock *ram_block_new(const char *name, uint64_t size, const RamOptions *asked,
                         GError **error)
 {
     g_autoptr(RamBlock) block = g_new0(RamBlock, 1);
+    RamOptions options;
 
     block->ref_count = 1;
     block->fd = -1;
     block->name = g_strdup(name);
-    block->shared = options->share;
-    if (!set_size(block, size, options, error) ||
-        (options->memfd && !open_memfd(block, options, error)) ||
-        !map(block, options, error) || !apply_options(block, options, error))
+    block->shared = asked->share;
+    if (!settle_options(asked, &options, error) ||
+        !set_size(block, size, &options, error) ||
+        !ram_file_open(block, &options, error) || !map(block, &options, error) ||
+        !apply_options(block, &options, error))
         return NULL;
+    block->discards = options.discard;
     return g_steal_pointer(&block);
 }
 
@@ -322,6 +312,9 @@ void ram_block_unref(RamBlock *block)
 {
     if (!block || !g_atomic_int_dec_and_test(&block->ref_count))
         return;
+    /* Not to be written to a disk any more. */
+    if (block->host && block->discards)
+        madvise(block->host, block->size, MADV_REMOVE);
     if (block->host)
         unmap(block->host, block->size, block->guarded);
     base_close_fd(&block->fd);

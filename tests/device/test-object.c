@@ -38,6 +38,22 @@ static void test_every_type_has_a_class(void)
     }
 }
 
+static const char *const faulty_backends[][2] = {
+    { "ram', 'host-nodes': [0]", "'host-nodes' expects a 'policy'" },
+    { "ram', 'policy': 'bind'", "'policy': 'bind' expects 'host-nodes'" },
+    { "ram', 'host-nodes': [], 'policy': 'interleave'", "'interleave' expects" },
+    { "ram', 'host-nodes': [0, 128], 'policy': 'bind'", "nodes below 128" },
+    { "ram', 'host-nodes': [65535], 'policy': 'bind'", "nodes below 128" },
+    { "ram', 'prealloc-threads': 0", "'prealloc-threads'" },
+    { "file', 'prealloc': true", "'mem-path' is missing" },
+    { "file', 'mem-path': '/dev/null'", "not a file" },
+    { "file', 'mem-path': '/tmp', 'rom': 'on'", "'rom' expects 'readonly'" },
+    { "file', 'mem-path': '/tmp', 'readonly': true", "'readonly' expects 'rom'" },
+    { "file', 'mem-path': '/tmp', 'readonly': true, 'rom': 'off', 'share': true",
+      "'readonly' expects 'share'" },
+    { "file', 'mem-path': '/tmp', 'thp': 'on'", "'thp'" },
+};
+
 static void test_faulty_objects_are_refused(void)
 {
     g_autoptr(ObjectSet) set = object_set_new();
@@ -53,6 +69,13 @@ static void test_faulty_objects_are_refused(void)
                    " 'hugetlbsize': 2097152}", "'hugetlbsize'");
     assert_refused(set, "{'qom-type': 'memory-backend-memfd', 'id': 'x', 'size': 4096,"
                    " 'hugetlb': true, 'thp': 'on'}", "'thp'");
+    for (size_t i = 0; i < G_N_ELEMENTS(faulty_backends); i++) {
+        g_autofree char *json = g_strdup_printf(
+            "{'qom-type': 'memory-backend-%s, 'id': 'x', 'size': 4096}",
+            faulty_backends[i][0]);
+
+        assert_refused(set, json, faulty_backends[i][1]);
+    }
     g_assert_true(list_first(object_set_list(set)) ==
                   &object_find(set, "one")->node);
     g_assert_null(object_find(set, "x"));
@@ -109,6 +132,9 @@ static void test_query_iothreads_and_memdev(void)
     try_add(set, "{'qom-type': 'main-loop', 'id': 'm'}", NULL);
     try_add(set, "{'qom-type': 'memory-backend-ram', 'id': 'ram', 'size': 8192,"
             " 'merge': false}", NULL);
+    if (access("/sys/devices/system/node/node0", F_OK) == 0)
+        try_add(set, "{'qom-type': 'memory-backend-ram', 'id': 'bound', 'size': 8192,"
+                " 'host-nodes': [0], 'policy': 'preferred'}", NULL);
     iothreads = qmp_query_iothreads(&ctx, NULL);
     memdevs = qmp_query_memdev(&ctx, NULL);
 
@@ -118,7 +144,13 @@ static void test_query_iothreads_and_memdev(void)
     g_assert_cmpint(iothreads->items[0]->thread_id, >, 0);
     g_assert_cmpint(iothreads->items[0]->poll_max_ns, ==, 32768);
     g_assert_cmpint(iothreads->items[0]->poll_grow, ==, 0);
-    g_assert_cmpuint(memdevs->n, ==, 1);
+    g_assert_cmpuint(memdevs->n, >=, 1);
+    g_assert_cmpuint(memdevs->items[0]->host_nodes->n, ==, 0);
+    g_assert_cmpint(memdevs->items[0]->policy, ==, HOST_MEM_POLICY_DEFAULT);
+    if (memdevs->n > 1) {
+        g_assert_cmpuint(memdevs->items[1]->host_nodes->n, ==, 1);
+        g_assert_cmpint(memdevs->items[1]->policy, ==, HOST_MEM_POLICY_PREFERRED);
+    }
     g_assert_cmpstr(memdevs->items[0]->id, ==, "ram");
     g_assert_cmpuint(memdevs->items[0]->size, ==, 8192);
     g_assert_false(memdevs->items[0]->merge);

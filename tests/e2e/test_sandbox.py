@@ -190,6 +190,35 @@ def test_chardevs(t):
     t.equal("it ends", guest.wait_exit(), 0)
 
 
+def test_memory(t):
+    """Backends that come and go while the machine is there."""
+    guest = t.guest("echo")
+    heard(guest, "B")
+    more = {"prealloc": True, "prealloc-threads": 2}
+    if os.path.exists("/sys/devices/system/node/node0"):
+        more.update({"host-nodes": [0], "policy": "bind"})
+    path = t.folder / "ram"
+    for kind, properties in (("ram", {}), ("memfd", {}), ("memfd", {"share": False}),
+                             ("file", {"mem-path": str(path), "share": True}),
+                             ("file", {"mem-path": str(t.folder)}),
+                             ("file", {"mem-path": str(path), "discard-data": True})):
+        guest.qmp.command("object-add", **{"qom-type": f"memory-backend-{kind}"}, id="m",
+                          size=4 << 20, **properties, **more)
+        found = next(memory for memory in guest.qmp.command("query-memdev")
+                     if memory["id"] == "m")
+        t.equal(f"{kind} {properties}", (found["size"], found["policy"]),
+                (4 << 20, more.get("policy", "default")))
+        guest.qmp.command("object-del", id="m")
+    t.equal("the file has its size", path.stat().st_size, 4 << 20)
+    try:
+        guest.qmp.command("object-del", id="pc.ram")
+        t.check("the guest's memory stays", False)
+    except QmpError as error:
+        t.match("the guest's memory stays", str(error), "in use")
+    guest.qmp.command("quit")
+    t.equal("it ends", guest.wait_exit(), 0)
+
+
 def test_failures(t):
     """What the C library does to tell of an error."""
     guest = t.guest("echo")
@@ -244,6 +273,6 @@ def test_ends_by_signals(t):
 
 if __name__ == "__main__":
     sys.exit(main([test_threads, test_options, test_programs, test_with_other_confinement,
-                   test_without_root, test_chardevs, test_failures,
+                   test_without_root, test_chardevs, test_memory, test_failures,
                    test_disks, test_ends_by_signals],
                   __doc__))

@@ -110,10 +110,34 @@ static void test_repeated_options_keep_their_order(void)
     g_assert_cmpint(second->driver, ==, DEVICE_DRIVER_PCIE_ROOT_PORT);
 }
 
+/* As QEMU's own options have nodes and processors. */
+static void test_lists_of_numbers_have_ranges(void)
+{
+    static const uint16_t wanted[] = { 0, 1, 2, 3, 7, 9, 10 };
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Cmdline) cmdline =
+        parse("-object memory-backend-ram,id=m,size=1M,policy=bind,host-nodes=0-3,"
+              "host-nodes=7,host-nodes=9-10", &error);
+    const ObjectOptions *object;
+    const Uint16List *nodes;
+
+    g_assert_no_error(error);
+    object = g_ptr_array_index(cmdline->objects, 0);
+    nodes = object->u.memory_backend_ram.host_nodes;
+    g_assert_cmpmem(nodes->items, nodes->n * sizeof(nodes->items[0]), wanted,
+                    sizeof(wanted));
+}
+
 static const struct {
     const char *line;
     const char *needle;
 } refused[] = {
+    { "-object memory-backend-ram,id=m,size=1M,host-nodes=3-1", "host-nodes" },
+    { "-object memory-backend-ram,id=m,size=1M,host-nodes=0-4294967295", "host-nodes" },
+    { "-object memory-backend-ram,id=m,size=1M,host-nodes=65530-65536", "host-nodes" },
+    { "-object memory-backend-ram,id=m,size=1M,host-nodes=0-", "host-nodes" },
+    { "-object memory-backend-ram,id=m,size=1M,host-nodes=1-2-3", "host-nodes" },
+    { "-machine none -mem-path /tmp", "-mem-path" },
     { "-frobnicate", "-frobnicate" },
     { "vmlinuz", "vmlinuz" },
     { "-m", "-m" },
@@ -466,6 +490,8 @@ int main(int argc, char **argv)
                     test_other_names_of_actions_are_pairs_of_it);
     g_test_add_func("/cmdline/repeated-options-keep-their-order",
                     test_repeated_options_keep_their_order);
+    g_test_add_func("/cmdline/lists-of-numbers-have-ranges",
+                    test_lists_of_numbers_have_ranges);
     g_test_add_func("/cmdline/refusals-name-the-option", test_refusals_name_the_option);
     g_test_add_func("/cmdline/nographic-brings-a-monitor",
                     test_nographic_brings_a_monitor);

@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "berth/ram.h"
+#include "berth/thread.h"
 
 #define PAGE 4096
 
@@ -230,9 +232,195 @@ static void test_last_reference_unmaps(void)
     ram_block_unref(NULL);
 }
 
+typedef struct Folder {
+    char *path;
+    char *file;
+} Folder;
+
+static void set_up(Folder *f, gconstpointer data)
+{
+    f->path = g_dir_make_tmp("berth-ram-XXXXXX", NULL);
+    f->file = g_build_filename(f->path, "ram", NULL);
+}
+
+static void tear_down(Folder *f, gconstpointer data)
+{
+    unlink(f->file);
+    g_assert_cmpint(rmdir(f->path), ==, 0);
+    g_free(f->file);
+    g_free(f->path);
+}
+
+static uint64_t file_size(const Folder *f)
+{
+    struct stat stat_ = { 0 };
+
+    return stat(f->file, &stat_) < 0 ? 0 : (uint64_t)stat_.st_size;
+}
+
+static void test_a_shared_file_is_the_memory(Folder *f, gconstpointer data)
+{
+    RamOptions options = { .path = f->file, .share = true, .offset = 2 * PAGE };
+    RamBlock *block = ram_block_new("ram", 4 * PAGE, &options, NULL);
+    g_autofree char *bytes = NULL;
+    size_t size;
+
+    g_assert_cmpuint(file_size(f), ==, 6 * PAGE);
+    memcpy(block->host + PAGE, "berth", 5);
+    ram_block_unref(block);
+
+    g_assert_true(g_file_get_contents(f->file, &bytes, &size, NULL));
+    g_assert_cmpmem(bytes + 3 * PAGE, 5, "berth", 5);
+
+    block = ram_block_new("ram", 4 * PAGE, &options, NULL);
+    g_assert_cmpmem(block->host + PAGE, 5, "berth", 5);
+    ram_block_unref(block);
+}
+
+/* Several guests start from the memory of one. */
+static void test_a_template_stays_as_it_is(Folder *f, gconstpointer data)
+{
+    RamOptions options = { .path = f->file, .read_only = true };
+    g_autoptr(RamBlock) one = NULL, other = NULL;
+
+    g_assert_true(g_file_set_contents(f->file, "template", 8, NULL));
+    g_assert_cmpint(truncate(f->file, 2 * PAGE), ==, 0);
+    one = ram_block_new("one", 2 * PAGE, &options, NULL);
+    other = ram_block_new("other", 2 * PAGE, &options, NULL);
+
+    memcpy(one->host, "its own!", 8);
+
+    g_assert_cmpmem(other->host, 8, "template", 8);
+    g_assert_false(one->shared);
+}
+
+static void test_a_folder_keeps_nothing(Folder *f, gconstpointer data)
+{
+    RamOptions options = { .path = f->path, .share = true };
+    g_autoptr(RamBlock) block = ram_block_new("a/b", 2 * PAGE, &options, NULL);
+
+    block->host[PAGE] = 1;
+
+    /* The folder is empty, or tear_down() fails. */
+    g_assert_cmpint(block->fd, >=, 0);
+}
+
+static void test_what_is_discarded_is_not_in_the_file(Folder *f, gconstpointer data)
+{
+    RamOptions options = { .path = f->file, .share = true, .discard = true };
+    RamBlock *block = ram_block_new("ram", PAGE, &options, NULL);
+    g_autofree char *bytes = NULL;
+    size_t size;
+
+    block->host[0] = 'x';
+    ram_block_unref(block);
+
+    g_assert_true(g_file_get_contents(f->file, &bytes, &size, NULL));
+    g_assert_cmpuint(size, ==, PAGE);
+    g_assert_cmpint(bytes[0], ==, 0);
+}
+
+static void assert_refused(const RamOptions *options, const char *words)
+{
+    g_autoptr(GError) error = NULL;
+
+    g_assert_null(ram_block_new("ram", 2 * PAGE, options, &error));
+    if (!strstr(error->message, words))
+        g_error("'%s' is not in: %s", words, error->message);
+}
+
+static void test_files_that_cannot_be(Folder *f, gconstpointer data)
+{
+    g_autofree char *absent = g_build_filename(f->path, "absent", "ram", NULL);
+
+    assert_refused(&(RamOptions){ .path = absent }, "No such file");
+    assert_refused(&(RamOptions){ .path = f->file, .read_only = true }, "No such file");
+    assert_refused(&(RamOptions){ .path = "/dev/null" }, "not a file");
+    assert_refused(&(RamOptions){ .path = f->file, .offset = 1 }, "offset 1");
+    assert_refused(&(RamOptions){ .path = f->file, .offset = ~0xfffull }, "offset");
+    assert_refused(&(RamOptions){ .path = f->file, .align = 3 * PAGE }, "power of two");
+    g_assert_false(g_file_test(f->file, G_FILE_TEST_EXISTS));
+
+    g_assert_true(g_file_set_contents(f->file, "short", 5, NULL));
+    assert_refused(&(RamOptions){ .path = f->file }, "has 5 bytes, too few for 8192");
+    g_assert_cmpuint(file_size(f), ==, 5);
+}
+
+static void test_addresses_are_aligned(Folder *f, gconstpointer data)
+{
+    static const uint64_t aligns[] = { PAGE, 4 * MIB, 64 * MIB };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(aligns); i++) {
+        RamOptions options = { .path = f->file, .align = aligns[i] };
+        g_autoptr(RamBlock) block = ram_block_new("ram", 2 * PAGE, &options, NULL);
+
+        g_assert_cmphex((uintptr_t)block->host % aligns[i], ==, 0);
+    }
+}
+
+static void test_threads_touch_all(void)
+{
+    static const unsigned threads[] = { 1, 2, 3, 7, 1000 };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(threads); i++) {
+        RamOptions options = { .prealloc = true, .prealloc_threads = threads[i] };
+        g_autoptr(RamBlock) block = ram_block_new("ram", 101 * PAGE, &options, NULL);
+
+        g_assert_cmpuint(resident_pages(block), ==, 101);
+    }
+}
+
+/* It is known before the host's kernel has to end somebody. */
+static void test_more_than_the_host_has(void)
+{
+    RamOptions options = { .prealloc = true, .no_reserve = true };
+    g_autoptr(GError) error = NULL;
+    g_autoptr(RamBlock) block = ram_block_new("ram", 16 * 1024 * GIB, &options, &error);
+
+    g_assert_null(block);
+    g_assert_nonnull(strstr(error->message, "16777216 MiB"));
+    g_assert_nonnull(strstr(error->message, "available"));
+}
+
+static void test_nodes_of_the_host(void)
+{
+    RamOptions options = { .policy = RAM_POLICY_BIND, .n_node_bits = 1, .nodes = { 1 } };
+    g_autoptr(RamBlock) block = NULL;
+    g_autoptr(GError) error = NULL;
+
+    if (access("/sys/devices/system/node/node0", F_OK) < 0) {
+        g_test_skip("the host's kernel knows no nodes");
+        return;
+    }
+    block = ram_block_new("ram", PAGE, &options, NULL);
+    g_assert_nonnull(block);
+    block->host[0] = 1;
+
+    if (access("/sys/devices/system/node/node77", F_OK) == 0)
+        return;
+    options.nodes[0] = 0;
+    options.nodes[1] = 1ul << 13;
+    options.n_node_bits = 78;
+    g_assert_null(ram_block_new("ram", PAGE, &options, &error));
+    g_assert_nonnull(strstr(error->message, "nodes of the host"));
+}
+
+#define add_file_test(path, fn) \
+    g_test_add("/ram/file/" path, Folder, NULL, set_up, fn, tear_down)
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    thread_set_role(THREAD_MAIN);
+    add_file_test("shared", test_a_shared_file_is_the_memory);
+    add_file_test("template", test_a_template_stays_as_it_is);
+    add_file_test("folder", test_a_folder_keeps_nothing);
+    add_file_test("discard", test_what_is_discarded_is_not_in_the_file);
+    add_file_test("wrong", test_files_that_cannot_be);
+    add_file_test("aligned", test_addresses_are_aligned);
+    g_test_add_func("/ram/prealloc-threads", test_threads_touch_all);
+    g_test_add_func("/ram/more-than-the-host-has", test_more_than_the_host_has);
+    g_test_add_func("/ram/nodes-of-the-host", test_nodes_of_the_host);
     g_test_add_func("/ram/anonymous-is-rounded-to-pages", test_anonymous);
     g_test_add_func("/ram/nothing-is-touched", test_nothing_is_touched);
     g_test_add_func("/ram/large-memory-is-aligned", test_large_memory_is_aligned);
