@@ -71,7 +71,7 @@ static uint64_t rcrb_read(void *opaque, uint64_t offset, unsigned size)
     uint64_t value = 0;
 
     if (offset >= RCRB_ROUTES && offset + size <= RCRB_ROUTES + RCRB_ROUTES_SIZE)
-        memcpy(&value, lpc->routes + offset - RCRB_ROUTES, size);
+        memcpy(&value, &lpc->routes[offset - RCRB_ROUTES], size);
     else if (offset == RCRB_GCS)
         value = lpc->pm.tco.no_reboot ? GCS_NO_REBOOT : 0;
     else
@@ -85,7 +85,7 @@ static void rcrb_write(void *opaque, uint64_t offset, uint64_t value, unsigned s
     uint64_t little = GUINT64_TO_LE(value);
 
     if (offset >= RCRB_ROUTES && offset + size <= RCRB_ROUTES + RCRB_ROUTES_SIZE)
-        memcpy(lpc->routes + offset - RCRB_ROUTES, &little, size);
+        memcpy(&lpc->routes[offset - RCRB_ROUTES], &little, size);
     else if (offset == RCRB_GCS)
         lpc->pm.tco.no_reboot = lpc->no_reboot || value & GCS_NO_REBOOT;
     else
