@@ -127,6 +127,8 @@ bool qcow2_overlap_add(Qcow2 *q, Qcow2TableKind kind, uint64_t cluster, uint64_t
 void qcow2_overlap_remove(Qcow2 *q, Qcow2TableKind kind, uint64_t cluster, uint64_t n);
 /* Whether the host cluster is known to be a table's. */
 bool qcow2_overlap_has_table(const Qcow2 *q, uint64_t cluster);
+/* Whether an L2 table, of whomever, may be in the host cluster. */
+bool qcow2_overlap_may_be_l2(const Qcow2 *q, uint64_t cluster);
 /* Whether the host clusters may be a guest's. */
 bool qcow2_overlap_is_data(const Qcow2 *q, uint64_t cluster, uint64_t n);
 /* Whether all entries of a slice may be used as they are. */

@@ -127,6 +127,9 @@ bool qcow2_repair(Qcow2 *q, GError **error);
 
 void qcow2_info_describe(BlockNode *node, ImageInfo *info);
 
+/* Any thread; the caller frees. */
+SnapshotInfo *qcow2_info_of_snapshot(const Qcow2Snapshot *snapshot);
+
 /* qcow2-tidy.c: main. */
 
 /* A worker has something for main: a corruption, or tables to look at. */
@@ -140,5 +143,7 @@ void qcow2_corrupt_qmp_tell(BlockNode *node);
 /* qcow2-snapshot-table.c */
 
 bool qcow2_snapshot_table_read(Qcow2 *q, GError **error);
+/* The list of @snapshots as it is on disk; the caller frees. */
+GByteArray *qcow2_snapshot_table_compose(const GPtrArray *snapshots);
 /* Of a Qcow2Snapshot. */
 void qcow2_snapshot_table_free_entry(gpointer data);

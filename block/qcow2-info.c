@@ -5,25 +5,28 @@
  */
 #include "qcow2-image.h"
 
+SnapshotInfo *qcow2_info_of_snapshot(const Qcow2Snapshot *snapshot)
+{
+    SnapshotInfo *info = g_new0(SnapshotInfo, 1);
+
+    info->id = g_utf8_make_valid(snapshot->id, -1);
+    info->name = g_utf8_make_valid(snapshot->name, -1);
+    info->vm_state_size = (int64_t)MIN(snapshot->vm_state_size, (uint64_t)INT64_MAX);
+    info->date_sec = snapshot->date_sec;
+    info->date_nsec = snapshot->date_nsec;
+    info->vm_clock_sec = (int64_t)(snapshot->vm_clock_ns / NS_PER_SEC);
+    info->vm_clock_nsec = (int64_t)(snapshot->vm_clock_ns % NS_PER_SEC);
+    info->has_icount = snapshot->has_icount;
+    info->icount = (int64_t)snapshot->icount;
+    return info;
+}
+
 static SnapshotInfoList *list_snapshots(const Qcow2 *q)
 {
     SnapshotInfoList *list = SnapshotInfoList_new();
 
-    for (guint i = 0; i < q->snapshots->len; i++) {
-        const Qcow2Snapshot *snapshot = q->snapshots->pdata[i];
-        SnapshotInfo *info = g_new0(SnapshotInfo, 1);
-
-        info->id = g_utf8_make_valid(snapshot->id, -1);
-        info->name = g_utf8_make_valid(snapshot->name, -1);
-        info->vm_state_size = (int64_t)MIN(snapshot->vm_state_size, (uint64_t)INT64_MAX);
-        info->date_sec = snapshot->date_sec;
-        info->date_nsec = snapshot->date_nsec;
-        info->vm_clock_sec = (int64_t)(snapshot->vm_clock_ns / NS_PER_SEC);
-        info->vm_clock_nsec = (int64_t)(snapshot->vm_clock_ns % NS_PER_SEC);
-        info->has_icount = snapshot->has_icount;
-        info->icount = (int64_t)snapshot->icount;
-        SnapshotInfoList_append(list, info);
-    }
+    for (guint i = 0; i < q->snapshots->len; i++)
+        SnapshotInfoList_append(list, qcow2_info_of_snapshot(q->snapshots->pdata[i]));
     return list;
 }
 

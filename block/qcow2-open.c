@@ -218,7 +218,7 @@ static int save_locked(Qcow2 *q)
     /* What was given up only now is counted once more. */
     if (ret == 0)
         ret = qcow2_flush(q);
-    if (ret < 0 || !(q->incompatible & QCOW2_DIRTY))
+    if (ret < 0 || !(q->incompatible & QCOW2_DIRTY) || q->keeps_dirty)
         return ret;
     ret = qcow2_header_set_dirty(q, false);
     return ret == 0 ? qcow2_disk_flush(q) : ret;

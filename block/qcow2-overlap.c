@@ -84,6 +84,11 @@ bool qcow2_overlap_has_table(const Qcow2 *q, uint64_t cluster)
     return kinds_at(q, cluster) != 0;
 }
 
+bool qcow2_overlap_may_be_l2(const Qcow2 *q, uint64_t cluster)
+{
+    return cluster < q->file_end && !(kinds_at(q, cluster) & ~SHARED);
+}
+
 bool qcow2_overlap_is_data(const Qcow2 *q, uint64_t cluster, uint64_t n)
 {
     if (q->layout.is_external)

@@ -95,6 +95,7 @@ typedef struct Qcow2 {
     uint32_t n_l1;
     bool passes_discard[QCOW2_DISCARD__MAX];
     bool is_lazy;               /* refcounts wait, and the image says that it is dirty */
+    bool keeps_dirty;           /* it is to be repaired by who opens it next */
 
     /* Any thread. */
     Qcow2Cache l2;              /* keyed by guest offset, in slices */

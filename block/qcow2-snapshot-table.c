@@ -134,3 +134,39 @@ bool qcow2_snapshot_table_read(Qcow2 *q, GError **error)
     q->snapshots_size = at;
     return true;
 }
+
+static void put(GByteArray *data, const void *bytes, size_t size)
+{
+    g_byte_array_append(data, bytes, (guint)size);
+}
+
+GByteArray *qcow2_snapshot_table_compose(const GPtrArray *snapshots)
+{
+    static const uint8_t zeroes[8];
+    GByteArray *data = g_byte_array_new();
+
+    for (guint i = 0; i < snapshots->len; i++) {
+        const Qcow2Snapshot *snapshot = snapshots->pdata[i];
+        uint64_t vm_state_size = snapshot->vm_state_size;
+        const Qcow2SnapshotHeader header = {
+            .l1_table_offset = GUINT64_TO_BE(snapshot->l1_offset),
+            .l1_size = GUINT32_TO_BE(snapshot->n_l1),
+            .id_size = GUINT16_TO_BE((uint16_t)strlen(snapshot->id)),
+            .name_size = GUINT16_TO_BE((uint16_t)strlen(snapshot->name)),
+            .date_sec = GUINT32_TO_BE(snapshot->date_sec),
+            .date_nsec = GUINT32_TO_BE(snapshot->date_nsec),
+            .vm_clock_nsec = GUINT64_TO_BE(snapshot->vm_clock_ns),
+            /* The extra data has it as well, in full. */
+            .vm_state_size = vm_state_size <= UINT32_MAX
+                ? GUINT32_TO_BE((uint32_t)vm_state_size) : 0,
+            .extra_size = GUINT32_TO_BE(snapshot->extra_size),
+        };
+
+        put(data, &header, sizeof(header));
+        put(data, snapshot->extra, snapshot->extra_size);
+        put(data, snapshot->id, strlen(snapshot->id));
+        put(data, snapshot->name, strlen(snapshot->name));
+        put(data, zeroes, ALIGN_UP(data->len, 8u) - data->len);
+    }
+    return data;
+}

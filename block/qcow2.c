@@ -9,7 +9,7 @@
 #include "block-reopen.h"
 #include "qcow2-clusters.h"
 #include "qcow2-data.h"
-#include "qcow2-image.h"
+#include "qcow2-snapshot.h"
 
 static int flush(Qcow2 *q)
 {
@@ -86,5 +86,7 @@ const BlockDriver qcow2_driver = {
     .reopen = &qcow2_reopen_ops,
     .rejoin = qcow2_rejoin,
     .change_backing = qcow2_backing_change,
+    .snapshot_create = qcow2_snapshot_create,
+    .snapshot_delete = qcow2_snapshot_delete,
     .describe = qcow2_info_describe,
 };

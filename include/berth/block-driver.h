@@ -83,6 +83,13 @@ struct BlockDriver {
      */
     bool (*change_backing)(BlockNode *node, const char *name, const char *format,
                            GError **error);
+    /*
+     * May block; quiet.  Snapshots within the image; of @id and @name one may be NULL.
+     * NULL: it has none.
+     */
+    bool (*snapshot_create)(BlockNode *node, const char *name, GError **error);
+    SnapshotInfo *(*snapshot_delete)(BlockNode *node, const char *id, const char *name,
+                                     GError **error);
     /* Main; quiet.  options->discard is another.  NULL: no matter. */
     void (*discard_changed)(BlockNode *node);
     /* block-reopen.h.  NULL: those options may differ that all nodes have. */
