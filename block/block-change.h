@@ -57,6 +57,10 @@ bool block_hold_check(const BlockNode *node, GError **error);
 BlockNode *block_graph_named(BlockGraph *graph, const char *device, const char *node_name,
                              GError **error);
 
+/* The same by either name, of one whose image can have snapshots within it. */
+BlockNode *block_graph_with_snapshots(BlockGraph *graph, const char *name,
+                                      GError **error);
+
 /* block-drive.c: the drive that -drive named so; NULL: none. */
 BlockDrive *block_drive_named(BlockGraph *graph, const char *name);
 

@@ -128,6 +128,19 @@ BlockNode *block_graph_named(BlockGraph *graph, const char *device, const char *
     return node;
 }
 
+BlockNode *block_graph_with_snapshots(BlockGraph *graph, const char *name, GError **error)
+{
+    bool is_drive = block_drive_find(graph, name);
+    BlockNode *node = block_graph_named(graph, is_drive ? name : NULL,
+                                        is_drive ? NULL : name, error);
+
+    if (!node || node->driver->snapshot_create)
+        return node;
+    error_set(error, "node '%s': a '%s' has no snapshots within it", node->name,
+              node->driver->name);
+    return NULL;
+}
+
 BlockNode *block_graph_add(BlockGraph *graph, const BlockdevOptions *options,
                            GError **error)
 {

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Snapshots: overlays that are put above nodes, several of them at one moment.
+ * Snapshots: overlays that are put above nodes, or snapshots within their images, several
+ * of them at one moment.
  *
- *     take the nodes -> make the overlays, one by one -> wait for quiet -> flush -> put
+ *     take the nodes -> make the overlays, one by one -> wait for quiet -> flush, take
+ *     those within -> put the overlays
  *
- * All of it or nothing: what fails leaves the graph as it was; a file that was made
- * stays.
+ * All of it or nothing: what fails leaves graph and images as they were; a file that was
+ * made stays.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include "berth/error.h"
+#include "berth/log.h"
 
 #include "block-create.h"
 #include "block-drive-private.h"
@@ -22,6 +25,8 @@ typedef struct Action {
     BlockOverlay put;
     BlockNode *overlay;         /* held */
     BlockdevSnapshotSync *sync; /* NULL: the overlay is there */
+    char *internal;             /* the name of one within the image, or NULL */
+    bool is_taken;              /* it is there */
 } Action;
 
 typedef struct Snapshots {
@@ -72,6 +77,7 @@ static void end(Snapshots *snapshots)
         if (action->overlay)
             block_close(action->overlay, NULL, NULL);
         qapi_free_BlockdevSnapshotSync(action->sync);
+        g_free(action->internal);
     }
     block_task_end(&snapshots->task);
     if (snapshots->error)
@@ -98,17 +104,22 @@ static void put_all(Snapshots *snapshots)
     guint n = 0;
 
     while (n < snapshots->actions->len &&
-           block_overlay_put(&action_at(snapshots, n)->put, error))
+           (action_at(snapshots, n)->internal ||
+            block_overlay_put(&action_at(snapshots, n)->put, error)))
         n++;
     if (n == snapshots->actions->len &&
         block_perm_update(snapshots->task.graph, error) &&
         block_quiesce_rebuild(snapshots->quiesce, error)) {
-        for (guint i = 0; i < n; i++)
-            block_overlay_keep(&action_at(snapshots, i)->put);
+        for (guint i = 0; i < n; i++) {
+            if (!action_at(snapshots, i)->internal)
+                block_overlay_keep(&action_at(snapshots, i)->put);
+        }
         return;
     }
-    while (n-- > 0)
-        block_overlay_undo(&action_at(snapshots, n)->put);
+    while (n-- > 0) {
+        if (!action_at(snapshots, n)->internal)
+            block_overlay_undo(&action_at(snapshots, n)->put);
+    }
     block_perm_update(snapshots->task.graph, NULL);
 }
 
@@ -124,6 +135,39 @@ static void on_flush(void *opaque)
         if (ret < 0)
             error_set_errno(&snapshots->error, -ret, "cannot flush '%s'", node->name);
     }
+    for (guint i = 0; !snapshots->error && i < snapshots->actions->len; i++) {
+        Action *action = action_at(snapshots, i);
+        BlockNode *node = action->put.node;
+
+        if (action->internal)
+            action->is_taken = node->driver->snapshot_create(node, action->internal,
+                                                             &snapshots->error);
+    }
+}
+
+/* Those that were taken within images go again. */
+static void on_undo(void *opaque)
+{
+    Snapshots *snapshots = opaque;
+
+    for (guint i = 0; i < snapshots->actions->len; i++) {
+        const Action *action = action_at(snapshots, i);
+        BlockNode *node = action->put.node;
+        g_autoptr(GError) error = NULL;
+
+        if (!action->is_taken)
+            continue;
+        qapi_free_SnapshotInfo(node->driver->snapshot_delete(node, NULL, action->internal,
+                                                             &error));
+        if (error)
+            log_warn("node '%s': snapshot '%s' stays: %s", node->name, action->internal,
+                     error->message);
+    }
+}
+
+static void on_undone(void *opaque)
+{
+    end(opaque);
 }
 
 static void on_flushed(void *opaque)
@@ -132,7 +176,10 @@ static void on_flushed(void *opaque)
 
     if (!snapshots->error)
         put_all(snapshots);
-    end(snapshots);
+    if (snapshots->error)
+        block_task_run(&snapshots->task, on_undo, on_undone, snapshots);
+    else
+        end(snapshots);
 }
 
 static void on_quiet(void *opaque)
@@ -364,7 +411,7 @@ static bool prepare_image(Snapshots *snapshots, const Action *action, GError **e
 static void make_next(Snapshots *snapshots)
 {
     while (snapshots->at < snapshots->actions->len &&
-           action_at(snapshots, snapshots->at)->overlay)
+           !action_at(snapshots, snapshots->at)->sync)
         snapshots->at++;
     snapshots->is_host_device = false;
     if (snapshots->at == snapshots->actions->len)
@@ -439,6 +486,20 @@ static bool add_sync(Snapshots *snapshots, const BlockdevSnapshotSync *args,
     return action != NULL;
 }
 
+static bool add_internal(Snapshots *snapshots, const BlockdevSnapshotInternal *args,
+                         GError **error)
+{
+    BlockNode *node =
+        block_graph_with_snapshots(snapshots->task.graph, args->device, error);
+    Action *action;
+
+    if (node && !*args->name)
+        error_set(error, "parameter 'name' is empty");
+    else if (node && (action = add_action(snapshots, node, error)))
+        action->internal = g_strdup(args->name);
+    return !*error;
+}
+
 static void start(Snapshots *snapshots)
 {
     if (snapshots->error)
@@ -464,6 +525,17 @@ void qmp_blockdev_snapshot_sync(QmpContext *ctx, const BlockdevSnapshotSync *arg
     start(snapshots);
 }
 
+void qmp_blockdev_snapshot_internal_sync(QmpContext *ctx,
+                                         const BlockdevSnapshotInternal *args,
+                                         QmpReply *reply)
+{
+    Snapshots *snapshots =
+        snapshots_new(ctx, reply, qmp_return_blockdev_snapshot_internal_sync);
+
+    add_internal(snapshots, args, &snapshots->error);
+    start(snapshots);
+}
+
 static bool add(Snapshots *snapshots, const TransactionAction *action, GError **error)
 {
     switch (action->type) {
@@ -472,6 +544,9 @@ static bool add(Snapshots *snapshots, const TransactionAction *action, GError **
         return false;
     case TRANSACTION_ACTION_KIND_BLOCKDEV_SNAPSHOT:
         return add_snapshot(snapshots, action->u.blockdev_snapshot.data, error);
+    case TRANSACTION_ACTION_KIND_BLOCKDEV_SNAPSHOT_INTERNAL_SYNC:
+        return add_internal(snapshots, action->u.blockdev_snapshot_internal_sync.data,
+                            error);
     case TRANSACTION_ACTION_KIND_BLOCKDEV_SNAPSHOT_SYNC:
         return add_sync(snapshots, action->u.blockdev_snapshot_sync.data, error);
     }

@@ -305,7 +305,7 @@ static const Case cases[] = {
     { "dump-guest-memory -p -z /dev/null", "Error: kdump-compressed format doesn't *\n" },
     { "dump-guest-memory /dev/null 0", "Error: *'length'*\n" },
     { "dump-guest-memory /no/such/folder/x", "Error: *\n" },
-    { "savevm a", "Error: no snapshots are kept inside of images\n" },
+    { "savevm a", "Error: the state of a machine is not kept in images\n" },
     { "balloon 100", "Error: No balloon device has been activated\n" },
     { "device_add none", "Error: *\n" },
     { "screendump /tmp/x", "Error: There is no console to take a screendump from\n" },

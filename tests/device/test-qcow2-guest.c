@@ -197,6 +197,88 @@ static void test_first_writes_do_not_wait(Fixture *f, const void *unused)
     assert_pattern(f, sector + 16, 0);
 }
 
+static void assert_n_snapshots(Fixture *f, unsigned n)
+{
+    g_autofree char *output = NULL;
+    unsigned n_lines = 0;
+
+    kit_image_run(&f->image, &output, "qemu-img snapshot -U -l image");
+    for (const char *at = output; (at = strchr(at, '\n')); at++)
+        n_lines++;
+    /* Two lines are above the list, if there is one. */
+    g_assert_cmpuint(n_lines, ==, n > 0 ? n + 2 : 0);
+}
+
+/* A client takes and deletes snapshots within the image while the guest goes on. */
+static void test_snapshots_within_the_image(Fixture *f, const void *unused)
+{
+    g_autoptr(JsonValue) nodes = NULL;
+    g_autoptr(JsonValue) deleted = NULL;
+
+    if (!kit_image_has_tools())
+        return;
+    make_image(f);
+    add_disk(f);
+    kit_qmp_do(f->qmp, "blockdev-snapshot-internal-sync",
+               "{'device': 'fmt', 'name': 'a'}");
+    kit_blk_write(f->blk, 0, 7, 4096);
+    kit_qmp_do(f->qmp, "transaction", "{'actions': [{'type': "
+               "'blockdev-snapshot-internal-sync', 'data': {'device': 'fmt', 'name': "
+               "'b'}}]}");
+    nodes = kit_qmp_ask(f->qmp, "query-named-block-nodes", NULL);
+    kit_qmp_assert_at(nodes, "0.image.snapshots.1.name", "b");
+    kit_qmp_assert_at(nodes, "0.image.snapshots.1.id", "2");
+    assert_n_snapshots(f, 2);
+    deleted = kit_qmp_ask(f->qmp, "blockdev-snapshot-delete-internal-sync",
+                          "{'device': 'fmt', 'name': 'b', 'id': '2'}");
+    kit_qmp_assert_at(deleted, "name", "b");
+    kit_qmp_assert_at(deleted, "vm-state-size", "0");
+    assert_n_snapshots(f, 1);
+    assert_pattern(f, 0, 7);
+    kit_blk_flush(f->blk);
+    kit_image_do(&f->image, "qemu-img convert -U -l snapshot.name=a -O raw image out");
+    kit_image_do(&f->image, "qemu-io -r -f raw -c 'read -P 1 0 64k' out");
+}
+
+/* What fails leaves no snapshot; of a transaction neither those that did not fail. */
+static void test_snapshots_that_fail(Fixture *f, const void *unused)
+{
+    static const struct {
+        const char *command;
+        const char *arguments;
+        const char *words;
+    } rows[] = {
+        { "blockdev-snapshot-internal-sync", "{'device': 'fmt', 'name': ''}", "'name'" },
+        { "blockdev-snapshot-internal-sync", "{'device': 'sto', 'name': 'x'}", "'file'" },
+        { "blockdev-snapshot-internal-sync", "{'device': 'none', 'name': 'x'}",
+          "'none'" },
+        { "blockdev-snapshot-internal-sync", "{'device': 'old', 'name': 'x'}",
+          "version 2" },
+        { "blockdev-snapshot-delete-internal-sync", "{'device': 'fmt', 'name': 'x'}",
+          "no snapshot 'x'" },
+        { "blockdev-snapshot-delete-internal-sync", "{'device': 'fmt'}", "'id'" },
+        { "transaction", "{'actions': [{'type': 'blockdev-snapshot-internal-sync', "
+          "'data': {'device': 'fmt', 'name': 'x'}}, {'type': "
+          "'blockdev-snapshot-internal-sync', 'data': {'device': 'old', 'name': 'x'}}]}",
+          "version 2" },
+    };
+
+    if (!kit_image_has_tools())
+        return;
+    make_image(f);
+    kit_image_do(&f->image, "qemu-img create -f qcow2 -o compat=0.10 old 1M");
+    add_node(f);
+    kit_qmp_do(f->qmp, "blockdev-add", "{'driver': 'qcow2', 'node-name': 'old', 'file': "
+               "{'driver': 'file', 'filename': '%s/old'}}", f->image.folder);
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        kit_qmp_assert_fails(f->qmp, rows[i].words, rows[i].command, "%s",
+                             rows[i].arguments);
+        assert_n_snapshots(f, 0);
+    }
+    kit_qmp_do(f->qmp, "blockdev-del", "{'node-name': 'fmt'}");
+    kit_image_assert_clean(&f->image, "image");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -204,6 +286,8 @@ int main(int argc, char **argv)
     g_test_add("/qcow2-guest/" path, Fixture, NULL, set_up, fn, tear_down)
     ADD("guest-writes-and-discards", test_guest_writes_and_discards);
     ADD("first-writes-do-not-wait", test_first_writes_do_not_wait);
+    ADD("snapshots-within-the-image", test_snapshots_within_the_image);
+    ADD("snapshots-that-fail", test_snapshots_that_fail);
     ADD("client-is-told-of-corruption", test_client_is_told_of_corruption);
     ADD("image-is-whole-after-blockdev-del", test_image_is_whole_after_blockdev_del);
     return g_test_run();
