@@ -230,15 +230,24 @@ static void set_kicks(Virtqueue *vq, bool on)
         store16_ordered(&used[RING_ENTRIES + 4 * vq->size], vq->last_avail);
 }
 
-/* Whether there is an entry to pop. */
+/*
+ * Whether there is an entry to pop.  A device that has seen the end of the ring waits for
+ * the driver; one that has not waits for something else, and no doorbell would help it.
+ */
 static bool find_avail(Virtqueue *vq)
 {
-    if (vq->avail_idx != vq->last_avail)
+    if (vq->avail_idx != vq->last_avail) {
+        vq->stalled = true;
         return true;
+    }
     /* The driver: stores the entry and its descriptors, write barrier, stores idx. */
     vq->avail_idx = load16_ordered(&vq->rings.avail[RING_IDX]);
-    if (vq->avail_idx == vq->last_avail)
+    vq->stalled = vq->avail_idx != vq->last_avail;
+    if (!vq->stalled) {
+        /* So that arm() is called before the loop sleeps, wherever this was asked. */
+        poller_activate(&vq->poller);
         return false;
+    }
     if ((uint16_t)(vq->avail_idx - vq->last_avail) > vq->size) {
         virtqueue_error(vq, "available index %u is %u ahead", vq->avail_idx,
                         (uint16_t)(vq->avail_idx - vq->last_avail));
@@ -400,8 +409,8 @@ void virtqueue_run(Virtqueue *vq)
     counter_add(&vq->counters.rounds, 1);
     vq->budget = vq->size;
     vq->again = false;
+    vq->stalled = true;
     vdev->class->handle_queue(vdev, vq);
-    vq->stalled = !vq->again && vq->avail_idx != vq->last_avail;
     if (vq->again && !__atomic_load_n(&vdev->broken, __ATOMIC_RELAXED))
         loop_post(vq->loop, &vq->next_round);
 }
@@ -426,10 +435,11 @@ static bool arm(void *opaque)
 
     if (vq->stopping || __atomic_load_n(&vq->vdev->broken, __ATOMIC_RELAXED))
         return false;
+    if (vq->stalled)
+        return false;
     /* The driver: stores idx, full barrier, reads whether to ring. */
     set_kicks(vq, true);
-    return !vq->stalled &&
-        load16_ordered(&vq->rings.avail[RING_IDX]) != vq->last_avail;
+    return load16_ordered(&vq->rings.avail[RING_IDX]) != vq->last_avail;
 }
 
 void virtqueue_schedule(Virtqueue *vq)

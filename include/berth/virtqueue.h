@@ -14,8 +14,9 @@
  * driver wants one.  The loop looks at the ring in each turn and has doorbells rung only
  * while it sleeps (poller.h).  A round of virtqueue_pop() ends (NULL) after as many
  * requests as the ring has entries, and goes on in the next turn by itself, so that one
- * guest's ring does not hold the loop.  A device that stops before the ring is empty
- * calls virtqueue_schedule() when it can go on.
+ * guest's ring does not hold the loop.  A device that stops before it has seen the ring
+ * empty (NULL) is not told of what the driver adds: it calls virtqueue_schedule() when it
+ * can go on.
  *
  * A queue stops when nothing is in flight.  A request that is held (virtqueue_hold()) is
  * not: it stays the device's while the queue stands still, and is popped again first when
@@ -86,7 +87,7 @@ struct Virtqueue {
     bool indirect;
     bool kicks_on;
     bool again;                 /* the round ended before the ring was empty */
-    bool stalled;               /* the device left the rest of the ring */
+    bool stalled;               /* the device has not seen the end of the ring */
     uint16_t last_avail;        /* the next entry to pop */
     uint16_t avail_idx;         /* the driver's, as last read */
     uint16_t used_idx;          /* the next entry to push */

@@ -796,6 +796,51 @@ static void test_backend_in_use_stays(void)
     g_clear_error(&error);
 }
 
+/* Has the loop sleep; how often it served the queue meanwhile. */
+static uint64_t rounds_of_sleep(KitNet *net, const Virtqueue *vq)
+{
+    uint64_t before;
+
+    kit_run_both(net->kit);
+    before = vq->counters.rounds;
+    for (int i = 0; i < 3; i++)
+        kit_let_sleep(net->kit);
+    return vq->counters.rounds - before;
+}
+
+/*
+ * Buffers that nobody needs yet: neither does the loop look at them again and again, nor
+ * does a driver without EVENT_IDX ring for each.
+ */
+static void test_buffers_in_store_cost_nothing(void)
+{
+    static const unsigned amounts[] = { 1, 5, 20, 33, 34, 60 };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(amounts); i++) {
+        g_autoptr(KitNet) net = kit_net_new("");
+        const Virtqueue *vq = &virtio_pci_device(net->dev)->queues[0];
+        uint8_t frame[64], got[KIT_NET_BUFFER];
+
+        g_test_message("%u, and 4 more", amounts[i]);
+        make_frame(frame, sizeof(frame), "52:54:00:12:34:56");
+        kit_net_start(net, MRG | 1ull << VIRTIO_F_VERSION_1);
+        for (unsigned n = 0; n < 5; n++) {
+            kit_net_offer(net, n == 0 ? amounts[i] : 1, KIT_NET_BUFFER);
+            g_assert_cmpuint(rounds_of_sleep(net, vq), <=, 1);
+        }
+        g_assert_cmpuint(net->rx.used[0], ==,
+                         amounts[i] >= 33 ? VRING_USED_F_NO_NOTIFY : 0);
+        for (unsigned n = 0; n < amounts[i] + 4; n++) {
+            kit_net_wire_send(net, frame, sizeof(frame));
+            g_assert_cmpint(kit_net_take(net, got, sizeof(got), NULL), ==,
+                            sizeof(frame) + KIT_NET_HEADER);
+        }
+        /* None is left: the driver rings for the next. */
+        rounds_of_sleep(net, vq);
+        g_assert_cmpuint(net->rx.used[0], ==, 0);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -829,5 +874,7 @@ int main(int argc, char **argv)
     g_test_add_func("/virtio-net/default-addresses", test_default_addresses);
     g_test_add_func("/virtio-net/wrong-properties", test_wrong_properties);
     g_test_add_func("/virtio-net/backend-in-use-stays", test_backend_in_use_stays);
+    g_test_add_func("/virtio-net/buffers-in-store-cost-nothing",
+                    test_buffers_in_store_cost_nothing);
     return g_test_run();
 }

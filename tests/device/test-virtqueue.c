@@ -282,44 +282,28 @@ static void test_used_event_says_when(void)
     fixture_done(&f);
 }
 
-static void on_timer(void *opaque)
-{
-}
-
-/* Has the loop of the queues sleep for a moment. */
-static void let_sleep(Fixture *f)
-{
-    Loop *loop = f->kit->queue_loop;
-    Timer timer;
-
-    timer_init(&timer, loop, on_timer, NULL);
-    timer_set(&timer, loop_clock_ns() + NS_PER_MS);
-    while (timer_is_set(&timer))
-        loop_turn(loop, true);
-}
-
 static void test_doorbells_are_asked_for_when_the_loop_sleeps(void)
 {
     Fixture f;
 
     fixture_init(&f, 0, SIZE);
-    let_sleep(&f);
+    kit_let_sleep(f.kit);
     g_assert_cmpuint(f.v->queue.used[0], ==, 0);
     sink.holds = true;
     offer_one(&f, 0);
     kit_virtio_kick(f.v);
     g_assert_cmpuint(f.v->queue.used[0], ==, VRING_USED_F_NO_NOTIFY);
-    let_sleep(&f);
+    kit_let_sleep(f.kit);
     g_assert_cmpuint(f.v->queue.used[0], ==, 0);
     fixture_done(&f);
 
     fixture_init(&f, EVENT_IDX, SIZE);
-    let_sleep(&f);
+    kit_let_sleep(f.kit);
     g_assert_cmpuint(f.v->queue.used[2 + 4 * SIZE], ==, 0);
     offer_one(&f, 0);
     offer_one(&f, 1);
     kit_virtio_kick(f.v);
-    let_sleep(&f);
+    kit_let_sleep(f.kit);
     g_assert_cmpuint(f.v->queue.used[2 + 4 * SIZE], ==, 2);
     fixture_done(&f);
 }
@@ -332,7 +316,7 @@ static void test_no_doorbell_is_needed_before_the_sleep(void)
 
     fixture_init(&f, 0, SIZE);
     offer_one(&f, 0);
-    let_sleep(&f);
+    kit_let_sleep(f.kit);
     g_assert_true(kit_virtio_take(f.v, &head, &len));
     fixture_done(&f);
 }

@@ -355,6 +355,20 @@ void kit_run(KitBoard *kit)
         loop_turn(kit->queue_loop, false);
 }
 
+static void on_timer(void *opaque)
+{
+}
+
+void kit_let_sleep(KitBoard *kit)
+{
+    Timer timer;
+
+    timer_init(&timer, kit->queue_loop, on_timer, NULL);
+    timer_set(&timer, loop_clock_ns() + NS_PER_MS);
+    while (timer_is_set(&timer))
+        loop_turn(kit->queue_loop, true);
+}
+
 void kit_run_both(KitBoard *kit)
 {
     for (int i = 0; i < 4; i++) {

@@ -88,6 +88,8 @@ void kit_wait_for(KitBoard *kit, const unsigned *counter, unsigned wanted);
 void kit_run(KitBoard *kit);
 /* The same of both loops, where each may have work for the other. */
 void kit_run_both(KitBoard *kit);
+/* Has the loop of the queues sleep for a moment. */
+void kit_let_sleep(KitBoard *kit);
 
 /* The guest's accesses to memory and ports. */
 uint64_t kit_read(KitBoard *kit, uint64_t gpa, unsigned size);
