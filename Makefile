@@ -170,8 +170,9 @@ build/guests/%.elf: tests/e2e/guests/%.S tests/e2e/guests/pvh.inc
 
 # Guests in C run in 32-bit mode, but for those that go to 64 bits by themselves.
 GUEST_MODE := -m32 -march=i686 -Wl,-m,elf_i386
-build/guests/disk.elf: GUEST_MODE := -mno-red-zone
-build/guests/%.elf: tests/e2e/guests/%.c tests/e2e/guests/hardware.h
+build/guests/disk.elf build/guests/nic.elf: GUEST_MODE := -mno-red-zone
+build/guests/%.elf: tests/e2e/guests/%.c tests/e2e/guests/hardware.h \
+        tests/e2e/guests/orders.h
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  CC $<")
 	$(Q)gcc $(GUEST_MODE) -mno-sse -O2 $(WARN) -ffreestanding -fno-pic \
@@ -214,6 +215,7 @@ demo: all
 bench: all guests
 	$(Q)python3 -B tests/perf/bench.py --vmm $(BERTH)
 	$(Q)python3 -B tests/perf/bench_disks.py --vmm $(BERTH)
+	$(Q)python3 -B tests/perf/bench_net.py --vmm $(BERTH)
 
 install: all
 	install -D -m 755 $(BERTH) $(DESTDIR)$(PREFIX)/bin/berth

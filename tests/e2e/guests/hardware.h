@@ -89,6 +89,11 @@ static inline void set32(uintptr_t at, uint32_t value)
     *(volatile uint32_t *)at = value;
 }
 
+static inline uint16_t get16(uintptr_t at)
+{
+    return *(volatile uint16_t *)at;
+}
+
 static inline uint32_t get32(uintptr_t at)
 {
     return *(volatile uint32_t *)at;
