@@ -15,6 +15,7 @@
 #include "berth/id.h"
 #include "berth/net-driver.h"
 #include "berth/net-set.h"
+#include "berth/vhost.h"
 
 #include "net-announce.h"
 
@@ -80,8 +81,10 @@ static void free_backend(NetBackend *backend)
 {
     if (backend->driver->close)
         backend->driver->close(backend);
-    for (unsigned i = 0; i < backend->n_queues; i++)
+    for (unsigned i = 0; i < backend->n_queues; i++) {
+        vhost_free(backend->queues[i].vhost);
         base_close_fd(&backend->queues[i].fd);
+    }
     g_free(backend->queues);
     g_free(backend->id);
     g_free(backend);
@@ -414,6 +417,11 @@ NetQueue *net_backend_queue(NetBackend *backend, unsigned index)
 {
     g_assert(index < backend->n_queues);
     return &backend->queues[index];
+}
+
+bool net_backend_is_in_kernel(const NetBackend *backend)
+{
+    return backend->n_queues > 0 && backend->queues[0].vhost;
 }
 
 unsigned net_backend_offloads(const NetBackend *backend)

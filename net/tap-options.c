@@ -130,8 +130,6 @@ bool tap_options_check(const NetdevTapOptions *options, GError **error)
 {
     if (options->fd && options->fds)
         return refuse(error, "fds", "excludes 'fd'");
-    if (options->vhostforce)
-        return refuse(error, "vhostforce", "frames do not go by the kernel alone");
     if (options->fd || options->fds)
         return exclude(options, options->fd ? "fd" : "fds", error);
     return (!options->helper || exclude(options, "helper", error)) &&

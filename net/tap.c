@@ -25,6 +25,7 @@
 #include "tap-link.h"
 #include "tap-options.h"
 #include "tap-program.h"
+#include "tap-vhost.h"
 
 #define TUN_PATH "/dev/net/tun"
 #define DEFAULT_BRIDGE "br0"
@@ -290,24 +291,6 @@ static void run_downscript(Tap *tap)
                  error->message);
 }
 
-/* Descriptors of /dev/vhost-net, which nobody uses. */
-static bool close_vhost_fds(Tap *tap, const NetdevTapOptions *options, GError **error)
-{
-    const char *text = options->vhostfd ? options->vhostfd : options->vhostfds;
-    g_auto(GStrv) names = g_strsplit(text ? text : "", ":", -1);
-
-    for (unsigned i = 0; names[i]; i++) {
-        int fd = net_backend_take_fd(&tap->backend, "vhostfds", names[i], error);
-
-        if (fd < 0)
-            return false;
-        close(fd);
-    }
-    if (options->vhost)
-        log_warn("netdev '%s': vhost=on: frames go through the process", tap->backend.id);
-    return true;
-}
-
 static bool open_queues(Tap *tap, const NetdevTapOptions *options, GError **error)
 {
     if (options->fd || options->fds)
@@ -321,8 +304,10 @@ static bool open_with(NetBackend *backend, const NetdevTapOptions *options,
 {
     Tap *tap = tap_of(backend);
 
-    if (!tap_options_check(options, error) || !check_programs(tap, options, error) ||
-        !open_queues(tap, options, error) || !close_vhost_fds(tap, options, error) ||
+    if (!tap_options_check(options, error) || !tap_vhost_check(options, error) ||
+        !check_programs(tap, options, error) ||
+        !open_queues(tap, options, error) ||
+        !tap_vhost_open(backend, options, tap->has_header, error) ||
         !run_script(tap, options, error))
         return false;
     if (tap->has_header)
@@ -357,7 +342,8 @@ static char *tap_describe(const NetBackend *backend)
 {
     const Tap *tap = CONTAINER_OF(backend, Tap, backend);
 
-    return g_strdup_printf("ifname=%s,queues=%u", tap->name, backend->n_queues);
+    return g_strdup_printf("ifname=%s,queues=%u%s", tap->name, backend->n_queues,
+                           net_backend_is_in_kernel(backend) ? ",vhost=on" : "");
 }
 
 static int tap_send(NetQueue *queue, struct iovec *iov, unsigned n)

@@ -18,6 +18,7 @@
 struct Vhost {
     int fd;
     uint64_t features;
+    uint64_t always;            /* set whatever the driver accepted */
 };
 
 static bool call(const Vhost *vhost, unsigned long request, const void *arg,
@@ -69,7 +70,7 @@ uint64_t vhost_features(const Vhost *vhost)
 
 bool vhost_set_features(Vhost *vhost, uint64_t features, GError **error)
 {
-    features &= vhost->features;
+    features = (features | vhost->always) & vhost->features;
     return call(vhost, VHOST_SET_FEATURES, &features, "set features", error);
 }
 
@@ -145,6 +146,26 @@ bool vhost_stop_ring(Vhost *vhost, unsigned index, uint16_t *ret_base)
 bool vhost_set_call_fd(Vhost *vhost, unsigned index, int fd, GError **error)
 {
     return set_fd(vhost, index, VHOST_SET_VRING_CALL, fd, "change an eventfd", error);
+}
+
+void vhost_net_have_header(Vhost *vhost)
+{
+    vhost->always |= 1ull << VHOST_NET_F_VIRTIO_NET_HDR;
+}
+
+bool vhost_net_set_poll(Vhost *vhost, unsigned index, uint32_t us, GError **error)
+{
+    struct vhost_vring_state state = { .index = index, .num = us };
+
+    return call(vhost, VHOST_SET_VRING_BUSYLOOP_TIMEOUT, &state, "set the time to poll",
+                error);
+}
+
+bool vhost_net_set_backend(Vhost *vhost, unsigned index, int fd, GError **error)
+{
+    struct vhost_vring_file file = { .index = index, .fd = fd };
+
+    return call(vhost, VHOST_NET_SET_BACKEND, &file, "set the tap of a ring", error);
 }
 
 bool vhost_vsock_set_cid(Vhost *vhost, uint64_t cid, GError **error)

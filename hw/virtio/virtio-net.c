@@ -186,10 +186,11 @@ static void start_pair(VirtioNetPair *pair)
                           error->message);
 }
 
-static uint32_t ctrl_index(const VirtioNet *net)
+bool virtio_net_is_ctrl(const VirtioNet *net, uint32_t index)
 {
-    return virtio_has_feature(&net->vdev, VIRTIO_NET_F_MQ) ? 2 * net->n_pairs
-                                                           : CTRL_QUEUE_WITHOUT_MQ;
+    return virtio_has_feature(&net->vdev, VIRTIO_NET_F_CTRL_VQ) &&
+        index == (virtio_has_feature(&net->vdev, VIRTIO_NET_F_MQ)
+                  ? 2 * net->n_pairs : CTRL_QUEUE_WITHOUT_MQ);
 }
 
 static void virtio_net_handle_queue(VirtioDevice *vdev, Virtqueue *vq)
@@ -197,7 +198,7 @@ static void virtio_net_handle_queue(VirtioDevice *vdev, Virtqueue *vq)
     VirtioNet *net = virtio_net_of(vdev);
     VirtioNetPair *pair;
 
-    if (virtio_has_feature(vdev, VIRTIO_NET_F_CTRL_VQ) && vq->index == ctrl_index(net)) {
+    if (virtio_net_is_ctrl(net, vq->index)) {
         virtio_net_ctrl_run(net, vq);
         return;
     }
@@ -229,6 +230,8 @@ static void on_link_changed(NetNic *nic)
 {
     VirtioNet *net = CONTAINER_OF(nic, VirtioNet, nic);
 
+    if (net->kernel)
+        virtio_restart(&net->vdev);
     virtio_config_changed(&net->vdev);
     for (uint32_t i = 0; i < net->n_pairs; i++)
         loop_post(net->loops.of_queue[i], &net->pairs[i].changed);
@@ -332,7 +335,7 @@ static bool virtio_net_start(VirtioDevice *vdev, GError **error)
         net->has_offloads = true;
     }
     virtio_net_apply(net);
-    return true;
+    return virtio_net_kernel_start(net, error);
 }
 
 static void virtio_net_reset(VirtioDevice *vdev)
@@ -436,6 +439,7 @@ static void virtio_net_unrealize(VirtioDevice *vdev)
 {
     VirtioNet *net = virtio_net_of(vdev);
 
+    virtio_net_kernel_done(net);
     net_nic_detach(&net->nic);
     loop_message_cancel(vdev->dev->board->loop, &net->filter_changed);
     for (uint32_t i = 0; net->pairs && i < net->n_pairs; i++) {
@@ -479,7 +483,10 @@ static bool virtio_net_realize(VirtioDevice *vdev, const DeviceAddArgs *args,
     net->n_active = 1;
     virtio_net_filter_reset(net);
     offer_features(net);
-    return true;
+    if (virtio_net_kernel_init(net, error))
+        return true;
+    virtio_net_unrealize(vdev);
+    return false;
 }
 
 static bool virtio_net_post_load(void *opaque, GError **error)
@@ -549,9 +556,12 @@ const VirtioClass virtio_net_class = {
     .realize = virtio_net_realize,
     .unrealize = virtio_net_unrealize,
     .start = virtio_net_start,
+    .stop = virtio_net_kernel_stop,
     .stop_loop = virtio_net_stop_loop,
     .reset = virtio_net_reset,
     .queue_loop = virtio_net_queue_loop,
+    .is_external = virtio_net_kernel_is_external,
+    .irqfd_changed = virtio_net_kernel_irqfd_changed,
     .read_config = virtio_net_read_config,
     .handle_queue = virtio_net_handle_queue,
 };

@@ -7,6 +7,7 @@
  *     virtio-net-tx.c     frames from the guest
  *     virtio-net-ctrl.c   the control queue
  *     virtio-net-filter.c which frames the guest takes
+ *     virtio-net-kernel.c pairs that the host's kernel serves
  *
  * Queues come in pairs: number 2 * N receives, 2 * N + 1 sends, and both are on one loop,
  * which also polls queue N of the backend.  A pair that is not active receives nothing.
@@ -20,6 +21,7 @@
 #include "berth/qsbr.h"
 #include "berth/virtio.h"
 
+#include "vhost-pair.h"
 #include "virtio-loops.h"
 
 #ifndef VIRTIO_NET_F_GUEST_USO4
@@ -101,6 +103,7 @@ struct VirtioNet {
     VirtioLoops loops;
     uint32_t n_pairs;
     VirtioNetPair *pairs;
+    VhostPair *kernel;          /* of each pair, NULL: frames go through here */
 
     uint16_t n_active;          /* atomic: pairs that the guest uses */
     uint64_t guest_offloads;    /* bits of features, as the guest wants them now */
@@ -122,6 +125,9 @@ static inline bool virtio_net_link_is_up(const VirtioNet *net)
 {
     return __atomic_load_n(&net->nic.link_up, __ATOMIC_RELAXED);
 }
+
+/* Any thread, while the device runs: which queue is the control queue. */
+bool virtio_net_is_ctrl(const VirtioNet *net, uint32_t index);
 
 /* Main. */
 void virtio_net_rx_init(VirtioNetPair *pair);
@@ -152,3 +158,13 @@ void virtio_net_filter_publish(VirtioNet *net);
 void virtio_net_filter_done(VirtioNet *net);
 /* Any loop of the device: whether the frame that begins with @frame is taken. */
 bool virtio_net_filter_takes(const VirtioNet *net, const uint8_t *frame, size_t size);
+
+/* Main, when the pairs are made; false with @error, virtio_net_kernel_done() follows. */
+bool virtio_net_kernel_init(VirtioNet *net, GError **error);
+void virtio_net_kernel_done(VirtioNet *net);
+/* On vdev->loop, as those of VirtioClass. */
+bool virtio_net_kernel_start(VirtioNet *net, GError **error);
+void virtio_net_kernel_stop(VirtioDevice *vdev);
+/* As those of VirtioClass. */
+bool virtio_net_kernel_is_external(const VirtioDevice *vdev, uint32_t index);
+void virtio_net_kernel_irqfd_changed(VirtioDevice *vdev);

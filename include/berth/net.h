@@ -64,6 +64,7 @@ typedef struct NetQueue {
     Loop *loop;                 /* main sets it: the device's, NULL while there is none */
     int fd;                     /* polls for both directions; -1: there is none now */
     bool enabled;               /* frames come here */
+    struct Vhost *vhost;        /* serves the queue in the kernel (vhost.h), or NULL */
 
     NetQueueFn *fn;             /* NULL: not started */
     void *opaque;
@@ -117,6 +118,11 @@ static inline void net_queue_set_loop(NetQueue *queue, Loop *loop)
 
 unsigned net_backend_n_queues(const NetBackend *backend);
 NetQueue *net_backend_queue(NetBackend *backend, unsigned index);
+/*
+ * Whether the kernel moves frames between the guest's rings and the host (vhost-net), all
+ * queues or none: nothing here sees, counts or delays them.
+ */
+bool net_backend_is_in_kernel(const NetBackend *backend);
 /* NetOffload: what the backend can take, and what it could leave to the device. */
 unsigned net_backend_offloads(const NetBackend *backend);
 /* What may be left to the device from now on; none at the start. */

@@ -54,6 +54,15 @@ bool vhost_stop_ring(Vhost *vhost, unsigned index, uint16_t *ret_base);
 /* At any time after the ring was started. */
 bool vhost_set_call_fd(Vhost *vhost, unsigned index, int fd, GError **error);
 
+/*
+ * Of vhost-net alone, main: the header that precedes each frame is the kernel's to make
+ * and to take off, for a tap that has none; how long it polls a ring before it sleeps.
+ */
+void vhost_net_have_header(Vhost *vhost);
+bool vhost_net_set_poll(Vhost *vhost, unsigned index, uint32_t us, GError **error);
+/* Frames of ring @index go to and come from tap @fd from now on; -1: none does. */
+bool vhost_net_set_backend(Vhost *vhost, unsigned index, int fd, GError **error);
+
 /* Of vhost-vsock alone.  The error of the first tells when the CID is another guest's. */
 bool vhost_vsock_set_cid(Vhost *vhost, uint64_t cid, GError **error);
 bool vhost_vsock_run(Vhost *vhost, bool on, GError **error);

@@ -133,6 +133,9 @@ static bool collect_nics(StatsQuery *query)
 
     for (const NetNic *nic = nets ? net_set_next_nic(nets, NULL) : NULL; nic;
          nic = net_set_next_nic(nets, nic)) {
+        /* What the kernel moves is not counted here. */
+        if (nic->backend && net_backend_is_in_kernel(nic->backend))
+            continue;
         for (unsigned i = 0; i < nic->n_pairs; i++)
             add_counters(query, nic->path, (int)i, nic->counted(nic, i));
     }

@@ -5,13 +5,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/vhost.h>
 #include <linux/virtio_vsock.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -21,102 +19,12 @@
 #include "berth/vm-fake.h"
 
 #include "kit-virtio.h"
+#include "vhost-stub.h"
 
 #define SIZE 16
-#define N_RINGS 2u
 #define TRANSMIT_DATA (KIT_VIRTIO_DATA + 0x10000)
 
-typedef struct StubRing {
-    uint32_t size;
-    uint16_t base;
-    struct vhost_vring_addr addr;
-    int kick, call, error;      /* -1: none */
-} StubRing;
-
-static struct {
-    int fd;
-    uint64_t features, driver_features;
-    bool owned, running;
-    uint64_t cid;
-    int fail_after;             /* so many calls succeed, the next fails; -1: never */
-    int errno_of_failure;
-    unsigned n_calls;
-    StubRing rings[N_RINGS];
-    struct vhost_memory_region regions[8];
-    unsigned n_regions;
-} stub;
-
-static int set_memory(const struct vhost_memory *memory)
-{
-    g_assert_cmpuint(memory->nregions, <=, G_N_ELEMENTS(stub.regions));
-    stub.n_regions = memory->nregions;
-    memcpy(stub.regions, memory->regions, stub.n_regions * sizeof(stub.regions[0]));
-    return 0;
-}
-
-static int *fd_of_ring(unsigned long request, StubRing *ring)
-{
-    return request == VHOST_SET_VRING_KICK ? &ring->kick :
-        request == VHOST_SET_VRING_CALL ? &ring->call : &ring->error;
-}
-
-static int serve_ring(unsigned long request, void *arg)
-{
-    struct vhost_vring_state *state = arg;
-    StubRing *ring = &stub.rings[state->index];
-
-    g_assert_cmpuint(state->index, <, N_RINGS);
-    switch (request) {
-    case VHOST_SET_VRING_NUM:
-        ring->size = state->num;
-        break;
-    case VHOST_SET_VRING_BASE:
-        g_assert_false(stub.running);
-        ring->base = state->num;
-        break;
-    case VHOST_GET_VRING_BASE:
-        state->num = ring->base;
-        break;
-    case VHOST_SET_VRING_ADDR:
-        ring->addr = *(struct vhost_vring_addr *)arg;
-        break;
-    default:
-        *fd_of_ring(request, ring) = ((struct vhost_vring_file *)arg)->fd;
-    }
-    return 0;
-}
-
-static int serve(unsigned long request, void *arg)
-{
-    stub.n_calls++;
-    if (stub.fail_after >= 0 && stub.fail_after-- == 0) {
-        errno = stub.errno_of_failure;
-        return -1;
-    }
-    g_assert_true(stub.owned || request == VHOST_SET_OWNER);
-    switch (request) {
-    case VHOST_SET_OWNER:
-        stub.owned = true;
-        return 0;
-    case VHOST_GET_FEATURES:
-        *(uint64_t *)arg = stub.features;
-        return 0;
-    case VHOST_SET_FEATURES:
-        stub.driver_features = *(uint64_t *)arg;
-        g_assert_false(stub.driver_features & ~stub.features);
-        return 0;
-    case VHOST_SET_MEM_TABLE:
-        return set_memory(arg);
-    case VHOST_VSOCK_SET_GUEST_CID:
-        stub.cid = *(uint64_t *)arg;
-        return 0;
-    case VHOST_VSOCK_SET_RUNNING:
-        stub.running = *(int *)arg;
-        return 0;
-    default:
-        return serve_ring(request, arg);
-    }
-}
+static VhostStub stub;
 
 int ioctl(int fd, unsigned long request, ...)
 {
@@ -127,63 +35,8 @@ int ioctl(int fd, unsigned long request, ...)
     arg = va_arg(args, void *);
     va_end(args);
     if (fd == stub.fd && stub.fd > 0)
-        return serve(request, arg);
+        return vhost_stub_ioctl(&stub, request, arg);
     return syscall(SYS_ioctl, fd, request, arg);
-}
-
-static void *at_gpa(uint64_t gpa, uint64_t size)
-{
-    for (unsigned i = 0; i < stub.n_regions; i++) {
-        const struct vhost_memory_region *region = &stub.regions[i];
-
-        if (gpa >= region->guest_phys_addr &&
-            gpa + size <= region->guest_phys_addr + region->memory_size)
-            return (uint8_t *)(uintptr_t)region->userspace_addr + gpa -
-                region->guest_phys_addr;
-    }
-    g_assert_not_reached();
-}
-
-/* The next buffer of the ring, NULL when there is none. */
-static const struct vring_desc *take(StubRing *ring)
-{
-    const uint16_t *avail = (void *)(uintptr_t)ring->addr.avail_user_addr;
-    const struct vring_desc *descs = (void *)(uintptr_t)ring->addr.desc_user_addr;
-
-    if (avail[1] == ring->base)
-        return NULL;
-    return &descs[avail[2 + ring->base % ring->size]];
-}
-
-static void give(StubRing *ring, const struct vring_desc *desc, uint32_t len)
-{
-    const struct vring_desc *descs = (void *)(uintptr_t)ring->addr.desc_user_addr;
-    struct vring_used *used = (void *)(uintptr_t)ring->addr.used_user_addr;
-    uint64_t one = 1;
-
-    used->ring[ring->base % ring->size] =
-        (struct vring_used_elem) { .id = desc - descs, .len = len };
-    ring->base++;
-    used->idx = ring->base;
-    g_assert_cmpint(write(ring->call, &one, sizeof(one)), ==, sizeof(one));
-}
-
-/* The kernel's worker: what came by the doorbell of the transmit queue is echoed. */
-static void run_stub(void)
-{
-    StubRing *receive = &stub.rings[0], *transmit = &stub.rings[1];
-    const struct vring_desc *from, *to;
-    uint64_t count;
-
-    if (!stub.running || read(transmit->kick, &count, sizeof(count)) < 0)
-        return;
-    while ((from = take(transmit)) && (to = take(receive))) {
-        uint32_t len = MIN(from->len, to->len);
-
-        memcpy(at_gpa(to->addr, len), at_gpa(from->addr, len), len);
-        give(receive, to, len);
-        give(transmit, from, 0);
-    }
 }
 
 typedef struct Fixture {
@@ -196,14 +49,9 @@ typedef struct Fixture {
 
 static void make_stub(void)
 {
-    memset(&stub, 0, sizeof(stub));
-    stub.features = 1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_INDIRECT_DESC |
-        1ull << VIRTIO_VSOCK_F_SEQPACKET | 1ull << 26;
-    stub.fail_after = -1;
-    stub.errno_of_failure = EIO;
-    for (unsigned i = 0; i < N_RINGS; i++)
-        stub.rings[i] = (StubRing) { .kick = -1, .call = -1, .error = -1 };
-    stub.fd = memfd_create("vhost", 0);
+    vhost_stub_make(&stub, 1ull << VIRTIO_F_VERSION_1 |
+                    1ull << VIRTIO_RING_F_INDIRECT_DESC |
+                    1ull << VIRTIO_VSOCK_F_SEQPACKET | 1ull << 26);
 }
 
 static char *json(const char *more)
@@ -240,11 +88,7 @@ static void tear_down(Fixture *f, gconstpointer unused)
 {
     g_free(f->v);
     kit_board_free(f->kit);
-    for (unsigned i = 0; i < N_RINGS; i++) {
-        g_assert_cmpint(stub.rings[i].kick, ==, -1);
-        g_assert_cmpint(stub.rings[i].call, ==, -1);
-        g_assert_cmpint(stub.rings[i].error, ==, -1);
-    }
+    vhost_stub_assert_stopped(&stub);
     g_assert_cmpint(fcntl(stub.fd, F_GETFD), ==, -1);
     stub.fd = 0;
 }
@@ -286,7 +130,7 @@ static void test_kernel_gets_what_it_needs(Fixture *f, gconstpointer unused)
     g_assert_cmphex(stub.regions[1].guest_phys_addr, ==, KIT_HIGH_RAM_BASE);
 
     transmit(f, "hello");
-    run_stub();
+    vhost_stub_echo(&stub);
 
     assert_echo(f, "hello");
     g_assert_cmpuint(kit_msix_count(f->kit, KIT_VIRTIO_VECTOR_DATA), ==, 2);
@@ -300,7 +144,7 @@ static void test_interrupt_waits_while_the_vector_is_masked(Fixture *f,
     kit_msix_mask(&f->v->pci, 0, true);
     g_assert_cmpint(stub.rings[0].call, !=, direct);
     transmit(f, "masked");
-    run_stub();
+    vhost_stub_echo(&stub);
     kit_run(f->kit);
 
     g_assert_cmpuint(kit_msix_count(f->kit, KIT_VIRTIO_VECTOR_DATA), ==, 0);
@@ -316,7 +160,7 @@ static void test_unmasked_before_the_loop_saw_it(Fixture *f, gconstpointer unuse
 {
     kit_msix_mask(&f->v->pci, 0, true);
     transmit(f, "late");
-    run_stub();
+    vhost_stub_echo(&stub);
     kit_msix_mask(&f->v->pci, 0, false);
 
     kit_run(f->kit);
@@ -330,14 +174,14 @@ static void test_queue_takes_another_vector(Fixture *f, gconstpointer unused)
     kit_virtio_set(f->v, 0x16, 2, 0);           /* queue_select, queue_msix_vector */
     kit_virtio_set(f->v, 0x1a, 2, 3);
     transmit(f, "x");
-    run_stub();
+    vhost_stub_echo(&stub);
     kit_run(f->kit);
     g_assert_cmpuint(kit_msix_count(f->kit, 0x77), ==, 1);
     g_assert_cmpuint(kit_msix_count(f->kit, KIT_VIRTIO_VECTOR_DATA), ==, 1);
 
     kit_virtio_set(f->v, 0x1a, 2, 0xffff);
     transmit(f, "y");
-    run_stub();
+    vhost_stub_echo(&stub);
     kit_run(f->kit);
     g_assert_cmpuint(kit_msix_count(f->kit, 0x77), ==, 1);
 }
@@ -346,7 +190,7 @@ static void test_pin_without_msix(Fixture *f, gconstpointer unused)
 {
     kit_msix_enable(&f->v->pci, false);
     transmit(f, "pin");
-    run_stub();
+    vhost_stub_echo(&stub);
     kit_run(f->kit);
 
     g_assert_cmpuint(kit_read(f->kit, f->v->isr, 1), ==, 1);
@@ -357,19 +201,19 @@ static void test_pause_keeps_the_place(Fixture *f, gconstpointer unused)
 {
     for (int i = 0; i < 3; i++) {
         transmit(f, "before");
-        run_stub();
+        vhost_stub_echo(&stub);
         assert_echo(f, "before");
     }
     device_tree_pause(&f->kit->tree);
     g_assert_false(stub.running);
     g_assert_cmpint(stub.rings[1].kick, ==, -1);
     transmit(f, "while paused");
-    run_stub();
+    vhost_stub_echo(&stub);
 
     device_tree_resume(&f->kit->tree);
     g_assert_true(stub.running);
     g_assert_cmpuint(stub.rings[1].base, ==, 3);
-    run_stub();
+    vhost_stub_echo(&stub);
 
     assert_echo(f, "while paused");
 }
@@ -379,14 +223,14 @@ static void test_reset_and_start_again(Fixture *f, gconstpointer unused)
     unsigned cap = kit_pci_find_cap(&f->v->pci, PCI_CAP_ID_EXP, 0);
 
     transmit(f, "a");
-    run_stub();
+    vhost_stub_echo(&stub);
     kit_virtio_set_status(f->v, 0);
     g_assert_false(stub.running);
     start_driver(f);
     g_assert_true(stub.running);
     g_assert_cmpuint(stub.rings[0].base, ==, 0);
     transmit(f, "b");
-    run_stub();
+    vhost_stub_echo(&stub);
     assert_echo(f, "b");
     if (cap)
         kit_pci_write(&f->v->pci, cap + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_BCR_FLR);
@@ -458,7 +302,7 @@ static void test_start_fails_at_each_step(Fixture *f, gconstpointer unused)
     g_assert_cmpint(n, >, 10);
     g_assert_true(stub.running);
     transmit(f, "works");
-    run_stub();
+    vhost_stub_echo(&stub);
     assert_echo(f, "works");
 }
 
@@ -466,7 +310,7 @@ static void test_stop_fails_at_each_step(Fixture *f, gconstpointer unused)
 {
     for (int n = 0; n < 12; n++) {
         transmit(f, "before");
-        run_stub();
+        vhost_stub_echo(&stub);
         assert_echo(f, "before");
         stub.fail_after = n;
         device_tree_pause(&f->kit->tree);
@@ -475,7 +319,7 @@ static void test_stop_fails_at_each_step(Fixture *f, gconstpointer unused)
         device_tree_resume(&f->kit->tree);
     }
     transmit(f, "after");
-    run_stub();
+    vhost_stub_echo(&stub);
     assert_echo(f, "after");
 }
 
@@ -491,7 +335,7 @@ static void test_driver_learns_that_connections_are_gone(Fixture *f,
     kit_queue_offer(&f->event, 0);
     kit_queue_kick(&f->event);
     transmit(f, "x");
-    run_stub();
+    vhost_stub_echo(&stub);
     assert_echo(f, "x");
     g_assert_false(kit_queue_take(&f->event, &head, &len));
     device_tree_pause(&f->kit->tree);
@@ -511,7 +355,7 @@ static void test_driver_learns_that_connections_are_gone(Fixture *f,
     kit_queue_kick(&f->event);
     g_assert_false(kit_queue_take(&f->event, &head, &len));
     transmit(f, "after");
-    run_stub();
+    vhost_stub_echo(&stub);
     assert_echo(f, "after");
 }
 

@@ -255,7 +255,6 @@ static void test_bridges_and_vlans_that_cannot_be_had(void)
 static void test_descriptors_that_cannot_be_had(void)
 {
     static const Refusal cases[] = {
-        { "tap,id=a,vhostforce=on", "parameter 'vhostforce'" },
         { "tap,id=a,fd=3,fds=3:4", "parameter 'fds'" },
         { "tap,id=a,fd=3,br=br0", "'br' excludes 'fd'" },
         { "tap,id=a,fds=3:4,ifname=x", "'ifname' excludes 'fds'" },
