@@ -248,10 +248,12 @@ static bool take_opened(Tap *tap, const NetdevTapOptions *options, GError **erro
     fd = &tap->backend.queues[0].fd;
     *fd = tap_program_open(options->helper, options->br ? options->br : DEFAULT_BRIDGE,
                            error);
-    if (*fd < 0 || !net_backend_set_fd_flags("helper", *fd, error) ||
-        !inspect(tap, 0, "helper", error))
+    if (*fd < 0) {
+        g_prefix_error(error, "parameter 'helper': ");
         return false;
-    return set_options(tap, *fd, options, error);
+    }
+    return net_backend_set_fd_flags("helper", *fd, error) &&
+        inspect(tap, 0, "helper", error) && set_options(tap, *fd, options, error);
 }
 
 static bool check_programs(const Tap *tap, const NetdevTapOptions *options,

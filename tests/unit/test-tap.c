@@ -215,9 +215,9 @@ static void test_programs_that_fail(void)
     static const Refusal cases[] = {
         { "tap,id=a,script=/nonexistent/up", "'script': cannot start" },
         { "tap,id=a,ifname=p1,script=/bin/false", "'script': '/bin/false' ended with" },
-        { "tap,id=a,br=br0,helper=/nonexistent/helper", "cannot start" },
-        { "tap,id=a,br=br0,helper=/bin/false", "ended with status 1" },
-        { "tap,id=a,br=br0,helper=/bin/true", "sent no descriptor" },
+        { "tap,id=a,br=br0,helper=/nonexistent/helper", "'helper': cannot start" },
+        { "tap,id=a,br=br0,helper=/bin/false", "'helper': '/bin/false' ended with" },
+        { "tap,id=a,br=br0,helper=/bin/true", "'helper': '/bin/true' sent no" },
         { "tap,id=a,helper=/bin/true,ifname=x", "'ifname' excludes 'helper'" },
         { "tap,id=a,helper=/bin/true,script=/bin/true", "'script' excludes 'helper'" },
         { "tap,id=a,fd=3,downscript=/bin/true", "'downscript' excludes 'fd'" },
@@ -232,7 +232,7 @@ static void test_bridges_and_vlans_that_cannot_be_had(void)
     static const Refusal cases[] = {
         { "bridge,id=a,br=nope", "parameter 'br': there is no bridge 'nope'" },
         { "bridge,id=a,br=lo", "parameter 'br': 'lo' is no bridge" },
-        { "bridge,id=a,helper=/bin/false", "ended with status 1" },
+        { "bridge,id=a,helper=/bin/false", "'helper': '/bin/false' ended with" },
         { "tap,id=a,vlan=5", "'vlan': needs 'br'" },
         { "tap,id=a,trunk=5", "'trunk': needs 'br'" },
         { "tap,id=a,br=br0,vlan=0", "vlan" },
