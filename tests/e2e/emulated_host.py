@@ -22,12 +22,12 @@ HERE = pathlib.Path(__file__).resolve().parent
 TESTS = HERE.parent
 EMULATOR = "qemu-system-x86_64"
 HOST_MODULES = ["virtio_pci", "virtio_blk", "kvm", "kvm-amd", "tun", "bridge",
-                "vhost_vsock"]
+                "vhost_vsock", "vhost_net", "8021q"]
 PYTHON_LEFT_OUT = {"__pycache__", "test", "idlelib", "lib2to3", "ensurepip", "distutils",
                    "pydoc_data", "tkinter", "turtledemo", "dist-packages", "unittest",
                    "sqlite3", "xmlrpc", "wsgiref", "curses", "dbm", "lib-dynload"}
 # What scenarios use if it is there.
-OPTIONAL_TOOLS = ["qemu-img", "crash"]
+OPTIONAL_TOOLS = ["qemu-img", "crash", "bridge"]
 QEMU_DATA = ["/usr/share/qemu", "/usr/share/seabios"]
 QEMU_DATA_FILES = re.compile(r"(bios.*|kvmvapic|linuxboot_dma|pvh)\.bin|qboot\.rom")
 # QEMU's SVM has no intercept of XSETBV: KVM would not see a guest's XCR0 and show it a
