@@ -31,6 +31,28 @@ static void on_work(void *opaque)
     slot->ret = block_io(slot->punted->queue->node, &slot->punted->io);
 }
 
+static void work_here(BlockSlot *slot);
+
+static void on_retry(void *opaque)
+{
+    work_here(opaque);
+}
+
+/*
+ * The host has no thread for it: the loop does it, however long it takes.  What would
+ * wait for another request of this loop is tried again when that may have ended.
+ */
+static void work_here(BlockSlot *slot)
+{
+    on_work(slot);
+    if (slot->ret != -EDEADLK) {
+        on_worked(slot);
+        return;
+    }
+    loop_message_init(&slot->job.message, on_retry, slot);
+    loop_post(slot->channel->loop, &slot->job.message);
+}
+
 void block_req_punt(BlockReq *req)
 {
     BlockSlot *slot = req->slot;
@@ -38,11 +60,8 @@ void block_req_punt(BlockReq *req)
     g_assert(!slot->punted);
     slot->punted = req;
     worker_job_init(&slot->job, on_work, on_worked, slot);
-    if (!worker_submit(worker_pool_of(req->queue->loop), &slot->job, NULL)) {
-        /* The host has no thread for it: the loop does it, however long it takes. */
-        on_work(slot);
-        on_worked(slot);
-    }
+    if (!worker_submit(worker_pool_of(req->queue->loop), &slot->job, NULL))
+        work_here(slot);
 }
 
 void block_req_submit(BlockReq *req)

@@ -11,6 +11,8 @@
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "berth/iov.h"
 
@@ -117,6 +119,39 @@ static int transfer_or_bounce(const File *file, const BlockIo *io, int flags)
     return bounce(file, io, flags);
 }
 
+/*
+ * The block in which the file ends is written as a whole: what that has added to the file
+ * beyond what was asked for is cut off again, before anybody else makes it longer.
+ */
+static int write_at_end(File *file, const BlockIo *io, int flags)
+{
+    struct stat before, after;
+    off_t end;
+    int ret = 0;
+
+    lock_take_long(&file->end_lock);
+    if (fstat(file->fd, &before) < 0)
+        ret = -errno;
+    if (ret == 0)
+        ret = bounce(file, io, flags);
+    end = MAX(before.st_size, (off_t)(io->offset + io->bytes));
+    if (fstat(file->fd, &after) == 0 && after.st_size > end &&
+        ftruncate(file->fd, end) < 0 && ret == 0)
+        ret = -errno;
+    lock_drop_long(&file->end_lock);
+    return ret;
+}
+
+/* Whether a block that @io writes in part is not in the file as a whole. */
+static bool is_at_end(const File *file, const BlockIo *io)
+{
+    uint64_t end = ALIGN_UP(io->offset + io->bytes, file->node.limits.request_alignment);
+    struct stat st;
+
+    return !file->is_device && !is_whole(file, io) &&
+        (fstat(file->fd, &st) < 0 || end > (uint64_t)st.st_size);
+}
+
 static int write_in_turn(File *file, const BlockIo *io)
 {
     int flags = io->flags & BLOCK_FUA && !file->no_flush ? RWF_DSYNC : 0;
@@ -129,7 +164,8 @@ static int write_in_turn(File *file, const BlockIo *io)
     ret = file_range_enter(file, &range, io, !is_whole(file, io));
     if (ret < 0)
         return ret;
-    ret = transfer_or_bounce(file, io, flags);
+    ret = is_at_end(file, io) ? write_at_end(file, io, flags)
+                              : transfer_or_bounce(file, io, flags);
     file_range_leave(file, &range);
     return ret;
 }

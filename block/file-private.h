@@ -45,6 +45,7 @@ typedef struct File {
     uint8_t locked_wants;       /* locks that are held, see file-lock.c */
     uint8_t locked_refused;
     uint32_t extent_size;       /* that the file system was told; 0: none */
+    GMutex end_lock;            /* long: who changes where the file ends */
     uint64_t n_discards;        /* atomic, as the next: for query-blockstats */
     uint64_t n_failed_discards;
     uint64_t n_discarded;       /* bytes */
@@ -93,7 +94,7 @@ void file_range_init(FileRanges *ranges);
 void file_range_done(FileRanges *ranges);
 /*
  * Waits until nothing that came before is in the way of the write @io; what comes later
- * waits for it.  0, or -EAGAIN for a thread that may not wait, and nothing is held.
+ * waits for it.  0, or -EDEADLK for a thread that may not wait, and nothing is held.
  */
 int file_range_enter(File *file, FileRange *range, const BlockIo *io, bool is_partial);
 void file_range_leave(File *file, FileRange *range);

@@ -14,8 +14,8 @@
  *
  * Who waits: a worker for loops, which never wait for workers, and for those that came
  * before.  A thread with a queue of the file (main before a guest runs, a loop for which
- * the host has no worker) does not wait; it answers for its own queue, and gives up if
- * something is in its way.
+ * the host has no worker) does not wait; it answers for its own queue, and gives up with
+ * EDEADLK if something is in its way.  A loop tries again in later turns (block-req.c).
  */
 #include <errno.h>
 
@@ -224,7 +224,7 @@ int file_range_enter(File *file, FileRange *range, const BlockIo *io, bool is_pa
     while (ret == 0 && is_blocked_locked(ranges, range)) {
         if (!may_wait_locked(ranges)) {
             leave_locked(ranges, range);
-            ret = -EAGAIN;
+            ret = -EDEADLK;
             break;
         }
         ranges->n_waiting++;

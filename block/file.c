@@ -57,6 +57,7 @@ static bool file_prepare(BlockNode *node, GError **error)
     file->is_native = file->options->aio == BLOCKDEV_AIO_OPTIONS_NATIVE;
     file->may_discard = options->discard == BLOCKDEV_DISCARD_OPTIONS_UNMAP;
     file_range_init(&file->ranges);
+    g_mutex_init(&file->end_lock);
     if (file->is_native && !file->is_direct) {
         error_set(error, "parameter 'aio': 'native' needs cache.direct=on");
         return false;
@@ -212,6 +213,7 @@ static void file_close(BlockNode *node)
 
     base_close_fd(&file->fd);
     g_free(file->path);
+    g_mutex_clear(&file->end_lock);
     file_range_done(&file->ranges);
 }
 
@@ -406,12 +408,25 @@ static bool preallocate(File *file, uint64_t from, uint64_t to, PreallocMode pre
     return ret == 0;
 }
 
+/* 0 or -errno. */
+static int cut(File *file, uint64_t size)
+{
+    int ret = size > INT64_MAX ? -EFBIG : 0;
+
+    lock_take_long(&file->end_lock);
+    if (ret == 0 && ftruncate(file->fd, (off_t)size) < 0)
+        ret = -errno;
+    lock_drop_long(&file->end_lock);
+    return ret;
+}
+
 static bool file_resize(BlockNode *node, uint64_t size, PreallocMode prealloc,
                         GError **error)
 {
     File *file = file_of(node);
     uint64_t before = block_node_size(node);
     struct stat st;
+    int ret;
 
     if (file->is_device) {
         /* Somebody resized it; ours is to look. */
@@ -422,14 +437,15 @@ static bool file_resize(BlockNode *node, uint64_t size, PreallocMode prealloc,
         error_set(error, "'%s' has %" PRIu64 " bytes", file->path, block_node_size(node));
         return false;
     }
-    if (size > INT64_MAX || ftruncate(file->fd, (off_t)size) < 0) {
-        error_set_errno(error, size > INT64_MAX ? EFBIG : errno, "cannot resize '%s'",
-                        file->path);
+    ret = cut(file, size);
+    if (ret < 0) {
+        error_set_errno(error, -ret, "cannot resize '%s'", file->path);
         return false;
     }
     if (size > before && !preallocate(file, before, size, prealloc, error)) {
-        if (ftruncate(file->fd, (off_t)before) < 0)
-            log_warn("cannot cut '%s' again: %s", file->path, error_text(errno));
+        ret = cut(file, before);
+        if (ret < 0)
+            log_warn("cannot cut '%s' again: %s", file->path, error_text(-ret));
         return false;
     }
     block_node_set_size(node, ALIGN_UP(size, SECTOR));

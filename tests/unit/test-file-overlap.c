@@ -269,13 +269,67 @@ static void test_a_thread_with_a_queue_does_not_wait(Fixture *f, const void *aio
 
     submit(channel, whole_block, f->whole, &b);
     g_assert_cmpint(block_io_write(f->node, BLOCK, f->partial, SECTOR, 0), ==, 0);
-    g_assert_cmpint(block_io_write(f->node, 0, f->partial, SECTOR, 0), ==, -EAGAIN);
+    g_assert_cmpint(block_io_write(f->node, 0, f->partial, SECTOR, 0), ==, -EDEADLK);
     while (!is_done(&b))
         loop_turn(f->loop, true);
     g_assert_cmpint(block_io_write(f->node, 0, f->partial, SECTOR, 0), ==, 0);
 
     check_rest_of_block(f, 0x22);
     block_channel_free(channel);
+}
+
+/* The host has no thread to give: the request waits for the one in its way. */
+static void test_a_loop_without_a_worker_tries_again(Fixture *f, const void *aio)
+{
+    BlockChannel *channel =
+        block_channel_new(f->use, f->loop, 4, &channel_ops, NULL, NULL);
+    Write a = { 0 }, b = { 0 };
+
+    worker_pool_of(f->loop)->max_jobs = 0;
+    submit(channel, whole_block, f->whole, &b);
+    submit(channel, first_sector, f->partial, &a);
+    while (!is_done(&a) || !is_done(&b))
+        loop_turn(f->loop, true);
+
+    check_rest_of_block(f, 0x22);
+    block_channel_free(channel);
+}
+
+/* A sector is written, and the file ends where it did; or where the sector does. */
+static void test_the_end_of_a_file_within_a_block(Fixture *f, const void *aio)
+{
+    static const struct {
+        uint64_t before;        /* bytes */
+        uint64_t offset;
+        uint64_t after;
+    } rows[] = {
+        { BLOCK + 3 * SECTOR, BLOCK, BLOCK + 3 * SECTOR },
+        { BLOCK + 3 * SECTOR, BLOCK + 2 * SECTOR, BLOCK + 3 * SECTOR },
+        { BLOCK + 2 * SECTOR + 10, BLOCK + 2 * SECTOR, BLOCK + 3 * SECTOR },
+        { BLOCK + 2 * SECTOR + 10, BLOCK + SECTOR, BLOCK + 2 * SECTOR + 10 },
+        { 10, 0, SECTOR },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        BlockChannel *channel =
+            block_channel_new(f->use, f->loop, 4, &channel_ops, NULL, NULL);
+        BlockIo io = first_sector;
+        Write write = { 0 };
+        struct stat st;
+        uint8_t byte;
+
+        g_assert_true(block_node_resize(f->node, rows[i].before, PREALLOC_MODE_OFF,
+                                        NULL));
+        io.offset = rows[i].offset;
+        submit(channel, io, f->partial, &write);
+        while (!is_done(&write))
+            loop_turn(f->loop, true);
+        g_assert_cmpint(stat(f->path, &st), ==, 0);
+        g_assert_cmpint(st.st_size, ==, rows[i].after);
+        g_assert_cmpint(block_io_read(f->node, rows[i].offset, &byte, 1), ==, 0);
+        g_assert_cmphex(byte, ==, 0x11);
+        block_channel_free(channel);
+    }
 }
 
 /* A guest that writes one block in two ways, from two threads. */
@@ -340,6 +394,12 @@ int main(int argc, char **argv)
         test_a_block_written_before_a_partial_write);
     ADD("/file-overlap/native/a-thread-with-a-queue-does-not-wait", "native",
         test_a_thread_with_a_queue_does_not_wait);
+    ADD("/file-overlap/native/a-loop-without-a-worker-tries-again", "native",
+        test_a_loop_without_a_worker_tries_again);
+    ADD("/file-overlap/native/the-end-of-a-file-within-a-block", "native",
+        test_the_end_of_a_file_within_a_block);
+    ADD("/file-overlap/threads/the-end-of-a-file-within-a-block", "threads",
+        test_the_end_of_a_file_within_a_block);
     ADD("/file-overlap/native/two-threads-write-one-block", "native",
         test_two_threads_write_one_block);
     ADD("/file-overlap/threads/two-threads-write-one-block", "threads",
