@@ -235,6 +235,31 @@ static void test_the_end_of_the_machine(Fixture *f, const void *unused)
     f->kit->blocks = block_graph_new(f->kit->loop);
 }
 
+/* A node is used wherever its users are: what is asked is checked, and is so. */
+static void test_a_thread_for_a_node(Fixture *f, const void *unused)
+{
+#define SET "x-blockdev-set-iothread"
+    kit_add_node(f->kit, "{'driver': 'null-co', 'node-name': 'free'}");
+    kit_add_node(f->kit, "{'driver': 'null-co', 'node-name': 'below'}");
+    kit_add_node(f->kit, "{'driver': 'raw', 'node-name': 'above', 'file': 'below'}");
+    kit_add(f->kit, "{'driver': 'virtio-blk-pci', 'id': 'disk', 'drive': 'above'}");
+    kit_qmp_do(f->qmp, "object-add", "{'qom-type': 'iothread', 'id': 'io'}");
+    kit_qmp_do(f->qmp, SET, "{'node-name': 'free', 'iothread': 'io'}");
+    kit_qmp_do(f->qmp, SET, "{'node-name': 'free', 'iothread': null}");
+    /* Nobody has it. */
+    kit_qmp_do(f->qmp, "object-del", "{'id': 'io'}");
+    kit_qmp_assert_fails(f->qmp, "'io'", SET, "{'node-name': 'free', 'iothread': 'io'}");
+    kit_qmp_assert_fails(f->qmp, "'none'", SET,
+                         "{'node-name': 'none', 'iothread': null}");
+    kit_qmp_assert_fails(f->qmp, "device 'disk'", SET,
+                         "{'node-name': 'above', 'iothread': null}");
+    kit_qmp_assert_fails(f->qmp, "device 'disk'", SET,
+                         "{'node-name': 'below', 'iothread': null}");
+    kit_qmp_do(f->qmp, SET, "{'node-name': 'below', 'iothread': null, 'force': true}");
+    kit_qmp_assert_fails(f->qmp, "'io'", SET,
+                         "{'node-name': 'below', 'iothread': 'io', 'force': true}");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -249,6 +274,7 @@ int main(int argc, char **argv)
     ADD("thousand-nodes-beside-each-other", test_thousand_nodes_beside_each_other);
     ADD("a-tower-has-an-end", test_a_tower_has_an_end);
     ADD("a-definition-has-an-end", test_a_definition_has_an_end);
+    ADD("a-thread-for-a-node", test_a_thread_for_a_node);
     ADD("the-end-of-the-machine", test_the_end_of_the_machine);
     return g_test_run();
 }
