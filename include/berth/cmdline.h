@@ -77,6 +77,7 @@ typedef struct Cmdline {
     bool nodefaults;
     bool no_user_config;
     bool paused;                /* -S */
+    bool snapshot;
     bool preconfig;
     bool daemonize;
 } Cmdline;

@@ -18,6 +18,12 @@
 DriveOptions *drive_options_parse(const JsonValue *pairs, const GPtrArray *others,
                                   GError **error);
 
+/*
+ * Its writes are to be thrown away, as with snapshot=on, unless it says something else
+ * itself, is empty, or is only read.
+ */
+void drive_options_set_snapshot(DriveOptions *options);
+
 /* The device that the drive is plugged into; NULL: none. */
 DeviceAddArgs *drive_options_device(const DriveOptions *options,
                                     const DeviceGlobals *globals, GError **error);

@@ -17,7 +17,6 @@ typedef struct Absent {
 static const Absent absent[] = {
     { " hda hdb hdc hdd cdrom ",
       "there is no IDE controller (-drive if=virtio makes a disk)" },
-    { " snapshot ", "-drive snapshot=on is for each disk" },
     { " fda fdb sd mtdblock ", "there are no such drives" },
     { " bios pflash L option-rom shim ",
       "there is no firmware; a kernel is started directly (-kernel)" },

@@ -57,6 +57,7 @@ static const Slot slots[] = {
     SLOT("append", SLOT_TEXT, append),
     SLOT("blockdev", SLOT_LIST, blockdevs),
     SLOT("drive", SLOT_LIST, drives),
+    SLOT("snapshot", SLOT_FLAG, snapshot),
     SLOT("device", SLOT_LIST, devices),
     { .name = "global", .kind = SLOT_GLOBAL },
     { .name = "set", .kind = SLOT_SET },

@@ -247,6 +247,13 @@ static bool parse_items(Parser *parser, GError **error)
     return cmdline_items_parse(parser->items, parser->cmdline->globals, error);
 }
 
+/* Wherever among the drives the option is. */
+static void take_snapshots(const Cmdline *cmdline)
+{
+    for (guint i = 0; cmdline->snapshot && i < cmdline->drives->len; i++)
+        drive_options_set_snapshot(g_ptr_array_index(cmdline->drives, i));
+}
+
 /* Those that drives are plugged into come after the others. */
 static bool add_drive_devices(Cmdline *cmdline, GError **error)
 {
@@ -336,7 +343,10 @@ Cmdline *cmdline_parse(int argc, char **argv, GError **error)
     if (!parse_merged(&parser, error))
         return NULL;
     take_boot_files(parser.cmdline);
-    if (!parse_items(&parser, error) || !add_drive_devices(parser.cmdline, error) ||
+    if (!parse_items(&parser, error))
+        return NULL;
+    take_snapshots(parser.cmdline);
+    if (!add_drive_devices(parser.cmdline, error) ||
         !add_nics(parser.cmdline, error) || !parse_onboard(parser.cmdline, error) ||
         !cmdline_check(parser.cmdline, error))
         return NULL;

@@ -326,6 +326,17 @@ DriveOptions *drive_options_parse(const JsonValue *pairs, const GPtrArray *other
     return NULL;
 }
 
+void drive_options_set_snapshot(DriveOptions *options)
+{
+    if (options->has_snapshot || !options->node || options->node->read_only)
+        return;
+    options->snapshot = true;
+    if (options->node->has_read_only)
+        return;
+    options->node->has_read_only = true;
+    options->node->read_only = true;
+}
+
 DeviceAddArgs *drive_options_device(const DriveOptions *options,
                                     const DeviceGlobals *globals, GError **error)
 {

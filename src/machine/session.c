@@ -238,7 +238,7 @@ static const char *on_mux_command(void *opaque, CharMuxCommand command)
         runstate_request_quit(&session->machine->run, SHUTDOWN_CAUSE_HOST_QMP_QUIT);
         return NULL;
     case CHAR_MUX_SAVE:
-        return "there is no disk with -snapshot";
+        return "what disks with -snapshot hold cannot be saved";
     }
     return NULL;
 }

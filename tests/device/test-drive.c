@@ -295,6 +295,41 @@ static void test_writes_that_are_thrown_away(Fixture *f, const void *unused)
     g_assert_cmpuint(json_length(nodes), ==, 0);
 }
 
+/* -snapshot is snapshot=on for all that do not say otherwise, or are only read. */
+static void test_snapshot_for_all(Fixture *f, const void *unused)
+{
+    static const struct {
+        const char *drive;
+        bool snapshot;
+        bool read_only;         /* the image below */
+    } rows[] = {
+        { "if=none,file=a,format=raw", true, true },
+        { "if=virtio,file=b,format=qcow2,cache=none", true, true },
+        { "if=none,file=c,format=raw,snapshot=off", false, false },
+        { "if=none,file=d,format=raw,read-only=on", false, true },
+        { "if=none,file=e,format=raw,media=cdrom", false, true },
+        { "if=none,file=f,format=raw,snapshot=on,read-only=off", true, false },
+        { "if=none", false, false },
+    };
+
+    for (size_t i = 0; i < 2 * G_N_ELEMENTS(rows); i++) {
+        const char *drive = rows[i / 2].drive;
+        const char *argv[] = {
+            "berth", i % 2 ? "-snapshot" : "-drive", i % 2 ? "-drive" : drive,
+            i % 2 ? drive : "-snapshot",
+        };
+        g_autoptr(GError) error = NULL;
+        g_autoptr(Cmdline) cmdline = cmdline_parse(4, (char **)argv, &error);
+        const DriveOptions *options;
+
+        g_assert_no_error(error);
+        options = drive_at(cmdline, 0);
+        g_assert_cmpint(options->snapshot, ==, rows[i / 2].snapshot);
+        if (options->node)
+            g_assert_cmpint(options->node->read_only, ==, rows[i / 2].read_only);
+    }
+}
+
 static void test_a_failure_leaves_nothing(Fixture *f, const void *unused)
 {
     static const char *const drives[] = {
@@ -369,6 +404,7 @@ int main(int argc, char **argv)
     ADD("it-goes-with-its-device", test_it_goes_with_its_device);
     ADD("the-device-s-words-count", test_the_device_s_words_count);
     ADD("writes-that-are-thrown-away", test_writes_that_are_thrown_away);
+    ADD("snapshot-for-all", test_snapshot_for_all);
     ADD("a-failure-leaves-nothing", test_a_failure_leaves_nothing);
     ADD("limits", test_limits);
     return g_test_run();
