@@ -280,3 +280,27 @@ void block_channel_submit(BlockChannel *channel, BlockReq *req)
     else if (!channel->throttle || block_throttle_admit(channel, req))
         block_req_submit(req);
 }
+
+/* Below filters; what is stale there waits for nothing. */
+static BlockReq *cancel_below(BlockReq *req)
+{
+    const BlockQueue *queue = req->queue;
+    BlockReq *below = (BlockReq *)((uint8_t *)req + queue->child_offset);
+    const BlockQueue *child;
+
+    if (!queue->is_short)
+        return NULL;
+    if (queue->node->driver->cancel && queue->node->driver->cancel(req))
+        return req;
+    child = block_queue_child(queue, BLOCK_ROLE_FILTERED);
+    return child && below->queue == child ? cancel_below(below) : NULL;
+}
+
+bool block_channel_take_back(BlockChannel *channel, BlockReq *req)
+{
+    if (!channel->throttle || !block_throttle_cancel(channel, req))
+        req = cancel_below(req);
+    if (req)
+        block_req_complete(req, -ECANCELED);
+    return req != NULL;
+}

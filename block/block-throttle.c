@@ -20,13 +20,23 @@ static void go(void *request)
     block_req_submit(request);
 }
 
-bool block_throttle_admit(BlockChannel *channel, BlockReq *req)
+static ThrottleTicket *ticket_of(BlockChannel *channel, const BlockReq *req)
 {
     const BlockLayers *layers = &channel->layers;
     size_t i = (size_t)((uint8_t *)req->slot - layers->slots) / layers->slot_size;
 
-    return throttle_group_admit(&channel->throttle->lane, &channel->throttle->tickets[i],
+    return &channel->throttle->tickets[i];
+}
+
+bool block_throttle_admit(BlockChannel *channel, BlockReq *req)
+{
+    return throttle_group_admit(&channel->throttle->lane, ticket_of(channel, req),
                                 &req->io, req);
+}
+
+bool block_throttle_cancel(BlockChannel *channel, BlockReq *req)
+{
+    return throttle_group_cancel(&channel->throttle->lane, ticket_of(channel, req));
 }
 
 void block_throttle_hurry(BlockChannel *channel, bool on)

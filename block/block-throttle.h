@@ -20,6 +20,8 @@ void block_throttle_enter(void *channel);
 void block_throttle_leave(void *channel);
 /* False: it waits, and is submitted later. */
 bool block_throttle_admit(BlockChannel *channel, BlockReq *req);
+/* Takes back what waits; false: it does not. */
+bool block_throttle_cancel(BlockChannel *channel, BlockReq *req);
 void block_throttle_hurry(BlockChannel *channel, bool on);
 
 /* Main. */

@@ -161,6 +161,7 @@ static int64_t settle_locked(ThrottleGroup *group)
             continue;
         }
         lane->n_waiting--;
+        ticket->is_ready = true;
         list_append(&lane->ready, &ticket->wait.node);
         loop_post(lane->loop, &lane->look);
     }
@@ -318,6 +319,7 @@ static void let_go(const ThrottleLane *lane, ListNode *ready)
                                               wait.node);
 
         list_remove(&ticket->wait.node);
+        ticket->waits = false;
         go(ticket->request);
     }
 }
@@ -393,6 +395,7 @@ bool throttle_group_admit(ThrottleLane *lane, ThrottleTicket *ticket, const Bloc
     goes = throttle_state_admit(&group->state, lane->member, &ticket->wait,
                                 loop_clock_ns());
     if (!goes) {
+        ticket->waits = true;
         lane->n_waiting++;
         deadline_ns = deadline_after(settle_locked(group));
         if (lane->n_waiting > 0 && (!timer_is_set(&lane->timer) ||
@@ -401,4 +404,24 @@ bool throttle_group_admit(ThrottleLane *lane, ThrottleTicket *ticket, const Bloc
     }
     lock_drop(&group->lock);
     return goes;
+}
+
+bool throttle_group_cancel(ThrottleLane *lane, ThrottleTicket *ticket)
+{
+    ThrottleGroup *group = lane->group;
+    bool waits;
+
+    lock_take(&group->lock);
+    waits = ticket->waits;
+    if (waits && ticket->is_ready) {
+        list_remove(&ticket->wait.node);
+    } else if (waits) {
+        throttle_state_remove(&group->state, &ticket->wait);
+        lane->n_waiting--;
+        /* Those behind it may go sooner. */
+        settle_locked(group);
+    }
+    ticket->waits = false;
+    lock_drop(&group->lock);
+    return waits;
 }

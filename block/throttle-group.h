@@ -36,7 +36,8 @@ typedef struct ThrottleTicket {
     ThrottleWait wait;
     ThrottleLane *lane;         /* NULL: a worker waits */
     void *request;
-    bool is_ready;              /* for a worker */
+    bool waits;                 /* under the group's lock, as the next */
+    bool is_ready;
 } ThrottleTicket;
 
 /* Any thread. */
@@ -71,3 +72,5 @@ void throttle_group_remove_lane(ThrottleLane *lane);
 /* True: @io goes now.  False: go(@request) will be called. */
 bool throttle_group_admit(ThrottleLane *lane, ThrottleTicket *ticket, const BlockIo *io,
                           void *request);
+/* Takes back what waits: go() will not be called.  False: it does not wait. */
+bool throttle_group_cancel(ThrottleLane *lane, ThrottleTicket *ticket);

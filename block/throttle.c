@@ -89,6 +89,13 @@ static void throttle_submit(BlockReq *req)
         pass(req);
 }
 
+static bool throttle_cancel(BlockReq *req)
+{
+    ThrottleQueue *state = block_queue_state(req->queue);
+
+    return throttle_group_cancel(&state->lane, block_req_ctx(req));
+}
+
 static bool throttle_attach(BlockQueue *queue, GError **error)
 {
     Throttle *throttle = to_throttle(queue->node);
@@ -232,6 +239,7 @@ const BlockDriver throttle_driver = {
     .attach = throttle_attach,
     .detach = throttle_detach,
     .submit = throttle_submit,
+    .cancel = throttle_cancel,
     .hurry = throttle_hurry,
     .map = throttle_map,
     .resize = throttle_resize,

@@ -5,8 +5,9 @@
  * Loop 0 asks every loop of the bus, by message.  Each first takes in what the guest had
  * made available before, so that no task is found neither here nor there; ends what waits
  * and what is held; marks what is under way, which then ends as cancelled; and leaves a
- * CancelPart at each lane that has such requests.  A part is over when no request that it
- * means is older than it, since numbers of requests only rise.
+ * CancelPart at each lane that has such requests.  A part is over when as many of those
+ * that it means, which are older than it, have ended as there were; so each costs little,
+ * and a guest may have as many as its ring has room for.
  *
  *     ScsiCancel.n_left    loops that were not asked yet, and parts that are not over
  */
@@ -33,6 +34,7 @@ typedef struct CancelPart {
     ListNode node;              /* in ScsiLane.cancels */
     ScsiCancel *cancel;
     uint64_t end;               /* the first serial that is not meant */
+    unsigned n_left;            /* requests */
 } CancelPart;
 
 static bool is_meant(const ScsiTasks *tasks, const ScsiReq *req)
@@ -54,15 +56,15 @@ static void on_done(void *opaque)
     g_free(cancel);
 }
 
-static bool is_over(const ScsiLane *lane, const CancelPart *part)
+void scsi_cancel_note_end(ScsiReq *req)
 {
-    LIST_FOREACH(node, &lane->active) {
-        const ScsiReq *req = CONTAINER_OF(node, ScsiReq, node);
+    LIST_FOREACH(node, &req->lane->cancels) {
+        CancelPart *part = CONTAINER_OF(node, CancelPart, node);
 
-        if (req->serial < part->end && is_meant(&part->cancel->tasks, req))
-            return false;
+        part->n_left -= req->serial < part->end && is_meant(&part->cancel->tasks, req);
     }
-    return true;
+    /* Not a second time. */
+    req->serial = UINT64_MAX;
 }
 
 void scsi_cancel_check(ScsiLane *lane)
@@ -70,7 +72,7 @@ void scsi_cancel_check(ScsiLane *lane)
     LIST_FOREACH(node, &lane->cancels) {
         CancelPart *part = CONTAINER_OF(node, CancelPart, node);
 
-        if (!is_over(lane, part))
+        if (part->n_left > 0)
             continue;
         list_remove(&part->node);
         drop(part->cancel);
@@ -103,6 +105,17 @@ static void end_listed(ListNode *list, const ScsiTasks *tasks, bool held)
     }
 }
 
+/* What a limit holds back ends here; no other request that is active does meanwhile. */
+static void end_limited(ScsiLane *lane, const ScsiTasks *tasks, uint64_t end)
+{
+    LIST_FOREACH(node, &lane->active) {
+        const ScsiReq *req = CONTAINER_OF(node, ScsiReq, node);
+
+        if (req->submitted && req->serial < end && is_meant(tasks, req))
+            block_channel_take_back(lane->channel, req->submitted);
+    }
+}
+
 static void mark_active(ScsiLane *lane, ScsiCancel *cancel)
 {
     CancelPart *part;
@@ -121,8 +134,10 @@ static void mark_active(ScsiLane *lane, ScsiCancel *cancel)
     part = g_new0(CancelPart, 1);
     part->cancel = cancel;
     part->end = lane->next_serial;
+    part->n_left = n;
     list_append(&lane->cancels, &part->node);
     __atomic_add_fetch(&cancel->n_left, 1, __ATOMIC_ACQ_REL);
+    end_limited(lane, &cancel->tasks, part->end);
 }
 
 static void cancel_lane(ScsiLane *lane, void *opaque)
@@ -135,9 +150,9 @@ static void cancel_lane(ScsiLane *lane, void *opaque)
     __atomic_add_fetch(&cancel->n_found, n, __ATOMIC_ACQ_REL);
     if (tasks->only_count)
         return;
-    mark_active(lane, cancel);
     end_listed(&lane->waiting, tasks, false);
     end_listed(&lane->held, tasks, true);
+    mark_active(lane, cancel);
 }
 
 static void on_ask(void *opaque)

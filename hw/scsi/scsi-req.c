@@ -58,6 +58,8 @@ void scsi_req_end(ScsiReq *req, ScsiOutcome outcome)
           device_name(&lane->unit->dev), req->tag, req->outcome, req->status,
           req->n_moved);
     let_go(req);
+    if (!list_is_empty(&lane->cancels))
+        scsi_cancel_note_end(req);
     bus->hba->done(bus, req);
     if (!list_is_empty(&lane->cancels))
         scsi_cancel_check(lane);
@@ -120,6 +122,8 @@ void scsi_req_hold(ScsiReq *req)
 
     TRACE(scsi_hold, "%s tag 0x%" PRIx64, device_name(&lane->unit->dev), req->tag);
     let_go(req);
+    if (!list_is_empty(&lane->cancels))
+        scsi_cancel_note_end(req);
     if (!bus->loops[lane->loop].stopping && !scsi_flag(&lane->unit->leaving))
         list_append(&lane->held, &req->node);
     bus->hba->hold(bus, req);
@@ -181,7 +185,10 @@ static void go_on(ScsiReq *req, BlockOp op, int ret)
 
 static void on_io_done(BlockReq *block, int ret)
 {
-    go_on(block->opaque, block->io.op, ret);
+    ScsiReq *req = block->opaque;
+
+    req->submitted = NULL;
+    go_on(req, block->io.op, ret);
 }
 
 static void submit(ScsiReq *req, const BlockIo *io, BlockDoneFn *done, ScsiFn *next)
@@ -189,6 +196,7 @@ static void submit(ScsiReq *req, const BlockIo *io, BlockDoneFn *done, ScsiFn *n
     BlockReq *block = g_steal_pointer(&req->block);
 
     req->next = next;
+    req->submitted = block;
     block->io = *io;
     block->done = done;
     block->opaque = req;
@@ -222,6 +230,7 @@ static void on_step_done(BlockReq *block, int ret)
 {
     ScsiReq *req = block->opaque;
 
+    req->submitted = NULL;
     if (ret == 0)
         step_later(req);
     else
@@ -300,6 +309,7 @@ void scsi_req_start(ScsiLane *lane, ScsiReq *req)
     req->sense_size = 0;
     req->n_moved = 0;
     req->block = NULL;
+    req->submitted = NULL;
     req->sliced = false;
     req->has_pattern = false;
     list_append(&lane->active, &req->node);

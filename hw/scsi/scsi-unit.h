@@ -115,6 +115,8 @@ ScsiSense scsi_unit_take_attention(ScsiUnit *unit);
 
 /* scsi-cancel.c: a request of the lane has ended. */
 void scsi_cancel_check(ScsiLane *lane);
+/* @req has ended, or is held; before anybody is told. */
+void scsi_cancel_note_end(ScsiReq *req);
 
 /* scsi-bus.c: main */
 

@@ -3,9 +3,6 @@
  * Task management and events of the SCSI controller (virtio 1.3, sections 5.6.6.2 and
  * 5.6.6.3).
  *
- * Each request of task management that is under way is looked at whenever a request of
- * its units ends; so there are a few of them at a time, and the others wait in the ring.
- *
  * An event that finds no buffer is lost; the driver is told so in the next one, and looks
  * for itself.
  */
@@ -14,8 +11,6 @@
 #include "berth/thread.h"
 
 #include "virtio-scsi.h"
-
-#define MAX_TASKS 16u
 
 typedef struct virtio_scsi_ctrl_tmf_req TaskReq;
 typedef struct virtio_scsi_ctrl_an_req NotifyReq;
@@ -48,14 +43,12 @@ static void on_ended(void *opaque, unsigned n_found)
     const Task *task = virtqueue_req_ctx(vreq);
     uint8_t response = VIRTIO_SCSI_S_OK;
 
-    scsi->n_tasks--;
     if (task->tasks.outcome == SCSI_OUTCOME_RESET)
         scsi_bus_reset_units(&scsi->bus, &task->tasks,
                              task->subtype == VIRTIO_SCSI_T_TMF_I_T_NEXUS_RESET);
     if (task->tasks.only_count && n_found > 0)
         response = VIRTIO_SCSI_S_FUNCTION_SUCCEEDED;
     finish_task(vreq, response);
-    virtqueue_schedule(vreq->vq);
 }
 
 /* Which tasks @subtype is about; false: it is not one that there is. */
@@ -133,7 +126,6 @@ static void start_task(VirtioScsi *scsi, VirtqueueReq *vreq)
         finish_task(vreq, response);
         return;
     }
-    scsi->n_tasks++;
     scsi_cancel_tasks(&scsi->bus, &task->tasks, on_ended, vreq);
 }
 
@@ -168,7 +160,7 @@ void virtio_scsi_ctrl_handle_queue(VirtioScsi *scsi, Virtqueue *vq)
 {
     VirtqueueReq *vreq;
 
-    while (scsi->n_tasks < MAX_TASKS && (vreq = virtqueue_pop(vq)))
+    while ((vreq = virtqueue_pop(vq)))
         start(scsi, vreq);
 }
 

@@ -35,7 +35,6 @@ typedef struct VirtioScsi {
     uint32_t cdb_size;
 
     /* The loop number 0's. */
-    unsigned n_tasks;                   /* under way */
     const struct virtio_scsi_event *event;      /* to be told now */
     bool events_missed;                 /* there was no buffer to tell one in */
 } VirtioScsi;

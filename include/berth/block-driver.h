@@ -70,6 +70,11 @@ struct BlockDriver {
      * its own accord goes on.  The loop.  NULL: nothing.
      */
     void (*hurry)(BlockQueue *queue, bool on);
+    /*
+     * Takes back what the driver holds back of its own accord, or false.  The loop.
+     * NULL: nothing.
+     */
+    bool (*cancel)(BlockReq *req);
 
     /* May block.  NULL: all of it is data. */
     int (*map)(BlockNode *node, uint64_t offset, uint64_t bytes, BlockMap *ret_map);

@@ -168,6 +168,11 @@ uint64_t block_node_size(const BlockNode *node);
 /* A request to fill in and submit; NULL: none now, and ready() will be called. */
 BlockReq *block_channel_get(BlockChannel *channel);
 void block_channel_submit(BlockChannel *channel, BlockReq *req);
+/*
+ * The user has no use any more for @req, which was submitted: if a limit holds it back it
+ * ends now, with -ECANCELED, before this returns true.  False: it ends as it does.
+ */
+bool block_channel_take_back(BlockChannel *channel, BlockReq *req);
 /* Gives back one that was got and not submitted. */
 void block_channel_put(BlockChannel *channel, BlockReq *req);
 /* The user refused an operation that is not the disk's to do. */

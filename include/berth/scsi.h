@@ -73,6 +73,7 @@ struct ScsiReq {
     ScsiOutcome cancelled;      /* how it is to end; STATUS: as it does */
     ScsiFn *next;               /* what is to be done next */
     BlockReq *block;
+    BlockReq *submitted;        /* NULL: no I/O is under way */
     IovSlice slice;
     bool sliced;
     bool has_pattern;           /* the lane's is this one's */

@@ -3,11 +3,13 @@
  * SCSI requests whose disk fails or does not answer: task management, error policy,
  * resets, units that go; on one thread and on several.
  */
+#include <linux/virtio_pci.h>
 #include <string.h>
 
 #include "berth/block-drive.h"
 #include "berth/inject.h"
 
+#include "kit-qmp.h"
 #include "scsi-bench.h"
 
 static void test_task_management_without_tasks(void)
@@ -82,6 +84,115 @@ static void test_abort_waits_for_the_disk(void)
     while (!kit_scsi_take_task(f.scsi, &response))
         kit_run_both(f.kit);
     g_assert_cmpuint(response, ==, VIRTIO_SCSI_S_OK);
+    scsi_bench_done(&f);
+}
+
+static unsigned n_limited(ScsiBench *f)
+{
+    KitScsiResult result;
+    unsigned n = 0, slot;
+
+    /* A request in whole goes at once, and what follows waits for minutes. */
+    for (unsigned i = 0; i < 6; i++)
+        scsi_bench_submit_read(f, i, 100 + i);
+    kit_run_both(f->kit);
+    while (kit_scsi_take(f->scsi, &slot, &result))
+        n++;
+    return 6 - n;
+}
+
+/* What a limit holds back is not waited for. */
+static void check_aborts_of_limited(ScsiBench *f)
+{
+    unsigned n = n_limited(f), slot;
+    KitScsiResult result;
+
+    g_assert_cmpuint(n, >, 3);
+    g_assert_cmpuint(kit_scsi_task(f->scsi, VIRTIO_SCSI_T_TMF_ABORT_TASK, 0, 0, 104), ==,
+                     VIRTIO_SCSI_S_OK);
+    g_assert_true(kit_scsi_take(f->scsi, &slot, &result));
+    g_assert_cmpuint(slot, ==, 4);
+    g_assert_cmpuint(result.response, ==, VIRTIO_SCSI_S_ABORTED);
+    g_assert_false(kit_scsi_take(f->scsi, &slot, &result));
+    g_assert_cmpuint(kit_scsi_task(f->scsi, VIRTIO_SCSI_T_TMF_QUERY_TASK, 0, 0, 105), ==,
+                     VIRTIO_SCSI_S_FUNCTION_SUCCEEDED);
+    g_assert_cmpuint(kit_scsi_task(f->scsi, VIRTIO_SCSI_T_TMF_LOGICAL_UNIT_RESET, 0, 0,
+                                   0), ==, VIRTIO_SCSI_S_OK);
+    scsi_bench_expect(f, n - 1, VIRTIO_SCSI_S_RESET);
+    g_assert_cmphex(kit_scsi_sense(f->scsi, "00 00 00 00 00 00", 0, 0), ==, 0x062903);
+}
+
+static void test_abort_does_not_wait_for_limits(void)
+{
+    DriveThrottling throttling = { .has_bps_total = true, .bps_total = 1 };
+    BlockDrive *drive;
+    ScsiBench f;
+
+    scsi_bench_init(&f, "", "");
+    drive = block_drive_find(f.kit->blocks, "hd");
+    g_assert_true(block_drive_set_throttle(drive, &throttling, NULL));
+    check_aborts_of_limited(&f);
+    /* The limit has lost nothing of what went. */
+    scsi_bench_submit_read(&f, 0, 0);
+    kit_run_both(f.kit);
+    g_assert_cmpuint(kit_scsi_task(f.scsi, VIRTIO_SCSI_T_TMF_ABORT_TASK_SET, 0, 0, 0), ==,
+                     VIRTIO_SCSI_S_OK);
+    scsi_bench_expect(&f, 1, VIRTIO_SCSI_S_ABORTED);
+    throttling.bps_total = 0;
+    g_assert_true(block_drive_set_throttle(drive, &throttling, NULL));
+    kit_scsi_read(f.scsi, 0, 1);
+    scsi_bench_done(&f);
+}
+
+/* The same of a limit below the disk's uppermost node. */
+static void test_abort_does_not_wait_for_limits_below(void)
+{
+    g_autoptr(KitQmp) qmp = NULL;
+    ScsiBench f;
+
+    scsi_bench_init(&f, "", "");
+    qmp = kit_qmp_new(f.kit);
+    kit_qmp_do(qmp, "object-add", "{'qom-type': 'throttle-group', 'id': 'g', 'limits': "
+               "{'bps-total': 1}}");
+    kit_qmp_do(qmp, "blockdev-add", "{'driver': 'throttle', 'node-name': 'limit', "
+               "'throttle-group': 'g', 'file': 'below'}");
+    kit_qmp_do(qmp, "blockdev-reopen", "{'options': [{'driver': 'inject', 'node-name': "
+               "'n', 'file': 'limit'}]}");
+    check_aborts_of_limited(&f);
+    g_clear_pointer(&qmp, kit_qmp_free);
+    scsi_bench_done(&f);
+}
+
+/* As many as the ring has room for wait for a disk that does not answer. */
+static void test_many_aborts_stop_no_other_task(void)
+{
+    const unsigned n = KIT_SCSI_RING / 2 - 2;
+    uint8_t response;
+    ScsiBench f;
+
+    scsi_bench_init(&f, "", "");
+    scsi_bench_add_disk(f.kit, "other", "");
+    kit_scsi_clear(f.scsi, 1, 0);
+    scsi_bench_hang(&f);
+    for (unsigned i = 0; i < 4; i++)
+        scsi_bench_submit_read(&f, i, i);
+    kit_run_both(f.kit);
+    for (unsigned i = 0; i < n; i++)
+        kit_scsi_submit_task(f.scsi, i % 8 == 7 ? VIRTIO_SCSI_T_TMF_ABORT_TASK_SET
+                                                : VIRTIO_SCSI_T_TMF_ABORT_TASK, 0, 0,
+                             i % 4);
+    kit_run_both(f.kit);
+    g_assert_false(kit_scsi_take_task(f.scsi, &response));
+    g_assert_cmpuint(kit_scsi_task(f.scsi, VIRTIO_SCSI_T_TMF_LOGICAL_UNIT_RESET, 1, 0, 0),
+                     ==, VIRTIO_SCSI_S_OK);
+
+    scsi_bench_set_rules(&f, "[]");
+    scsi_bench_expect(&f, 4, VIRTIO_SCSI_S_ABORTED);
+    for (unsigned i = 0; i < n; i++) {
+        while (!kit_scsi_take_task(f.scsi, &response))
+            kit_run_both(f.kit);
+        g_assert_cmpuint(response, ==, VIRTIO_SCSI_S_OK);
+    }
     scsi_bench_done(&f);
 }
 
@@ -358,9 +469,20 @@ static void test_units_come_and_go_under_load(void)
     scsi_bench_done(&f);
 }
 
+/* Queue @index, with rings where there is no memory. */
+static void enable_at(KitVirtio *v, unsigned index, uint32_t gpa)
+{
+    kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_SELECT, 2, index);
+    kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_SIZE, 2, KIT_SCSI_RING);
+    kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_DESCLO, 4, gpa);
+    kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_AVAILLO, 4, gpa);
+    kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_USEDLO, 4, gpa);
+    kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
+}
+
 /*
- * A queue that cannot start while another has taken requests, which do not end yet: the
- * device drains before it can be reset.
+ * A queue that cannot start while another one runs, and may have taken requests, which do
+ * not end yet: the device drains before it can be reset.
  */
 static void test_start_that_fails_with_requests_in_flight(void)
 {
@@ -377,14 +499,14 @@ static void test_start_that_fails_with_requests_in_flight(void)
     for (unsigned round = 0; round < 20; round++) {
         kit_virtio_negotiate(f.scsi->v, UINT64_MAX);
         kit_virtio_setup_queue(f.scsi->v, KIT_SCSI_RING);
-        for (unsigned i = 0; i < 2; i++)
-            kit_queue_setup(&f.scsi->requests[i], f.scsi->v, 2 + i, KIT_SCSI_RING);
-        kit_virtio_set(f.scsi->v, 0x16, 2, 3);          /* the last queue's rings */
-        kit_virtio_set(f.scsi->v, 0x20, 4, 0xfffff000);
+        kit_queue_setup(&f.scsi->requests[0], f.scsi->v, 2, KIT_SCSI_RING);
+        enable_at(f.scsi->v, 3, 0xfffff000);
         memset(f.scsi->busy, 0, sizeof(f.scsi->busy));
         for (unsigned i = 0; i < 4; i++)
             scsi_bench_submit_read(&f, 2 * i, i);
         kit_virtio_set_status(f.scsi->v, driver);
+        while (!(kit_virtio_status(f.scsi->v) & VIRTIO_CONFIG_S_NEEDS_RESET))
+            kit_run_both(kit);
         kit_virtio_set_status(f.scsi->v, 0);
         scsi_bench_set_rules(&f, "[]");
         while (kit_virtio_status(f.scsi->v) != 0)
@@ -405,6 +527,12 @@ int main(int argc, char **argv)
                     test_task_management_without_tasks);
     g_test_add_func("/scsi-tasks/abort-waits-for-the-disk",
                     test_abort_waits_for_the_disk);
+    g_test_add_func("/scsi-tasks/abort-does-not-wait-for-limits",
+                    test_abort_does_not_wait_for_limits);
+    g_test_add_func("/scsi-tasks/abort-does-not-wait-for-limits-below",
+                    test_abort_does_not_wait_for_limits_below);
+    g_test_add_func("/scsi-tasks/many-aborts-stop-no-other-task",
+                    test_many_aborts_stop_no_other_task);
     g_test_add_func("/scsi-tasks/reset-of-a-unit-with-tasks",
                     test_reset_of_a_unit_with_tasks);
     g_test_add_func("/scsi-tasks/disk-that-does-not-answer-stops-no-other",
