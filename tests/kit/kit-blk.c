@@ -39,7 +39,8 @@ void kit_blk_submit(KitBlk *blk, unsigned slot, uint32_t type, uint64_t sector,
         .type = GUINT32_TO_LE(type), .sector = GUINT64_TO_LE(sector),
     };
     unsigned head = slot * 3, at = head;
-    uint16_t writes = type == VIRTIO_BLK_T_IN ? VRING_DESC_F_WRITE : 0;
+    bool reads = type == VIRTIO_BLK_T_IN || type == VIRTIO_BLK_T_GET_ID;
+    uint16_t writes = reads ? VRING_DESC_F_WRITE : 0;
 
     g_assert_false(blk->busy[slot]);
     blk->busy[slot] = true;
