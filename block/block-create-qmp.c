@@ -48,7 +48,10 @@ static JobStep create_step(Job *job)
     if (create->stage == BLOCK_CREATE_WORK)
         return work(create);
     create->stage = BLOCK_CREATE_TAKE;
-    return block_open_run(create->open, &job->error) ? JOB_STEP_MORE : JOB_STEP_FAILED;
+    if ((!create->open || block_open_run(create->open, &job->error)) &&
+        (!create->open_data || block_open_run(create->open_data, &job->error)))
+        return JOB_STEP_MORE;
+    return JOB_STEP_FAILED;
 }
 
 static void on_quiet(void *opaque)
@@ -56,19 +59,38 @@ static void on_quiet(void *opaque)
     job_go_on(opaque);
 }
 
+/* Puts the node into the graph if it is new, and takes hold of it. */
+static BlockUse *take_node(BlockCreate *create, BlockOpen **open, BlockNode **node,
+                           GError **error)
+{
+    if (*open) {
+        *node = block_open_finish(*open);
+        block_open_free(g_steal_pointer(open));
+        (*node)->is_owned = false;
+    }
+    return block_use_new(*node, BLOCK_PERM_WRITE | BLOCK_PERM_RESIZE, BLOCK_PERM_ALL,
+                         &use_ops, create, error);
+}
+
 static bool take(BlockCreate *create, GError **error)
 {
-    BlockNode *node = create->file;
+    bool has_data = create->open_data || create->data;
 
-    if (create->open) {
-        node = block_open_finish(create->open);
-        block_open_free(g_steal_pointer(&create->open));
-        node->is_owned = false;
-        create->file = node;
+    if (create->data && create->data == create->file) {
+        error_set(error, "parameter 'data-file': node '%s' is to store the image",
+                  create->file->name);
+        return false;
     }
-    create->use = block_use_new(node, BLOCK_PERM_WRITE | BLOCK_PERM_RESIZE,
-                                BLOCK_PERM_ALL, &use_ops, create, error);
-    if (!create->use || !block_hold_add(&create->hold, node, "blockdev-create", error))
+
+    create->use = take_node(create, &create->open, &create->file, error);
+    if (!create->use)
+        return false;
+    if (has_data)
+        create->use_data = take_node(create, &create->open_data, &create->data, error);
+    if ((has_data && !create->use_data) ||
+        !block_hold_add(&create->hold, create->file, "blockdev-create", error) ||
+        (has_data && !block_hold_add(&create->hold, create->data, "blockdev-create",
+                                     error)))
         return false;
     create->stage = BLOCK_CREATE_QUIET;
     create->quiesce =
@@ -96,10 +118,14 @@ static void create_end(Job *job)
         block_hold_tell_sizes(&create->hold);
     block_quiesce_end(g_steal_pointer(&create->quiesce));
     block_use_free(g_steal_pointer(&create->use));
+    block_use_free(g_steal_pointer(&create->use_data));
     block_hold_end(&create->hold);
     block_open_free(g_steal_pointer(&create->open));
+    block_open_free(g_steal_pointer(&create->open_data));
     if (create->file)
         block_close(g_steal_pointer(&create->file), NULL, NULL);
+    if (create->data)
+        block_close(g_steal_pointer(&create->data), NULL, NULL);
     base_close_fd(&create->fd);
 }
 
@@ -121,20 +147,32 @@ static const JobClass create_class = {
 };
 
 /* The node below, or what is to become one. */
-static bool find_file(BlockCreate *create, BlockGraph *graph, const BlockdevRef *ref,
-                      GError **error)
+static bool find_node(BlockGraph *graph, const BlockdevRef *ref, BlockOpen **ret_open,
+                      BlockNode **ret_node, GError **error)
 {
+    BlockNode *node;
+
     if (ref->type == QAPI_KIND_OBJECT) {
-        create->open = block_open_new(graph, ref->u.definition, error);
-        return create->open != NULL;
+        *ret_open = block_open_new(graph, ref->u.definition, error);
+        return *ret_open != NULL;
     }
-    create->file = block_graph_find(graph, ref->u.reference);
-    if (!create->file) {
+    node = block_graph_find(graph, ref->u.reference);
+    if (!node) {
         error_set(error, "there is no block node '%s'", ref->u.reference);
         return false;
     }
-    block_node_ref(create->file);
-    create->stage = BLOCK_CREATE_TAKE;
+    *ret_node = block_node_ref(node);
+    return true;
+}
+
+static bool find_file(BlockCreate *create, BlockGraph *graph, const BlockdevRef *file,
+                      const BlockdevRef *data, GError **error)
+{
+    if (!find_node(graph, file, &create->open, &create->file, error) ||
+        (data && !find_node(graph, data, &create->open_data, &create->data, error)))
+        return false;
+    create->stage = create->open || create->open_data ? BLOCK_CREATE_OPEN
+                                                      : BLOCK_CREATE_TAKE;
     return true;
 }
 
@@ -157,9 +195,10 @@ static bool prepare(BlockCreate *create, BlockGraph *graph, GError **error)
     case BLOCKDEV_CREATE_DRIVER_FILE:
         return open_fdset(create, graph, options->u.file.filename, error);
     case BLOCKDEV_CREATE_DRIVER_QCOW2:
-        return find_file(create, graph, options->u.qcow2.file, error);
+        return find_file(create, graph, options->u.qcow2.file,
+                         options->u.qcow2.data_file, error);
     case BLOCKDEV_CREATE_DRIVER_RAW:
-        return find_file(create, graph, options->u.raw.file, error);
+        return find_file(create, graph, options->u.raw.file, NULL, error);
     }
     g_assert_not_reached();
 }

@@ -24,6 +24,9 @@ typedef struct BlockCreate {
     BlockOpen *open;            /* NULL: none, or it is in the graph */
     BlockNode *file;            /* the node below, held; NULL for a file of the host */
     BlockUse *use;
+    BlockOpen *open_data;       /* the same of the data file, if there is one */
+    BlockNode *data;
+    BlockUse *use_data;
     BlockHold hold;
     BlockQuiesce *quiesce;
     int fd;                     /* of a file of the host */

@@ -6,8 +6,9 @@
  *
  *     header | refcount table | L1 table | refcount blocks | L2 tables | the guest's
  *
- * the last two only with preallocation.  The header comes last, after all else is on
- * stable storage: what is not finished is no image.
+ * the last two only with preallocation, and the last not with a data file, in which the
+ * guest's clusters are where they are on its disk.  The header comes last, after all else
+ * is on stable storage: what is not finished is no image.
  */
 #include <errno.h>
 #include <string.h>
@@ -31,6 +32,8 @@ typedef struct Plan {
     uint64_t n_refblocks;
     uint64_t n_l2;
     uint64_t n_data;
+    uint64_t n_mapped;          /* the guest's that L2 tables name */
+    bool is_external;           /* they are in a data file */
 } Plan;
 
 static uint64_t cluster_size(const Plan *plan)
@@ -89,7 +92,9 @@ static bool check_version(const BlockdevCreateOptionsQcow2 *options, GError **er
 
     if (options->version != BLOCKDEV_QCOW2_VERSION_V2)
         return true;
-    if (options->lazy_refcounts)
+    if (options->data_file)
+        parameter = "data-file";
+    else if (options->lazy_refcounts)
         parameter = "lazy-refcounts";
     else if (options->refcount_bits != 16)
         parameter = "refcount-bits";
@@ -100,6 +105,17 @@ static bool check_version(const BlockdevCreateOptionsQcow2 *options, GError **er
     if (parameter)
         error_set(error, "parameter '%s' needs version v3", parameter);
     return !parameter;
+}
+
+static bool check_data_file(const BlockdevCreateOptionsQcow2 *options, GError **error)
+{
+    if (options->data_file_raw && !options->data_file)
+        error_set(error, "parameter 'data-file-raw' needs 'data-file'");
+    else if (options->data_file_raw && options->backing_file)
+        error_set(error, "parameter 'data-file-raw' cannot be with 'backing-file'");
+    else
+        return check_version(options, error);
+    return false;
 }
 
 static bool check_options(const BlockdevCreateOptionsQcow2 *options, GError **error)
@@ -126,7 +142,7 @@ static bool check_options(const BlockdevCreateOptionsQcow2 *options, GError **er
         error_set(error, "parameter 'backing-file' has more than %u bytes",
                   QCOW2_MAX_BACKING_NAME);
     else
-        return check_version(options, error);
+        return check_data_file(options, error);
     return false;
 }
 
@@ -148,7 +164,7 @@ static void plan_refcounts(Plan *plan)
 static bool make_plan(Plan *plan, const BlockdevCreateOptionsQcow2 *options,
                       GError **error)
 {
-    bool is_full = options->preallocation != PREALLOC_MODE_OFF;
+    bool is_full = options->preallocation != PREALLOC_MODE_OFF || options->data_file_raw;
     uint64_t n_data;
 
     plan->cluster_bits = (unsigned)__builtin_ctzll(options->cluster_size);
@@ -159,7 +175,9 @@ static bool make_plan(Plan *plan, const BlockdevCreateOptionsQcow2 *options,
     plan->n_l1_clusters =
         divide_up(plan->n_l1 * sizeof(uint64_t), cluster_size(plan));
     plan->n_l2 = is_full ? plan->n_l1 : 0;
-    plan->n_data = is_full ? n_data : 0;
+    plan->is_external = options->data_file;
+    plan->n_mapped = is_full ? n_data : 0;
+    plan->n_data = plan->is_external ? 0 : plan->n_mapped;
     if (plan->n_l1 <= QCOW2_MAX_L1_SIZE / sizeof(uint64_t)) {
         plan_refcounts(plan);
         if (plan->n_reftable << plan->cluster_bits <= QCOW2_MAX_REFTABLE_SIZE)
@@ -180,14 +198,20 @@ static bool write_at(BlockCreate *create, uint64_t offset, const void *data, siz
     return ret == 0;
 }
 
-static bool flush(BlockCreate *create)
+static bool flush_node(BlockCreate *create, BlockNode *node)
 {
-    int ret = block_io_flush(create->file);
+    int ret = block_io_flush(node);
 
     if (ret < 0)
         error_set_errno(&create->job.error, -ret, "cannot flush '%s'",
-                        block_node_name(create->file));
+                        block_node_name(node));
     return ret == 0;
+}
+
+static bool flush(BlockCreate *create)
+{
+    return (!create->data || flush_node(create, create->data)) &&
+        flush_node(create, create->file);
 }
 
 /* What is not written in the tables before the refcount blocks is zero. */
@@ -234,11 +258,12 @@ static void fill_l2(const Plan *plan, uint64_t index, uint8_t *table)
 {
     uint64_t a_table = entries_a_table(plan);
     uint64_t first = index * a_table;
-    uint64_t n = MIN(a_table, plan->n_data - first);
+    uint64_t n = MIN(a_table, plan->n_mapped - first);
+    uint64_t from = plan->is_external ? 0 : data_at(plan);
     uint64_t *words = (uint64_t *)table;
 
     for (uint64_t i = 0; i < n; i++) {
-        uint64_t offset = data_at(plan) + ((first + i) << plan->cluster_bits);
+        uint64_t offset = from + ((first + i) << plan->cluster_bits);
 
         words[i * plan->entry_words] = GUINT64_TO_BE(offset | QCOW2_COPIED);
         if (plan->entry_words == 2)
@@ -283,7 +308,8 @@ static Qcow2Header make_header(const Plan *plan,
 {
     bool is_zstd = options->compression_type == QCOW2_COMPRESSION_TYPE_ZSTD;
     uint64_t incompatible = (is_zstd ? QCOW2_COMPRESSION : 0) |
-                            (options->extended_l2 ? QCOW2_EXTENDED_L2 : 0);
+                            (options->extended_l2 ? QCOW2_EXTENDED_L2 : 0) |
+                            (options->data_file ? QCOW2_DATA_FILE : 0);
 
     return (Qcow2Header) {
         .magic = GUINT32_TO_BE(QCOW2_MAGIC),
@@ -297,10 +323,26 @@ static Qcow2Header make_header(const Plan *plan,
         .incompatible_features = GUINT64_TO_BE(incompatible),
         .compatible_features =
             GUINT64_TO_BE(options->lazy_refcounts ? QCOW2_LAZY_REFCOUNTS : 0),
+        .autoclear_features =
+            GUINT64_TO_BE(options->data_file_raw ? QCOW2_DATA_FILE_RAW : 0),
         .refcount_order = GUINT32_TO_BE(plan->refcount_order),
         .header_length = GUINT32_TO_BE(sizeof(Qcow2Header)),
         .compression_type = is_zstd ? QCOW2_ZSTD : QCOW2_ZLIB,
     };
+}
+
+/* The path by which the image names its data file; NULL: it has none. */
+static const char *data_file_name(const BlockCreate *create)
+{
+    const BlockNode *node = create->data;
+
+    while (node && block_node_storage(node))
+        node = block_node_storage(node);
+    if (node && node->options->driver == BLOCKDEV_DRIVER_FILE)
+        return node->options->u.file.filename;
+    if (node && node->options->driver == BLOCKDEV_DRIVER_HOST_DEVICE)
+        return node->options->u.host_device.filename;
+    return NULL;
 }
 
 static bool write_header(BlockCreate *create, const Plan *plan,
@@ -309,11 +351,15 @@ static bool write_header(BlockCreate *create, const Plan *plan,
     bool is_v2 = options->version == BLOCKDEV_QCOW2_VERSION_V2;
     size_t length = is_v2 ? QCOW2_V2_HEADER_SIZE : sizeof(Qcow2Header);
     size_t name_size = options->backing_file ? strlen(options->backing_file) : 0;
-    /* The header, an extension of one short text, the last one, the name. */
-    g_autofree uint8_t *bytes = g_malloc0(cluster_size(plan) + 256 + name_size);
+    const char *data_name = data_file_name(create);
+    /* The header, extensions of names and of one short text, the last one, the name. */
+    g_autofree uint8_t *bytes = g_malloc0(cluster_size(plan) + 256 + name_size +
+                                          (data_name ? strlen(data_name) : 0));
     uint8_t *end = bytes + length;
     Qcow2Header header = make_header(plan, options);
 
+    if (data_name)
+        end = add_extension(end, QCOW2_EXT_DATA_FILE, data_name);
     if (options->backing_file) {
         end = add_extension(end, QCOW2_EXT_BACKING_FORMAT,
                             BlockdevDriver_str(options->backing_fmt));
@@ -326,8 +372,42 @@ static bool write_header(BlockCreate *create, const Plan *plan,
     memcpy(bytes, &header, length);
     if ((size_t)(end - bytes) <= cluster_size(plan))
         return write_at(create, 0, bytes, cluster_size(plan));
-    error_set(&create->job.error, "parameter 'backing-file' does not fit into a cluster "
+    error_set(&create->job.error, "the names of other files do not fit into a cluster "
               "of %" PRIu64 " bytes", cluster_size(plan));
+    return false;
+}
+
+/* What the data file has stays when it is the disk's. */
+static bool empty_data(BlockCreate *create, const BlockdevCreateOptionsQcow2 *options)
+{
+    GError **error = &create->job.error;
+
+    if (options->data_file_raw)
+        return true;
+    if (!block_node_resize(create->data, 0, PREALLOC_MODE_OFF, error))
+        return false;
+    if (block_node_size(create->data) == 0 || options->preallocation == PREALLOC_MODE_OFF)
+        return true;
+    error_set(error, "parameter 'preallocation': '%s' cannot be emptied",
+              block_node_name(create->data));
+    return false;
+}
+
+/* It gets the size of the disk. */
+static bool begin_data(BlockCreate *create, const BlockdevCreateOptionsQcow2 *options)
+{
+    const char *name = data_file_name(create);
+    PreallocMode mode = options->preallocation == PREALLOC_MODE_METADATA
+        ? PREALLOC_MODE_OFF : options->preallocation;
+
+    if (!create->data)
+        return true;
+    if (name && strlen(name) <= QCOW2_MAX_BACKING_NAME)
+        return empty_data(create, options) &&
+            block_node_resize(create->data, options->size, mode, &create->job.error);
+    error_set(&create->job.error, "parameter 'data-file': node '%s' has no file with a "
+              "name of up to %u bytes", block_node_name(create->data),
+              QCOW2_MAX_BACKING_NAME);
     return false;
 }
 
@@ -336,11 +416,12 @@ static bool begin(BlockCreate *create, const BlockdevCreateOptionsQcow2 *options
 {
     GError **error = &create->job.error;
     Plan *plan = create->state = g_new0(Plan, 1);
-    PreallocMode mode = options->preallocation == PREALLOC_MODE_METADATA
-        ? PREALLOC_MODE_OFF : options->preallocation;
+    PreallocMode mode = options->preallocation == PREALLOC_MODE_METADATA ||
+            options->data_file ? PREALLOC_MODE_OFF : options->preallocation;
     uint64_t size;
 
-    if (!check_options(options, error) || !make_plan(plan, options, error))
+    if (!check_options(options, error) || !make_plan(plan, options, error) ||
+        !begin_data(create, options))
         return false;
     size = n_clusters(plan) << plan->cluster_bits;
     if (!block_node_resize(create->file, 0, PREALLOC_MODE_OFF, error))

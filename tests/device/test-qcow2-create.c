@@ -141,6 +141,68 @@ static void test_a_backing_file(Fixture *f, const void *unused)
     assert_works(f, 2097152);
 }
 
+/* Each cluster of the guest is where it is on its disk. */
+static void assert_data_works(Fixture *f, bool is_raw)
+{
+    g_autofree char *path = kit_image_path(&f->image, "data");
+    g_autofree char *bytes = NULL;
+    BlockNode *node;
+    char data[512];
+    size_t size;
+
+    kit_qmp_do(f->qmp, "blockdev-add", "{'driver': 'qcow2', 'node-name': 'q', "
+               "'file': 'sto', 'data-file': 'dat'}");
+    node = block_graph_find(f->kit->blocks, "q");
+    g_assert_cmpuint(block_node_size(node), ==, 1048576);
+    g_assert_cmpint(block_io_read(node, 0, data, 512), ==, 0);
+    g_assert_cmpint(data[0], ==, is_raw ? 'k' : 0);
+    memset(data, 'w', sizeof(data));
+    g_assert_cmpint(block_io_write(node, 524288, data, 512, 0), ==, 0);
+    kit_qmp_do(f->qmp, "blockdev-del", "{'node-name': 'q'}");
+    kit_image_assert_clean(&f->image, "image");
+    g_assert_true(g_file_get_contents(path, &bytes, &size, NULL));
+    g_assert_cmpuint(size, ==, 1048576);
+    g_assert_cmpint(bytes[524288], ==, 'w');
+    if (is_raw)
+        kit_image_assert_holds(&f->image, "image", (const uint8_t *)bytes, size);
+}
+
+static void test_a_data_file(Fixture *f, const void *unused)
+{
+    static const char *const rows[] = {
+        "", ", 'preallocation': 'metadata'", ", 'preallocation': 'falloc'",
+        ", 'data-file-raw': true", ", 'data-file-raw': true, 'preallocation': 'full'",
+        ", 'data-file-raw': true, 'cluster-size': 4096, 'extended-l2': false",
+    };
+    g_autofree char *path = kit_image_path(&f->image, "data");
+    g_autofree char *same = NULL, *nameless = NULL;
+
+    if (!kit_image_has_tools())
+        return;
+    add_file(f);
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        bool is_raw = strstr(rows[i], "raw") != NULL;
+        g_autofree char *more = g_strdup_printf("'size': 1048576, 'data-file': 'dat'%s",
+                                                rows[i]);
+        g_autofree char *info = NULL;
+
+        kit_image_write_file(&f->image, "data", "k", 1);
+        kit_qmp_do(f->qmp, "blockdev-add", "{'driver': 'file', 'node-name': 'dat', "
+                   "'filename': '%s'}", path);
+        create(f, more);
+        kit_image_run(&f->image, &info, "qemu-img info image");
+        g_assert_nonnull(strstr(info, path));
+        g_assert_nonnull(strstr(info, is_raw ? "data file raw: true"
+                                             : "data file raw: false"));
+        assert_data_works(f, is_raw);
+        kit_qmp_do(f->qmp, "blockdev-del", "{'node-name': 'dat'}");
+    }
+    same = try_create(f, "'size': 512, 'data-file': 'sto'");
+    g_assert_nonnull(strstr(same, "is to store the image"));
+    nameless = try_create(f, "'size': 512, 'data-file': {'driver': 'null-co'}");
+    g_assert_nonnull(strstr(nameless, "no file with a name"));
+}
+
 static void test_space_that_is_taken(Fixture *f, const void *unused)
 {
     struct stat st;
@@ -173,6 +235,11 @@ static void test_what_is_refused(Fixture *f, const void *unused)
         { "'size': 512, 'backing-fmt': 'raw'", "needs 'backing-file'" },
         { "'size': 512, 'backing-fmt': 'raw', 'backing-file': 'base', "
           "'preallocation': 'metadata'", "'preallocation'" },
+        { "'size': 512, 'data-file-raw': true", "needs 'data-file'" },
+        { "'size': 512, 'version': 'v2', 'data-file': {'driver': 'null-co'}",
+          "needs version v3" },
+        { "'size': 512, 'data-file': {'driver': 'null-co'}, 'data-file-raw': true, "
+          "'backing-file': 'base', 'backing-fmt': 'raw'", "cannot be with" },
         { "'size': 1099511627776, 'cluster-size': 512", "larger clusters" },
         { "'size': 9223372036854775296", "larger clusters" },
     };
@@ -192,7 +259,7 @@ static void test_what_is_refused(Fixture *f, const void *unused)
             g_error("%s: %s", rows[i].more, message);
     }
     no_room = try_create(f, wide);
-    g_assert_nonnull(strstr(no_room, "does not fit"));
+    g_assert_nonnull(strstr(no_room, "not fit"));
     too_long = try_create(f, wider);
     g_assert_nonnull(strstr(too_long, "1023 bytes"));
 }
@@ -244,6 +311,7 @@ int main(int argc, char **argv)
     g_test_add("/qcow2-create/" name, Fixture, NULL, set_up, fn, tear_down)
     ADD("images-of-all-kinds", test_images_of_all_kinds);
     ADD("a-backing-file", test_a_backing_file);
+    ADD("a-data-file", test_a_data_file);
     ADD("space-that-is-taken", test_space_that_is_taken);
     ADD("what-is-refused", test_what_is_refused);
     ADD("each-operation-may-fail", test_each_operation_may_fail);
