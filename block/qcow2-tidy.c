@@ -34,7 +34,9 @@ static void on_tidy(void *opaque)
         timer_set(&q->tidy, loop_clock_ns() + RETRY_NS);
         return;
     }
-    n_left = qcow2_cache_tidy(&q->l2) + qcow2_cache_tidy(&q->refblocks);
+    /* It may have been switched off since. */
+    n_left = q->options->cache_clean_interval == 0
+        ? 0 : qcow2_cache_tidy(&q->l2) + qcow2_cache_tidy(&q->refblocks);
     q->is_tidied = n_left > 0;
     if (q->is_tidied)
         timer_set(&q->tidy, loop_clock_ns() + interval_ns(q));

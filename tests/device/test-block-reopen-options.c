@@ -281,6 +281,7 @@ static void test_options_of_an_image(Fixture *f, const void *unused)
         ", 'overlap-check': 'none'", ", 'overlap-check': 'all'",
         ", 'overlap-check': {'template': 'none', 'inactive-l2': true}",
         ", 'cache-clean-interval': 1, 'pass-discard-other': true",
+        ", 'cache-clean-interval': 0",
         ", 'pass-discard-request': true, 'pass-discard-snapshot': false",
     };
 
