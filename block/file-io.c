@@ -125,6 +125,7 @@ static int transfer_or_bounce(const File *file, const BlockIo *io, int flags)
  */
 static int write_at_end(File *file, const BlockIo *io, int flags)
 {
+    uint32_t align = file->node.limits.request_alignment;
     struct stat before, after;
     off_t end;
     int ret = 0;
@@ -135,7 +136,9 @@ static int write_at_end(File *file, const BlockIo *io, int flags)
     if (ret == 0)
         ret = bounce(file, io, flags);
     end = MAX(before.st_size, (off_t)(io->offset + io->bytes));
+    /* Longer than that, it was not this that did it. */
     if (fstat(file->fd, &after) == 0 && after.st_size > end &&
+        after.st_size == ALIGN_UP(end, (off_t)align) &&
         ftruncate(file->fd, end) < 0 && ret == 0)
         ret = -errno;
     lock_drop_long(&file->end_lock);
