@@ -170,8 +170,8 @@ static bool refuse_arguments(const JsonValue *arguments, GError **error)
     return false;
 }
 
-static bool parse_arguments(const QmpCommand *command, const Request *request,
-                            void **ret_args, GError **error)
+static bool parse_arguments(QmpContext *ctx, const QmpCommand *command,
+                            const Request *request, void **ret_args, GError **error)
 {
     g_autoptr(JsonValue) none = NULL;
     const JsonValue *arguments = request->arguments;
@@ -181,7 +181,8 @@ static bool parse_arguments(const QmpCommand *command, const Request *request,
         return refuse_arguments(arguments, error);
     if (!arguments)
         arguments = none = json_new_object();
-    *ret_args = qapi_parse(command->args, arguments, QAPI_INPUT_JSON, error);
+    *ret_args = ctx->parse ? ctx->parse(ctx, command->args, arguments, error)
+                           : qapi_parse(command->args, arguments, QAPI_INPUT_JSON, error);
     return *ret_args != NULL;
 }
 
@@ -215,7 +216,7 @@ static bool execute(QmpSession *session, const Request *request, GString *out,
     void *args;
     bool done;
 
-    if (!command || !parse_arguments(command, request, &args, error))
+    if (!command || !parse_arguments(ctx, command, request, &args, error))
         return false;
     TRACE(qmp_command, "%s", qapi_text(command->name));
     ctx->session = session;

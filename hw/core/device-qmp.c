@@ -1,13 +1,59 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * device-list-properties: what can be said of a kind of device in "-device", and of one
- * of the board in "-global".
+ * Devices over QMP: device_add and device_del, and what can be said of a kind of device
+ * in "-device", and of one of the board in "-global".
  */
 #include "berth/device.h"
 #include "berth/error.h"
+#include "berth/hotplug.h"
 #include "berth/qmp-introspect.h"
 #include "berth/qmp.h"
 #include "qmp-commands.h"
+
+static DeviceTree *tree_of(QmpContext *ctx, GError **error)
+{
+    if (!ctx->tree || !ctx->tree->board || !ctx->tree->board->vm) {
+        error_set(error, "this machine has no devices");
+        return NULL;
+    }
+    return ctx->tree;
+}
+
+static Device *find_device(QmpContext *ctx, const char *id, GError **error)
+{
+    Device *dev = ctx->tree ? device_find(ctx->tree, id) : NULL;
+
+    if (!dev)
+        error_set_class(error, BERTH_ERROR_DEVICE_NOT_FOUND, "Device '%.128s' not found",
+                        id);
+    return dev;
+}
+
+bool qmp_device_add(QmpContext *ctx, const DeviceAddArgs *args, GError **error)
+{
+    DeviceTree *tree = tree_of(ctx, error);
+
+    return tree && hotplug_add(tree, args, error);
+}
+
+bool qmp_device_del(QmpContext *ctx, const DeviceIdArgs *args, GError **error)
+{
+    Device *dev = find_device(ctx, args->id, error);
+
+    return dev && hotplug_remove(dev, error);
+}
+
+bool qmp_x_device_del_force(QmpContext *ctx, const DeviceIdArgs *args, GError **error)
+{
+    Device *dev = find_device(ctx, args->id, error);
+
+    return dev && hotplug_force(dev, error);
+}
+
+UnplugInfoList *qmp_x_query_unplug(QmpContext *ctx, GError **error)
+{
+    return ctx->tree ? hotplug_query(ctx->tree) : UnplugInfoList_new();
+}
 
 ObjectPropertyInfoList *qmp_device_list_properties(QmpContext *ctx,
                                                    const DeviceListPropertiesArgs *args,

@@ -11,6 +11,7 @@
 
 #include "berth/device.h"
 #include "berth/error.h"
+#include "berth/hotplug.h"
 #include "berth/iothread.h"
 #include "berth/object.h"
 #include "berth/thread.h"
@@ -45,6 +46,8 @@ void device_tree_reset(DeviceTree *tree)
 {
     assert_main();
     g_assert(!tree->running);
+    hotplug_reset(tree);
+    tree->guest_ran = false;
     LIST_FOREACH(node, &tree->devices) {
         Device *dev = CONTAINER_OF(node, Device, tree_node);
 
@@ -74,6 +77,7 @@ void device_tree_resume(DeviceTree *tree)
         return;
     tree->running = true;
     tree->started = true;
+    tree->guest_ran = true;
     LIST_FOREACH(node, &tree->devices) {
         Device *dev = CONTAINER_OF(node, Device, tree_node);
 

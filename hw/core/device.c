@@ -3,7 +3,7 @@
  * The device tree: how a device comes and goes.
  *
  *     device_add      checks id and bus, allocates, class->realize, then makes it visible
- *     device_remove   the same steps backwards
+ *     device_remove   the same steps backwards, as device_withdraw and device_finish
  *
  * Invariants:
  *  1. A device is on the tree's list exactly while it is REALIZED or LEAVING.
@@ -13,6 +13,7 @@
  */
 #include "berth/device.h"
 #include "berth/error.h"
+#include "berth/hotplug.h"
 #include "berth/id.h"
 #include "berth/thread.h"
 #include "berth/trace.h"
@@ -103,6 +104,8 @@ static bool refuse_pci_args(const DeviceAddArgs *args, GError **error)
         name = "romfile";
     else if (args->has_rombar)
         name = "rombar";
+    else if (args->has_x_unplug_timeout)
+        name = "x-unplug-timeout";
     if (name)
         error_set(error, "parameter '%s': a '%s' is not a PCI device", name,
                   DeviceDriver_str(args->driver));
@@ -125,6 +128,7 @@ static bool check_args(DeviceTree *tree, const DeviceClass *class,
 
 static void device_free(Device *dev)
 {
+    hotplug_forget(dev);
     g_mutex_clear(&dev->lock);
     qapi_free_DeviceAddArgs(dev->args);
     g_free(dev->id);
@@ -215,29 +219,81 @@ Device *device_add_onboard(DeviceTree *tree, const DeviceClass *class, const cha
     return device_build(tree, class, g_strdup_printf("/machine/%s", name), args, error);
 }
 
-void device_remove(Device *dev)
+/* The last device on a bus of @dev, NULL when there is none. */
+static Device *last_child(const Device *dev)
 {
-    DeviceTree *tree = dev->tree;
+    LIST_FOREACH(node, &dev->tree->buses) {
+        const Bus *bus = CONTAINER_OF(node, Bus, tree_node);
 
-    assert_main();
-    LIST_FOREACH(node, &tree->buses) {
+        if (bus->owner == dev && !list_is_empty(&bus->devices))
+            return CONTAINER_OF(bus->devices.prev, Device, bus_node);
+    }
+    return NULL;
+}
+
+typedef void DeviceFn(Device *dev, void *opaque);
+
+/* Calls @fn with each device on a bus of @dev; it may not change the tree. */
+static void foreach_child(const Device *dev, DeviceFn *fn, void *opaque)
+{
+    LIST_FOREACH(node, &dev->tree->buses) {
         Bus *bus = CONTAINER_OF(node, Bus, tree_node);
 
-        while (bus->owner == dev && !list_is_empty(&bus->devices))
-            device_remove(CONTAINER_OF(bus->devices.prev, Device, bus_node));
+        if (bus->owner != dev)
+            continue;
+        LIST_FOREACH(child, &bus->devices)
+            fn(CONTAINER_OF(child, Device, bus_node), opaque);
     }
-    TRACE(device_remove, "%s: %s", dev->class->name, dev->path);
+}
+
+static void withdraw_child(Device *dev, void *opaque)
+{
+    device_withdraw(dev);
+}
+
+void device_withdraw(Device *dev)
+{
+    assert_main();
+    if (dev->state == DEVICE_STATE_LEAVING)
+        return;
+    foreach_child(dev, withdraw_child, NULL);
+    TRACE(device_withdraw, "%s: %s", dev->class->name, dev->path);
     dev->state = DEVICE_STATE_LEAVING;
-    if (dev->bus) {
-        if (dev->bus->ops)
-            dev->bus->ops->unplug(dev->bus, dev);
-        list_remove(&dev->bus_node);
-    }
-    if (tree->running && dev->class->pause)
+    if (dev->bus && dev->bus->ops)
+        dev->bus->ops->unplug(dev->bus, dev);
+    if (dev->tree->running && dev->class->pause)
         dev->class->pause(dev);
-    /* What is under way uses memory of the device and the guest. */
-    while (dev->class->is_draining && dev->class->is_draining(dev))
-        loop_turn(dev->board->loop, true);
+}
+
+static void add_draining(Device *dev, void *opaque)
+{
+    bool *draining = opaque;
+
+    *draining = *draining || device_is_draining(dev);
+}
+
+bool device_is_draining(Device *dev)
+{
+    bool draining = dev->class->is_draining && dev->class->is_draining(dev);
+
+    if (!draining)
+        foreach_child(dev, add_draining, &draining);
+    return draining;
+}
+
+void device_finish(Device *dev, DeviceGoneFn *gone, void *opaque)
+{
+    DeviceTree *tree = dev->tree;
+    g_autofree char *id = g_strdup(dev->id);
+    g_autofree char *path = g_strdup(dev->path);
+    Device *child;
+
+    g_assert(dev->state == DEVICE_STATE_LEAVING);
+    while ((child = last_child(dev)))
+        device_finish(child, gone, opaque);
+    TRACE(device_remove, "%s: %s", dev->class->name, dev->path);
+    if (dev->bus)
+        list_remove(&dev->bus_node);
     if (dev->class->unrealize)
         dev->class->unrealize(dev);
     if (dev->id)
@@ -245,6 +301,17 @@ void device_remove(Device *dev)
     list_remove(&dev->tree_node);
     dev->state = DEVICE_STATE_GONE;
     device_free(dev);
+    if (gone)
+        gone(opaque, id, path);
+}
+
+void device_remove(Device *dev)
+{
+    device_withdraw(dev);
+    /* What is under way uses memory of the device and the guest. */
+    while (device_is_draining(dev))
+        loop_turn(dev->board->loop, true);
+    device_finish(dev, NULL, NULL);
 }
 
 Device *device_find(DeviceTree *tree, const char *id_or_path)

@@ -187,6 +187,9 @@ static void pci_bus_plug(Bus *bus, Device *dev)
     PciDevice *pci = pci_device(dev);
 
     memcpy(pci->power_on, pci->config, sizeof(pci->power_on));
+    /* The machine's reset is over; the other devices had theirs there. */
+    if (dev->tree->started && dev->class->reset)
+        dev->class->reset(dev);
     publish(pci_bus(bus), pci->devfn, pci);
 }
 
@@ -204,6 +207,9 @@ static void pci_bus_unplug(Bus *bus, Device *dev)
 static const BusOps pci_bus_ops = {
     .plug = pci_bus_plug,
     .unplug = pci_bus_unplug,
+    .check_hotplug = pci_hotplug_check,
+    .request_unplug = pci_hotplug_request_unplug,
+    .eject = pci_hotplug_eject,
 };
 
 bool pci_bus_init(PciBus *bus, const char *name, PciBusKind kind, PciDevice *bridge,

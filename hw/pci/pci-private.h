@@ -50,6 +50,14 @@ PciDevice *pci_bus_function(const PciBus *bus, unsigned devfn);
 PciBus *pci_bus_route(PciBus *bus, int number);
 void pci_bus_set_numbers(PciBus *bus, int number, int subordinate);
 
+/* pci-hotplug.c: main only */
+
+bool pci_hotplug_check(Bus *bus, const DeviceAddArgs *args, GError **error);
+bool pci_hotplug_request_unplug(Bus *bus, Device *dev, bool *ret_eject, GError **error);
+void pci_hotplug_eject(Bus *bus, Device *dev);
+/* For the bridge of a slot: the guest keeps what it was asked for. */
+void pci_hotplug_kept(PciBus *bus);
+
 /* pci-intx.c */
 
 PciIntx *pci_intx_new(Board *board);

@@ -5,12 +5,20 @@
  *
  * What makes it a bridge is in pci-bridge.c.
  *
- * Slot.  Hot-plug capable by surprise removal, without indicators, latch or power
- * control, and commands complete at once (No Command Completed Support).  Presence and
- * link follow from what is plugged in.  A change while the machine runs sets the changed
- * bits and interrupts as the slot control register allows.
+ * Slot (sections 6.7 and 7.5.3.9 to 7.5.3.11).  It has an attention button, both
+ * indicators and a power controller; a device may come and go by surprise.  Commands
+ * complete at once.  Presence and link follow from function 0 of the slot.
+ *
+ *     device comes        presence, link, their events
+ *     guest is asked      the attention button is pressed; again when the guest enables
+ *                         the button's event, should it not have looked before
+ *     guest lets go       power off and power indicator off
+ *     guest keeps it      power indicator on again after it has blinked
+ *
+ * The guest may switch the power off without being asked, too.
  */
 #include "berth/error.h"
+#include "berth/loop.h"
 #include "berth/pci.h"
 #include "berth/thread.h"
 
@@ -23,11 +31,24 @@
 #define DEFAULT_RESERVE_PREFETCHABLE (32 * MIB)
 #define RESERVE_MEMORY_MAX (1 * GIB)
 #define RESERVE_PREFETCHABLE_MAX (1024 * GIB)
-#define SLOT_EVENTS (PCI_EXP_SLTSTA_PDC | PCI_EXP_SLTSTA_DLLSC)
+#define SLOT_CHANGED (PCI_EXP_SLTSTA_PDC | PCI_EXP_SLTSTA_DLLSC)
+#define SLOT_EVENTS (SLOT_CHANGED | PCI_EXP_SLTSTA_ABP | PCI_EXP_SLTSTA_CC)
+#define SLOT_CAPABILITIES                                                                \
+    (PCI_EXP_SLTCAP_ABP | PCI_EXP_SLTCAP_PCP | PCI_EXP_SLTCAP_AIP | PCI_EXP_SLTCAP_PIP | \
+     PCI_EXP_SLTCAP_HPC | PCI_EXP_SLTCAP_HPS)
+#define SLOT_CONTROLS                                                                    \
+    (PCI_EXP_SLTCTL_ABPE | PCI_EXP_SLTCTL_AIC | PCI_EXP_SLTCTL_PIC | PCI_EXP_SLTCTL_PCC)
 
 typedef struct PciePort {
     PciBridge bridge;
+    LoopMessage answered;       /* to main: the guest answered, see below */
+
+    /* Under dev->lock. */
     bool interrupts;            /* the slot's events, as last seen */
+    uint16_t control;           /* the slot control register, as last seen */
+    bool asked;                 /* the guest was asked for what is in the slot */
+    bool ejects;                /* an answer that main has not taken yet */
+    bool keeps;
 } PciePort;
 
 static PciePort *to_port(PciDevice *pci)
@@ -35,38 +56,131 @@ static PciePort *to_port(PciDevice *pci)
     return CONTAINER_OF(pci, PciePort, bridge.pci);
 }
 
+static const PcieRootPortProps *props_of(const PciePort *port)
+{
+    return &port->bridge.pci.dev.args->u.pcie_root_port;
+}
+
+/* The events of the slot whose interrupts @control enables. */
+static uint32_t enabled_events(uint32_t control)
+{
+    static const struct {
+        uint16_t enable;
+        uint16_t event;
+    } kinds[] = {
+        { PCI_EXP_SLTCTL_ABPE, PCI_EXP_SLTSTA_ABP },
+        { PCI_EXP_SLTCTL_PDCE, PCI_EXP_SLTSTA_PDC },
+        { PCI_EXP_SLTCTL_CCIE, PCI_EXP_SLTSTA_CC },
+        { PCI_EXP_SLTCTL_DLLSCE, PCI_EXP_SLTSTA_DLLSC },
+    };
+    uint32_t events = 0;
+
+    for (size_t i = 0; control & PCI_EXP_SLTCTL_HPIE && i < G_N_ELEMENTS(kinds); i++)
+        events |= control & kinds[i].enable ? kinds[i].event : 0;
+    return events;
+}
+
 /* Interrupts when an event that the slot control register enables has come. */
-static void update_slot_interrupt(PciePort *port)
+static void update_slot_interrupt_locked(PciePort *port)
 {
     PciDevice *pci = &port->bridge.pci;
     unsigned cap = pci->express_cap;
-    uint32_t control, events;
-    bool interrupts, rises;
+    uint32_t events = pci_config_get(pci, cap + PCI_EXP_SLTSTA, 2);
+    uint32_t control = pci_config_get(pci, cap + PCI_EXP_SLTCTL, 2);
+    bool interrupts = events & enabled_events(control);
+    bool rises = interrupts && !port->interrupts;
+
+    port->interrupts = interrupts;
+    if (!msix_is_enabled(pci))
+        pci_intx_set(pci, interrupts);
+    else if (rises)
+        msix_notify(pci, 0);
+}
+
+static void raise_events_locked(PciePort *port, uint32_t events)
+{
+    PciDevice *pci = &port->bridge.pci;
+    unsigned status = pci->express_cap + PCI_EXP_SLTSTA;
+
+    pci_config_set(pci, status, 2, pci_config_get(pci, status, 2) | events);
+    update_slot_interrupt_locked(port);
+}
+
+static bool is_off(uint32_t control)
+{
+    return control & PCI_EXP_SLTCTL_PCC &&
+           (control & PCI_EXP_SLTCTL_PIC) == PCI_EXP_SLTCTL_PWR_IND_OFF;
+}
+
+/* What a write of the slot control register means; true when main has to know. */
+static bool take_control_locked(PciePort *port)
+{
+    PciDevice *pci = &port->bridge.pci;
+    unsigned cap = pci->express_cap;
+    uint16_t before = port->control;
+    uint16_t now = pci_config_get(pci, cap + PCI_EXP_SLTCTL, 2);
+    bool occupied = pci_config_get(pci, cap + PCI_EXP_SLTSTA, 2) & PCI_EXP_SLTSTA_PDS;
+    uint32_t button = PCI_EXP_SLTSTA_ABP;
+
+    port->control = now;
+    if (occupied && is_off(now) && !is_off(before))
+        port->ejects = true;
+    if (port->asked && (before & PCI_EXP_SLTCTL_PIC) == PCI_EXP_SLTCTL_PWR_IND_BLINK &&
+        (now & PCI_EXP_SLTCTL_PIC) == PCI_EXP_SLTCTL_PWR_IND_ON) {
+        port->asked = false;
+        port->keeps = true;
+    }
+    if (port->asked && enabled_events(now) & button && !(enabled_events(before) & button))
+        raise_events_locked(port, PCI_EXP_SLTSTA_ABP);
+    raise_events_locked(port, PCI_EXP_SLTSTA_CC);
+    return port->ejects || port->keeps;
+}
+
+/* Main: the guest answered. */
+static void on_answered(void *opaque)
+{
+    PciePort *port = opaque;
+    PciDevice *pci = &port->bridge.pci;
+    PciBus *bus = &port->bridge.secondary;
+    bool ejects, keeps;
 
     lock_take(&pci->dev.lock);
-    control = pci_config_get(pci, cap + PCI_EXP_SLTCTL, 2);
-    events = pci_config_get(pci, cap + PCI_EXP_SLTSTA, 2);
-    interrupts = control & PCI_EXP_SLTCTL_HPIE &&
-        ((events & PCI_EXP_SLTSTA_PDC && control & PCI_EXP_SLTCTL_PDCE) ||
-         (events & PCI_EXP_SLTSTA_DLLSC && control & PCI_EXP_SLTCTL_DLLSCE));
-    rises = interrupts && !port->interrupts;
-    port->interrupts = interrupts;
-    if (msix_is_enabled(pci)) {
-        if (rises)
-            msix_notify(pci, 0);
-    } else {
-        pci_intx_set(pci, interrupts);
-    }
+    ejects = port->ejects;
+    keeps = port->keeps;
+    port->ejects = false;
+    port->keeps = false;
     lock_drop(&pci->dev.lock);
+    if (ejects && bus->reserved[0])
+        pci_hotplug_eject(&bus->bus, &bus->reserved[0]->dev);
+    else if (keeps)
+        pci_hotplug_kept(bus);
 }
 
 static void port_after_write(PciDevice *pci, unsigned offset, unsigned size)
 {
     PciePort *port = to_port(pci);
+    unsigned control = pci->express_cap + PCI_EXP_SLTCTL;
+    bool answered = false;
 
-    if (pci_config_touches(offset, size, pci->express_cap + PCI_EXP_SLTCTL, 4))
-        update_slot_interrupt(port);
+    lock_take(&pci->dev.lock);
+    if (props_of(port)->hotplug && pci_config_touches(offset, size, control, 2))
+        answered = take_control_locked(port);
+    else if (pci_config_touches(offset, size, control, 4))
+        update_slot_interrupt_locked(port);
+    lock_drop(&pci->dev.lock);
+    if (answered)
+        loop_post(pci->dev.board->loop, &port->answered);
     pci_bridge_after_write(&port->bridge, offset, size);
+}
+
+/* As at power-on when it has @value, and as the guest has set it now. */
+static void strap_power_on(PciDevice *pci, unsigned offset, uint32_t value)
+{
+    uint32_t now = pci_config_get(pci, offset, 2);
+
+    pci_config_strap(pci, offset, 2, value);
+    if (pci->dev.tree->started)
+        pci_config_set(pci, offset, 2, now);
 }
 
 static void port_secondary_changed(PciDevice *pci)
@@ -74,21 +188,59 @@ static void port_secondary_changed(PciDevice *pci)
     PciePort *port = to_port(pci);
     unsigned status = pci->express_cap + PCI_EXP_SLTSTA;
     unsigned link = pci->express_cap + PCI_EXP_LNKSTA;
-    bool occupied = false;
+    bool occupied = pci_bus_function(&port->bridge.secondary, 0);
+    bool hotplug = props_of(port)->hotplug;
     uint32_t slot_bits, link_bits;
 
-    for (unsigned devfn = 0; devfn < port->bridge.secondary.n_functions; devfn++)
-        occupied = occupied || pci_bus_function(&port->bridge.secondary, devfn);
     lock_take(&pci->dev.lock);
     slot_bits = pci_config_get(pci, status, 2);
     link_bits = pci_config_get(pci, link, 2) & ~PCI_EXP_LNKSTA_DLLLA;
+    if (occupied == !!(slot_bits & PCI_EXP_SLTSTA_PDS)) {
+        lock_drop(&pci->dev.lock);
+        return;
+    }
     pci_config_strap(pci, link, 2, link_bits | (occupied ? PCI_EXP_LNKSTA_DLLLA : 0));
     pci_config_strap(pci, status, 2, occupied ? PCI_EXP_SLTSTA_PDS : 0);
-    pci_config_set(pci, status, 2, (slot_bits & ~PCI_EXP_SLTSTA_PDS) |
-                   (occupied ? PCI_EXP_SLTSTA_PDS : 0) |
-                   (pci->dev.tree->started ? SLOT_EVENTS : 0));
+    if (hotplug)
+        strap_power_on(pci, pci->express_cap + PCI_EXP_SLTCTL,
+                       PCI_EXP_SLTCTL_ATTN_IND_OFF |
+                       (occupied ? PCI_EXP_SLTCTL_PWR_IND_ON
+                                 : PCI_EXP_SLTCTL_PWR_IND_OFF | PCI_EXP_SLTCTL_PCC));
+    port->asked = false;
+    slot_bits = (slot_bits & ~PCI_EXP_SLTSTA_PDS) | (occupied ? PCI_EXP_SLTSTA_PDS : 0);
+    pci_config_set(pci, status, 2, slot_bits);
+    raise_events_locked(port, pci->dev.tree->started ? SLOT_CHANGED : 0);
     lock_drop(&pci->dev.lock);
-    update_slot_interrupt(port);
+}
+
+static bool port_slot_takes(const PciDevice *pci)
+{
+    return pci->dev.args->u.pcie_root_port.hotplug;
+}
+
+/*
+ * A slot without power is in nobody's use.  A second press within its five seconds would
+ * tell the guest to go on as before.
+ */
+static bool port_slot_ask(PciDevice *pci, bool *ret_eject, GError **error)
+{
+    PciePort *port = to_port(pci);
+    uint32_t control;
+    bool blinks;
+
+    lock_take(&pci->dev.lock);
+    control = pci_config_get(pci, pci->express_cap + PCI_EXP_SLTCTL, 2);
+    blinks = (control & PCI_EXP_SLTCTL_PIC) == PCI_EXP_SLTCTL_PWR_IND_BLINK;
+    *ret_eject = is_off(control);
+    if (!blinks && !*ret_eject) {
+        port->asked = true;
+        raise_events_locked(port, PCI_EXP_SLTSTA_ABP);
+    }
+    lock_drop(&pci->dev.lock);
+    if (blinks)
+        error_set(error, "the guest is at work on slot '%s': its power indicator blinks",
+                  device_name(&pci->dev));
+    return !blinks;
 }
 
 static const PciClass port_pci_class = {
@@ -99,15 +251,16 @@ static const PciClass port_pci_class = {
     .interrupt_pin = 1,
     .after_write = port_after_write,
     .secondary_changed = port_secondary_changed,
+    .slot_takes = port_slot_takes,
+    .slot_ask = port_slot_ask,
 };
 
 static void add_express_cap(PciDevice *pci, const PcieRootPortProps *props)
 {
     uint8_t cap = pci_add_express_cap(pci, PCI_EXP_TYPE_ROOT_PORT);
-    uint32_t slot = (uint32_t)props->slot << 19 | PCI_EXP_SLTCAP_NCCS;
+    uint32_t slot = (uint32_t)props->slot << 19;
 
-    if (props->hotplug)
-        slot |= PCI_EXP_SLTCAP_HPC | PCI_EXP_SLTCAP_HPS;
+    slot |= props->hotplug ? SLOT_CAPABILITIES : PCI_EXP_SLTCAP_NCCS;
     pci_config_set(pci, cap + PCI_EXP_FLAGS, 2,
                    pci_config_get(pci, cap + PCI_EXP_FLAGS, 2) | PCI_EXP_FLAGS_SLOT);
     pci_config_set(pci, cap + PCI_EXP_LNKCAP, 4,
@@ -116,8 +269,11 @@ static void add_express_cap(PciDevice *pci, const PcieRootPortProps *props)
     pci_config_set(pci, cap + PCI_EXP_SLTCAP, 4, slot);
     pci_config_allow(pci, cap + PCI_EXP_SLTCTL, 2,
                      PCI_EXP_SLTCTL_PDCE | PCI_EXP_SLTCTL_CCIE | PCI_EXP_SLTCTL_HPIE |
-                     PCI_EXP_SLTCTL_DLLSCE);
-    pci_config_allow_w1c(pci, cap + PCI_EXP_SLTSTA, 2, SLOT_EVENTS | PCI_EXP_SLTSTA_CC);
+                     PCI_EXP_SLTCTL_DLLSCE | (props->hotplug ? SLOT_CONTROLS : 0));
+    if (props->hotplug)
+        pci_config_set(pci, cap + PCI_EXP_SLTCTL, 2, PCI_EXP_SLTCTL_ATTN_IND_OFF |
+                       PCI_EXP_SLTCTL_PWR_IND_OFF | PCI_EXP_SLTCTL_PCC);
+    pci_config_allow_w1c(pci, cap + PCI_EXP_SLTSTA, 2, SLOT_EVENTS);
     pci_config_allow(pci, cap + PCI_EXP_RTCTL, 2,
                      PCI_EXP_RTCTL_SECEE | PCI_EXP_RTCTL_SENFEE | PCI_EXP_RTCTL_SEFEE |
                      PCI_EXP_RTCTL_PMEIE);
@@ -188,30 +344,50 @@ static bool port_realize(Device *dev, const DeviceAddArgs *args, GError **error)
     pci_add_pm_cap(pci);
     msix_add(pci, 1, MSIX_BAR);
     port->bridge.secondary.reserve = reserve_of(props);
+    loop_message_init(&port->answered, on_answered, port);
     return true;
 }
 
 static void port_unrealize(Device *dev)
 {
-    pci_bridge_done(&to_port(pci_device(dev))->bridge);
+    PciePort *port = to_port(pci_device(dev));
+
+    loop_message_cancel(dev->board->loop, &port->answered);
+    pci_bridge_done(&port->bridge);
 }
 
 static void port_reset(Device *dev)
 {
-    PciePort *port = to_port(pci_device(dev));
+    PciDevice *pci = pci_device(dev);
+    PciePort *port = to_port(pci);
 
     pci_bridge_reset(&port->bridge);
-    update_slot_interrupt(port);
+    lock_take(&dev->lock);
+    port->control = pci_config_get(pci, pci->express_cap + PCI_EXP_SLTCTL, 2);
+    port->asked = false;
+    update_slot_interrupt_locked(port);
+    lock_drop(&dev->lock);
+}
+
+static bool port_post_load(void *opaque, GError **error)
+{
+    PciePort *port = opaque;
+    PciDevice *pci = &port->bridge.pci;
+
+    port->control = pci_config_get(pci, pci->express_cap + PCI_EXP_SLTCTL, 2);
+    return true;
 }
 
 static const VMStateField port_fields[] = {
     VMSTATE_STRUCT(PciePort, bridge, pci_bridge_vmstate),
     VMSTATE_BOOL(PciePort, interrupts),
+    VMSTATE_BOOL(PciePort, asked),
     VMSTATE_END
 };
 
 static const VMStateDesc port_vmstate = {
     .name = "pcie-root-port", .version = 1, .min_version = 1, .fields = port_fields,
+    .post_load = port_post_load,
 };
 
 const DeviceClass pcie_root_port_class = {

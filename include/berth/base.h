@@ -52,6 +52,7 @@ typedef struct Bus Bus;                         /* bus.h */
 typedef struct Chardev Chardev;                 /* char.h */
 typedef struct CharSet CharSet;                 /* char.h */
 typedef struct Device Device;                   /* device.h */
+typedef struct DeviceUnplug DeviceUnplug;       /* hotplug.c */
 typedef struct DeviceClass DeviceClass;         /* device.h */
 typedef struct DeviceTree DeviceTree;           /* device.h */
 typedef struct Iothread Iothread;               /* iothread.h */

@@ -68,6 +68,13 @@ typedef struct BoardOps {
      * closed.  May be NULL.
      */
     void (*tray_moved)(void *opaque, const char *drive_name, const char *id, bool open);
+    /* Main only: device @path, whose id was @id or NULL, is gone.  May be NULL. */
+    void (*device_deleted)(void *opaque, const char *id, const char *path);
+    /* Main only: the guest keeps the device that it was asked for.  May be NULL. */
+    void (*device_kept)(void *opaque, const char *id, const char *path);
+    /* Main only: it has not answered for @seconds.  May be NULL. */
+    void (*device_silent)(void *opaque, const char *id, const char *path,
+                          uint32_t seconds);
     /*
      * Main only: the guest takes other frames at the device @path, whose id is @id or
      * NULL.  May be NULL.

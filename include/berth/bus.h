@@ -6,6 +6,7 @@
 #pragma once
 
 #include "berth/list.h"
+#include "qapi-types.h"
 
 typedef enum BusKind {
     BUS_NONE,                   /* a device without a bus (pvpanic, vmcoreinfo) */
@@ -24,6 +25,18 @@ typedef struct BusOps {
     void (*plug)(Bus *bus, Device *dev);
     /* Hides @dev; after the return no thread is inside its registers. */
     void (*unplug)(Bus *bus, Device *dev);
+    /*
+     * Whether a device may come now that the machine is made, to the place that @args ask
+     * for.  NULL: any may.
+     */
+    bool (*check_hotplug)(Bus *bus, const DeviceAddArgs *args, GError **error);
+    /*
+     * Asks the guest to let @dev go; hotplug_eject() follows when it has.  In
+     * *@ret_eject: that there is nobody to ask.  NULL: there never is.
+     */
+    bool (*request_unplug)(Bus *bus, Device *dev, bool *ret_eject, GError **error);
+    /* Ejects @dev and what goes with it.  NULL: nothing does. */
+    void (*eject)(Bus *bus, Device *dev);
 } BusOps;
 
 struct Bus {

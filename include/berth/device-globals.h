@@ -43,6 +43,13 @@ const JsonValue *device_globals_find(const DeviceGlobals *globals, const char *d
 DeviceAddArgs *device_globals_parse(const DeviceGlobals *globals, const JsonValue *json,
                                     QapiInput input, GError **error);
 
+/*
+ * QmpContext.parse: the arguments of device_add are a device's, with the globals of the
+ * command line; what is a text there may be one here.
+ */
+void *device_globals_parse_request(QmpContext *ctx, QapiTypeId type,
+                                   const JsonValue *json, GError **error);
+
 /* The properties of a device of the board. */
 OnboardDevice *device_globals_onboard(const DeviceGlobals *globals, OnboardDriver driver,
                                       GError **error);

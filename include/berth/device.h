@@ -65,7 +65,8 @@ struct Device {
     /* "/machine/peripheral/ID", "/machine/peripheral-anon/device[N]" */
     char *path;
     DeviceState state;
-    bool hotplugged;            /* added after the machine was started */
+    bool hotplugged;            /* added after the machine was made */
+    DeviceUnplug *unplug;       /* hotplug.c; NULL: it is not asked to go */
     Bus *bus;                   /* NULL for BUS_NONE */
     ListNode bus_node;
     ListNode tree_node;         /* in DeviceTree.devices, order of realization */
@@ -93,7 +94,8 @@ struct DeviceTree {
     GHashTable *by_id;          /* of Device, keys lent */
     unsigned n_anon;
     bool running;               /* between resume and pause */
-    bool started;               /* was resumed once: later devices are hot-plugged */
+    bool started;               /* the machine is made: later devices are hot-plugged */
+    bool guest_ran;             /* since the last reset: something may use a device */
     Loop *queue_loop;           /* see device_tree_queue_loop() */
     Iothread *queue_thread;     /* its thread when it is the tree's own */
     Bus isa;                    /* "isa.0" */
@@ -118,8 +120,21 @@ Device *device_add(DeviceTree *tree, const DeviceAddArgs *args, GError **error);
 Device *device_add_onboard(DeviceTree *tree, const DeviceClass *class, const char *name,
                            const DeviceAddArgs *args, GError **error);
 
-/* Unplugs, unrealizes and frees @dev, and before it the devices on its buses. */
+/*
+ * Unplugs, unrealizes and frees @dev, and before it the devices on its buses.  Waits for
+ * what they have under way: at the end of a machine; hotplug.h is for a running one.
+ */
 void device_remove(Device *dev);
+
+/*
+ * The same in three steps, that nobody waits: @dev and what is on its buses are out of
+ * the guest's sight and begin nothing; whether something is under way; then the rest.
+ */
+void device_withdraw(Device *dev);
+bool device_is_draining(Device *dev);
+typedef void DeviceGoneFn(void *opaque, const char *id, const char *path);
+/* @gone (may be NULL) is told of each that is freed, with its id or NULL. */
+void device_finish(Device *dev, DeviceGoneFn *gone, void *opaque);
 
 Device *device_find(DeviceTree *tree, const char *id_or_path);
 Bus *device_tree_find_bus(DeviceTree *tree, const char *name);

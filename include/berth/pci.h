@@ -54,6 +54,13 @@ typedef struct PciClass {
     void (*after_write)(PciDevice *pci, unsigned offset, unsigned size);
     /* A bridge: a function came to its secondary bus, or went.  Main. */
     void (*secondary_changed)(PciDevice *pci);
+    /*
+     * A bridge whose secondary bus is one slot, both or none.  Main.  Whether functions
+     * come and go while the machine is there; and the guest is asked to let them go, as
+     * BusOps.request_unplug.
+     */
+    bool (*slot_takes)(const PciDevice *pci);
+    bool (*slot_ask)(PciDevice *pci, bool *ret_eject, GError **error);
     /* msix_vector_fd() may say otherwise now; dev->lock is held. */
     void (*vectors_changed)(PciDevice *pci);
 } PciClass;

@@ -44,6 +44,13 @@ typedef bool QmpCallFn(unsigned command, QmpContext *ctx, const void *args,
 typedef void QmpStartFn(unsigned command, QmpContext *ctx, const void *args,
                         QmpReply *reply);
 
+/*
+ * Parses the arguments of a command whose type is @type: qapi_parse(), but for what a
+ * machine adds to them.
+ */
+typedef void *QmpParseFn(QmpContext *ctx, QapiTypeId type, const JsonValue *json,
+                         GError **error);
+
 /* Requests that a session keeps while an asynchronous command is under way. */
 #define QMP_QUEUE_MAX 8
 
@@ -63,6 +70,7 @@ struct QmpContext {
     QmpEvents *events;
     QmpCallFn *call;            /* qmp_commands_call */
     QmpStartFn *start;          /* qmp_commands_start */
+    QmpParseFn *parse;          /* NULL: qapi_parse() */
     const struct QmpCommand *commands;  /* NULL: the schema's; a test has other flags */
     bool ready;                 /* the machine is made; see allow-preconfig */
     QmpSession *session;        /* whose request is handled; NULL outside of a handler */

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "berth/keyval.h"
 #include "berth/machine.h"
 #include "berth/thread.h"
 #include "berth/trace.h"
@@ -123,7 +124,15 @@ static void *parse_pairs(HmpCall *call, QapiTypeId type, const char *text, GErro
 {
     const QapiType *row = &qapi_types[type];
     const QapiMember *tag = &qapi_type_members(row)[row->tag];
+    QmpContext *ctx = call->ctx;
+    g_autoptr(JsonValue) json = NULL;
 
+    /* With the globals of the command line. */
+    if (type == QAPI_TYPE_DEVICE_ADD_ARGS && ctx->parse) {
+        json = *text == '{' ? json_parse_text(text, strlen(text), error)
+                            : keyval_parse(text, qapi_text(tag->name), NULL, error);
+        return json ? ctx->parse(ctx, type, json, error) : NULL;
+    }
     if (*text == '{')
         return qapi_parse_json(type, text, error);
     return qapi_parse_keyval(type, text, qapi_text(tag->name), error);

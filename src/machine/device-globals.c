@@ -8,7 +8,9 @@
 #include "berth/device.h"
 #include "berth/error.h"
 #include "berth/keyval.h"
+#include "berth/machine.h"
 #include "berth/qapi-tables.h"
+#include "berth/qmp.h"
 
 #include "berth/device-globals.h"
 
@@ -163,6 +165,17 @@ DeviceAddArgs *device_globals_parse(const DeviceGlobals *globals, const JsonValu
         return qapi_parse(QAPI_TYPE_DEVICE_ADD_ARGS, json, input, error);
     merged = with_defaults(json, properties);
     return qapi_parse(QAPI_TYPE_DEVICE_ADD_ARGS, merged, input, error);
+}
+
+void *device_globals_parse_request(QmpContext *ctx, QapiTypeId type,
+                                   const JsonValue *json, GError **error)
+{
+    if (type != QAPI_TYPE_DEVICE_ADD_ARGS)
+        return qapi_parse(type, json, QAPI_INPUT_JSON, error);
+    if (!ctx->machine)
+        return qapi_parse(type, json, QAPI_INPUT_TEXT, error);
+    return device_globals_parse(ctx->machine->cmdline->globals, json, QAPI_INPUT_TEXT,
+                                error);
 }
 
 OnboardDevice *device_globals_onboard(const DeviceGlobals *globals, OnboardDriver driver,

@@ -253,6 +253,33 @@ const NetSetOps machine_net_ops = {
     .stream_disconnected = on_stream_disconnected,
 };
 
+static void on_board_device_deleted(void *opaque, const char *id, const char *path)
+{
+    Machine *machine = opaque;
+    DeviceDeletedEvent event = { .device = (char *)id, .path = (char *)path };
+
+    qapi_event_device_deleted(machine->events, &event);
+}
+
+static void on_board_device_kept(void *opaque, const char *id, const char *path)
+{
+    Machine *machine = opaque;
+    DeviceUnplugGuestErrorEvent event = { .device = (char *)id, .path = (char *)path };
+
+    qapi_event_device_unplug_guest_error(machine->events, &event);
+}
+
+static void on_board_device_silent(void *opaque, const char *id, const char *path,
+                                   uint32_t seconds)
+{
+    Machine *machine = opaque;
+    XDeviceUnplugSilentEvent event = {
+        .device = (char *)id, .path = (char *)path, .seconds = seconds,
+    };
+
+    qapi_event_x_device_unplug_silent(machine->events, &event);
+}
+
 static void on_board_tray_moved(void *opaque, const char *drive_name, const char *id,
                                 bool open)
 {
@@ -289,5 +316,8 @@ const BoardOps machine_board_ops = {
     .clock_set = on_board_clock_set,
     .serial_port_changed = on_board_serial_port,
     .tray_moved = on_board_tray_moved,
+    .device_deleted = on_board_device_deleted,
+    .device_kept = on_board_device_kept,
+    .device_silent = on_board_device_silent,
     .rx_filter_changed = on_board_rx_filter_changed,
 };

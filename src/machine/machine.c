@@ -313,6 +313,7 @@ bool machine_start(Machine *machine, GError **error)
         (!address_space_check(machine->memory, error) ||
          !address_space_check(machine->io, error) || !machine_run_reset(machine, error)))
         return false;
+    machine->tree.started = true;
     if (machine->cmdline->paused)
         return true;
     return machine_cont(machine, error);

@@ -9,6 +9,7 @@
 #include "berth/char-set.h"
 #include "berth/cpu-query.h"
 #include "berth/error.h"
+#include "berth/hotplug.h"
 #include "berth/object.h"
 #include "berth/qapi-tables.h"
 #include "berth/rtc.h"
@@ -264,7 +265,7 @@ static void visit_device(Visit *visit)
 
     add(visit, "realized", "bool", json_new_bool(dev->state == DEVICE_STATE_REALIZED));
     add(visit, "hotplugged", "bool", json_new_bool(dev->hotplugged));
-    add(visit, "hotpluggable", "bool", json_new_bool(false));
+    add(visit, "hotpluggable", "bool", json_new_bool(hotplug_bus_takes(dev->bus)));
     add_text(visit, "parent_bus", "link<bus>", dev->bus ? dev->bus->name : NULL);
     if (dev->args)
         visit_options(visit, QAPI_TYPE_DEVICE_ADD_ARGS, dev->args->driver, dev->args);

@@ -279,6 +279,7 @@ Session *session_new(const Cmdline *cmdline, Loop *loop, int stop_fd, GError **e
         .events = session->events,
         .call = qmp_commands_call,
         .start = qmp_commands_start,
+        .parse = device_globals_parse_request,
     };
     if (!set_escape(session, error) || !add_fds(session, error) ||
         !add_chardevs(session, error) || !add_monitors(session, error))

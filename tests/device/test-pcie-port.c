@@ -150,6 +150,7 @@ static void test_plugging_at_run_time_interrupts(void)
     kit_msix_program(&port, 0, MESSAGE);
     kit_pci_write(&port, cap + PCI_EXP_SLTCTL, 2,
                   PCI_EXP_SLTCTL_PDCE | PCI_EXP_SLTCTL_HPIE);
+    kit_pci_write(&port, cap + PCI_EXP_SLTSTA, 2, PCI_EXP_SLTSTA_CC);
 
     dev = kit_add(kit, RNG_BELOW);
 

@@ -94,6 +94,7 @@ void hmp_bench_init(HmpBench *bench, const char *const *words)
         .events = bench->events,
         .call = qmp_commands_call,
         .start = qmp_commands_start,
+        .parse = device_globals_parse_request,
         .ready = true,
     };
     begin(bench);

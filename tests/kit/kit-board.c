@@ -53,6 +53,28 @@ static void on_tray_moved(void *opaque, const char *drive_name, const char *id, 
                            open ? '+' : '-');
 }
 
+static void note_removal(KitBoard *kit, const char *id, char what)
+{
+    g_string_append_printf(kit->removals, "%s%s%c", kit->removals->len ? " " : "",
+                           id ? id : "(none)", what);
+}
+
+static void on_device_deleted(void *opaque, const char *id, const char *path)
+{
+    note_removal(opaque, id, '-');
+}
+
+static void on_device_kept(void *opaque, const char *id, const char *path)
+{
+    note_removal(opaque, id, '!');
+}
+
+static void on_device_silent(void *opaque, const char *id, const char *path,
+                             uint32_t seconds)
+{
+    note_removal(opaque, id, '?');
+}
+
 static void on_rx_filter_changed(void *opaque, const char *id, const char *path)
 {
     KitBoard *kit = opaque;
@@ -106,6 +128,9 @@ static const BoardOps kit_ops = {
     .serial_port_changed = on_serial_port,
     .block_io_error = on_io_error,
     .tray_moved = on_tray_moved,
+    .device_deleted = on_device_deleted,
+    .device_kept = on_device_kept,
+    .device_silent = on_device_silent,
     .rx_filter_changed = on_rx_filter_changed,
 };
 
@@ -165,6 +190,7 @@ KitBoard *kit_board_new_threaded(void)
     kit->nets = net_set_new(kit->loop);
     kit->chars = char_set_new(kit->loop);
     kit->port_changes = g_string_new(NULL);
+    kit->removals = g_string_new(NULL);
     kit->tray_moves = g_string_new(NULL);
     init_memory(kit);
     init_board(kit);
@@ -196,6 +222,7 @@ void kit_board_free(KitBoard *kit)
     object_set_free(kit->objects);
     char_set_free(kit->chars);
     g_string_free(kit->port_changes, TRUE);
+    g_string_free(kit->removals, TRUE);
     g_string_free(kit->tray_moves, TRUE);
     region_done(&kit->high_ram_region);
     region_done(&kit->ram_region);

@@ -50,6 +50,7 @@ typedef struct KitBoard {
     unsigned n_panics;
     unsigned n_crashloads;
     unsigned n_pvshutdowns;
+    GString *removals;          /* "ID- ID! ID?": devices gone, kept, silent guests */
     GString *port_changes;      /* "ID+ ID-": serial ports opened and closed */
     GString *tray_moves;        /* the same of the trays of drives */
 } KitBoard;

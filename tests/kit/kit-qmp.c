@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "berth/device-globals.h"
 #include "berth/timer.h"
 #include "qmp-commands.h"
 
@@ -60,6 +61,7 @@ KitQmp *kit_qmp_new(KitBoard *kit)
         .events = qmp_events_new(),
         .call = qmp_commands_call,
         .start = qmp_commands_start,
+        .parse = device_globals_parse_request,
         .ready = true,
     };
     block_graph_set_events(kit->blocks, qmp->ctx.events);

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Hot-plug of PCI functions: which buses take them, and how a guest is asked.
+ *
+ * Slots.  A guest finds a slot by its function 0.  What else is in the slot may come
+ * before, unseen, and goes again without a word; the function 0 that follows shows all of
+ * them.  Whichever of them the guest is asked for, the whole slot goes.
+ *
+ * The bridge above a bus knows how its slot is opened (PciClass.slot_*).
+ */
+#include "berth/error.h"
+#include "berth/hotplug.h"
+#include "berth/thread.h"
+
+#include "pci-private.h"
+
+bool pci_hotplug_check(Bus *bus, const DeviceAddArgs *args, GError **error)
+{
+    PciBus *pci = pci_bus(bus);
+    const PciDevice *bridge = pci->bridge;
+
+    if (!bridge || !bridge->class->slot_takes || !bridge->class->slot_takes(bridge)) {
+        error_set(error, "parameter 'bus': '%s' takes no devices after the start; a "
+                  "pcie-root-port of the command line does, with its id as bus",
+                  bus->name);
+        return false;
+    }
+    if (args && !args->addr && pci->reserved[0]) {
+        error_set(error, "parameter 'bus': the slot of '%s' is taken by '%s'", bus->name,
+                  device_name(&pci->reserved[0]->dev));
+        return false;
+    }
+    return true;
+}
+
+bool pci_hotplug_request_unplug(Bus *bus, Device *dev, bool *ret_eject, GError **error)
+{
+    PciBus *pci = pci_bus(bus);
+
+    *ret_eject = !pci_bus_function(pci, PCI_DEVFN(PCI_SLOT(pci_device(dev)->devfn), 0));
+    return *ret_eject || pci->bridge->class->slot_ask(pci->bridge, ret_eject, error);
+}
+
+/* The functions that go with @dev; function 0 leaves last, as it came. */
+void pci_hotplug_eject(Bus *bus, Device *dev)
+{
+    PciBus *pci = pci_bus(bus);
+    unsigned slot = PCI_SLOT(pci_device(dev)->devfn);
+
+    if (!pci_bus_function(pci, PCI_DEVFN(slot, 0))) {
+        hotplug_eject(dev);
+        return;
+    }
+    for (unsigned function = 8; function-- > 0;) {
+        PciDevice *each = pci->reserved[PCI_DEVFN(slot, function)];
+
+        if (each)
+            hotplug_eject(&each->dev);
+    }
+}
+
+void pci_hotplug_kept(PciBus *bus)
+{
+    for (unsigned devfn = 0; devfn < bus->n_functions; devfn++) {
+        if (bus->reserved[devfn])
+            hotplug_kept(&bus->reserved[devfn]->dev);
+    }
+}

@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Devices that come and go while a tiny guest runs, by the whole program in its sandbox:
+every kind that can come, a guest that lets go, hundreds of cycles that leave nothing."""
+
+import os
+import pathlib
+import sys
+
+from rig import main
+from poke import Poke
+from qmp import QmpError
+
+PORT = 4 << 3                   # where the port is: 00:04.0
+PORTS = ["-device", "pcie-root-port,id=p0,chassis=1,addr=4",
+         "-device", "pcie-root-port,id=p1,chassis=2,addr=5"]
+SLTCTL, SLTSTA = 0x18, 0x1a
+ATTENTION_ON, BLINK, OFF, POWER_OFF = 0x100, 0x200, 0x300, 0x400
+BUTTON, PRESENT = 0x1, 0x40
+CYCLES = 100
+
+
+def started(t, *args):
+    guest = t.guest("poke", *PORTS, *args)
+    return guest, guest.qmp, Poke(guest)
+
+
+def express(driver):
+    """Where the capability of the port is."""
+    at = driver.config_read(PORT, 0x34, 1)
+    while driver.config_read(PORT, at, 1) != 0x10:
+        at = driver.config_read(PORT, at + 1, 1)
+    return at
+
+
+def gone(qmp, name):
+    qmp.wait_event("DEVICE_DELETED", accept=lambda data: data.get("device") == name)
+
+
+def refused(t, title, words, qmp, command, **arguments):
+    try:
+        qmp.command(command, **arguments)
+        t.check(title, False, "it is accepted")
+    except QmpError as error:
+        t.match(title, error.text, words)
+
+
+def come_and_go(qmp, name, **options):
+    qmp.command("device_add", id=name, **options)
+    qmp.command("x-device-del-force", id=name)
+    gone(qmp, name)
+
+
+def test_kinds(t):
+    disk = t.folder / "disk"
+    with open(disk, "wb") as file:
+        file.truncate(1 << 20)
+    guest, qmp, _ = started(t)
+    qmp.command("object-add", **{"qom-type": "iothread"}, id="io")
+    qmp.command("blockdev-add", driver="file", node_name="a", filename=str(disk))
+    come_and_go(qmp, "blk", driver="virtio-blk-pci", drive="a", iothread="io")
+    come_and_go(qmp, "blk", driver="virtio-blk-pci", drive="a", **{"num-queues": "4"})
+    come_and_go(qmp, "rng", driver="virtio-rng-pci")
+    come_and_go(qmp, "dog", driver="i6300esb")
+    come_and_go(qmp, "panic", driver="pvpanic-pci")
+    if os.path.exists("/dev/vhost-vsock"):
+        come_and_go(qmp, "vsock", driver="vhost-vsock-pci", **{"guest-cid": 77})
+    else:
+        t.skip("vhost-vsock-pci", "there is no /dev/vhost-vsock")
+    if os.geteuid() == 0 and os.path.exists("/dev/net/tun"):
+        qmp.command("netdev_add", type="tap", id="n", ifname="berthhp1", script="no",
+                    downscript="no")
+        come_and_go(qmp, "nic", driver="virtio-net-pci", netdev="n")
+        qmp.command("netdev_del", id="n")
+    else:
+        t.skip("virtio-net-pci", "not root, or there is no /dev/net/tun")
+
+    qmp.command("device_add", driver="virtio-scsi-pci", id="hba", bus="p0")
+    qmp.command("device_add", driver="scsi-hd", id="hd", drive="a")
+    qmp.command("device_add", driver="virtio-serial-pci", id="vs", bus="p1")
+    qmp.command("chardev-add", id="c", backend={"type": "null", "data": {}})
+    qmp.command("device_add", driver="virtserialport", id="port", chardev="c")
+    refused(t, "a disk in use stays", "use", qmp, "blockdev-del", node_name="a")
+    refused(t, "no slot is left", "pcie-root-port", qmp, "device_add",
+            driver="virtio-rng-pci")
+    qmp.command("device_del", id="port")
+    gone(qmp, "port")
+    qmp.command("chardev-remove", id="c")
+    qmp.command("x-device-del-force", id="hba")
+    gone(qmp, "hd")
+    gone(qmp, "hba")
+    qmp.command("blockdev-del", node_name="a")
+    qmp.command("x-device-del-force", id="vs")
+    gone(qmp, "vs")
+    qmp.command("quit")
+    t.equal("the VMM ends well", guest.wait_exit(), 0)
+
+
+def test_guest_lets_go(t):
+    guest, qmp, driver = started(t)
+    at = express(driver)
+    qmp.command("device_add", driver="virtio-rng-pci", id="rng", bus="p0")
+    t.equal("the guest sees it", driver.config_read(PORT, at + SLTSTA, 2) & PRESENT,
+            PRESENT)
+    driver.config_write(PORT, at + SLTCTL, ATTENTION_ON, 2)
+    qmp.command("device_del", id="rng")
+    state, = qmp.command("x-query-unplug")
+    t.equal("it is asked for", state, {"device": "rng", "state": "asked",
+                                       "path": "/machine/peripheral/rng"})
+    t.equal("by the button", driver.config_read(PORT, at + SLTSTA, 2) & BUTTON, BUTTON)
+    driver.config_write(PORT, at + SLTCTL, BLINK | POWER_OFF, 2)
+    driver.config_write(PORT, at + SLTCTL, OFF | POWER_OFF, 2)
+    gone(qmp, "rng")
+    t.equal("it is not there any more",
+            driver.config_read(PORT, at + SLTSTA, 2) & PRESENT, 0)
+
+    qmp.command("device_add", driver="virtio-rng-pci", id="rng", bus="p0")
+    driver.config_write(PORT, at + SLTCTL, ATTENTION_ON, 2)
+    qmp.command("device_del", id="rng")
+    qmp.command("system_reset")
+    gone(qmp, "rng")
+    driver.heard("!")
+    qmp.command("stop")
+    qmp.command("device_add", driver="virtio-rng-pci", id="rng", bus="p0")
+    qmp.command("cont")
+    come_and_go(qmp, "two", driver="virtio-rng-pci")
+    qmp.command("quit")
+    t.equal("the VMM ends well", guest.wait_exit(), 0)
+
+
+def test_cycles(t):
+    disk = t.folder / "disk"
+    with open(disk, "wb") as file:
+        file.truncate(1 << 20)
+    guest, qmp, _ = started(t)
+    qmp.command("blockdev-add", driver="file", node_name="a", filename=str(disk))
+    fds = pathlib.Path(f"/proc/{guest.process.pid}/fd")
+    for cycle in range(CYCLES):
+        come_and_go(qmp, "blk", driver="virtio-blk-pci", drive="a")
+        if cycle == 1:
+            before = len(list(fds.iterdir()))
+    t.equal("no descriptor is left behind", len(list(fds.iterdir())), before)
+    t.equal("and no device", qmp.command("x-query-unplug"), [])
+    qmp.command("quit")
+    t.equal("the VMM ends well", guest.wait_exit(), 0)
+
+
+TESTS = [test_kinds, test_guest_lets_go, test_cycles]
+
+if __name__ == "__main__":
+    sys.exit(main(TESTS, __doc__))
