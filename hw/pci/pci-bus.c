@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "berth/error.h"
+#include "berth/pci-slots.h"
 #include "berth/qsbr.h"
 #include "berth/thread.h"
 
@@ -178,6 +179,8 @@ void pci_bus_release(PciBus *bus, PciDevice *pci)
 static void publish(PciBus *bus, unsigned devfn, PciDevice *pci)
 {
     __atomic_store_n(&bus->functions[devfn], pci, __ATOMIC_RELEASE);
+    if (bus->slots && devfn == 0)
+        (pci ? bus->slots->came : bus->slots->went)(bus->slots, bus->slots_index);
     if (bus->bridge && bus->bridge->class->secondary_changed)
         bus->bridge->class->secondary_changed(bus->bridge);
 }

@@ -6,10 +6,12 @@
  * before, unseen, and goes again without a word; the function 0 that follows shows all of
  * them.  Whichever of them the guest is asked for, the whole slot goes.
  *
- * The bridge above a bus knows how its slot is opened (PciClass.slot_*).
+ * A guest is asked by ACPI, where there is that (PciSlots), unless it drives the bridge
+ * above the slot itself, which has its own way (PciClass.slot_*).
  */
 #include "berth/error.h"
 #include "berth/hotplug.h"
+#include "berth/pci-slots.h"
 #include "berth/thread.h"
 
 #include "pci-private.h"
@@ -37,8 +39,15 @@ bool pci_hotplug_request_unplug(Bus *bus, Device *dev, bool *ret_eject, GError *
 {
     PciBus *pci = pci_bus(bus);
 
+    const PciClass *class = pci->bridge->class;
+
     *ret_eject = !pci_bus_function(pci, PCI_DEVFN(PCI_SLOT(pci_device(dev)->devfn), 0));
-    return *ret_eject || pci->bridge->class->slot_ask(pci->bridge, ret_eject, error);
+    if (*ret_eject)
+        return true;
+    if (!pci->slots || class->slot_is_driven(pci->bridge))
+        return class->slot_ask(pci->bridge, ret_eject, error);
+    pci->slots->ask(pci->slots, pci->slots_index);
+    return true;
 }
 
 /* The functions that go with @dev; function 0 leaves last, as it came. */

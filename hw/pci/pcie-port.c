@@ -218,6 +218,16 @@ static bool port_slot_takes(const PciDevice *pci)
     return pci->dev.args->u.pcie_root_port.hotplug;
 }
 
+static bool port_slot_is_driven(PciDevice *pci)
+{
+    uint32_t control;
+
+    lock_take(&pci->dev.lock);
+    control = pci_config_get(pci, pci->express_cap + PCI_EXP_SLTCTL, 2);
+    lock_drop(&pci->dev.lock);
+    return enabled_events(control) & PCI_EXP_SLTSTA_ABP;
+}
+
 /*
  * A slot without power is in nobody's use.  A second press within its five seconds would
  * tell the guest to go on as before.
@@ -253,6 +263,7 @@ static const PciClass port_pci_class = {
     .secondary_changed = port_secondary_changed,
     .slot_takes = port_slot_takes,
     .slot_ask = port_slot_ask,
+    .slot_is_driven = port_slot_is_driven,
 };
 
 static void add_express_cap(PciDevice *pci, const PcieRootPortProps *props)

@@ -48,6 +48,8 @@ typedef struct AcpiMachine {
     bool fw_cfg;
     uint16_t pvpanic;           /* the port of pvpanic; 0: there is none */
     uint64_t vmgenid;           /* where the generation ID is; 0: there is none */
+    const uint8_t *slots;       /* root ports hot-plugged by ACPI: functions of bus 0 */
+    size_t n_slots;             /* 0: hot-plug of ports is their own */
     bool s3;                    /* the guest may suspend to RAM */
     bool s4;                    /* and to disk */
 } AcpiMachine;

@@ -33,6 +33,7 @@
 
 typedef struct Msix Msix;                       /* msix.h */
 typedef struct PciIntx PciIntx;                 /* pci-intx.c */
+typedef struct PciSlots PciSlots;               /* pci-slots.h */
 
 typedef struct PciClass {
     uint16_t vendor_id;
@@ -54,13 +55,10 @@ typedef struct PciClass {
     void (*after_write)(PciDevice *pci, unsigned offset, unsigned size);
     /* A bridge: a function came to its secondary bus, or went.  Main. */
     void (*secondary_changed)(PciDevice *pci);
-    /*
-     * A bridge whose secondary bus is one slot, both or none.  Main.  Whether functions
-     * come and go while the machine is there; and the guest is asked to let them go, as
-     * BusOps.request_unplug.
-     */
+    /* Of a bridge above a slot, main: see BusOps; whether the guest drives the slot. */
     bool (*slot_takes)(const PciDevice *pci);
     bool (*slot_ask)(PciDevice *pci, bool *ret_eject, GError **error);
+    bool (*slot_is_driven)(PciDevice *pci);
     /* msix_vector_fd() may say otherwise now; dev->lock is held. */
     void (*vectors_changed)(PciDevice *pci);
 } PciClass;
@@ -122,6 +120,8 @@ struct PciBus {
     int number;                 /* of the bus.  Atomic. */
     int subordinate;            /* the highest bus number below.  Atomic. */
     PciReserve reserve;         /* of a bridge, fixed */
+    PciSlots *slots;            /* NULL: the bridge alone tells the guest */
+    unsigned slots_index;       /* by which they know it */
 };
 
 static inline PciDevice *pci_device(Device *dev)

@@ -84,6 +84,11 @@
 #define X86_SLP_TYP_S4 2u
 #define X86_CMOS_CENTURY 0x32u
 
+/* Registers of PCI hot-plug by ACPI. */
+
+#define X86_PORT_PCIHP 0xae00u
+#define X86_PORT_PCIHP_SIZE 0x18u
+
 /* Offsets from the PM base. */
 
 #define X86_PM1_EVT 0x00u
@@ -99,6 +104,7 @@
 
 /* Bits of GPE0, the numbers of \_GPE._Exx. */
 
+#define X86_GPE_PCI_HOTPLUG 1u
 #define X86_GPE_VMGENID 5u
 
 /* Global system interrupts, the IOAPIC's pins. */

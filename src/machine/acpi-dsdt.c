@@ -4,6 +4,7 @@
  * hands down.  Generated for one machine, so that it holds no code where a constant does.
  *
  *     \_SB.PCI0        host bridge: windows, interrupt routing, _OSC
+ *     \_SB.PCI0.Sxx    root ports whose slots ACPI hot-plugs (acpi-pcihp.c)
  *     \_SB.PCI0.ISA    LPC bridge at 1f.0: RTC, COMx, keyboard controller, pvpanic
  *     \_SB.CPUS.Cxxx   vCPUs, hexadecimal index
  *     \_SB.HPET        HPET
@@ -26,7 +27,8 @@
 #define OSC_UNKNOWN_REVISION 0x08
 #define OSC_MASKED 0x10
 /* Native hot-plug, PME, AER, the capability structure; not SHPC. */
-#define OSC_GRANTED 0x1d
+#define OSC_GRANTED 0x1du
+#define OSC_NATIVE_HOTPLUG 0x01u
 
 #define PCI_SLOTS 32
 #define PCI_PINS 4
@@ -46,8 +48,10 @@ static void append_or(Aml *aml, const char *target, uint64_t bits)
 }
 
 /* _OSC (UUID, revision, count, capabilities): grants what we can do of what is asked. */
-static void append_osc(Aml *aml)
+static void append_osc(Aml *aml, const AcpiMachine *machine)
 {
+    uint32_t granted = OSC_GRANTED & ~(machine->n_slots ? OSC_NATIVE_HOTPLUG : 0);
+
     aml_method(aml, "_OSC", 4, true);
     aml_op(aml, AML_CREATE_DWORD_FIELD);
     aml_arg(aml, 3);
@@ -64,7 +68,7 @@ static void append_osc(Aml *aml)
     aml_path(aml, "CDW3");
     aml_op(aml, AML_AND);
     aml_path(aml, "CDW3");
-    aml_int(aml, OSC_GRANTED);
+    aml_int(aml, granted);
     aml_local(aml, 0);
 
     aml_if(aml);
@@ -199,8 +203,10 @@ static void append_host_bridge(Aml *aml, const AcpiMachine *machine)
     aml_name_int(aml, "_UID", 0);
     append_windows(aml, machine);
     append_interrupts(aml);
-    append_osc(aml);
+    append_osc(aml, machine);
     append_isa(aml, machine);
+    if (machine->n_slots)
+        acpi_pcihp_append(aml, machine);
     aml_end(aml);
 }
 
@@ -245,6 +251,8 @@ static void append_reserved(Aml *aml, const AcpiMachine *machine)
     aml_res_memory32(aml, X86_RCBA_BASE, X86_RCBA_SIZE);
     aml_res_io(aml, X86_PM_BASE, X86_PM_SIZE);
     aml_res_io(aml, X86_PORT_SMI_CMD, 2);
+    if (machine->n_slots)
+        aml_res_io(aml, X86_PORT_PCIHP, X86_PORT_PCIHP_SIZE);
     aml_end(aml);
     aml_end(aml);
 }
@@ -333,6 +341,8 @@ uint32_t acpi_dsdt_append(AcpiTables *tables, const AcpiMachine *machine)
     aml_end(&aml);
     if (machine->vmgenid)
         append_vmgenid_event(&aml);
+    if (machine->n_slots)
+        acpi_pcihp_append_event(&aml);
     append_sleep_states(&aml, machine);
     aml_done(&aml);
     acpi_table_end(tables);

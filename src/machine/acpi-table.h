@@ -6,6 +6,7 @@
 #pragma once
 
 #include "berth/acpi.h"
+#include "berth/aml.h"
 
 /* The header of every table but the FACS (ACPI 6.3, 5.2.6). */
 typedef struct __attribute__((packed)) AcpiHeader {
@@ -49,3 +50,7 @@ uint32_t acpi_fadt_append_facs(AcpiTables *tables);
 uint32_t acpi_fadt_append(AcpiTables *tables, const AcpiMachine *machine, uint32_t dsdt);
 uint32_t acpi_madt_append(AcpiTables *tables, const AcpiMachine *machine);
 uint32_t acpi_dsdt_append(AcpiTables *tables, const AcpiMachine *machine);
+
+/* Parts of the DSDT: in the scope of the host bridge, and at its end. */
+void acpi_pcihp_append(Aml *aml, const AcpiMachine *machine);
+void acpi_pcihp_append_event(Aml *aml);

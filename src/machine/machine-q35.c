@@ -26,6 +26,7 @@
 #include "berth/pc-ports.h"
 #include "berth/pci-assign.h"
 #include "berth/pci.h"
+#include "berth/pcihp.h"
 #include "berth/pvpanic.h"
 #include "berth/rtc.h"
 #include "berth/serial.h"
@@ -53,6 +54,7 @@ struct Q35Board {
     Device *rtc;
     Device *pit;                /* in user space; NULL: the hypervisor's */
     Device *hpet;               /* NULL: there is none */
+    Device *pcihp;              /* NULL: hot-plug is the ports' own */
     IrqLine legacy_timers;
     FwCfg *fw_cfg;
     AcpiTables *acpi;
@@ -166,6 +168,12 @@ static bool has_s4(const Machine *machine)
     return machine_has_acpi(machine) && !lpc_props(machine)->disable_s4;
 }
 
+static bool has_acpi_hotplug(const Machine *machine)
+{
+    return machine_has_acpi(machine) &&
+           lpc_props(machine)->acpi_pci_hotplug_with_bridge_support;
+}
+
 static bool add_onboard(Machine *machine, GError **error)
 {
     const LpcConfig lpc_config = {
@@ -191,6 +199,11 @@ static bool add_onboard(Machine *machine, GError **error)
         return false;
     for (unsigned i = 0; i < BOARD_GPES; i++)
         machine->board.gpes[i] = lpc_gpe(machine->q35->lpc, i);
+    if (has_acpi_hotplug(machine)) {
+        machine->q35->pcihp = pcihp_add(tree, error);
+        if (!machine->q35->pcihp)
+            return false;
+    }
     rtc_config.alarm = lpc_alarm_line(machine->q35->lpc);
     machine->q35->rtc = rtc_add(tree, &rtc_config, error);
     return machine->q35->rtc &&
@@ -375,6 +388,7 @@ static AcpiTables *describe(Machine *machine)
     unsigned n_cpus = machine->topology.max_cpus;
     g_autofree AcpiCpu *cpus = g_new0(AcpiCpu, n_cpus);
     AcpiSerial serials[N_SERIALS];
+    uint8_t slots[PCIHP_MAX_SLOTS];
     AcpiMachine acpi = {
         .cpus = cpus,
         .n_cpus = n_cpus,
@@ -391,6 +405,8 @@ static AcpiTables *describe(Machine *machine)
         .vmgenid = vmgenid_find(&machine->tree) ? VMGENID_GPA : 0,
         .s3 = machine_can_suspend(machine),
         .s4 = has_s4(machine),
+        .slots = slots,
+        .n_slots = machine->q35->pcihp ? pcihp_take_slots(machine->q35->pcihp, slots) : 0,
     };
 
     for (unsigned i = 0; i < n_cpus; i++) {

@@ -17,6 +17,8 @@ PORTS = ["-device", "pcie-root-port,id=p0,chassis=1,addr=4",
 SLTCTL, SLTSTA = 0x18, 0x1a
 ATTENTION_ON, BLINK, OFF, POWER_OFF = 0x100, 0x200, 0x300, 0x400
 BUTTON, PRESENT = 0x1, 0x40
+SLOTS_UP, SLOTS_DOWN, SLOTS_EJECT, SLOTS_SELECT = 0xae00, 0xae04, 0xae08, 0xae10
+GPE_STATUS, GPE_PCI = 0x620, 1 << 1
 CYCLES = 100
 
 
@@ -96,8 +98,23 @@ def test_kinds(t):
     t.equal("the VMM ends well", guest.wait_exit(), 0)
 
 
-def test_guest_lets_go(t):
+def test_slot_by_acpi(t):
     guest, qmp, driver = started(t)
+    qmp.command("device_add", driver="virtio-rng-pci", id="rng", bus="p1")
+    t.equal("the event is there", driver.inp(GPE_STATUS, 1) & GPE_PCI, GPE_PCI)
+    driver.out(SLOTS_SELECT, 1, 4)
+    t.equal("the slot has a device", driver.inp(SLOTS_UP, 4), 1)
+    qmp.command("device_del", id="rng")
+    t.equal("it is asked for", driver.inp(SLOTS_DOWN, 4), 1)
+    driver.out(SLOTS_EJECT, 1, 4)
+    gone(qmp, "rng")
+    qmp.command("quit")
+    t.equal("the VMM ends well", guest.wait_exit(), 0)
+
+
+def test_guest_lets_go(t):
+    guest, qmp, driver = started(
+        t, "-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off")
     at = express(driver)
     qmp.command("device_add", driver="virtio-rng-pci", id="rng", bus="p0")
     t.equal("the guest sees it", driver.config_read(PORT, at + SLTSTA, 2) & PRESENT,
@@ -145,7 +162,7 @@ def test_cycles(t):
     t.equal("the VMM ends well", guest.wait_exit(), 0)
 
 
-TESTS = [test_kinds, test_guest_lets_go, test_cycles]
+TESTS = [test_kinds, test_slot_by_acpi, test_guest_lets_go, test_cycles]
 
 if __name__ == "__main__":
     sys.exit(main(TESTS, __doc__))

@@ -21,7 +21,7 @@ BEGIN {
     group("loop", "aio iothread loop poller timer worker")
     group("vm", "cpu-query cpuid irq irqchip ram region vcpu vm vm-fake vm-stats")
     group("device", "board bus device device-clock device-timer memory-backend msix " \
-          "hotplug object pci pci-assign rng secret virtio virtqueue")
+          "hotplug object pci pci-assign pci-slots rng secret virtio virtqueue")
     group("vm", "page-walk ram-map vcpu-registers")
     group("block", "block block-drive block-quiesce inject throttle")
     group("block-driver", "block-driver block-node throttle-config throttle-state")
@@ -42,7 +42,7 @@ BEGIN {
     group("board", "x86-layout")
     # Contracts of single devices, for the board and for the device itself.
     group("part", "debug-exit debugcon fw-cfg hpet i6300esb i8042 i8254 i8259 ioapic " \
-          "lpc pc-ports pvpanic rtc serial vmgenid")
+          "lpc pc-ports pcihp pvpanic rtc serial vmgenid")
 
     group("part", "vmcoreinfo")
     group("scsi", "scsi")

@@ -50,6 +50,7 @@ static const AcpiCpu other_cpus[] = {
 static const AcpiSerial other_serials[] = {
     { 1, X86_GSI_COM2, X86_PORT_COM2 }, { 3, X86_GSI_COM2, X86_PORT_COM4 },
 };
+static const uint8_t other_slots[] = { 0x10, 0x11, 0xf3 };
 static const AcpiMachine other = {
     .cpus = other_cpus,
     .n_cpus = G_N_ELEMENTS(other_cpus),
@@ -59,6 +60,8 @@ static const AcpiMachine other = {
     .n_serials = G_N_ELEMENTS(other_serials),
     .hpet = 0x8086a201,
     .i8042 = true,
+    .slots = other_slots,
+    .n_slots = G_N_ELEMENTS(other_slots),
 };
 
 static const struct {
@@ -256,6 +259,8 @@ static void test_osc_grants_native_hot_plug(void)
               "11 00 00 00 00 00 00 00 1D 00 00 00");
     check_osc(dsdt, uuid, 2, "010000000000000001000000",
               "09 00 00 00 00 00 00 00 01 00 00 00");
+    check_osc(GOLDEN "/other/DSDT.aml", uuid, 1, "01000000000000001D000000",
+              "11 00 00 00 00 00 00 00 1C 00 00 00");
     check_osc(dsdt, "FF4DDB33F71F1C4096577441C03DD766", 1, "01000000000000001D000000",
               "05 00 00 00 00 00 00 00 1D 00 00 00");
 }

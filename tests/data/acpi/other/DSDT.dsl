@@ -1079,7 +1079,7 @@ DefinitionBlock ("", "DSDT", 2, "BERTH ", "Q35     ", 0x00000001)
                 If ((Arg0 == ToUUID ("33db4d5b-1ff7-401c-9657-7441c03dd766") /* PCI Host Bridge Device */))
                 {
                     CreateDWordField (Arg3, 0x08, CDW3)
-                    Local0 = (CDW3 & 0x1D)
+                    Local0 = (CDW3 & 0x1C)
                     If ((Arg1 != One))
                     {
                         CDW1 |= 0x08
@@ -1175,6 +1175,126 @@ DefinitionBlock ("", "DSDT", 2, "BERTH ", "Q35     ", 0x00000001)
                     })
                 }
             }
+
+            OperationRegion (PCST, SystemIO, 0xAE00, 0x08)
+            Field (PCST, DWordAcc, NoLock, WriteAsZeros)
+            {
+                PCIU,   32, 
+                PCID,   32
+            }
+
+            OperationRegion (SEJ, SystemIO, 0xAE08, 0x04)
+            Field (SEJ, DWordAcc, NoLock, WriteAsZeros)
+            {
+                B0EJ,   32
+            }
+
+            OperationRegion (BNMR, SystemIO, 0xAE10, 0x04)
+            Field (BNMR, DWordAcc, NoLock, WriteAsZeros)
+            {
+                BNUM,   32
+            }
+
+            Mutex (BLCK, 0x00)
+            Method (PCEJ, 2, NotSerialized)
+            {
+                Acquire (BLCK, 0xFFFF)
+                BNUM = Arg0
+                B0EJ = (One << Arg1)
+                Release (BLCK)
+                Return (Zero)
+            }
+
+            Device (S10)
+            {
+                Name (_ADR, 0x00020000)  // _ADR: Address
+                Device (S00)
+                {
+                    Name (_ADR, Zero)  // _ADR: Address
+                    Name (_SUN, Zero)  // _SUN: Slot User Number
+                    Method (_EJ0, 1, NotSerialized)  // _EJx: Eject Device, x=0-9
+                    {
+                        PCEJ (Zero, _SUN)
+                    }
+                }
+
+                Method (PCNT, 0, NotSerialized)
+                {
+                    BNUM = Zero
+                    If ((PCIU & One))
+                    {
+                        Notify (S00, One) // Device Check
+                    }
+
+                    If ((PCID & One))
+                    {
+                        Notify (S00, 0x03) // Eject Request
+                    }
+                }
+            }
+
+            Device (S11)
+            {
+                Name (_ADR, 0x00020001)  // _ADR: Address
+                Device (S00)
+                {
+                    Name (_ADR, Zero)  // _ADR: Address
+                    Name (_SUN, Zero)  // _SUN: Slot User Number
+                    Method (_EJ0, 1, NotSerialized)  // _EJx: Eject Device, x=0-9
+                    {
+                        PCEJ (One, _SUN)
+                    }
+                }
+
+                Method (PCNT, 0, NotSerialized)
+                {
+                    BNUM = One
+                    If ((PCIU & One))
+                    {
+                        Notify (S00, One) // Device Check
+                    }
+
+                    If ((PCID & One))
+                    {
+                        Notify (S00, 0x03) // Eject Request
+                    }
+                }
+            }
+
+            Device (SF3)
+            {
+                Name (_ADR, 0x001E0003)  // _ADR: Address
+                Device (S00)
+                {
+                    Name (_ADR, Zero)  // _ADR: Address
+                    Name (_SUN, Zero)  // _SUN: Slot User Number
+                    Method (_EJ0, 1, NotSerialized)  // _EJx: Eject Device, x=0-9
+                    {
+                        PCEJ (0x02, _SUN)
+                    }
+                }
+
+                Method (PCNT, 0, NotSerialized)
+                {
+                    BNUM = 0x02
+                    If ((PCIU & One))
+                    {
+                        Notify (S00, One) // Device Check
+                    }
+
+                    If ((PCID & One))
+                    {
+                        Notify (S00, 0x03) // Eject Request
+                    }
+                }
+            }
+
+            Method (PCNT, 0, NotSerialized)
+            {
+                ^S10.PCNT ()
+                ^S11.PCNT ()
+                ^SF3.PCNT ()
+            }
         }
 
         Device (CPUS)
@@ -1245,7 +1365,23 @@ DefinitionBlock ("", "DSDT", 2, "BERTH ", "Q35     ", 0x00000001)
                     0x00,               // Alignment
                     0x02,               // Length
                     )
+                IO (Decode16,
+                    0xAE00,             // Range Minimum
+                    0xAE00,             // Range Maximum
+                    0x00,               // Alignment
+                    0x18,               // Length
+                    )
             })
+        }
+    }
+
+    Scope (\_GPE)
+    {
+        Method (_E01, 0, NotSerialized)  // _Exx: Edge-Triggered GPE, xx=0x00-0xFF
+        {
+            Acquire (\_SB.PCI0.BLCK, 0xFFFF)
+            \_SB.PCI0.PCNT ()
+            Release (\_SB.PCI0.BLCK)
         }
     }
 

@@ -3,22 +3,22 @@
 [000h 0000   4]                    Signature : "XSDT"    [Extended System Description Table]
 [004h 0004   4]                 Table Length : 00000044
 [008h 0008   1]                     Revision : 01
-[009h 0009   1]                     Checksum : 3F
+[009h 0009   1]                     Checksum : F7
 [00Ah 0010   6]                       Oem ID : "BERTH "
 [010h 0016   8]                 Oem Table ID : "Q35     "
 [018h 0024   4]                 Oem Revision : 00000001
 [01Ch 0028   4]              Asl Compiler ID : "BRTH"
 [020h 0032   4]        Asl Compiler Revision : 00000001
 
-[024h 0036   8]       ACPI Table Address   0 : 00000000000E09C8
-[02Ch 0044   8]       ACPI Table Address   1 : 00000000000E0AE0
-[034h 0052   8]       ACPI Table Address   2 : 00000000000E0B68
-[03Ch 0060   8]       ACPI Table Address   3 : 00000000000E0BA8
+[024h 0036   8]       ACPI Table Address   0 : 00000000000E0BD8
+[02Ch 0044   8]       ACPI Table Address   1 : 00000000000E0CF0
+[034h 0052   8]       ACPI Table Address   2 : 00000000000E0D78
+[03Ch 0060   8]       ACPI Table Address   3 : 00000000000E0DB8
 
 Raw Table Data: Length 68 (0x44)
 
-    0000: 58 53 44 54 44 00 00 00 01 3F 42 45 52 54 48 20  // XSDTD....?BERTH 
+    0000: 58 53 44 54 44 00 00 00 01 F7 42 45 52 54 48 20  // XSDTD.....BERTH 
     0010: 51 33 35 20 20 20 20 20 01 00 00 00 42 52 54 48  // Q35     ....BRTH
-    0020: 01 00 00 00 C8 09 0E 00 00 00 00 00 E0 0A 0E 00  // ................
-    0030: 00 00 00 00 68 0B 0E 00 00 00 00 00 A8 0B 0E 00  // ....h...........
+    0020: 01 00 00 00 D8 0B 0E 00 00 00 00 00 F0 0C 0E 00  // ................
+    0030: 00 00 00 00 78 0D 0E 00 00 00 00 00 B8 0D 0E 00  // ....x...........
     0040: 00 00 00 00                                      // ....
