@@ -156,6 +156,15 @@ static void patch(const KitImage *kit, const Case *c)
     close(fd);
 }
 
+/* A snapshot of tables that cannot be is not taken, or goes again. */
+static void use_snapshots(BlockNode *node)
+{
+    const BlockDriver *driver = node->driver;
+
+    driver->snapshot_create(node, "x", NULL);
+    qapi_free_SnapshotInfo(driver->snapshot_delete(node, NULL, "x", NULL));
+}
+
 /* Writes wherever a guest can; each may fail, but in one way only. */
 static void use(BlockNode *node)
 {
@@ -163,6 +172,8 @@ static void use(BlockNode *node)
     g_autofree uint8_t *data = g_malloc0(SIZE);
     bool is_written = !block_node_is_read_only(node);
 
+    if (is_written)
+        use_snapshots(node);
     for (uint64_t at = 0; at + 64 * KIB <= size; at += 64 * KIB) {
         const BlockIo io = { .op = at / (64 * KIB) % 3 ? BLOCK_OP_ZERO : BLOCK_OP_DISCARD,
                              .offset = at, .bytes = 64 * KIB, .flags = BLOCK_MAY_UNMAP };
@@ -212,13 +223,18 @@ static void assert_header(const KitImage *kit, const Case *c)
     close(fd);
 }
 
+static void make_image(const KitImage *kit)
+{
+    kit_image_do(kit, "qemu-img create -f qcow2 before 4M");
+    kit_image_do(kit, "qemu-io -f qcow2 -c 'write -P 1 0 64k' -c 'write -P 2 64k 64k' "
+                 "before");
+}
+
 static void test_numbers_that_cannot_be(KitImage *kit, const void *unused)
 {
     if (!kit_image_has_tools())
         return;
-    kit_image_do(kit, "qemu-img create -f qcow2 before 4M");
-    kit_image_do(kit, "qemu-io -f qcow2 -c 'write -P 1 0 64k' -c 'write -P 2 64k 64k' "
-                 "before");
+    make_image(kit);
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         try_case(kit, &cases[i], true);
         try_case(kit, &cases[i], false);
@@ -227,6 +243,45 @@ static void test_numbers_that_cannot_be(KitImage *kit, const void *unused)
 }
 
 /* A file that ends anywhere: what is not there reads as zero, or the open fails. */
+static uint64_t read_word(const KitImage *kit, uint64_t at)
+{
+    g_autofree char *path = kit_image_path(kit, "before");
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    uint64_t word;
+
+    g_assert_cmpint(pread(fd, &word, sizeof(word), (off_t)at), ==, sizeof(word));
+    close(fd);
+    return GUINT64_FROM_BE(word);
+}
+
+/* A snapshot whose tables say that others' clusters are its own is deleted. */
+static void test_snapshot_that_refers_to_tables(KitImage *kit, const void *unused)
+{
+    static const uint64_t entries[] = {
+        512, L1, REFTABLE, REFBLOCK, DATA, 1ull << 54, UINT64_MAX, COMPRESSED, L2,
+    };
+    uint64_t table;
+
+    if (!kit_image_has_tools())
+        return;
+    make_image(kit);
+    kit_image_do(kit, "qemu-img snapshot -c s before");
+    table = read_word(kit, read_word(kit, 64));
+    for (size_t i = 0; i < G_N_ELEMENTS(entries); i++) {
+        const Case c = { (unsigned)table, 8, entries[i], BOTH };
+        BlockNode *node;
+
+        kit_image_do(kit, "cp before image");
+        patch(kit, &c);
+        node = kit_image_open(kit, "{'driver':'qcow2','node-name':'n','file':{'driver':"
+                              "'file','filename':'%s/image'}}", kit->folder);
+        qapi_free_SnapshotInfo(node->driver->snapshot_delete(node, NULL, "s", NULL));
+        use(node);
+        kit_image_close(kit);
+        assert_header(kit, &c);
+    }
+}
+
 static void test_file_cut_anywhere(KitImage *kit, const void *unused)
 {
     if (!kit_image_has_tools())
@@ -288,5 +343,6 @@ int main(int argc, char **argv)
     ADD("file-cut-anywhere", NULL, test_file_cut_anywhere);
     ADD("compressed-data-that-is-none/zlib", "zlib", test_compressed_data_that_is_none);
     ADD("compressed-data-that-is-none/zstd", "zstd", test_compressed_data_that_is_none);
+    ADD("snapshot-that-refers-to-tables", NULL, test_snapshot_that_refers_to_tables);
     return g_test_run();
 }
