@@ -6,8 +6,9 @@
  * A 32-bit access to 0xcf8 is the address of a configuration cycle; a byte at 0xcf9 is
  * ICH9's reset control register, which lies within, so it is here too.
  *
- * What the root bus decodes has a lower priority than all else in the machine: a guest
- * cannot hide RAM, ROM or an interrupt controller behind a BAR.
+ * What the root bus decodes has a lower priority than all else in the machine, and so has
+ * the ECAM, which firmware moves: a guest cannot hide RAM, ROM or an interrupt controller
+ * behind a BAR.
  */
 #include "berth/pci.h"
 
@@ -105,7 +106,8 @@ static bool host_realize(Device *dev, const DeviceAddArgs *args, GError **error)
     ecam_init(&host->ecam, &host->root);
     region_batch_begin(board->memory);
     region_add(board->memory_root, 0, &host->root.memory, BELOW_ALL_ELSE);
-    region_add(board->memory_root, board->ecam_base, &host->ecam, 0);
+    region_set_enabled(&host->ecam, !board->firmware);
+    region_add(board->memory_root, board->ecam_base, &host->ecam, BELOW_ALL_ELSE);
     region_batch_end(board->memory);
     region_batch_begin(board->io);
     region_add(board->io_root, 0, &host->root.io, BELOW_ALL_ELSE);
@@ -121,6 +123,17 @@ static void host_unrealize(Device *dev)
     region_done(&host->ecam);
     region_done(&host->ports);
     pci_bus_done(&host->root);
+}
+
+void pci_host_place_ecam(PciBus *root, uint64_t base, bool enabled)
+{
+    PciHost *host = CONTAINER_OF(root, PciHost, root);
+    AddressSpace *memory = host->dev.board->memory;
+
+    region_batch_begin(memory);
+    region_set_addr(&host->ecam, base);
+    region_set_enabled(&host->ecam, enabled);
+    region_batch_end(memory);
 }
 
 static void host_reset(Device *dev)

@@ -112,5 +112,8 @@ void pci_bridge_after_write(PciBridge *bridge, unsigned offset, unsigned size);
 void pci_bridge_window(const PciDevice *pci, BridgeWindow window, uint64_t *ret_base,
                        uint64_t *ret_last);
 
+/* pci-host.c: the ECAM of the host of @root; main, or a vCPU. */
+void pci_host_place_ecam(PciBus *root, uint64_t base, bool enabled);
+
 /* ecam.c: the window of memory, for the host. */
 void ecam_init(Region *region, PciBus *root);

@@ -246,6 +246,14 @@ static bool unit_realize(Device *dev, const DeviceAddArgs *args, GError **error)
     return false;
 }
 
+void scsi_unit_place(const Device *dev, unsigned *ret_target, unsigned *ret_lun)
+{
+    const ScsiUnit *unit = CONTAINER_OF(dev, const ScsiUnit, dev);
+
+    *ret_target = unit->target;
+    *ret_lun = unit->lun;
+}
+
 static void unit_reset(Device *dev)
 {
     ScsiUnit *unit = scsi_unit(dev);

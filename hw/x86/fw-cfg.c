@@ -375,6 +375,23 @@ bool fw_cfg_add_file(FwCfg *fw_cfg, const char *name, GBytes *bytes, GError **er
     return true;
 }
 
+bool fw_cfg_put_file(FwCfg *fw_cfg, const char *name, GBytes *bytes, GError **error)
+{
+    for (guint i = 0; i < fw_cfg->files->len; i++) {
+        FwCfgItem *file = fw_cfg->files->pdata[i];
+
+        if (strcmp(file->name, name) != 0)
+            continue;
+        lock_take(&fw_cfg->dev.lock);
+        item_free(file);
+        fw_cfg->files->pdata[i] = item_new(name, bytes);
+        update_directory(fw_cfg);
+        lock_drop(&fw_cfg->dev.lock);
+        return true;
+    }
+    return fw_cfg_add_file(fw_cfg, name, bytes, error);
+}
+
 bool fw_cfg_add_writable_file(FwCfg *fw_cfg, const FwCfgWritable *writable,
                               GError **error)
 {

@@ -44,6 +44,7 @@
 #define BELOW_ALL_ELSE (-1)
 
 #define SMI_TCO_EN (1u << 13)
+#define SMI_APMC_EN (1u << 5)           /* firmware takes it for: SMM is set up */
 
 #define TMR_HZ 3579545
 #define TMR_MASK 0xffffffu
@@ -345,7 +346,7 @@ void pm_done(Pm *pm)
 /* What has no standby power. */
 static void reset_core(Pm *pm, bool no_reboot)
 {
-    pm->smi_en = 0;
+    pm->smi_en = SMI_APMC_EN;
     pm->apm_cnt = 0;
     pm->apm_sts = 0;
     pm->overflows_seen = timer_overflows(pm);

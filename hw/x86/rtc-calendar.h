@@ -25,6 +25,7 @@ enum {
     REG_B = 11,
     REG_C = 12,
     REG_D = 13,
+    REG_SHUTDOWN_STATUS = 0x0f,         /* why firmware begins */
     REG_EQUIPMENT = 0x14,
     REG_BASE_MEMORY = 0x15,             /* KiB, two bytes */
     REG_EXT_MEMORY = 0x17,              /* KiB above 1 MiB */

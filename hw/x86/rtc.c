@@ -627,6 +627,15 @@ void rtc_set_boot_order(Device *dev, const char *order, bool check_floppy)
     lock_drop(&dev->lock);
 }
 
+void rtc_set_shutdown_status(Device *dev, uint8_t status)
+{
+    Rtc *rtc = to_rtc(dev);
+
+    lock_take(&dev->lock);
+    rtc->cmos[REG_SHUTDOWN_STATUS] = status;
+    lock_drop(&dev->lock);
+}
+
 void rtc_get_date(Device *dev, struct tm *ret_tm)
 {
     Rtc *rtc = to_rtc(dev);

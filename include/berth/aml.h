@@ -115,6 +115,7 @@ void aml_field_skip(Aml *aml, uint32_t n_bits);
 
 /* Values. */
 void aml_int(Aml *aml, uint64_t value);
+void aml_dword(Aml *aml, uint32_t value); /* in five bytes, however small */
 void aml_string(Aml *aml, const char *text); /* 7-bit */
 void aml_buffer(Aml *aml, const void *data, size_t size);
 void aml_uuid(Aml *aml, const char *uuid); /* as ToUUID() orders the bytes */

@@ -95,7 +95,10 @@ struct Board {
     IrqLine *isa_irqs[16];
     IrqLine *pci_irqs[BOARD_PCI_IRQS];
     IrqLine *gpes[BOARD_GPES];  /* an edge sets the event's status; may be NULL */
-    uint64_t ecam_base;         /* 256 MiB of memory: PCI Express configuration space */
+    /* 256 MiB of memory: PCI Express configuration space, until firmware moves it. */
+    uint64_t ecam_base;
+    RamBlock *ram;              /* what guest address 0 and on is */
+    RamBlock *firmware;         /* what 4 GiB ends with; NULL: there is no firmware */
     CharSet *chars;
     BlockGraph *blocks;
     NetSet *nets;

@@ -35,6 +35,7 @@ typedef struct Cmdline {
     char *cpu;
     char *mem_path;
     char *uuid;
+    char *bios;
     char *kernel;
     char *initrd;
     char *append;

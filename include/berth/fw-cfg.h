@@ -43,6 +43,12 @@ void fw_cfg_add_number(FwCfg *fw_cfg, uint16_t key, uint64_t value, unsigned siz
 bool fw_cfg_add_file(FwCfg *fw_cfg, const char *name, GBytes *bytes, GError **error);
 
 /*
+ * Takes @bytes, which replace those of file @name when there is one.  The keys of other
+ * files may change, so the vCPUs are paused, and firmware has not read the directory.
+ */
+bool fw_cfg_put_file(FwCfg *fw_cfg, const char *name, GBytes *bytes, GError **error);
+
+/*
  * A file that the guest may write.  Its bytes are part of the migrated state of whoever
  * owns them.
  */

@@ -75,6 +75,8 @@ struct Machine {
     CpuModel *cpu_model;
     Vcpu **vcpus;               /* topology.cpus of them */
     BootImage *boot_image;      /* NULL without -kernel */
+    RamBlock *rom;              /* firmware; NULL: there is none */
+    Region rom_region;
 
     bool migration_events;      /* a client wants to be told of each step */
 

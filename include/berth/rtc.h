@@ -38,6 +38,9 @@ bool rtc_is_boot_device(char letter);
  */
 void rtc_set_boot_order(Device *dev, const char *order, bool check_floppy);
 
+/* Tells firmware, by the shutdown status of the CMOS, why the machine begins anew. */
+void rtc_set_shutdown_status(Device *dev, uint8_t status);
+
 /* The guest's time, which it may have set. */
 void rtc_get_date(Device *dev, struct tm *ret_tm);
 

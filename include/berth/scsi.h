@@ -133,6 +133,9 @@ bool scsi_bus_init(ScsiBus *bus, Device *owner, const ScsiHba *hba,
 /* No effect on one that is zero. */
 void scsi_bus_done(ScsiBus *bus);
 
+/* Where @dev, which is on a ScsiBus, is. */
+void scsi_unit_place(const Device *dev, unsigned *ret_target, unsigned *ret_lun);
+
 /* The request's loop. */
 
 void scsi_bus_start(ScsiBus *bus, unsigned loop, unsigned target, unsigned lun,

@@ -7,11 +7,11 @@
  *     0               RAM (640 KiB; its last KiB is the extended BIOS data area)
  *     0xa0000         hole of the VGA
  *     0xc0000         RAM, reserved in e820; a page for vmgenid at 0xdf000, RSDP and ACPI
- *                     tables from 0xe0000, SMBIOS at the end
+ *                     tables from 0xe0000, SMBIOS at the end; or firmware
  *     0x100000        RAM, up to 2 GiB
  *     0xb0000000      ECAM of buses 0 to 255
  *     0xc0000000      32-bit PCI window
- *     0xfec00000      IOAPIC, HPET, RCBA, local APICs, pages of KVM, firmware
+ *     0xfec00000      IOAPIC, HPET, RCBA, local APICs, pages of KVM, firmware at the end
  *     0x100000000     RAM above 4 GiB, then (aligned to 1 GiB) the 64-bit PCI window
  */
 #pragma once
@@ -39,8 +39,9 @@
 #define X86_RCBA_SIZE 0x4000u
 #define X86_LAPIC_BASE 0xfee00000u
 #define X86_LAPIC_SIZE 0x100000u
-#define X86_KVM_IDENTITY_MAP 0xfffbc000u /* one page, then three of the TSS */
-#define X86_KVM_TSS 0xfffbd000u
+#define X86_KVM_IDENTITY_MAP 0xfeffc000u /* one page, then three of the TSS */
+#define X86_KVM_TSS 0xfeffd000u
+#define X86_ROM_MAX 0x1000000u          /* firmware's, to the end of 4 GiB */
 #define X86_HIGH_RAM_BASE 0x100000000ull
 #define X86_PCI64_ALIGN 0x40000000ull
 #define X86_PCI64_SIZE 0x800000000ull   /* as far as the CPU's physical addresses reach */

@@ -20,6 +20,7 @@
 #include "berth/device.h"
 #include "berth/x86-layout.h"
 
+#define VMGENID_ADDRESS_TAIL 5u         /* bytes: the low half, then a zero */
 #define DSDT_REVISION 2                 /* integers of 64 bits */
 
 #define OSC_UUID "33db4d5b-1ff7-401c-9657-7441c03dd766"
@@ -270,6 +271,7 @@ static void append_fw_cfg(Aml *aml)
 }
 
 /* Microsoft, "Virtual Machine Generation ID". */
+/* The address, below 4 GiB, is the last that there is in it. */
 static void append_vmgenid(Aml *aml, uint64_t gpa)
 {
     aml_device(aml, "VGEN");
@@ -278,8 +280,8 @@ static void append_vmgenid(Aml *aml, uint64_t gpa)
     aml_name_string(aml, "_DDN", "VM_Gen_Counter");
     aml_name(aml, "ADDR");
     aml_package(aml, 2);
-    aml_int(aml, gpa & UINT32_MAX);
-    aml_int(aml, gpa >> 32);
+    aml_dword(aml, gpa & UINT32_MAX);
+    aml_int(aml, 0);
     aml_end(aml);
     aml_end(aml);
 }
@@ -339,6 +341,8 @@ uint32_t acpi_dsdt_append(AcpiTables *tables, const AcpiMachine *machine)
     if (machine->vmgenid)
         append_vmgenid(&aml, machine->vmgenid);
     aml_end(&aml);
+    tables->vmgenid =
+        machine->vmgenid ? tables->blob->len - VMGENID_ADDRESS_TAIL : 0;
     if (machine->vmgenid)
         append_vmgenid_event(&aml);
     if (machine->n_slots)

@@ -29,7 +29,14 @@ struct AcpiTables {
     GArray *links;              /* of AcpiLink */
     uint32_t xsdt;              /* offset */
     uint32_t facs;              /* offset */
+    uint32_t vmgenid;           /* offset of its address; 0: there is none */
 };
+
+typedef struct AcpiLink {
+    uint32_t at;
+    uint32_t target;
+    uint8_t size;
+} AcpiLink;
 
 /* The header of a table whose other fields are still to come. */
 AcpiHeader acpi_header(const char *signature, uint8_t revision);

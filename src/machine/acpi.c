@@ -21,12 +21,6 @@
 #define HPET_TICKS_MIN 10000            /* 100 us of 10 ns each */
 #define OEM_ID { 'B', 'E', 'R', 'T', 'H', ' ' }
 
-typedef struct AcpiLink {
-    uint32_t at;
-    uint32_t target;
-    uint8_t size;
-} AcpiLink;
-
 /* ACPI 6.3, 5.2.5.3. */
 typedef struct __attribute__((packed)) Rsdp {
     char signature[8];

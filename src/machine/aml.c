@@ -209,6 +209,14 @@ void aml_int(Aml *aml, uint64_t value)
     g_byte_array_append(aml->out, bytes, size);
 }
 
+void aml_dword(Aml *aml, uint32_t value)
+{
+    uint32_t little = GUINT32_TO_LE(value);
+
+    aml_byte(aml, OP_DWORD);
+    g_byte_array_append(aml->out, (const uint8_t *)&little, sizeof(little));
+}
+
 void aml_string(Aml *aml, const char *text)
 {
     aml_byte(aml, OP_STRING);

@@ -12,6 +12,7 @@
 #include "boot-order.h"
 
 #define DEFAULT_ORDER "cad"
+#define FAIL_WAIT_FOR_EVER UINT32_MAX
 
 static bool add_number_file(FwCfg *fw_cfg, const char *name, uint64_t value, size_t size,
                             GError **error)
@@ -30,9 +31,9 @@ bool boot_order_add_items(const BootOptions *boot, FwCfg *fw_cfg, GError **error
     if (b->has_splash_time &&
         !add_number_file(fw_cfg, "etc/boot-menu-wait", b->splash_time, 2, error))
         return false;
-    return !b->has_reboot_timeout ||
-           add_number_file(fw_cfg, "etc/boot-fail-wait", (uint32_t)b->reboot_timeout, 4,
-                           error);
+    return add_number_file(fw_cfg, "etc/boot-fail-wait",
+                           b->has_reboot_timeout ? (uint32_t)b->reboot_timeout
+                                                 : FAIL_WAIT_FOR_EVER, 4, error);
 }
 
 void boot_order_write(const Cmdline *cmdline, Device *rtc, bool first)

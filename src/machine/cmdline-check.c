@@ -184,6 +184,9 @@ static bool check_kernel(const Cmdline *cmdline, GError **error)
 {
     const char *option = cmdline->initrd ? "initrd" : "append";
 
+    if (cmdline->bios && cmdline->kernel)
+        return refuse(error, "bios", cmdline->bios,
+                      "a kernel given by -kernel is started without firmware");
     if (cmdline->kernel || (!cmdline->initrd && !cmdline->append))
         return true;
     return refuse(error, option, cmdline->initrd ? cmdline->initrd : cmdline->append,
@@ -245,6 +248,7 @@ static bool check_machine_none(const Cmdline *cmdline, GError **error)
         const char *option;
         bool given;
     } options[] = {
+        { "-bios", cmdline->bios != NULL },
         { "-kernel", cmdline->kernel != NULL },
         { "-m", cmdline->memory != NULL },
         { "-mem-path", cmdline->mem_path != NULL },

@@ -52,6 +52,7 @@ static const Slot slots[] = {
     SLOT("uuid", SLOT_TEXT, uuid),
     SLOT("smbios", SLOT_LIST, smbios),
     SLOT("fw_cfg", SLOT_LIST, fw_cfgs),
+    SLOT("bios", SLOT_TEXT, bios),
     SLOT("kernel", SLOT_TEXT, kernel),
     SLOT("initrd", SLOT_TEXT, initrd),
     SLOT("append", SLOT_TEXT, append),

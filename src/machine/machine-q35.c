@@ -4,9 +4,9 @@
  * management, RTC, keyboard controller, fw_cfg, serial ports.  Addresses are those of
  * x86-layout.h.
  *
- * A kernel is started without firmware, so the board does at each reset what firmware
- * would: PCI resources, ACPI tables with the RSDP where operating systems look for it,
- * memory map.
+ * A kernel given by -kernel is started without firmware, so the board does at each reset
+ * what firmware would: PCI resources, ACPI tables with the RSDP where operating systems
+ * look for it, memory map.  Firmware finds all of it undone, and tables in fw_cfg.
  */
 #include <string.h>
 
@@ -34,7 +34,10 @@
 #include "berth/vmgenid.h"
 #include "berth/x86-layout.h"
 
+#include "acpi-loader.h"
+#include "boot-devices.h"
 #include "boot-order.h"
+#include "firmware.h"
 #include "machine-identity.h"
 #include "machine-q35.h"
 #include "rtc-options.h"
@@ -44,6 +47,7 @@
 #define ACPI_RSDP_GPA X86_BIOS_AREA_BASE
 #define ACPI_TABLES_GPA (X86_BIOS_AREA_BASE + ACPI_TABLES_ALIGN)
 #define ACPI_HIGH_ALIGN 0x1000u
+#define SHUTDOWN_STATUS_S3 0xfe         /* firmware is to go on where the guest says */
 /* Without ACPI the MP table is in the place of its tables. */
 #define MP_FLOATING_GPA X86_EBDA_BASE
 #define MP_TABLE_GPA ACPI_TABLES_GPA
@@ -345,13 +349,27 @@ static bool add_vmcoreinfo(Machine *machine, GError **error)
     return fw_cfg_add_writable_file(machine->q35->fw_cfg, &file, error);
 }
 
+static AcpiTables *describe(Machine *machine);
+
+/* For firmware. */
+static bool add_acpi(Machine *machine, GError **error)
+{
+    if (!machine->rom || !machine_has_acpi(machine))
+        return true;
+    machine->q35->acpi = describe(machine);
+    return acpi_loader_add_files(machine->q35->acpi, machine->q35->fw_cfg, error);
+}
+
 bool machine_q35_complete(Machine *machine, GError **error)
 {
     FwCfg *fw_cfg = machine->q35->fw_cfg;
 
+    if (!boot_devices_check(&machine->tree, error) ||
+        !firmware_describe(machine, fw_cfg, machine->q35->pci64.base, error))
+        return false;
     return machine_identity_describe(machine, fw_cfg, error) &&
            add_generation_id(machine, error) && add_pvpanic(machine, error) &&
-           add_vmcoreinfo(machine, error) &&
+           add_vmcoreinfo(machine, error) && add_acpi(machine, error) &&
            fw_cfg_options_add(fw_cfg, machine->cmdline->fw_cfgs, error);
 }
 
@@ -383,6 +401,25 @@ static size_t list_serials(Machine *machine, AcpiSerial *serials)
     return n;
 }
 
+/* 0: there is none.  Firmware adds the address of the page that it chooses. */
+static uint64_t vmgenid_gpa(Machine *machine)
+{
+    if (!vmgenid_find(&machine->tree))
+        return 0;
+    return machine->rom ? VMGENID_OFFSET : VMGENID_GPA;
+}
+
+/* Firmware may use all that there is above RAM. */
+static AcpiWindow pci64_window(const Machine *machine)
+{
+    AcpiWindow window = machine->q35->pci64;
+    uint64_t end = 1ull << cpu_model_phys_bits(machine->cpu_model);
+
+    if (machine->rom && end > window.base + window.size)
+        window.size = end - window.base;
+    return window;
+}
+
 static AcpiTables *describe(Machine *machine)
 {
     unsigned n_cpus = machine->topology.max_cpus;
@@ -394,7 +431,7 @@ static AcpiTables *describe(Machine *machine)
         .n_cpus = n_cpus,
         .ecam = { X86_ECAM_BASE, X86_ECAM_SIZE },
         .pci32 = { X86_PCI32_BASE, X86_PCI32_END - X86_PCI32_BASE },
-        .pci64 = machine->q35->pci64,
+        .pci64 = pci64_window(machine),
         .serials = serials,
         .n_serials = list_serials(machine, serials),
         .pit = true,
@@ -402,7 +439,7 @@ static AcpiTables *describe(Machine *machine)
         .i8042 = false,
         .fw_cfg = true,
         .pvpanic = pvpanic_port(&machine->tree),
-        .vmgenid = vmgenid_find(&machine->tree) ? VMGENID_GPA : 0,
+        .vmgenid = vmgenid_gpa(machine),
         .s3 = machine_can_suspend(machine),
         .s4 = has_s4(machine),
         .slots = slots,
@@ -547,6 +584,16 @@ static bool assign_resources(Machine *machine, GError **error)
     return pci_assign_resources(machine->q35->pci, &windows, error);
 }
 
+/* Devices come and go; firmware reads the list after each reset. */
+static bool write_boot_devices(Machine *machine, GError **error)
+{
+    const BootOptions *boot = machine->cmdline->boot;
+
+    return fw_cfg_put_file(machine->q35->fw_cfg, "bootorder",
+                           boot_devices_list(&machine->tree, boot && boot->strict),
+                           error);
+}
+
 bool machine_q35_load(Machine *machine, VcpuBoot *boot, GError **error)
 {
     Device *vmgenid = vmgenid_find(&machine->tree);
@@ -556,7 +603,7 @@ bool machine_q35_load(Machine *machine, VcpuBoot *boot, GError **error)
     boot_order_write(machine->cmdline, machine->q35->rtc, is_first);
     machine->q35->is_started = true;
     if (!machine->boot_image)
-        return true;
+        return write_boot_devices(machine, error);
     if (vmgenid && !vmgenid_place(vmgenid, X86_VMGENID_PAGE)) {
         error_set(error, "-m: the guest has no memory below 1 MiB for vmgenid");
         return false;
@@ -575,8 +622,10 @@ bool machine_q35_wake(Machine *machine, BoardWakeReason reason, VcpuBoot *boot,
     const void *tables;
 
     lpc_wake(board->lpc, reason);
-    if (!machine->boot_image)
+    if (!machine->boot_image) {
+        rtc_set_shutdown_status(board->rtc, SHUTDOWN_STATUS_S3);
         return true;
+    }
     if (!assign_resources(machine, error))
         return false;
     g_assert(board->acpi);      /* else there is no S3 */

@@ -17,6 +17,7 @@
 #include "berth/smp.h"
 
 #include "disk-errors.h"
+#include "firmware.h"
 #include "machine-identity.h"
 #include "machine-dump.h"
 #include "machine-memory.h"
@@ -184,12 +185,13 @@ static bool add_devices(Machine *machine, GError **error)
     return true;
 }
 
+/* The kernel, or the firmware. */
 static bool open_image(Machine *machine, GError **error)
 {
     const Cmdline *cmdline = machine->cmdline;
 
     if (!cmdline->kernel)
-        return true;
+        return firmware_open(machine, error);
     machine->boot_image =
         boot_image_open(cmdline->kernel, cmdline->initrd, cmdline->append, error);
     return machine->boot_image != NULL;
@@ -198,6 +200,8 @@ static bool open_image(Machine *machine, GError **error)
 /* What only a machine with vCPUs has. */
 static bool build(Machine *machine, GError **error)
 {
+    if (!machine_memory_plug(machine, error) || !open_image(machine, error))
+        return false;
     machine->board = (Board) {
         .vm = machine->vm,
         .loop = machine->loop,
@@ -210,11 +214,12 @@ static bool build(Machine *machine, GError **error)
         .nets = machine->nets,
         .objects = machine->objects,
         .n_cpus = machine->topology.max_cpus,
+        .ram = machine->ram,
+        .firmware = machine->rom,
         .ops = &machine_board_ops,
         .opaque = machine,
     };
-    return machine_memory_plug(machine, error) && open_image(machine, error) &&
-           machine_vcpus_init(machine, error) &&
+    return machine_vcpus_init(machine, error) &&
            machine_q35_init(machine, error) && add_devices(machine, error) &&
            machine_q35_complete(machine, error);
 }
@@ -293,6 +298,7 @@ void machine_free(Machine *machine)
     machine_q35_free(machine->q35);
     machine_vcpus_done(machine);
     boot_image_free(machine->boot_image);
+    firmware_done(machine);
     if (machine->memory)
         machine_memory_done(machine);
     block_graph_free(machine->blocks);
@@ -321,8 +327,10 @@ bool machine_start(Machine *machine, GError **error)
 
 bool machine_cont(Machine *machine, GError **error)
 {
-    if (!machine->boot_image && machine->type->kind != MACHINE_KIND_NONE) {
-        error_set(error, "there is nothing to boot: give a kernel with -kernel");
+    if (!machine->boot_image && !machine->rom &&
+        machine->type->kind != MACHINE_KIND_NONE) {
+        error_set(error, "there is nothing to boot: give a kernel with -kernel, firmware "
+                  "with -bios, or install SeaBIOS (package 'seabios')");
         return false;
     }
     return runstate_start(&machine->run, error);

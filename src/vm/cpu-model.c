@@ -23,6 +23,9 @@
 #define LEAF_KVM_BESIDE_HYPERV 0x40000100u
 #define LEAF_FREQUENCIES 0x40000010u
 #define LEAF_EXTENDED 0x80000000u
+#define LEAF_SIZES 0x80000008u
+
+#define PHYS_BITS_WITHOUT_LEAF 36u
 
 /* The local APIC timer of KVM counts nanoseconds. */
 #define APIC_BUS_KHZ 1000000u
@@ -132,6 +135,13 @@ uint64_t cpu_model_signature(const CpuModel *model)
     const CpuidEntry *leaf = cpu_leaf_find(model->cpuid, 1, 0);
 
     return leaf ? leaf->regs[CPUID_EAX] | (uint64_t)leaf->regs[CPUID_EDX] << 32 : 0;
+}
+
+unsigned cpu_model_phys_bits(const CpuModel *model)
+{
+    const CpuidEntry *sizes = cpu_leaf_find(model->cpuid, LEAF_SIZES, 0);
+
+    return sizes ? sizes->regs[CPUID_EAX] & 0xff : PHYS_BITS_WITHOUT_LEAF;
 }
 
 /* At the place of VMware's leaf of the kind, so not beside Hyper-V's leaves. */

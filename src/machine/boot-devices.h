@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The list of devices to boot from, by their bootindex.  Main only.
+ */
+#pragma once
+
+#include "berth/device.h"
+
+/* False with @error when two devices have one bootindex. */
+bool boot_devices_check(DeviceTree *tree, GError **error);
+
+/*
+ * The list as firmware reads it: paths of Open Firmware in lines, the first to boot from
+ * first, then a zero; with @strict it ends with "HALT", so that nothing else is tried.
+ * Empty when no device has a bootindex and there is no @strict.
+ */
+GBytes *boot_devices_list(DeviceTree *tree, bool strict);

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ROM, and files of fw_cfg by the names and formats that SeaBIOS and OVMF know.
+ *
+ * The file is read once, before the guest runs; a reset finds the same bytes.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "berth/error.h"
+#include "berth/file-read.h"
+#include "berth/serial.h"
+#include "berth/x86-layout.h"
+
+#include "firmware.h"
+
+#define DEFAULT_ROM "bios-256k.bin"
+#define ROM_GRANULE (64 * KIB)
+#define ABOVE_ALL_ELSE 1
+
+#define KEY_IRQ0_OVERRIDE 0x8002
+#define E820_RAM 1u
+#define E820_RESERVED 2u
+#define KVM_PAGES_SIZE (4 * 4 * KIB)
+
+/* Of S3 and S4 in etc/system-states. */
+#define STATE_OFFERED 0x80u
+
+/* Where distributions have firmware. */
+static const char *const folders[] = {
+    "/usr/share/seabios", "/usr/share/qemu", "/usr/share/ovmf", "/usr/share/OVMF",
+    "/usr/share/edk2/ovmf", "/usr/local/share/qemu",
+};
+
+typedef struct __attribute__((packed)) E820Entry {
+    uint64_t base;
+    uint64_t size;
+    uint32_t type;
+} E820Entry;
+
+/* A path as it is, or a name in one of the folders; NULL when there is no such file. */
+static char *find_file(const char *name)
+{
+    if (access(name, F_OK) == 0)
+        return g_strdup(name);
+    if (strchr(name, '/'))
+        return NULL;
+    for (size_t i = 0; i < G_N_ELEMENTS(folders); i++) {
+        g_autofree char *path = g_build_filename(folders[i], name, NULL);
+
+        if (access(path, F_OK) == 0)
+            return g_steal_pointer(&path);
+    }
+    return NULL;
+}
+
+static RamBlock *read_rom(const char *path, GError **error)
+{
+    const RamOptions options = { 0 };
+    g_autofree uint8_t *data = NULL;
+    RamBlock *rom;
+    size_t size;
+
+    data = file_read(path, X86_ROM_MAX, &size, error);
+    if (!data)
+        return NULL;
+    if (size == 0 || size % ROM_GRANULE != 0) {
+        error_set(error, "'%s' has %zu bytes, which is no multiple of 64 KiB, so it is "
+                  "no firmware", path, size);
+        return NULL;
+    }
+    rom = ram_block_new("pc.bios", size, &options, error);
+    if (rom)
+        memcpy(rom->host, data, size);
+    return rom;
+}
+
+bool firmware_open(Machine *machine, GError **error)
+{
+    const char *name = machine->cmdline->bios;
+    g_autofree char *path = NULL;
+    RamBlock *rom;
+
+    if (machine->cmdline->kernel)
+        return true;
+    path = find_file(name ? name : DEFAULT_ROM);
+    if (!path && !name)
+        return true;
+    if (!path) {
+        error_set(error, "-bios %s: there is no such file", name);
+        return false;
+    }
+    if (machine->ram_size < X86_EXT_RAM_BASE) {
+        error_set(error, "-m: firmware needs 1 MiB of memory at least");
+        return false;
+    }
+    rom = read_rom(path, error);
+    if (!rom) {
+        g_prefix_error(error, "-bios: ");
+        return false;
+    }
+    machine->rom = rom;
+    region_init_rom(&machine->rom_region, "pc.bios", rom, 0, rom->size);
+    region_add(&machine->memory_root, X86_HIGH_RAM_BASE - rom->size,
+               &machine->rom_region, ABOVE_ALL_ELSE);
+    return true;
+}
+
+void firmware_done(Machine *machine)
+{
+    if (!machine->rom)
+        return;
+    region_done(&machine->rom_region);
+    g_clear_pointer(&machine->rom, ram_block_unref);
+}
+
+static bool add_e820(const Machine *machine, FwCfg *fw_cfg, GError **error)
+{
+    uint64_t low = MIN(machine->ram_size, X86_LOW_RAM_MAX);
+    const E820Entry entries[] = {
+        { 0, low, E820_RAM },
+        { X86_KVM_IDENTITY_MAP, KVM_PAGES_SIZE, E820_RESERVED },
+        { X86_HIGH_RAM_BASE, machine->ram_size - low, E820_RAM },
+    };
+    size_t n = G_N_ELEMENTS(entries) - (machine->ram_size == low);
+
+    return fw_cfg_add_file(fw_cfg, "etc/e820", g_bytes_new(entries, n * sizeof(*entries)),
+                           error);
+}
+
+/* Six bytes, one of each state: whether it is offered, and its SLP_TYP. */
+static bool add_sleep_states(const Machine *machine, FwCfg *fw_cfg, GError **error)
+{
+    const OnboardDevice *lpc = machine->cmdline->onboard[ONBOARD_DRIVER_ICH9_LPC];
+    uint8_t states[6] = {
+        STATE_OFFERED, 0, 0, X86_SLP_TYP_S3, X86_SLP_TYP_S4, STATE_OFFERED,
+    };
+
+    if (machine_can_suspend(machine))
+        states[3] |= STATE_OFFERED;
+    if (machine_has_acpi(machine) && !lpc->u.ICH9_LPC.disable_s4)
+        states[4] |= STATE_OFFERED;
+    return fw_cfg_add_file(fw_cfg, "etc/system-states",
+                           g_bytes_new(states, sizeof(states)), error);
+}
+
+/* There is no screen, so the first serial port is the console. */
+static bool add_console(Machine *machine, FwCfg *fw_cfg, GError **error)
+{
+    LIST_FOREACH(node, &machine->tree.devices) {
+        const Device *dev = CONTAINER_OF(node, Device, tree_node);
+        SerialPort port;
+        uint16_t little;
+
+        if (dev->class != &serial_class)
+            continue;
+        port = serial_port(dev);
+        little = GUINT16_TO_LE((uint16_t)port.iobase);
+        if (port.index == 0)
+            return fw_cfg_add_file(fw_cfg, "etc/sercon-port",
+                                   g_bytes_new(&little, sizeof(little)), error);
+    }
+    return true;
+}
+
+bool firmware_describe(Machine *machine, FwCfg *fw_cfg, uint64_t pci64, GError **error)
+{
+    uint64_t little = GUINT64_TO_LE(pci64);
+
+    if (!machine->rom)
+        return true;
+    fw_cfg_add_number(fw_cfg, KEY_IRQ0_OVERRIDE, 1, 4);
+    return add_e820(machine, fw_cfg, error) && add_sleep_states(machine, fw_cfg, error) &&
+           add_console(machine, fw_cfg, error) &&
+           fw_cfg_add_file(fw_cfg, "etc/reserved-memory-end",
+                           g_bytes_new(&little, sizeof(little)), error);
+}

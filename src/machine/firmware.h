@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Firmware of the PC: a ROM at the end of 4 GiB, where a processor begins, and what it
+ * reads from fw_cfg.  Main only.
+ */
+#pragma once
+
+#include "berth/fw-cfg.h"
+#include "berth/machine.h"
+
+/*
+ * Reads the ROM that "-bios" names, or without -kernel the default one if it is there,
+ * and maps it; guest memory is there.
+ */
+bool firmware_open(Machine *machine, GError **error);
+/* No effect on a machine without firmware. */
+void firmware_done(Machine *machine);
+
+/* What firmware cannot find out from the devices; @pci64 is where 64-bit BARs may go. */
+bool firmware_describe(Machine *machine, FwCfg *fw_cfg, uint64_t pci64, GError **error);

@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Firmware on this machine's own /dev/kvm: SeaBIOS, and boot sectors of disks.
+
+A disk's first sector writes a letter to COM1, then does as the host says: 'r' resets the
+machine by port 0xcf9.
+"""
+
+import pathlib
+import sys
+
+from rig import main
+
+SEABIOS = pathlib.Path("/usr/share/seabios/bios-256k.bin")
+# A software KVM interprets firmware: seconds, more where the machine is busy.
+SILENCE = 120
+NOTHING = "No bootable device"
+
+
+def boot_sector(letter):
+    code = bytes([
+        0xfa,                           # cli
+        0xba, 0xf8, 0x03,               # mov $0x3f8, %dx
+        0xb0, ord(letter), 0xee,        # mov $LETTER, %al; out %al, %dx
+        0xb0, ord("!"), 0xee,
+        0xba, 0xfd, 0x03,               # mov $0x3fd, %dx
+        0xec, 0xa8, 0x01, 0x74, 0xfb,   # 1: in %dx, %al; test $1, %al; jz 1b
+        0xba, 0xf8, 0x03, 0xec,         # mov $0x3f8, %dx; in %dx, %al
+        0x3c, ord("r"), 0x75, 0xf1,     # cmp $'r', %al; jne back to the wait
+        0xba, 0xf9, 0x0c, 0xb0, 0x0e, 0xee,     # mov $0xcf9, %dx; out $0x0e
+        0xf4,                           # hlt
+    ])
+    return code + bytes(510 - len(code)) + b"\x55\xaa"
+
+
+def disk(t, letter):
+    path = t.folder / f"disk-{letter}.img"
+    path.write_bytes(boot_sector(letter) + bytes(1 << 20))
+    return ["-drive", f"file={path},if=none,format=raw,id={letter}"]
+
+
+def heard(guest, pattern, start=0):
+    return guest.console.wait(pattern, start, silence=SILENCE)
+
+
+def test_default(t):
+    """Without -kernel it is SeaBIOS that starts."""
+    guest = t.guest(None, cpus=1)
+    heard(guest, "SeaBIOS")
+    heard(guest, NOTHING)
+    t.check("SeaBIOS is started where nothing is named", True)
+    guest.qmp.command("quit")
+    t.equal("it quits", guest.wait_exit(), 0)
+
+
+def test_disks(t):
+    """By bootindex, whatever the order of the devices; resets go through firmware."""
+    guest = t.guest(None, "-bios", SEABIOS, *disk(t, "A"), *disk(t, "B"),
+                    "-device", "virtio-blk-pci,drive=A,bootindex=2",
+                    "-device", "virtio-scsi-pci,id=scsi",
+                    "-device", "scsi-hd,drive=B,bus=scsi.0,bootindex=1")
+    match = heard(guest, "([AB])!")
+    t.equal("the disk of the least bootindex boots", match[1], "B")
+    guest.type("r")
+    match = heard(guest, "([AB])!", match.end())
+    t.equal("again after the guest's reset", match[1], "B")
+    guest.qmp.command("system_reset")
+    match = heard(guest, "([AB])!", match.end())
+    t.equal("and after the operator's", match[1], "B")
+    t.equal("SeaBIOS has run three times", guest.console.text.count("SeaBIOS"), 3)
+    guest.qmp.command("quit")
+    t.equal("it quits", guest.wait_exit(), 0)
+
+
+def test_strict(t):
+    """A disk without a bootindex is not booted from when the list is strict."""
+    guest = t.guest(None, *disk(t, "A"), "-device", "virtio-blk-pci,drive=A",
+                    "-boot", "strict=on,reboot-timeout=100", cpus=1)
+    first = heard(guest, NOTHING)
+    heard(guest, NOTHING, first.end())
+    t.equal("nothing is booted, and it is tried again", guest.console.text.count("A!"), 0)
+
+
+def test_menu(t):
+    """The menu, by the serial port, with both disks in it."""
+    guest = t.guest(None, *disk(t, "A"), *disk(t, "B"),
+                    "-device", "virtio-blk-pci,drive=A,bootindex=1",
+                    "-device", "virtio-blk-pci,drive=B,bootindex=2",
+                    "-boot", "menu=on,splash-time=60000")
+    heard(guest, "Press ESC for boot menu")
+    guest.type("\x1b")
+    match = heard(guest, "2\\. ")
+    guest.type("2")
+    t.equal("the second entry is the second disk",
+            heard(guest, "([AB])!", match.end())[1], "B")
+
+
+if __name__ == "__main__":
+    sys.exit(main([test_default, test_disks, test_strict, test_menu], __doc__))
