@@ -13,6 +13,8 @@ DUMPS="crash makedumpfile python3-libkdumpfile"
 # Stock guests, and the emulated host where there is no VMX or SVM.
 GUESTS="qemu-system-x86 seabios busybox-static kmod e2fsprogs lz4 dmidecode"
 GUESTS="$GUESTS qemu-guest-agent"
+# Boot loaders, of disks and of the network.
+GUESTS="$GUESTS grub-common grub-pc-bin ipxe-qemu"
 # What judges images.
 IMAGES="qemu-utils"
 

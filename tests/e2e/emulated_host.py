@@ -99,8 +99,7 @@ def write_root(root, vmm, extra_files):
     for tool in OPTIONAL_TOOLS:
         if shutil.which(tool, path=stock.PATH):
             place(root, shutil.which(tool, path=stock.PATH))
-    if "qemu" in pathlib.Path(vmm).name:
-        place_qemu_data(root)
+    place_qemu_data(root)
     shutil.copytree(TESTS, root / "lab/tests",
                     ignore=lambda folder, names: [n for n in names if n == "__pycache__"])
     tiny_guests = TESTS.parent / "build" / "guests"

@@ -23,6 +23,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import runner  # noqa: E402
 import stock  # noqa: E402
+from guest import QUIET  # noqa: E402
 from emulated_host import EmulatedHost, HostHang, host_runs_stock_guests  # noqa: E402
 
 DEFAULT_VMM = HERE.parent.parent / "build" / "berth"
@@ -96,7 +97,7 @@ class Run:
 # What a runner is given beside the VMM, by its option; in an emulated host by file name.
 FILES = {"kernel": "vmlinuz", "vmlinux": "vmlinux", "initrd": "guest.cpio",
          "tools": "tools.cpio", "full-kernel": "full-vmlinuz",
-         "full-initrd": "full.cpio"}
+         "full-initrd": "full.cpio", "boot-disk": "boot-disk.img"}
 
 
 def runner_argv(vmm, files, names):
@@ -180,8 +181,8 @@ class EmulatedRun:
         self.left = []
 
 
-def wants_full_kernel(name):
-    return getattr(runner.load(name), "FULL_KERNEL", False)
+def wants(name, what):
+    return getattr(runner.load(name), what, False)
 
 
 def add_full_kernel(report, folder, files):
@@ -220,8 +221,11 @@ def main():
                  "initrd": folder / FILES["initrd"], "tools": folder / FILES["tools"]}
         stock.write_guest_initramfs(kernel, files["initrd"])
         stock.write_guest_tools(kernel, files["tools"])
-        if any(wants_full_kernel(name) for name in options.scenarios):
+        if any(wants(name, "FULL_KERNEL") for name in options.scenarios):
             add_full_kernel(report, folder, files)
+        if any(wants(name, "BOOT_DISK") for name in options.scenarios):
+            files["boot-disk"] = folder / FILES["boot-disk"]
+            stock.write_boot_disk(kernel, files["initrd"], QUIET, files["boot-disk"])
         if host_runs_stock_guests() and not options.emulated:
             report.say(f"stock kernel {kernel.release} on this host's KVM")
             run_here(report, options, files)

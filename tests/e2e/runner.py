@@ -50,6 +50,17 @@ class Lab(Checks):
         self.guests.append(guest)
         return guest
 
+    def disk_guest(self, *args, **options):
+        """A guest without a kernel: firmware boots it from the disk @boot_disk.  For a
+        scenario that says BOOT_DISK = True."""
+        guest = Guest(self.options.vmm, self.folder, *args, **options)
+        self.guests.append(guest)
+        return guest
+
+    @property
+    def boot_disk(self):
+        return self.options.boot_disk
+
     def initrd_with_tools(self):
         """The kernel unpacks archives that follow each other, one over the other."""
         path = self.folder / "initrd"
@@ -110,6 +121,7 @@ def main():
     parser.add_argument("--tools", required=True)
     parser.add_argument("--full-kernel")
     parser.add_argument("--full-initrd")
+    parser.add_argument("--boot-disk")
     parser.add_argument("scenarios", nargs="*")
     options = parser.parse_args()
     lock = threading.Lock()

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A disk that boots by itself: SeaBIOS, GRUB, and a stock kernel with the tables that
+firmware placed, woken from suspend to RAM, and again after a reset."""
+
+BOOT_DISK = True
+DMI = "cat /sys/class/dmi/id/bios_vendor /sys/class/dmi/id/sys_vendor"
+TABLES = "ls /sys/firmware/acpi/tables"
+# Each function's BARs are where the host bridge's windows are, or it would be told.
+BAD = "dmesg | grep -ciE 'no compatible bridge window|BAR.*(failed|claim)|firmware bug'"
+
+
+def scenario(lab):
+    guest = lab.disk_guest(
+        "-drive", f"file={lab.boot_disk},if=none,format=raw,id=d,readonly=on",
+        "-device", "pcie-root-port,id=port,chassis=1,addr=5",
+        "-device", "virtio-blk-pci,drive=d,bus=port,bootindex=1",
+        "-device", "virtio-rng-pci", "-device",
+        "vmgenid,guid=43dc0cf8-809b-4adb-9bea-a9abb5f3d90e").boot()
+    check_machine(lab, guest)
+    check_sleep(lab, guest)
+    check_reboot(lab, guest)
+    lab.equal("no call was forbidden", guest.forbidden_call(), None)
+
+
+def check_machine(lab, guest):
+    lab.equal("it is SeaBIOS that describes itself, and berth the machine",
+              guest.run(DMI).split(), ["SeaBIOS", "berth"])
+    tables = guest.run(TABLES).split()
+    lab.equal("the kernel found the tables",
+              [name for name in ("APIC", "DSDT", "FACP", "FACS", "MCFG")
+               if name not in tables], [])
+    lab.equal("both processors run", guest.run("nproc"), "2")
+    lab.equal("resources are where ACPI says", guest.run(f"{BAD} || true"), "0")
+    lab.match("the ECAM is used", guest.run("dmesg | grep -i MMCONFIG; cat /proc/iomem"),
+              "b0000000-bfffffff : (PCI )?(MMCONFIG|ECAM)")
+    told = guest.qmp.command("query-vm-generation-id")
+    lab.equal("the generation ID is the operator's", told["guid"],
+              "43dc0cf8-809b-4adb-9bea-a9abb5f3d90e")
+
+
+def check_sleep(lab, guest):
+    """Woken, the machine starts firmware, which goes on where the guest said."""
+    guest.run("echo deep > /sys/power/mem_sleep; dmesg -n 3")
+    guest.type("echo mem > /sys/power/state; echo woken $?\n")
+    guest.qmp.wait_event("SUSPEND", 120)
+    guest.qmp.command("system_wakeup")
+    found = guest.console.wait(r"\nwoken (\d+)\r?\n", guest.mark)
+    guest.mark = found.end()
+    lab.equal("it wakes from suspend to RAM by firmware", found[1], "0")
+    lab.equal("with both processors", guest.run("nproc"), "2")
+
+
+def check_reboot(lab, guest):
+    guest.qmp.command("system_reset")
+    guest.wait_up()
+    lab.equal("a reset boots from the disk again",
+              guest.console.text.count("SeaBIOS (version"), 2)
+    guest.qmp.command("quit")
+    lab.equal("quit ends the VMM", guest.wait_exit(), 0)
