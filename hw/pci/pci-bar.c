@@ -31,6 +31,11 @@ static bool in_d0(const PciDevice *pci)
         !(pci_config_get(pci, pci->pm_cap + PCI_PM_CTRL, 2) & PCI_PM_CTRL_STATE_MASK);
 }
 
+static bool decodes_memory(const PciDevice *pci)
+{
+    return in_d0(pci) && pci_config_get(pci, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY;
+}
+
 static bool bar_is_wanted(const PciDevice *pci, unsigned n, uint64_t addr)
 {
     const PciBar *bar = &pci->bars[n];
@@ -78,6 +83,8 @@ void pci_bar_update(PciDevice *pci)
         if (pci->bars[n].region)
             update_one(pci, n);
     }
+    if (pci->rom)
+        pci_rom_update(pci, decodes_memory(pci));
     region_batch_end(board->io);
     region_batch_end(board->memory);
 }
@@ -95,6 +102,8 @@ void pci_bar_unmap(PciDevice *pci)
             region_remove(bar->region);
         bar->mapped = false;
     }
+    if (pci->rom)
+        pci_rom_update(pci, false);
     region_batch_end(board->io);
     region_batch_end(board->memory);
 }

@@ -189,6 +189,7 @@ static void pci_bus_plug(Bus *bus, Device *dev)
 {
     PciDevice *pci = pci_device(dev);
 
+    pci_rom_add_default(pci);
     memcpy(pci->power_on, pci->config, sizeof(pci->power_on));
     /* The machine's reset is over; the other devices had theirs there. */
     if (dev->tree->started && dev->class->reset)

@@ -97,6 +97,7 @@ static void apply_locked(PciDevice *pci, unsigned offset, unsigned size)
 {
     if (pci_config_touches(offset, size, PCI_COMMAND, 2) ||
         pci_config_touches(offset, size, PCI_BASE_ADDRESS_0, 4 * PCI_N_BARS) ||
+        (pci->rom && pci_config_touches(offset, size, PCI_ROM_ADDRESS, 4)) ||
         (pci->pm_cap &&
          pci_config_touches(offset, size, pci->pm_cap + PCI_PM_CTRL, 1)))
         pci_bar_update(pci);

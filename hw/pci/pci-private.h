@@ -34,6 +34,19 @@ bool pci_config_touches(unsigned offset, unsigned size, unsigned start, unsigned
 void pci_bar_update(PciDevice *pci);
 void pci_bar_unmap(PciDevice *pci);
 
+/* pci-rom.c */
+
+typedef struct PciRom PciRom;
+
+/* What the operator asks for; false with @error that names the parameter. */
+bool pci_rom_init(PciDevice *pci, const DeviceAddArgs *args, GError **error);
+/* That of a package for the kind of function, where firmware could run it. */
+void pci_rom_add_default(PciDevice *pci);
+/* No effect without a ROM. */
+void pci_rom_done(PciDevice *pci);
+/* There is one.  Maps it as its register says while the function @decodes memory. */
+void pci_rom_update(PciDevice *pci, bool decodes);
+
 /* pci-bus.c */
 
 /* @bridge is NULL for the root.  False with @error when the name is taken. */

@@ -28,14 +28,6 @@
 
 static bool check_unused_args(const DeviceAddArgs *args, GError **error)
 {
-    if (args->romfile && args->romfile[0]) {
-        error_set(error, "parameter 'romfile' expects \"\": there are no option ROMs");
-        return false;
-    }
-    if (args->has_rombar && args->rombar) {
-        error_set(error, "parameter 'rombar' expects 0: there are no option ROMs");
-        return false;
-    }
     if (args->has_acpi_index && args->acpi_index) {
         error_set(error, "parameter 'acpi-index' is for network devices only");
         return false;
@@ -74,6 +66,10 @@ bool pci_device_init(PciDevice *pci, const PciClass *class, GError **error)
     if (!pci_bus_reserve(pci_bus(pci->dev.bus), pci, args, error))
         return false;
     init_header(pci);
+    if (args && !pci_rom_init(pci, args, error)) {
+        pci_device_done(pci);
+        return false;
+    }
     return true;
 }
 
@@ -84,6 +80,7 @@ void pci_device_done(PciDevice *pci)
     if (pci->class->interrupt_pin)
         pci_intx_set(pci, false);
     pci_bar_unmap(pci);
+    pci_rom_done(pci);
     msix_free(pci);
     pci_bus_release(pci->bus, pci);
     pci->bus = NULL;

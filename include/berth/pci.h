@@ -46,10 +46,7 @@ typedef struct PciClass {
     bool multifunction;         /* of a device of the board */
     uint8_t devfn;              /* the place of a device of the board (without args) */
     uint8_t interrupt_pin;      /* 1 to 4, INTA to INTD; 0 for none */
-    /*
-     * May bring config[] up to date for a read of [@offset, @offset + @size).  NULL:
-     * nothing.
-     */
+    /* May bring config[] up to date for such a read.  NULL: nothing. */
     void (*before_read)(PciDevice *pci, unsigned offset, unsigned size);
     /* The guest wrote there; BARs, command register and MSI-X are already in effect. */
     void (*after_write)(PciDevice *pci, unsigned offset, unsigned size);
@@ -84,6 +81,7 @@ struct PciDevice {
     uint8_t pm_cap;             /* offsets of capabilities, 0 for none */
     uint8_t express_cap;
     PciBar bars[PCI_N_BARS];
+    struct PciRom *rom;         /* pci-rom.c; NULL when it has none */
     Msix *msix;                 /* NULL when it has none */
     PciBus *secondary;          /* of a bridge, else NULL */
 

@@ -20,7 +20,7 @@ static const Absent absent[] = {
     { " fda fdb sd mtdblock ", "there are no such drives" },
     { " pflash ", "there is no flash memory; -bios names firmware" },
     { " L ", "firmware is named by its path (-bios)" },
-    { " option-rom shim ", "there are no option ROMs" },
+    { " option-rom shim ", "an option ROM belongs to a device (romfile=)" },
     { " numa ", "the machine is one NUMA node" },
     { " acpitable ", "the machine's ACPI tables are its own" },
     { " incoming loadvm only-migratable dump-vmstate ",

@@ -529,6 +529,95 @@ static void test_generation_id_is_linked(void)
     rig_done(&rig);
 }
 
+#define SLOT3 0x80001800u
+#define ROM_BAR 0x30u
+#define ROM_AT 0xc0100000u
+
+static uint32_t config(Rig *rig, unsigned reg)
+{
+    out(rig, X86_PORT_PCI_ADDRESS, 4, SLOT3 | reg);
+    return (uint32_t)in(rig, X86_PORT_PCI_DATA, 4);
+}
+
+static void set_config(Rig *rig, unsigned reg, uint32_t value)
+{
+    out(rig, X86_PORT_PCI_ADDRESS, 4, SLOT3 | reg);
+    out(rig, X86_PORT_PCI_DATA, 4, value);
+}
+
+static void test_option_rom_has_a_bar(void)
+{
+    g_autofree char *file = write_rom(100 * KIB);
+    g_autofree char *args =
+        g_strdup_printf("-device virtio-rng-pci,addr=3,romfile=%s", file);
+    g_autofree char *off = g_strconcat(args, ",rombar=0", NULL);
+    Rig rig;
+
+    rig_init(&rig, args);
+    g_assert_cmphex(config(&rig, ROM_BAR), ==, 0);
+    set_config(&rig, ROM_BAR, 0xfffffffe);
+    g_assert_cmphex(config(&rig, ROM_BAR), ==, ~(uint32_t)(128 * KIB - 1));
+    set_config(&rig, 4, 2);
+    set_config(&rig, ROM_BAR, ROM_AT);
+    g_assert_cmphex(peek(&rig, ROM_AT, 1), ==, 0xff);
+    set_config(&rig, ROM_BAR, ROM_AT | 1);
+    g_assert_cmphex(peek(&rig, ROM_AT, 1), ==, 0xa0);
+    poke(&rig, ROM_AT, 0x11);
+    g_assert_cmphex(peek(&rig, ROM_AT, 1), ==, 0xa0);
+    g_assert_cmphex(peek(&rig, ROM_AT + 100 * KIB - 1, 2), ==, 0xffa6);
+    set_config(&rig, ROM_BAR, (ROM_AT + MIB) | 1);
+    g_assert_cmphex(peek(&rig, ROM_AT, 1), ==, 0xff);
+    g_assert_cmphex(peek(&rig, ROM_AT + MIB + 16 * KIB, 1), ==, 0xa1);
+    /* It hides no RAM, and is unmapped with the function's memory. */
+    set_config(&rig, ROM_BAR, MIB | 1);
+    g_assert_cmphex(peek(&rig, MIB, 1), ==, 0);
+    set_config(&rig, ROM_BAR, ROM_AT | 1);
+    set_config(&rig, 4, 0);
+    g_assert_cmphex(peek(&rig, ROM_AT, 1), ==, 0xff);
+    set_config(&rig, 4, 2);
+    reset(&rig);
+    g_assert_cmphex(config(&rig, ROM_BAR), ==, 0);
+    g_assert_cmphex(peek(&rig, ROM_AT, 1), ==, 0xff);
+    rig_done(&rig);
+
+    rig_init(&rig, off);
+    set_config(&rig, ROM_BAR, UINT32_MAX);
+    g_assert_cmphex(config(&rig, ROM_BAR), ==, 0);
+    rig_done(&rig);
+    g_unlink(file);
+}
+
+static void test_network_device_has_a_rom(void)
+{
+    const char *device = "-netdev dgram,id=n,local.type=inet,local.host=127.0.0.1,"
+                         "local.port=0,remote.type=inet,remote.host=127.0.0.1,"
+                         "remote.port=9 -device virtio-net-pci,netdev=n,addr=3";
+    g_autofree char *none = g_strconcat(device, ",romfile=", NULL);
+    uint8_t total = 0;
+    uint32_t data;
+    Rig rig;
+
+    if (!g_file_test("/usr/lib/ipxe/qemu/efi-virtio.rom", G_FILE_TEST_EXISTS)) {
+        g_test_skip("the package ipxe-qemu is not installed");
+        return;
+    }
+    rig_init(&rig, device);
+    set_config(&rig, 4, 2);
+    set_config(&rig, ROM_BAR, ROM_AT | 1);
+    g_assert_cmphex(peek(&rig, ROM_AT, 2), ==, 0xaa55);
+    data = (uint32_t)peek(&rig, ROM_AT + 0x18, 2);
+    g_assert_cmphex(peek(&rig, ROM_AT + data + 4, 4), ==, config(&rig, 0));
+    for (uint32_t i = 0; i < peek(&rig, ROM_AT + 2, 1) * 512; i++)
+        total += (uint8_t)peek(&rig, ROM_AT + i, 1);
+    g_assert_cmphex(total, ==, 0);
+    rig_done(&rig);
+
+    rig_init(&rig, none);
+    set_config(&rig, ROM_BAR, UINT32_MAX);
+    g_assert_cmphex(config(&rig, ROM_BAR), ==, 0);
+    rig_done(&rig);
+}
+
 static void assert_refused(const char *words, const char *part)
 {
     g_autoptr(GError) error = NULL;
@@ -558,6 +647,8 @@ static void test_refusals(void)
     assert_refused(with_odd, "64 KiB");
     assert_refused(small, "-m: ");
     assert_refused(twice, "'x' and 'y'");
+    assert_refused("-device virtio-rng-pci,romfile=/nowhere/rom", "'romfile'");
+    assert_refused("-device virtio-rng-pci,romfile=no-such.rom", "'no-such.rom'");
     g_unlink(odd);
     g_unlink(good);
 }
@@ -575,6 +666,8 @@ int main(int argc, char **argv)
     g_test_add_func("/firmware/files", test_memory_and_console_are_told);
     g_test_add_func("/firmware/tables", test_tables_can_be_linked);
     g_test_add_func("/firmware/vmgenid", test_generation_id_is_linked);
+    g_test_add_func("/firmware/option-rom", test_option_rom_has_a_bar);
+    g_test_add_func("/firmware/network-rom", test_network_device_has_a_rom);
     g_test_add_func("/firmware/refusals", test_refusals);
     return g_test_run();
 }

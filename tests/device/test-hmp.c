@@ -309,7 +309,7 @@ static const Case cases[] = {
     { "balloon 100", "Error: No balloon device has been activated\n" },
     { "device_add none", "Error: *\n" },
     { "screendump /tmp/x", "Error: There is no console to take a screendump from\n" },
-    { "info roms", "Error: firmware is a region, *\n" },
+    { "info roms", "Error: ROMs are regions, *\n" },
 };
 
 /* So that vCPU 1 is in 64-bit code of a user. */

@@ -191,7 +191,7 @@ static void test_faulty_places_are_refused(void)
         { "{'driver': 'virtio-rng-pci', 'bus': 'absent'}", "bus 'absent' not found" },
         { "{'driver': 'virtio-rng-pci', 'bus': 'isa.0'}", "is of kind ISA" },
         { "{'driver': 'virtio-rng-pci', 'romfile': 'x'}", "'romfile'" },
-        { "{'driver': 'virtio-rng-pci', 'rombar': 1}", "'rombar'" },
+        { "{'driver': 'pcie-root-port', 'chassis': 7, 'romfile': 'x'}", "a bridge" },
         { "{'driver': 'virtio-rng-pci', 'acpi-index': 3}", "'acpi-index'" },
         { "{'driver': 'virtio-rng-pci', 'id': 'port'}", "device 'port' already" },
         { "{'driver': 'virtio-rng-pci', 'id': '1x'}", "'id' expects" },

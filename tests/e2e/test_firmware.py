@@ -12,6 +12,7 @@ import sys
 from rig import main
 
 SEABIOS = pathlib.Path("/usr/share/seabios/bios-256k.bin")
+IPXE = pathlib.Path("/usr/lib/ipxe/qemu/efi-virtio.rom")
 # A software KVM interprets firmware: seconds, more where the machine is busy.
 SILENCE = 120
 NOTHING = "No bootable device"
@@ -95,5 +96,19 @@ def test_menu(t):
             heard(guest, "([AB])!", match.end())[1], "B")
 
 
+def test_network(t):
+    """The option ROM of a network device."""
+    if not IPXE.exists():
+        t.skip("an option ROM", "ipxe-qemu is not installed")
+        return
+    guest = t.guest(None, "-netdev", "dgram,id=n,local.type=inet,local.host=127.0.0.1,"
+                    "local.port=0,remote.type=inet,remote.host=127.0.0.1,remote.port=9",
+                    "-device", "virtio-net-pci,netdev=n,bootindex=1", cpus=1)
+    # A software KVM has not all instructions of what it would go on with.
+    heard(guest, "Press Ctrl-B to configure iPXE")
+    t.check("the ROM of a network device is run", True)
+
+
 if __name__ == "__main__":
-    sys.exit(main([test_default, test_disks, test_strict, test_menu], __doc__))
+    sys.exit(main([test_default, test_disks, test_strict, test_menu, test_network],
+                  __doc__))
