@@ -5,7 +5,8 @@
  * Sleeping and waking.  The loop sets `sleeping`, then looks into the mailbox, then
  * waits.  A poster pushes, then takes `sleeping` down and writes to the eventfd if it
  * was up.  All four are sequentially consistent, so one of the two sees the other, and
- * a loop that is busy is posted to without a system call.
+ * a loop that is busy is posted to without a system call.  The eventfd is
+ * edge-triggered: a write ends one wait, and nobody reads what was written.
  *
  * Batches.  What epoll_wait returned is walked by index and linked from the loop;
  * removing a source blanks it in every batch, so that a stale event never reaches a
@@ -63,18 +64,10 @@ static void wake(Loop *loop)
         ;
 }
 
-static void clear_wake(Loop *loop)
-{
-    uint64_t count;
-
-    while (read(loop->wake_fd, &count, sizeof(count)) < 0 && errno == EINTR)
-        ;
-}
-
 Loop *loop_new(const char *name, ThreadRole role, GError **error)
 {
     g_autoptr(Loop) loop = g_new0(Loop, 1);
-    struct epoll_event event = { .events = EPOLLIN, .data.ptr = NULL };
+    struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.ptr = NULL };
 
     loop->name = g_strdup(name);
     loop->role = role;
@@ -374,10 +367,6 @@ static void turn(Loop *loop, bool may_wait)
 
     batch.n_events = find_ready(loop, events, may_wait);
     thread_confine();
-    for (int i = 0; i < batch.n_events; i++) {
-        if (!events[i].data.ptr)
-            clear_wake(loop);
-    }
     loop->batch = &batch;
     if (loop->timer_heap.n_timers > 0)
         timer_heap_run(&loop->timer_heap, loop_clock_ns());
