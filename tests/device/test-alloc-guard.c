@@ -4,6 +4,8 @@
  * requests of a warm device must leave the count as it was.
  */
 #include <fcntl.h>
+#include <glib/gstdio.h>
+#include <linux/virtio_blk.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,7 @@
 #include "berth/inject.h"
 #include "berth/virtio.h"
 
+#include "kit-blk.h"
 #include "kit-image.h"
 #include "kit-scsi.h"
 #include "kit-net.h"
@@ -29,6 +32,7 @@
 #define BLOCK_DEPTH 8u
 #define BLOCK_SIZE 4096u
 #define IMAGE_SIZE (8 * MIB)
+#define FILE_BATCHES 50
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define OWN_MALLOC 0            /* a sanitizer has its own */
@@ -425,6 +429,53 @@ static void test_qcow2_costs_what_raw_does(void)
     kit_image_done(&kit);
 }
 
+/* As many as the driver has slots for, by Linux AIO, and a flush. */
+static void serve_file(KitBlk *blk)
+{
+    unsigned n_taken = 0, slot;
+    uint8_t status;
+
+    for (unsigned i = 0; i < KIT_BLK_SLOTS; i++)
+        kit_blk_offer(blk, i, i % 2 ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN, 8 * i,
+                      KIT_BLK_DATA);
+    while (n_taken < KIT_BLK_SLOTS) {
+        loop_turn(blk->kit->queue_loop, true);
+        for (; kit_blk_take(blk, &slot, &status); n_taken++)
+            g_assert_cmpuint(status, ==, VIRTIO_BLK_S_OK);
+    }
+    kit_blk_flush(blk);
+}
+
+static void test_requests_to_files_allocate_nothing(void)
+{
+    g_autoptr(KitBoard) kit = kit_board_new();
+    g_autofree char *path = g_strdup("build/test-alloc-guard-XXXXXX");
+    g_autofree char *node = NULL;
+    g_autoptr(KitBlk) blk = NULL;
+    int fd = g_mkstemp(path);
+    unsigned before;
+
+    g_assert_cmpint(ftruncate(fd, KIT_BLK_SLOTS * KIT_BLK_DATA), ==, 0);
+    close(fd);
+    node = g_strdup_printf("{'driver': 'raw', 'node-name': 'n', 'file': {"
+                           "'driver': 'file', 'filename': '%s', 'aio': 'native', "
+                           "'cache': {'direct': true}}}", path);
+    kit_add_node(kit, node);
+    kit_add(kit, "{'driver': 'virtio-blk-pci', 'id': 'd', 'drive': 'n'}");
+    kit_start(kit);
+    blk = kit_blk_new(kit, "d");
+    for (unsigned i = 0; i < 4; i++)
+        serve_file(blk);
+    before = allocations();
+
+    for (unsigned i = 0; i < FILE_BATCHES; i++)
+        serve_file(blk);
+
+    if (OWN_MALLOC)
+        g_assert_cmpuint(allocations(), ==, before);
+    g_unlink(path);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -433,5 +484,7 @@ int main(int argc, char **argv)
     g_test_add_func("/alloc-guard/virtio-net", test_frames_allocate_nothing);
     g_test_add_func("/alloc-guard/scsi-disk", test_commands_of_disks_allocate_nothing);
     g_test_add_func("/alloc-guard/qcow2", test_qcow2_costs_what_raw_does);
+    g_test_add_func("/alloc-guard/virtio-blk-file",
+                    test_requests_to_files_allocate_nothing);
     return g_test_run();
 }

@@ -32,8 +32,8 @@ uint8_t *kit_blk_data(KitBlk *blk, unsigned slot)
     return kit_ram(blk->kit, DATA + slot * KIT_BLK_DATA, KIT_BLK_DATA);
 }
 
-void kit_blk_submit(KitBlk *blk, unsigned slot, uint32_t type, uint64_t sector,
-                    uint32_t size)
+void kit_blk_offer(KitBlk *blk, unsigned slot, uint32_t type, uint64_t sector,
+                   uint32_t size)
 {
     const struct virtio_blk_outhdr header = {
         .type = GUINT32_TO_LE(type), .sector = GUINT64_TO_LE(sector),
@@ -55,6 +55,12 @@ void kit_blk_submit(KitBlk *blk, unsigned slot, uint32_t type, uint64_t sector,
     }
     kit_virtio_desc(blk->v, at, STATUSES + slot, 1, VRING_DESC_F_WRITE, 0);
     kit_virtio_offer(blk->v, (uint16_t)head);
+}
+
+void kit_blk_submit(KitBlk *blk, unsigned slot, uint32_t type, uint64_t sector,
+                    uint32_t size)
+{
+    kit_blk_offer(blk, slot, type, sector, size);
     kit_virtio_kick(blk->v);
 }
 

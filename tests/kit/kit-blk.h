@@ -22,7 +22,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(KitBlk, kit_blk_free)
 
 /* Memory of a request, for what it writes or reads. */
 uint8_t *kit_blk_data(KitBlk *blk, unsigned slot);
-/* Offers a request of @type in @slot, which is free; @size bytes of its memory. */
+/*
+ * Offers a request of @type in @slot, which is free; @size bytes of its memory.  No
+ * doorbell.
+ */
+void kit_blk_offer(KitBlk *blk, unsigned slot, uint32_t type, uint64_t sector,
+                   uint32_t size);
+/* The same, and rings. */
 void kit_blk_submit(KitBlk *blk, unsigned slot, uint32_t type, uint64_t sector,
                     uint32_t size);
 /* A request that has ended: its slot and status; false when there is none now. */
