@@ -2,9 +2,10 @@
 /*
  * Asynchronous file I/O of a loop: the kernel's native interface (io_submit(2)).
  *
- * What is submitted in a turn leaves in one system call before the loop sleeps.  What is
- * done is read out of the ring that the kernel shares; an eventfd wakes a loop that
- * sleeps.  A request that the kernel has no room for waits in a list, in order.
+ * What is submitted in a turn leaves in few system calls before the loop sleeps: small
+ * ones while the disk has nothing to do, large ones when it is busy.  What is done is
+ * read out of the ring that the kernel shares; an eventfd wakes a loop that sleeps.  A
+ * request that the kernel has no room for waits in a list, in order.
  *
  * Only for descriptors that the kernel serves asynchronously: files and block devices
  * opened with O_DIRECT.  On others io_submit() itself blocks.
@@ -50,10 +51,10 @@ void aio_prepare_write(AioReq *req, int fd, const struct iovec *iov, unsigned n_
 void aio_prepare_sync(AioReq *req, int fd);
 
 /*
- * Submits the prepared @req at the end of the turn, or when @max_batch wait for that (0:
- * as many as the loop allows).
+ * Submits the prepared @req at the end of the turn at the latest, and when @max_batch
+ * wait for that (0: as many as the loop allows).
  */
 void aio_submit(Loop *loop, AioReq *req, unsigned max_batch);
 
-/* Submit when so many wait and not at the end of the turn only; 0: AIO_MAX_BATCH. */
+/* Submit when so many wait at the latest; 0: AIO_MAX_BATCH. */
 void aio_set_max_batch(Loop *loop, unsigned max_batch);

@@ -25,6 +25,7 @@
 #define RING_MAGIC 0xa10a10a1u
 #define RETRY_NS NS_PER_MS
 #define EVENTS_PER_CALL 32
+#define FIRST_BATCH 4
 
 /* struct aio_ring of the kernel. */
 typedef struct AioRing {
@@ -316,10 +317,22 @@ void aio_prepare_sync(AioReq *req, int fd)
     prepare(req, IO_CMD_FDSYNC, fd, NULL, 0, 0);
 }
 
+/*
+ * How many may wait for the end of the turn.  To hand over a request takes the kernel
+ * microseconds, and it starts none of a batch before it has seen them all: a device with
+ * nothing to do gets a few at once, and more while it is busy with those.
+ */
+static unsigned batch_limit(const AioContext *aio)
+{
+    unsigned limit = FIRST_BATCH + 2 * aio->n_in_flight;
+
+    return MIN(limit, aio->max_batch ? aio->max_batch : AIO_MAX_BATCH);
+}
+
 void aio_submit(Loop *loop, AioReq *req, unsigned max_batch)
 {
     AioContext *aio = loop->aio;
-    unsigned limit = aio->max_batch ? aio->max_batch : AIO_MAX_BATCH;
+    unsigned limit = batch_limit(aio);
 
     assert_loop(loop);
     io_set_eventfd(iocb_of(req), aio->event_fd);
@@ -332,9 +345,9 @@ void aio_submit(Loop *loop, AioReq *req, unsigned max_batch)
         flush(aio);
 }
 
-bool aio_has_requests(const Loop *loop)
+unsigned aio_n_in_flight(const Loop *loop)
 {
-    return loop->aio && loop->aio->n_in_flight > 0;
+    return loop->aio ? loop->aio->n_in_flight : 0;
 }
 
 void aio_set_max_batch(Loop *loop, unsigned max_batch)

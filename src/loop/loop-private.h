@@ -111,6 +111,6 @@ void poller_set_slept(PollerSet *set);
 /* Whether something else than pollers and descriptors wants a turn. */
 bool loop_has_work(Loop *loop);
 
-/* Whether the kernel, or a worker, has something to do for the loop. */
-bool aio_has_requests(const Loop *loop);
+/* What the kernel has to do for the loop, and whether a worker has. */
+unsigned aio_n_in_flight(const Loop *loop);
 bool worker_pool_has_jobs(const Loop *loop);

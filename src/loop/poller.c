@@ -19,6 +19,10 @@
  * wake-up: so where it ended not much too late the longest wait is tried, once in
  * PROBE_EVERY sleeps.
  *
+ * A wait shortens the time of a request, which many at a time hide from each other, at
+ * the price of one for all that end during a sleep.  So with more than DEPTH_MAX under
+ * way the loop sleeps.
+ *
  * While pollers have work the descriptors are looked at in some turns only, and during a
  * long wait every SLICE_NS: what is no poller must not wait for those that are.
  */
@@ -28,6 +32,7 @@
 #define SLICE_NS 100000
 #define SKIPPED_MAX 16
 #define LOOKS_PER_CLOCK 8
+#define DEPTH_MAX 8
 #define LUCK_MAX 8
 #define MISS_COST 2
 #define PROBE_EVERY 16
@@ -138,7 +143,7 @@ static void become_idle(Loop *loop, int64_t now_ns)
     PollerSet *set = &loop->pollers;
 
     set->idle_ns = now_ns;
-    set->wait = &set->waits[aio_has_requests(loop) || worker_pool_has_jobs(loop)];
+    set->wait = &set->waits[aio_n_in_flight(loop) > 0 || worker_pool_has_jobs(loop)];
 }
 
 PollerWait poller_set_wait(Loop *loop)
@@ -151,8 +156,10 @@ PollerWait poller_set_wait(Loop *loop)
         set->idle_ns = 0;
         return POLLER_WAIT_WORK;
     }
-    if (set->polling.max_ns == 0)
+    if (set->polling.max_ns == 0 || aio_n_in_flight(loop) > DEPTH_MAX) {
+        set->idle_ns = 0;
         return POLLER_WAIT_SLEEP;
+    }
     now_ns = loop_clock_ns();
     if (set->idle_ns == 0)
         become_idle(loop, now_ns);
