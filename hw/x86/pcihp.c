@@ -190,13 +190,12 @@ static bool pcihp_realize(Device *dev, const DeviceAddArgs *args, GError **error
     return true;
 }
 
+/* The ports, which came later, are gone. */
 static void pcihp_unrealize(Device *dev)
 {
     PciHp *hp = to_pcihp(dev);
 
     loop_message_cancel(dev->board->loop, &hp->ejected);
-    for (unsigned i = 0; i < hp->n_buses; i++)
-        hp->buses[i]->slots = NULL;
     region_done(&hp->region);
 }
 
