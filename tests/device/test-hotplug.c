@@ -377,7 +377,6 @@ static void test_an_add_that_fails_leaves_nothing(void)
     kit_start(kit);
     before = kit_dump(kit);
     for (; !dev && n < 20; n++) {
-        g_autoptr(GByteArray) state = NULL;
         g_autofree char *after = NULL;
 
         kit_limit_fds(n);
