@@ -13,6 +13,7 @@ const ObjectClass *const object_classes[] = {
     [OBJECT_TYPE_MEMORY_BACKEND_FILE] = &memory_backend_file_class,
     [OBJECT_TYPE_MEMORY_BACKEND_MEMFD] = &memory_backend_memfd_class,
     [OBJECT_TYPE_MEMORY_BACKEND_RAM] = &memory_backend_ram_class,
+    [OBJECT_TYPE_NET_THROTTLE_GROUP] = &object_net_throttle_class,
     [OBJECT_TYPE_RNG_BUILTIN] = &rng_builtin_class,
     [OBJECT_TYPE_RNG_RANDOM] = &rng_random_class,
     [OBJECT_TYPE_SECRET] = &secret_class,

@@ -42,9 +42,11 @@ const CounterDesc net_counters[] = {
     COUNTER(NetCounters, rx_packets),
     COUNTER(NetCounters, rx_bytes),
     COUNTER(NetCounters, rx_dropped),
+    COUNTER(NetCounters, rx_throttled),
     COUNTER(NetCounters, tx_packets),
     COUNTER(NetCounters, tx_bytes),
     COUNTER(NetCounters, tx_dropped),
+    COUNTER(NetCounters, tx_throttled),
     COUNTERS_END
 };
 
@@ -75,6 +77,18 @@ NetSet *net_set_new(Loop *loop)
     set->announce = net_announce_new(set, loop);
     net_set_named_fd_hook(set, NULL, NULL);
     return set;
+}
+
+bool net_backend_set_limit(NetBackend *backend, NetLimit *limit, GError **error)
+{
+    if (limit && net_backend_is_in_kernel(backend)) {
+        error_set(error, "parameter 'throttle-group': the host's kernel moves the frames "
+                  "of '%s' (vhost): limit them by tc(8) on its interface", backend->id);
+        return false;
+    }
+    for (unsigned i = 0; i < backend->n_queues; i++)
+        net_queue_set_limit(&backend->queues[i], limit);
+    return true;
 }
 
 static void free_backend(NetBackend *backend)
@@ -399,6 +413,7 @@ void net_nic_detach(NetNic *nic)
     if (nic->backend) {
         net_backend_set_offloads(nic->backend, 0);
         net_backend_set_active(nic->backend, 1);
+        net_backend_set_limit(nic->backend, NULL, NULL);
         for (unsigned i = 0; i < nic->backend->n_queues; i++)
             net_queue_set_loop(&nic->backend->queues[i], NULL);
         nic->backend->nic = NULL;

@@ -171,6 +171,8 @@ static const char *family_str(ObjectFamily family)
     switch (family) {
     case OBJECT_FAMILY_IOTHREAD:
         return "an iothread";
+    case OBJECT_FAMILY_NET_LIMIT:
+        return "limits of network devices";
     case OBJECT_FAMILY_MEMORY:
         return "a memory backend";
     case OBJECT_FAMILY_RNG:

@@ -231,8 +231,11 @@ static bool may_receive(const VirtioNetPair *pair)
  */
 static void take_error(VirtioNetPair *pair, int code)
 {
-    if (code == -EAGAIN)
+    if (code == -EAGAIN) {
+        if (net_queue_is_held(pair->queue, NET_RX))
+            counter_add(&pair->counters.rx_throttled, 1);
         return;
+    }
     counter_add(&pair->counters.rx_dropped, 1);
     if (++pair->n_errors < ERRORS_MAX)
         return;

@@ -25,8 +25,11 @@ static bool send_frame(VirtioNetPair *pair, const VirtqueueReq *req)
 
     if (can_send(pair) && req->out_size <= NET_FRAME_MAX && req->n_out <= NET_IOV_MAX)
         code = net_queue_send(pair->queue, req->out, req->n_out);
-    if (code == -EAGAIN)
+    if (code == -EAGAIN) {
+        if (net_queue_is_held(pair->queue, NET_TX))
+            counter_add(&pair->counters.tx_throttled, 1);
         return false;
+    }
     TRACE(virtio_net_tx, "pair %u: %u bytes: %d", pair->index, req->out_size, code);
     if (code < 0) {
         counter_add(&pair->counters.tx_dropped, 1);

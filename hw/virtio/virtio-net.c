@@ -441,6 +441,7 @@ static void virtio_net_unrealize(VirtioDevice *vdev)
 
     virtio_net_kernel_done(net);
     net_nic_detach(&net->nic);
+    object_release(net->limits);
     loop_message_cancel(vdev->dev->board->loop, &net->filter_changed);
     for (uint32_t i = 0; net->pairs && i < net->n_pairs; i++) {
         loop_call_sync(net->loops.of_queue[i], cancel_message, &net->pairs[i]);
@@ -449,6 +450,27 @@ static void virtio_net_unrealize(VirtioDevice *vdev)
     g_free(net->pairs);
     virtio_net_filter_done(net);
     virtio_loops_done(&net->loops);
+}
+
+/* Limits that the queues of its backend share with others. */
+static bool take_limits(VirtioNet *net, GError **error)
+{
+    const char *id = net->props->throttle_group;
+
+    if (!id)
+        return true;
+    if (!net->nic.backend) {
+        error_set(error, "parameter 'throttle-group': there is no backend to limit");
+        return false;
+    }
+    net->limits = object_hold(net->vdev.dev->board->objects, id, OBJECT_FAMILY_NET_LIMIT,
+                              error);
+    if (!net->limits) {
+        g_prefix_error(error, "parameter 'throttle-group': ");
+        return false;
+    }
+    return net_backend_set_limit(net->nic.backend, object_net_throttle_limit(net->limits),
+                                 error);
 }
 
 static bool virtio_net_realize(VirtioDevice *vdev, const DeviceAddArgs *args,
@@ -479,6 +501,10 @@ static bool virtio_net_realize(VirtioDevice *vdev, const DeviceAddArgs *args,
         return false;
     }
     make_pairs(net);
+    if (!take_limits(net, error)) {
+        virtio_net_unrealize(vdev);
+        return false;
+    }
     net->nic.n_pairs = net->n_pairs;
     net->n_active = 1;
     virtio_net_filter_reset(net);

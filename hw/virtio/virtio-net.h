@@ -18,6 +18,7 @@
 #include <linux/virtio_net.h>
 
 #include "berth/net.h"
+#include "berth/object.h"
 #include "berth/qsbr.h"
 #include "berth/virtio.h"
 
@@ -100,6 +101,7 @@ struct VirtioNet {
     VirtioDevice vdev;
     const VirtioNetProps *props;
     NetNic nic;
+    Object *limits;             /* NULL: none */
     VirtioLoops loops;
     uint32_t n_pairs;
     VirtioNetPair *pairs;

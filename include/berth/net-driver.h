@@ -84,6 +84,7 @@ void net_queue_set_unsent(NetQueue *queue, bool on);
 void net_queue_wake(NetQueue *queue);
 
 /* Main. */
+void net_queue_set_limit(NetQueue *queue, NetLimit *limit);
 void net_queue_init(NetQueue *queue, NetBackend *backend, unsigned index);
 
 /* Frames without a header at descriptor queue->fd: NetDriver.send and receive. */

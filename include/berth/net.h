@@ -16,7 +16,8 @@
 #pragma once
 
 #include "berth/counters.h"
-#include "berth/loop.h"
+#include "berth/net-limit.h"
+#include "berth/timer.h"
 #include "qapi-types.h"
 
 #include <sys/uio.h>
@@ -47,9 +48,11 @@ typedef struct NetCounters {
     uint64_t rx_packets;        /* to the guest */
     uint64_t rx_bytes;
     uint64_t rx_dropped;
+    uint64_t rx_throttled;      /* how often frames began to wait because of limits */
     uint64_t tx_packets;        /* from the guest */
     uint64_t tx_bytes;
     uint64_t tx_dropped;
+    uint64_t tx_throttled;
 } NetCounters;
 
 extern const CounterDesc net_counters[];
@@ -72,6 +75,7 @@ typedef struct NetQueue {
     LoopMessage wake;           /* to the queue's own loop */
     bool wants_rx;              /* the device */
     bool wants_tx;
+    struct NetThrottle *throttle;       /* NULL: there are no limits */
     bool has_unread;            /* the backend has frames whatever the descriptor says */
     bool has_unsent;            /* it has taken frames that are not written yet */
 } NetQueue;
@@ -114,6 +118,12 @@ static inline void net_queue_set_loop(NetQueue *queue, Loop *loop)
     queue->loop = loop;
 }
 
+/*
+ * The queues of the NIC's backend share @limit, NULL: none, with others; none of them has
+ * started.  False with @error when the backend cannot.
+ */
+bool net_backend_set_limit(NetBackend *backend, NetLimit *limit, GError **error);
+
 /* Any thread, while the NIC is attached. */
 
 unsigned net_backend_n_queues(const NetBackend *backend);
@@ -138,6 +148,9 @@ bool net_queue_start(NetQueue *queue, NetQueueFn *fn, void *opaque, GError **err
 void net_queue_stop(NetQueue *queue);
 /* The device waits to receive, and to send; for nothing at the start. */
 void net_queue_wait(NetQueue *queue, bool rx, bool tx);
+
+/* Whether the last frame was refused because of the limits. */
+bool net_queue_is_held(const NetQueue *queue, NetDirection direction);
 
 /* Hot paths: a negative errno and no text. */
 

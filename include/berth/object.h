@@ -14,6 +14,7 @@
 typedef enum ObjectFamily {
     OBJECT_FAMILY_IOTHREAD,
     OBJECT_FAMILY_MEMORY,
+    OBJECT_FAMILY_NET_LIMIT,
     OBJECT_FAMILY_RNG,
     OBJECT_FAMILY_SECRET,
     OBJECT_FAMILY_SETTINGS,     /* of something else: nobody names it */
@@ -96,6 +97,9 @@ void object_release(Object *object);
 
 extern const ObjectClass object_iothread_class;
 extern const ObjectClass object_main_loop_class;
+extern const ObjectClass object_net_throttle_class;
 extern const ObjectClass object_throttle_class;
+/* The limits of a net-throttle-group. */
+struct NetLimit *object_net_throttle_limit(const Object *object);
 /* Its thread; NULL of an object of another type. */
 Iothread *object_iothread(const Object *object);

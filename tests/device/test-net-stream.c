@@ -390,7 +390,7 @@ static KitNet *make_device(void)
                                fds), ==, 0);
     netdev = g_strdup_printf("{'type': 'stream', 'id': 'wire', 'addr': "
                              "{'type': 'fd', 'str': '%d'}}", fds[1]);
-    return kit_net_new_on(fds[0], netdev, "");
+    return kit_net_new_on(fds[0], NULL, netdev, "");
 }
 
 /*

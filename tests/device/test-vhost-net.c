@@ -114,7 +114,7 @@ static void set_up(Fixture *f, gconstpointer data)
     g_autofree char *netdev = netdev_of(c);
 
     f->n_pairs = c->n_pairs;
-    f->net = kit_net_new_on(wire, netdev, c->n_pairs > 1 ? ", 'mq': true" : "");
+    f->net = kit_net_new_on(wire, NULL, netdev, c->n_pairs > 1 ? ", 'mq': true" : "");
     kit_net_start(f->net, UINT64_MAX & ~BIT(VIRTIO_NET_F_MQ));
 }
 

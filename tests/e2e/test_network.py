@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 import sys
+import time
 
 from rig import heard, main
 
@@ -126,7 +127,38 @@ def test_added_later(t):
     t.equal("it ends", guest.wait_exit(), 0)
 
 
-TESTS = [test_stream, test_server, test_added_later]
+def test_limits(t):
+    """1000 frames at 1000 a second, then many at a limit that goes meanwhile."""
+    path = str(t.folder / "s")
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    server.bind(path)
+    server.listen(1)
+    guest = t.guest("mirror", "-object", "net-throttle-group,id=g,tx-bps=1514000",
+                    "-netdev", f"stream,id=n0,addr.type=unix,addr.path={path}",
+                    *DEVICE[:-1], DEVICE[-1] + ",throttle-group=g")
+    far = Far(server.accept()[0])
+    heard(guest, "R")
+    begin = time.monotonic()
+    guest.type("1000x")
+    count = sum(len(far.receive()) == 1514 for _ in range(1000))
+    took = time.monotonic() - begin
+    t.equal("all frames come", count, 1000)
+    # All but what the bucket holds.
+    t.check("not sooner than the limit lets them", took >= 0.95, took)
+    check_mirror(t, "those that are sent back come, too", far)
+    guest.qmp.command("qom-set", path="/objects/g", property="tx-bps", value=15140)
+    begin = time.monotonic()
+    guest.type("5000x")
+    far.receive()
+    guest.qmp.command("qom-set", path="/objects/g", property="tx-bps", value=0)
+    far.read(4999 * 1518)
+    took = time.monotonic() - begin
+    t.check("without the limit they do not wait for it", took < 250, took)
+    guest.qmp.command("quit")
+    t.equal("it ends", guest.wait_exit(), 0)
+
+
+TESTS = [test_stream, test_server, test_added_later, test_limits]
 
 
 if __name__ == "__main__":

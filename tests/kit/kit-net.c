@@ -10,13 +10,16 @@
 
 #define QUEUE_SPACE (KIT_NET_BUFFERS * KIT_NET_BUFFER)
 
-KitNet *kit_net_new_on(int wire, const char *netdev, const char *props)
+KitNet *kit_net_new_on(int wire, const char *object, const char *netdev,
+                       const char *props)
 {
     KitNet *net = g_new0(KitNet, 1);
     g_autofree char *json = NULL;
 
     net->kit = kit_board_new();
     net->wire = wire;
+    if (object)
+        kit_add_object(net->kit, object);
     kit_add_netdev(net->kit, netdev);
     json = g_strdup_printf("{'driver': 'virtio-net-pci', 'id': 'nic', "
                            "'netdev': 'wire'%s}", props);
@@ -28,6 +31,11 @@ KitNet *kit_net_new_on(int wire, const char *netdev, const char *props)
 
 KitNet *kit_net_new(const char *props)
 {
+    return kit_net_new_with(NULL, props);
+}
+
+KitNet *kit_net_new_with(const char *object, const char *props)
+{
     g_autofree char *netdev = NULL;
     int fds[2], few = 20000;
 
@@ -36,7 +44,7 @@ KitNet *kit_net_new(const char *props)
     g_assert_cmpint(setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &few, sizeof(few)), ==, 0);
     netdev = g_strdup_printf("{'type': 'dgram', 'id': 'wire', 'local': "
                              "{'type': 'fd', 'str': '%d'}}", fds[1]);
-    return kit_net_new_on(fds[0], netdev, props);
+    return kit_net_new_on(fds[0], object, netdev, props);
 }
 
 void kit_net_free(KitNet *net)

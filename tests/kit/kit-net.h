@@ -25,8 +25,11 @@ typedef struct KitNet {
 
 /* Adds backend "wire" and a device "nic" with @props (", 'mq': true") to a new board. */
 KitNet *kit_net_new(const char *props);
+/* The same with an object ("{'qom-type': ...}") before. */
+KitNet *kit_net_new_with(const char *object, const char *props);
 /* The same with @netdev ("{'type': ..., 'id': 'wire'}"); @wire, taken, is its far end. */
-KitNet *kit_net_new_on(int wire, const char *netdev, const char *props);
+KitNet *kit_net_new_on(int wire, const char *object, const char *netdev,
+                       const char *props);
 void kit_net_free(KitNet *net);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KitNet, kit_net_free)
 
