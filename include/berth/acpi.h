@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The ACPI tables (ACPI 6.3, PCI Firmware 3.2) that describe the q35 machine: XSDT, FADT,
- * FACS, MADT, MCFG, HPET, DSDT as one blob, and the RSDP that leads to them.
+ * FACS, MADT, MCFG, HPET, SRAT, SLIT, DSDT as one blob, and the RSDP that leads to them.
  *
  * The tables are made once from plain data and can then be written for any guest address,
  * so that the loader of kernels places them and fw_cfg hands the same ones to firmware.
@@ -19,6 +19,7 @@
 typedef struct AcpiCpu {
     uint32_t apic_id;
     bool present;               /* else it may be plugged later */
+    unsigned node;              /* where there are nodes */
 } AcpiCpu;
 
 /* Guest physical addresses that a bridge hands down; size 0 for none. */
@@ -26,6 +27,13 @@ typedef struct AcpiWindow {
     uint64_t base;
     uint64_t size;
 } AcpiWindow;
+
+/* Memory that belongs to a node. */
+typedef struct AcpiMemory {
+    uint64_t base;
+    uint64_t size;
+    unsigned node;
+} AcpiMemory;
 
 /* A 16550A with eight ports. */
 typedef struct AcpiSerial {
@@ -52,6 +60,10 @@ typedef struct AcpiMachine {
     size_t n_slots;             /* 0: hot-plug of ports is their own */
     bool s3;                    /* the guest may suspend to RAM */
     bool s4;                    /* and to disk */
+    size_t n_nodes;             /* 0: the guest is told of none */
+    const AcpiMemory *memory;
+    size_t n_memory;
+    const uint8_t *distances;   /* n_nodes by n_nodes, by source; NULL: not told */
 } AcpiMachine;
 
 /* Where a guest wants to be when it is woken from S3. */

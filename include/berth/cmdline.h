@@ -54,6 +54,7 @@ typedef struct Cmdline {
     GPtrArray *blockdevs;       /* of BlockdevOptions */
     GPtrArray *drives;          /* of DriveOptions */
     GPtrArray *devices;         /* of DeviceAddArgs */
+    GPtrArray *numas;           /* of NumaOptions */
     GPtrArray *objects;         /* of ObjectOptions */
     GPtrArray *chardevs;        /* of ChardevOptions */
     GPtrArray *netdevs;         /* of Netdev */

@@ -66,12 +66,13 @@ struct Machine {
     AddressSpace *memory;
     AddressSpace *io;
     uint64_t ram_size;
-    Object *ram_object;         /* held */
-    RamBlock *ram;
-    Region ram_low;
-    Region ram_high;
+    struct MachineRam *ram_parts;       /* machine-memory.c */
+    unsigned n_ram_parts;
+    Object *ram_object;         /* the one that is all memory; NULL where nodes have it */
+    RamBlock *ram;              /* of that */
 
     CpuTopology topology;
+    struct Numa *numa;          /* numa.c; NULL: the guest has no nodes */
     CpuModel *cpu_model;
     Vcpu **vcpus;               /* topology.cpus of them */
     BootImage *boot_image;      /* NULL without -kernel */

@@ -3,7 +3,9 @@
  * info: the machine as a whole, in the lines that QEMU's monitor has.
  */
 #include "berth/error.h"
+#include "berth/machine.h"
 #include "berth/net-set.h"
+#include "berth/numa.h"
 
 #include "qmp-commands.h"
 
@@ -87,6 +89,7 @@ void hmp_info_hotpluggable_cpus(HmpCall *call, const HotpluggableCPUList *value)
         if (cpu->qom_path)
             hmp_printf(call, "  qom_path: \"%s\"\n", cpu->qom_path);
         hmp_printf(call, "  CPUInstance Properties:\n");
+        show_place(call, "node-id", place->has_node_id, place->node_id);
         show_place(call, "socket-id", place->has_socket_id, place->socket_id);
         show_place(call, "die-id", place->has_die_id, place->die_id);
         show_place(call, "core-id", place->has_core_id, place->core_id);
@@ -145,10 +148,22 @@ void hmp_info_memdev(HmpCall *call, const MemdevList *value)
     }
 }
 
-/* There is one, which is all of the machine. */
 void hmp_info_numa(HmpCall *call)
 {
-    hmp_printf(call, "0 nodes\n");
+    const Machine *machine = call->ctx->machine;
+    const Numa *numa = machine->numa;
+    unsigned n = numa ? numa->n_nodes : 0;
+
+    hmp_printf(call, "%u nodes\n", n);
+    for (unsigned i = 0; i < n; i++) {
+        hmp_printf(call, "node %u cpus:", i);
+        for (unsigned cpu = 0; cpu < machine->topology.cpus; cpu++) {
+            if (numa->cpu_nodes[cpu] == i)
+                hmp_printf(call, " %u", cpu);
+        }
+        hmp_printf(call, "\nnode %u size: %" PRIu64 " MB\nnode %u plugged: 0 MB\n", i,
+                   (uint64_t)(numa->nodes[i].size / MIB), i);
+    }
 }
 
 void hmp_info_network(HmpCall *call)

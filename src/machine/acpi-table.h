@@ -56,6 +56,9 @@ uint32_t acpi_fadt_append_facs(AcpiTables *tables);
 /* After the FACS. */
 uint32_t acpi_fadt_append(AcpiTables *tables, const AcpiMachine *machine, uint32_t dsdt);
 uint32_t acpi_madt_append(AcpiTables *tables, const AcpiMachine *machine);
+/* Of a machine with nodes, and for the second one with distances. */
+uint32_t acpi_srat_append(AcpiTables *tables, const AcpiMachine *machine);
+uint32_t acpi_srat_append_slit(AcpiTables *tables, const AcpiMachine *machine);
 uint32_t acpi_dsdt_append(AcpiTables *tables, const AcpiMachine *machine);
 
 /* Parts of the DSDT: in the scope of the host bridge, and at its end. */

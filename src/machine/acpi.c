@@ -157,7 +157,7 @@ static uint32_t hpet_append(AcpiTables *tables, uint32_t id)
 AcpiTables *acpi_tables_new(const AcpiMachine *machine)
 {
     AcpiTables *tables = g_new0(AcpiTables, 1);
-    uint32_t dsdt, top[4];
+    uint32_t dsdt, top[6];
     size_t n = 0;
 
     g_assert(machine->ecam.base + machine->ecam.size <= 4 * GIB);
@@ -172,6 +172,10 @@ AcpiTables *acpi_tables_new(const AcpiMachine *machine)
     top[n++] = mcfg_append(tables, machine);
     if (machine->hpet)
         top[n++] = hpet_append(tables, machine->hpet);
+    if (machine->n_nodes)
+        top[n++] = acpi_srat_append(tables, machine);
+    if (machine->n_nodes && machine->distances)
+        top[n++] = acpi_srat_append_slit(tables, machine);
     tables->xsdt = xsdt_append(tables, top, n);
     return tables;
 }

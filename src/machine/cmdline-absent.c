@@ -21,7 +21,6 @@ static const Absent absent[] = {
     { " pflash ", "there is no flash memory; -bios names firmware" },
     { " L ", "firmware is named by its path (-bios)" },
     { " option-rom shim ", "an option ROM belongs to a device (romfile=)" },
-    { " numa ", "the machine is one NUMA node" },
     { " acpitable ", "the machine's ACPI tables are its own" },
     { " incoming loadvm only-migratable dump-vmstate ",
       "a machine's state cannot be loaded" },

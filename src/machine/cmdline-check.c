@@ -251,6 +251,7 @@ static bool check_machine_none(const Cmdline *cmdline, GError **error)
         { "-bios", cmdline->bios != NULL },
         { "-kernel", cmdline->kernel != NULL },
         { "-m", cmdline->memory != NULL },
+        { "-numa", cmdline->numas->len > 0 },
         { "-mem-path", cmdline->mem_path != NULL },
         { "-mem-prealloc", cmdline->mem_prealloc },
         { "-smp", cmdline->smp != NULL },

@@ -46,6 +46,7 @@ static const Slot slots[] = {
     SLOT("cpu", SLOT_TEXT, cpu),
     SLOT("smp", SLOT_MERGED, smp),
     SLOT("m", SLOT_MERGED, memory),
+    SLOT("numa", SLOT_LIST, numas),
     SLOT("mem-path", SLOT_TEXT, mem_path),
     SLOT("mem-prealloc", SLOT_FLAG, mem_prealloc),
     SLOT("name", SLOT_MERGED, name),

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Guest RAM: one backend, mapped below the 32-bit hole and, what is left, from 4 GiB.
+ * Guest RAM: one backend, or one for each node that has memory, one behind the other;
+ * mapped below the 32-bit hole and, what is left, from 4 GiB.
  */
 #include <string.h>
 
 #include "berth/error.h"
 #include "berth/memory-backend.h"
+#include "berth/numa.h"
 #include "berth/object.h"
 #include "berth/x86-layout.h"
 
@@ -118,42 +120,175 @@ static Object *find_backend(Machine *machine, GError **error)
     return object;
 }
 
-bool machine_memory_plug(Machine *machine, GError **error)
-{
-    Object *object;
-    uint64_t low;
+/* A backend and its place in the guest's memory, as if there were no 32-bit hole. */
+typedef struct MachineRam {
+    Object *object;             /* held */
+    unsigned node;
+    uint64_t start;
+    uint64_t low_size;          /* below the hole */
+    Region low;
+    Region high;
+} MachineRam;
 
-    if (!check_options(machine->cmdline, error))
-        return false;
-    object = find_backend(machine, error);
+static uint64_t high_size(const MachineRam *part)
+{
+    return memory_backend_ram(part->object)->size - part->low_size;
+}
+
+static uint64_t high_base(const MachineRam *part)
+{
+    return X86_HIGH_RAM_BASE + (MAX(part->start, X86_LOW_RAM_MAX) - X86_LOW_RAM_MAX);
+}
+
+/* Takes @object as what follows the memory that there is. */
+static void add_part(Machine *machine, Object *object, unsigned node)
+{
+    RamBlock *ram = memory_backend_ram(object);
+    MachineRam *part = &machine->ram_parts[machine->n_ram_parts++];
+
+    object->n_users++;
+    *part = (MachineRam) { .object = object, .node = node, .start = machine->ram_size };
+    if (part->start < X86_LOW_RAM_MAX)
+        part->low_size = MIN(ram->size, X86_LOW_RAM_MAX - part->start);
+    machine->ram_size += ram->size;
+    if (part->low_size) {
+        region_init_ram(&part->low, "ram-below-4g", ram, 0, part->low_size);
+        region_add(&machine->memory_root, part->start, &part->low, 0);
+    }
+    if (high_size(part)) {
+        region_init_ram(&part->high, "ram-above-4g", ram, part->low_size,
+                        high_size(part));
+        region_add(&machine->memory_root, high_base(part), &part->high, 0);
+    }
+}
+
+static bool plug_whole(Machine *machine, GError **error)
+{
+    Object *object = find_backend(machine, error);
+
     if (!object || !check_maxmem(machine->cmdline->memory,
                                  memory_backend_ram(object)->size, error))
         return false;
-    object->n_users++;
+    machine->ram_parts = g_new0(MachineRam, 1);
+    add_part(machine, object, 0);
     machine->ram_object = object;
     machine->ram = memory_backend_ram(object);
-    machine->ram_size = machine->ram->size;
-
-    low = MIN(machine->ram_size, X86_LOW_RAM_MAX);
-    region_init_ram(&machine->ram_low, "ram-below-4g", machine->ram, 0, low);
-    region_add(&machine->memory_root, 0, &machine->ram_low, 0);
-    if (machine->ram_size > low) {
-        region_init_ram(&machine->ram_high, "ram-above-4g", machine->ram, low,
-                        machine->ram_size - low);
-        region_add(&machine->memory_root, X86_HIGH_RAM_BASE, &machine->ram_high, 0);
-    }
     return true;
+}
+
+static Object *find_memdev(Machine *machine, const char *id, GError **error)
+{
+    Object *object = object_find(machine->objects, id);
+
+    if (!object || !memory_backend_ram(object)) {
+        error_set(error, "parameter 'memdev': there is no memory backend '%s'", id);
+        return NULL;
+    }
+    if (object->n_users > 0) {
+        error_set(error, "parameter 'memdev': can't use already busy memdev: %s", id);
+        return NULL;
+    }
+    return object;
+}
+
+static bool check_nodes(const Machine *machine, GError **error)
+{
+    const MachineOptions *options = machine->cmdline->machine;
+
+    if (options && options->memory_backend)
+        error_set(error, "'-machine memory-backend' and '-numa memdev' are mutually "
+                  "exclusive");
+    else if (machine->cmdline->mem_path)
+        error_set(error, "'-mem-path' and '-numa memdev' are mutually exclusive");
+    else
+        return true;
+    return false;
+}
+
+/* The sum of the nodes is what "-m" says. */
+static bool check_sum(const Machine *machine, GError **error)
+{
+    const MemoryOptions *memory = machine->cmdline->memory;
+    uint64_t size = memory && memory->has_size ? memory->size : DEFAULT_RAM_SIZE;
+
+    if (machine->ram_size != size) {
+        error_set(error, "total memory for NUMA nodes (0x%" PRIx64 ") should equal RAM "
+                  "size (0x%" PRIx64 ")", machine->ram_size, size);
+        return false;
+    }
+    return check_maxmem(memory, size, error);
+}
+
+static bool plug_nodes(Machine *machine, GError **error)
+{
+    Numa *numa = machine->numa;
+
+    if (!check_nodes(machine, error))
+        return false;
+    machine->ram_parts = g_new0(MachineRam, numa->n_nodes);
+    for (unsigned i = 0; i < numa->n_nodes; i++) {
+        Object *object;
+
+        if (!numa->nodes[i].memdev)
+            continue;
+        object = find_memdev(machine, numa->nodes[i].memdev, error);
+        if (!object)
+            return false;
+        if (memory_backend_ram(object)->size > MAX_RAM_SIZE - machine->ram_size) {
+            error_set(error, "the nodes have more than %" PRIu64 " GiB of memory",
+                      (uint64_t)(MAX_RAM_SIZE / GIB));
+            return false;
+        }
+        add_part(machine, object, i);
+        numa->nodes[i].size = memory_backend_ram(object)->size;
+    }
+    return check_sum(machine, error);
+}
+
+bool machine_memory_plug(Machine *machine, GError **error)
+{
+    if (!check_options(machine->cmdline, error))
+        return false;
+    if (!machine->numa)
+        return plug_whole(machine, error);
+    if (plug_nodes(machine, error))
+        return true;
+    g_prefix_error(error, "option '-numa': ");
+    return false;
+}
+
+unsigned machine_memory_of_node(const Machine *machine, unsigned node,
+                                AcpiMemory ret_parts[2])
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < machine->n_ram_parts; i++) {
+        const MachineRam *part = &machine->ram_parts[i];
+
+        if (part->node != node)
+            continue;
+        if (part->low_size)
+            ret_parts[n++] = (AcpiMemory) { part->start, part->low_size, node };
+        if (high_size(part))
+            ret_parts[n++] = (AcpiMemory) { high_base(part), high_size(part), node };
+    }
+    return n;
 }
 
 void machine_memory_done(Machine *machine)
 {
-    if (machine->ram_object) {
-        region_done(&machine->ram_low);
-        if (machine->ram_size > X86_LOW_RAM_MAX)
-            region_done(&machine->ram_high);
-        object_release(machine->ram_object);
-        machine->ram_object = NULL;
+    for (unsigned i = 0; i < machine->n_ram_parts; i++) {
+        MachineRam *part = &machine->ram_parts[i];
+
+        if (part->low_size)
+            region_done(&part->low);
+        if (high_size(part))
+            region_done(&part->high);
+        object_release(part->object);
     }
+    g_clear_pointer(&machine->ram_parts, g_free);
+    machine->n_ram_parts = 0;
+    machine->ram_object = NULL;
     address_space_free(machine->memory);
     address_space_free(machine->io);
     region_done(&machine->memory_root);

@@ -23,6 +23,7 @@
 #include "berth/ioapic.h"
 #include "berth/lpc.h"
 #include "berth/mp-table.h"
+#include "berth/numa.h"
 #include "berth/pc-ports.h"
 #include "berth/pci-assign.h"
 #include "berth/pci.h"
@@ -39,6 +40,7 @@
 #include "boot-order.h"
 #include "firmware.h"
 #include "machine-identity.h"
+#include "machine-memory.h"
 #include "machine-q35.h"
 #include "rtc-options.h"
 
@@ -420,10 +422,25 @@ static AcpiWindow pci64_window(const Machine *machine)
     return window;
 }
 
+/* Tells of the nodes; the caller frees the list of memory. */
+static AcpiMemory *describe_nodes(const Machine *machine, AcpiMachine *acpi)
+{
+    const Numa *numa = machine->numa;
+    AcpiMemory *memory = g_new0(AcpiMemory, 2 * numa->n_nodes);
+
+    for (unsigned i = 0; i < numa->n_nodes; i++)
+        acpi->n_memory += machine_memory_of_node(machine, i, memory + acpi->n_memory);
+    acpi->n_nodes = numa->n_nodes;
+    acpi->memory = memory;
+    acpi->distances = numa->distances;
+    return memory;
+}
+
 static AcpiTables *describe(Machine *machine)
 {
     unsigned n_cpus = machine->topology.max_cpus;
     g_autofree AcpiCpu *cpus = g_new0(AcpiCpu, n_cpus);
+    g_autofree AcpiMemory *memory = NULL;
     AcpiSerial serials[N_SERIALS];
     uint8_t slots[PCIHP_MAX_SLOTS];
     AcpiMachine acpi = {
@@ -449,7 +466,10 @@ static AcpiTables *describe(Machine *machine)
     for (unsigned i = 0; i < n_cpus; i++) {
         cpus[i].apic_id = cpu_topology_place(&machine->topology, i).apic_id;
         cpus[i].present = i < machine->topology.cpus;
+        cpus[i].node = machine->numa ? machine->numa->cpu_nodes[i] : 0;
     }
+    if (machine->numa)
+        memory = describe_nodes(machine, &acpi);
     return acpi_tables_new(&acpi);
 }
 

@@ -5,6 +5,7 @@
 #include "berth/error.h"
 #include "berth/machine.h"
 #include "berth/memory-backend.h"
+#include "berth/numa.h"
 #include "berth/qmp.h"
 
 #include "qmp-commands.h"
@@ -61,6 +62,8 @@ static CpuInstanceProperties *describe_place(const Machine *machine, unsigned in
     CpuInstanceProperties *props = g_new0(CpuInstanceProperties, 1);
 
     *props = (CpuInstanceProperties) {
+        .has_node_id = machine->numa != NULL,
+        .node_id = machine->numa ? machine->numa->cpu_nodes[index] : 0,
         .has_socket_id = true,
         .socket_id = place.socket,
         .has_die_id = machine->topology.dies > 1,

@@ -12,6 +12,7 @@
 #include "berth/error.h"
 #include "berth/log.h"
 #include "berth/net-set.h"
+#include "berth/numa.h"
 #include "berth/object.h"
 #include "berth/sandbox.h"
 #include "berth/smp.h"
@@ -236,6 +237,8 @@ static bool init(Machine *machine, Vm *vm, GError **error)
     }
     if (!machine->vm && !make_vm(machine, error))
         return false;
+    if (!numa_parse(machine->cmdline, &machine->topology, &machine->numa, error))
+        return false;
     machine_memory_init(machine);
     return add_backends(machine, error) && build(machine, error);
 }
@@ -301,6 +304,7 @@ void machine_free(Machine *machine)
     firmware_done(machine);
     if (machine->memory)
         machine_memory_done(machine);
+    numa_free(machine->numa);
     block_graph_free(machine->blocks);
     net_set_free(machine->nets);
     disk_errors_free(machine->disk_errors);

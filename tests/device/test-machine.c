@@ -9,10 +9,12 @@
 #include "berth/error.h"
 #include "berth/machine.h"
 #include "berth/memory-backend.h"
+#include "berth/numa.h"
 #include "berth/qmp.h"
 #include "berth/vm-fake.h"
 #include "berth/vmstate.h"
 #include "berth/x86-layout.h"
+#include "qmp-commands.h"
 
 #define KERNEL "tests/fuzz/seeds/kernel/elf64"
 
@@ -320,6 +322,85 @@ static void test_memory_goes_on_at_four_gib(gconstpointer more)
     g_assert_null(address_space_map(rig.machine->memory, X86_LOW_RAM_MAX, 1, false));
 
     rig_done(&rig);
+}
+
+static const char *const nodes[] = {
+    "-m", "2560", "-smp", "2,sockets=2",
+    "-object", "memory-backend-ram,id=a,size=1G",
+    "-object", "memory-backend-memfd,id=b,size=1536M",
+    "-numa", "node,memdev=a,cpus=1", "-numa", "node,memdev=b,cpus=0",
+    "-numa", "dist,src=0,dst=1,val=31", NULL,
+};
+
+/* The second node's memory goes on behind the hole. */
+static void test_nodes_have_memory(void)
+{
+    g_autoptr(CpuInfoFastList) cpus = NULL;
+    QmpContext ctx = { 0 };
+    RamBlock *ram;
+    Rig rig;
+    char back[5];
+
+    rig_init_with(&rig, nodes);
+    ram = memory_backend_ram(object_find(rig.machine->objects, "b"));
+
+    g_assert_cmpuint(rig.machine->ram_size, ==, 2560 * MIB);
+    g_assert_cmpuint(rig.machine->numa->nodes[1].size, ==, 1536 * MIB);
+    memcpy(ram->host + GIB, "above", 5);
+    g_assert_true(address_space_read(rig.machine->memory, X86_HIGH_RAM_BASE, back, 5));
+    g_assert_cmpmem(back, 5, "above", 5);
+    memcpy(ram->host, "below", 5);
+    g_assert_true(address_space_read(rig.machine->memory, GIB, back, 5));
+    g_assert_cmpmem(back, 5, "below", 5);
+    g_assert_false(object_del(rig.machine->objects, "a", NULL));
+    ctx.machine = rig.machine;
+    cpus = qmp_query_cpus_fast(&ctx, NULL);
+    g_assert_cmpuint(cpus->n, ==, 2);
+    g_assert_cmpint(cpus->items[0]->props->node_id, ==, 1);
+    g_assert_cmpint(cpus->items[1]->props->node_id, ==, 0);
+    rig_done(&rig);
+}
+
+static const struct {
+    const char *args[10];
+    const char *words;
+} wrong_nodes[] = {
+    { { "-numa", "node,memdev=c" }, "there is no memory backend 'c'" },
+    { { "-numa", "node,memdev=io" }, "there is no memory backend 'io'" },
+    { { "-numa", "node,memdev=a" }, "(0x4000000) should equal RAM size (0x8000000)" },
+    { { "-numa", "node" }, "(0x0) should equal RAM size" },
+    { { "-numa", "node,memdev=a", "-numa", "node,memdev=a" }, "busy memdev: a" },
+    { { "-numa", "node,memdev=a", "-numa", "node,memdev=b", "-m", "64" }, "RAM size" },
+    { { "-numa", "node,memdev=a", "-machine", "memory-backend=b" }, "exclusive" },
+    { { "-numa", "node,memdev=a", "-mem-path", "/tmp" }, "exclusive" },
+    { { "-numa", "node,memdev=a", "-numa", "node,memdev=b", "-m", "128,maxmem=1G" },
+      "maxmem" },
+};
+
+static void test_wrong_nodes_are_refused(void)
+{
+    static const char *const first[] = {
+        "berth", "-nodefaults", "-object", "iothread,id=io",
+        "-object", "memory-backend-ram,id=a,size=64M",
+        "-object", "memory-backend-ram,id=b,size=64M",
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(wrong_nodes); i++) {
+        g_autoptr(GPtrArray) words = g_ptr_array_new();
+        g_autoptr(GError) error = NULL;
+        Rig rig;
+
+        for (size_t n = 0; n < G_N_ELEMENTS(first); n++)
+            g_ptr_array_add(words, (char *)first[n]);
+        for (size_t n = 0; wrong_nodes[i].args[n]; n++)
+            g_ptr_array_add(words, (char *)wrong_nodes[i].args[n]);
+        rig_make(&rig, (char *const *)words->pdata, (int)words->len, &error);
+
+        g_assert_null(rig.machine);
+        if (!strstr(error->message, wrong_nodes[i].words))
+            g_error("'%s' is not in: %s", wrong_nodes[i].words, error->message);
+        rig_done(&rig);
+    }
 }
 
 /* As a guest without firmware looks for it (DSP0134, 5.2.1). */
@@ -719,6 +800,8 @@ int main(int argc, char **argv_)
     g_test_add_func("/machine/clock-begins-as-told", test_clock_begins_as_told);
     g_test_add_func("/machine/boot-order-of-the-first-start-is-its-own",
                     test_boot_order_of_the_first_start_is_its_own);
+    g_test_add_func("/machine/nodes-have-memory", test_nodes_have_memory);
+    g_test_add_func("/machine/wrong-nodes-are-refused", test_wrong_nodes_are_refused);
     g_test_add_func("/machine/machine-options-reach-memory",
                     test_machine_options_reach_memory);
     add_test("memory-goes-on-at-four-gib",

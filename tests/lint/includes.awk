@@ -35,7 +35,7 @@ BEGIN {
     group("migrate", "migrate")
     group("hmp", "hmp hmp-commands")
     group("machine", "acpi aml boot cmdline device-globals drive-options " \
-          "fw-cfg-options log-options machine mp-table pidfile process runstate " \
+          "fw-cfg-options log-options machine mp-table numa pidfile process runstate " \
           "session signal-watch smbios smp")
     group("machine", "async-teardown nic-options privileges")
     group("machine", "sandbox sandbox-filter sandbox-table syscall-names")

@@ -22,7 +22,7 @@
 
 /* Two of four vCPUs, one serial port: what a server mostly is. */
 static const AcpiCpu plain_cpus[] = {
-    { 0, true }, { 1, true }, { 2, false }, { 3, false },
+    { 0, true, 0 }, { 1, true, 0 }, { 2, false, 0 }, { 3, false, 0 },
 };
 static const AcpiSerial plain_serials[] = {
     { 0, X86_GSI_COM1, X86_PORT_COM1 },
@@ -45,8 +45,12 @@ static const AcpiMachine plain = {
 
 /* The other way in everything that is a choice. */
 static const AcpiCpu other_cpus[] = {
-    { 0, true }, { 254, true }, { 255, true }, { 4096, false },
+    { 0, true, 0 }, { 254, true, 1 }, { 255, true, 1 }, { 4096, false, 300 },
 };
+static const AcpiMemory other_memory[] = {
+    { 0, 0x80000000, 0 }, { 0x100000000, 0x40000000, 0 }, { 0x140000000, 0x1000, 300 },
+};
+static const uint8_t other_distances[] = { 10, 21, 22, 10 };
 static const AcpiSerial other_serials[] = {
     { 1, X86_GSI_COM2, X86_PORT_COM2 }, { 3, X86_GSI_COM2, X86_PORT_COM4 },
 };
@@ -62,6 +66,10 @@ static const AcpiMachine other = {
     .i8042 = true,
     .slots = other_slots,
     .n_slots = G_N_ELEMENTS(other_slots),
+    .n_nodes = 2,
+    .memory = other_memory,
+    .n_memory = G_N_ELEMENTS(other_memory),
+    .distances = other_distances,
 };
 
 static const struct {
@@ -153,7 +161,7 @@ static void test_tables_are_the_golden_ones(gconstpointer data)
     list = acpi_tables_list(tables, &count);
 
     golden_check(rsdp_path, rsdp, sizeof(rsdp));
-    g_assert_cmpuint(count, ==, machines[n].machine->hpet ? 7 : 6);
+    g_assert_cmpuint(count, ==, machines[n].machine == &other ? 9 : 6);
     for (size_t i = 0; i < count; i++) {
         g_autofree char *path = g_strdup_printf("%s/%s.aml", folder, list[i].signature);
 
@@ -315,11 +323,13 @@ static void test_rsdp_leads_to_every_table(void)
         g_assert_cmpuint(sum_of(rsdp, 20), ==, 0);
         g_assert_cmpuint(sum_of(rsdp, sizeof(rsdp)), ==, 0);
         xsdt = follow(blob, size, places[i], read_le(rsdp + 24, 8), "XSDT");
-        g_assert_cmpuint(read_le(xsdt + 4, 4), ==, HEADER_SIZE + 4 * 8);
+        g_assert_cmpuint(read_le(xsdt + 4, 4), ==, HEADER_SIZE + 6 * 8);
         fadt = follow(blob, size, places[i], read_le(xsdt + 36, 8), "FACP");
         follow(blob, size, places[i], read_le(xsdt + 44, 8), "APIC");
         follow(blob, size, places[i], read_le(xsdt + 52, 8), "MCFG");
         follow(blob, size, places[i], read_le(xsdt + 60, 8), "HPET");
+        follow(blob, size, places[i], read_le(xsdt + 68, 8), "SRAT");
+        follow(blob, size, places[i], read_le(xsdt + 76, 8), "SLIT");
         follow(blob, size, places[i], read_le(fadt + 36, 4), "FACS");
         follow(blob, size, places[i], read_le(fadt + 40, 4), "DSDT");
         g_assert_cmpuint(read_le(fadt + 140, 8), ==, read_le(fadt + 40, 4));
