@@ -9,7 +9,8 @@ machine's KVM: a raw file of 1 GiB on the file system of FOLDER, O_DIRECT and Li
 requests on an iothread, memory as libvirt asks for it; fio does the same on the host.  In
 each round each contender has its turn at each load, the other machines stopped, so that
 what disturbs one disturbs the others: read the ratios.  Numbers are medians of the
-rounds.  Of the VMM's own path tells null-co, which does nothing.
+rounds.  Then the same of a qcow2 image with all clusters allocated, and of a file on
+tmpfs, through the page cache.  Of the VMM's own path tells null-co, which does nothing.
 
 CPU is that of all threads but the vCPUs', a request.
 """
@@ -27,10 +28,12 @@ from turns import ROOT, TIMEOUT, Machine, measure, table
 
 SIZE = 1 << 30
 # The guest's letter, fio's word, requests under way, bytes of one.
-LOADS = [("r", "randread", 1, 4096), ("r", "randread", 32, 4096),
-         ("w", "randwrite", 1, 4096), ("w", "randwrite", 32, 4096),
-         ("s", "read", 8, 131072), ("S", "write", 8, 131072)]
-NULL_LOADS = [("r", "randread", depth, 4096) for depth in (1, 8, 32, 64)]
+DEPTHS = (1, 8, 32, 64)
+READS = [("r", "randread", depth, 4096) for depth in DEPTHS]
+WRITES = [("w", "randwrite", depth, 4096) for depth in DEPTHS]
+LOADS = READS + WRITES + [("s", "read", 8, 131072), ("S", "write", 8, 131072)]
+FEW_LOADS = [READS[0], READS[2], WRITES[0], WRITES[2]]
+CACHED_SIZE = SIZE // 4
 
 
 class Fio:
@@ -52,18 +55,18 @@ class Fio:
         job = json.loads(found.stdout)["jobs"][0]
         side = job["write" if "write" in word else "read"]
         used = (job["usr_cpu"] + job["sys_cpu"]) / 100 * job["job_runtime"] / 1e3
-        return side["iops"], used * 1e6 / side["total_ios"]
+        return side["iops"], used * 1e6 / max(side["total_ios"], 1)
 
     def close(self):
         pass
 
 
-def make_image(folder):
+def make_image(folder, size=SIZE):
     """A file that is all there: no hole, nothing to allocate."""
     image = pathlib.Path(folder) / "disk.img"
     with open(image, "wb") as file:
         block = os.urandom(1 << 20)
-        for _ in range(SIZE >> 20):
+        for _ in range(size >> 20):
             file.write(block)
         os.fsync(file.fileno())
     return image
@@ -77,21 +80,48 @@ def make_field(options, folder, node):
     qemu = shutil.which("qemu-system-x86_64")
     if qemu:
         field.append(Machine("QEMU", qemu, folder, "disk", *args))
-    if node["driver"] == "file" and shutil.which("fio"):
+    if node.get("aio") == "native" and shutil.which("fio"):
         field.append(Fio(node["filename"]))
     return field
 
 
-def run(title, node, loads, options, folder):
-    field = make_field(options, folder, node)
-    try:
-        lines = table(measure(field, loads, options), field,
-                      lambda load: f"{load[1]} {load[3] >> 10}k")
-    finally:
-        for contender in field:
-            contender.close()
+def run(title, node, loads, options):
+    with tempfile.TemporaryDirectory(prefix="berth-bench-") as folder:
+        field = make_field(options, folder, node)
+        try:
+            lines = table(measure(field, loads, options), field,
+                          lambda load: f"{load[1]} {load[3] >> 10}k")
+        finally:
+            for contender in field:
+                contender.close()
     print(title)
     print("\n".join(lines), flush=True)
+
+
+def native(image):
+    return {"driver": "file", "filename": str(image), "locking": "off", "aio": "native",
+            "cache": {"direct": True}}
+
+
+def bench_files(options, folder):
+    image = make_image(folder)
+    run("a raw file, O_DIRECT, Linux AIO:", native(image), LOADS, options)
+    if not shutil.which("qemu-img"):
+        return
+    qcow2 = pathlib.Path(folder) / "disk.qcow2"
+    subprocess.run(["qemu-img", "convert", "-O", "qcow2", image, qcow2], check=True)
+    run("qcow2 with all clusters allocated, the same:",
+        {"driver": "qcow2", "file": native(qcow2)}, FEW_LOADS, options)
+
+
+def bench_cached(options):
+    if not os.path.isdir("/dev/shm") or \
+            shutil.disk_usage("/dev/shm").free < 2 * CACHED_SIZE:
+        return
+    with tempfile.TemporaryDirectory(prefix="bench-disks-", dir="/dev/shm") as folder:
+        run("a raw file on tmpfs, through the page cache, threads:",
+            {"driver": "file", "filename": str(make_image(folder, CACHED_SIZE)),
+             "locking": "off", "aio": "threads"}, READS + WRITES, options)
 
 
 def main():
@@ -102,17 +132,14 @@ def main():
     parser.add_argument("--folder", type=pathlib.Path, default=ROOT / "build",
                         help="where the file is made")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1)
+    parser.add_argument("--seconds", type=float, default=0.5)
     options = parser.parse_args()
     options.vmm = options.vmm.resolve()
     with tempfile.TemporaryDirectory(prefix="bench-disks-", dir=options.folder) as folder:
-        image = make_image(folder)
-        with tempfile.TemporaryDirectory(prefix="berth-bench-") as sockets:
-            run("a raw file, O_DIRECT, Linux AIO:",
-                {"driver": "file", "filename": str(image), "locking": "off",
-                 "aio": "native", "cache": {"direct": True}}, LOADS, options, sockets)
-            run("null-co:", {"driver": "null-co", "size": SIZE, "read-zeroes": False},
-                NULL_LOADS, options, sockets)
+        bench_files(options, folder)
+    bench_cached(options)
+    run("null-co:", {"driver": "null-co", "size": SIZE, "read-zeroes": False}, READS,
+        options)
     return 0
 
 
