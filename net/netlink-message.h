@@ -27,5 +27,8 @@ struct nl_msg *netlink_request(int type, int flags, const struct ifinfomsg *link
  * code of libnl.  With NLM_F_ACK that is what became of it, else interfaces.
  */
 int netlink_run(Netlink *netlink, struct nl_msg *message);
+/* The same, and calls @on_link for each interface of the answer. */
+int netlink_ask(Netlink *netlink, struct nl_msg *message, NetlinkLinkFn *on_link,
+                void *opaque);
 /* @error says @what, and what the kernel had against it. */
 void netlink_set_error(GError **error, int code, const char *what);

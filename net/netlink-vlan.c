@@ -75,10 +75,7 @@ bool netlink_vlan_get(Netlink *netlink, int index, NetlinkVlans *ret_vlans,
     *ret_vlans = (NetlinkVlans) { 0 };
     if (message && nla_put_u32(message, IFLA_EXT_MASK, RTEXT_FILTER_BRVLAN) < 0)
         g_clear_pointer(&message, nlmsg_free);
-    netlink->on_link = read_vlans;
-    netlink->opaque = &reading;
-    code = netlink_run(netlink, message);
-    netlink->on_link = NULL;
+    code = netlink_ask(netlink, message, read_vlans, &reading);
     if (code >= 0)
         return true;
     netlink_set_error(error, code, "cannot ask for its VLANs");

@@ -143,6 +143,18 @@ int netlink_run(Netlink *netlink, struct nl_msg *message)
     return MIN(code, 0);
 }
 
+int netlink_ask(Netlink *netlink, struct nl_msg *message, NetlinkLinkFn *on_link,
+                void *opaque)
+{
+    int code;
+
+    netlink->on_link = on_link;
+    netlink->opaque = opaque;
+    code = netlink_run(netlink, message);
+    netlink->on_link = NULL;
+    return code;
+}
+
 int netlink_find(Netlink *netlink, const char *name, NetlinkState *ret_state,
                  GError **error)
 {
@@ -156,10 +168,7 @@ int netlink_find(Netlink *netlink, const char *name, NetlinkState *ret_state,
     message = netlink_request(RTM_GETLINK, 0, &any);
     if (message && nla_put_string(message, IFLA_IFNAME, name) < 0)
         g_clear_pointer(&message, nlmsg_free);
-    netlink->on_link = read_state;
-    netlink->opaque = &found;
-    code = netlink_run(netlink, message);
-    netlink->on_link = NULL;
+    code = netlink_ask(netlink, message, read_state, &found);
     if (code == -NLE_NODEV || code == -NLE_OBJ_NOTFOUND)
         return 0;
     if (code < 0 || found.index == 0) {
