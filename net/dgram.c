@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "berth/error.h"
-#include "berth/iov.h"
 
 #include "dgram.h"
 
@@ -232,25 +231,10 @@ static ssize_t receive_of_group(const Dgram *dgram, NetQueue *queue, struct iove
                                 unsigned n)
 {
     struct sockaddr_in from = { 0 };
-    struct msghdr message = { .msg_name = &from, .msg_namelen = sizeof(from) };
-    uint64_t size = iov_size(iov, n);
-    IovSlice slice;
-    ssize_t got;
+    ssize_t got = net_bare_receive_from(queue, iov, n, &from);
 
-    if (size <= NET_HEADER_SIZE)
-        return -EINVAL;
-    iov_slice_begin(&slice, iov, NET_HEADER_SIZE, size - NET_HEADER_SIZE);
-    message.msg_iov = slice.iov;
-    message.msg_iovlen = slice.n_iov;
-    got = recvmsg(queue->fd, &message, MSG_DONTWAIT);
-    iov_slice_end(&slice);
-    if (got < 0)
-        return -errno;
     /* The descriptor still polls when there are more. */
-    if (is_own(dgram, &from))
-        return -EAGAIN;
-    iov_zero(iov, n, 0, NET_HEADER_SIZE);
-    return got + NET_HEADER_SIZE;
+    return got >= 0 && is_own(dgram, &from) ? -EAGAIN : got;
 }
 
 /* An error is of a frame that was sent, and is told once. */

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <netinet/in.h>
+
 #include "berth/net.h"
 
 typedef struct NetDriver {
@@ -90,3 +92,6 @@ void net_queue_init(NetQueue *queue, NetBackend *backend, unsigned index);
 /* Frames without a header at descriptor queue->fd: NetDriver.send and receive. */
 int net_bare_send(NetQueue *queue, struct iovec *iov, unsigned n);
 ssize_t net_bare_receive(NetQueue *queue, struct iovec *iov, unsigned n);
+/* The same of a socket; unless it is NULL, @ret_from is whose frame it was. */
+ssize_t net_bare_receive_from(NetQueue *queue, struct iovec *iov, unsigned n,
+                              struct sockaddr_in *ret_from);
