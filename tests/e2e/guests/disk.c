@@ -4,14 +4,10 @@
  * VMM's side.  It polls the used ring, takes no interrupts, and works in 64-bit mode at
  * CPL 3, which a software KVM runs without emulation.
  *
- * Orders come by the serial port, a line each: an operation, the requests under way, the
- * bytes of one, the length of the run in ticks of the TSC.
+ * It takes orders (orders.h) for requests:
  *
  *     r 32 4096 2000000000        random reads; w writes, s and S in sequence
  *     t 0 0 0                     nothing
- *
- * Each is answered by a line: requests that ended, ticks that passed, requests that
- * failed, the TSC.  The guest writes 'R' and a new line when it is ready.
  *
  * The command line may have "direct" (no indirect descriptors) and "flags" (no event
  * index).  The device must be one without the legacy interface; its BARs are moved.
@@ -49,6 +45,7 @@ static Slot slots[MAX_DEPTH];
 static uint8_t buffers[MAX_DEPTH][MAX_BYTES] __attribute__((aligned(4096)));
 static uint64_t common, notify, config;     /* addresses of the structures */
 static uint64_t capacity;                   /* sectors */
+static uint64_t next_sector;                /* of a job in sequence */
 static uint16_t next_avail, next_used, last_kick;
 static int is_direct, has_event_idx;
 
@@ -109,16 +106,6 @@ static uint64_t next_random(void)
     return state;
 }
 
-typedef struct Job {
-    char op;
-    uint32_t depth;
-    uint32_t bytes;
-    uint64_t ticks;
-    uint64_t sector;            /* the next in sequence */
-    uint64_t n_done;
-    uint64_t n_failed;
-} Job;
-
 static void offer(Job *job, uint16_t i)
 {
     Slot *slot = &slots[i];
@@ -133,10 +120,10 @@ static void offer(Job *job, uint16_t i)
     if (job->op == 'r' || job->op == 'w') {
         slot->header.sector = next_random() % (capacity / sectors) * sectors;
     } else {
-        slot->header.sector = job->sector;
-        job->sector += sectors;
-        if (job->sector + sectors > capacity)
-            job->sector = 0;
+        slot->header.sector = next_sector;
+        next_sector += sectors;
+        if (next_sector + sectors > capacity)
+            next_sector = 0;
     }
     avail[2 + next_avail % QUEUE_SIZE] = is_direct ? 3 * i : i;
     next_avail++;
@@ -184,6 +171,7 @@ static uint64_t work(Job *job)
     uint64_t begin = read_tsc(), end;
     uint32_t n_left = job->depth;
 
+    next_sector = 0;
     avail[2 + QUEUE_SIZE] = next_used + 0x7fff;
     for (uint16_t i = 0; i < job->depth; i++)
         offer(job, i);
@@ -220,25 +208,5 @@ static void run(void)
     config = places[4];
     set_up_device();
     set_up_slots();
-    say('R');
-    say('\n');
-    for (;;) {
-        Job job = { .op = hear() };
-        uint64_t passed = 0;
-
-        hear();
-        job.depth = (uint32_t)hear_number();
-        job.bytes = (uint32_t)hear_number();
-        job.ticks = hear_number();
-        if (job.op != 't' && job.depth <= MAX_DEPTH && job.bytes <= MAX_BYTES)
-            passed = work(&job);
-        say_number(job.n_done);
-        say(' ');
-        say_number(passed);
-        say(' ');
-        say_number(job.n_failed);
-        say(' ');
-        say_number(read_tsc());
-        say('\n');
-    }
+    take_orders(MAX_DEPTH, MAX_BYTES, work);
 }

@@ -3,16 +3,14 @@
  * A guest that sends and receives frames by virtio-net and does nothing else, for the
  * speed of the VMM's side.  It polls the used rings and takes no interrupts.
  *
- * Orders come by the serial port, a line each: an operation, the frames under way, the
- * bytes of one, the length of the run in ticks of the TSC.
+ * It takes orders (orders.h) for frames:
  *
  *     s 128 64 2000000000         frames that nobody answers (type 0x88b5)
  *     e 128 64 2000000000         echo requests (ICMP) to 10.77.0.1, each answered
  *     t 0 0 0                     nothing
  *
- * Each is answered by a line: frames that were sent, or with "e" the answers, ticks that
- * passed, frames that nobody answered in time, the TSC.  The guest writes 'R' and a new
- * line when it is ready.  It is 10.77.0.2, the host's end has the address
+ * Done are frames that were sent, or with "e" the answers; failed are those that nobody
+ * answered in time.  The guest is 10.77.0.2, the host's end has the address
  * 02:00:00:00:77:01.
  */
 #include "orders.h"
@@ -161,15 +159,6 @@ static void make_frame(char op, uint32_t bytes)
     put16(at + ICMP_AT + 2, checksum(at + ICMP_AT, bytes - ICMP_AT));
 }
 
-typedef struct Job {
-    char op;
-    uint32_t depth;
-    uint32_t bytes;
-    uint64_t ticks;
-    uint64_t n_done;
-    uint64_t n_lost;
-} Job;
-
 /* Sends @n more; all frames are the same bytes. */
 static void send(const Job *job, uint32_t n)
 {
@@ -206,7 +195,7 @@ static uint64_t work(Job *job)
             n_out += n;
             heard = end;
         } else if (end - heard > job->ticks) {
-            job->n_lost = job->depth;
+            job->n_failed = job->depth;
             break;
         } else {
             __builtin_ia32_pause();
@@ -229,25 +218,5 @@ static void run(void)
     }
     rx.avail[2 + QUEUE_SIZE] = tx.avail[2 + QUEUE_SIZE] = 0x7fff;
     kick(&rx);
-    say('R');
-    say('\n');
-    for (;;) {
-        Job job = { .op = hear() };
-        uint64_t passed = 0;
-
-        hear();
-        job.depth = (uint32_t)hear_number();
-        job.bytes = (uint32_t)hear_number();
-        job.ticks = hear_number();
-        if (job.op != 't' && job.depth <= MAX_DEPTH && job.bytes <= MAX_FRAME)
-            passed = work(&job);
-        say_number(job.n_done);
-        say(' ');
-        say_number(passed);
-        say(' ');
-        say_number(job.n_lost);
-        say(' ');
-        say_number(read_tsc());
-        say('\n');
-    }
+    take_orders(MAX_DEPTH, MAX_FRAME, work);
 }

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Guests in C that take orders by the serial port, a line each: the way to 64-bit mode at
- * CPL 3, where a software KVM runs them without emulation, and words and numbers.  What
- * includes this has a function run(), which does not return.
+ * Guests in C that take orders by the serial port: the way to 64-bit mode at CPL 3, where
+ * a software KVM runs them without emulation, and words and numbers.  What includes this
+ * has a function run(), which does not return.
+ *
+ * An order is a line: an operation, how much is under way at once, the bytes of one, the
+ * length of the run in ticks of the TSC.  It is answered by a line: what was done, ticks
+ * that passed, what failed, the TSC.  The guest writes 'R' and a new line when it is
+ * ready for them.
  */
 #ifndef GUEST_ORDERS_H
 #define GUEST_ORDERS_H
@@ -123,6 +128,44 @@ static inline uint64_t hear_number(void)
     while ((c = hear()) >= '0')
         value = 10 * value + (uint64_t)(c - '0');
     return value;
+}
+
+typedef struct Job {
+    char op;
+    uint32_t depth;
+    uint32_t bytes;
+    uint64_t ticks;
+    uint64_t n_done;
+    uint64_t n_failed;
+} Job;
+
+/* Does a job and returns the ticks that it took. */
+typedef uint64_t WorkFn(Job *job);
+
+/* For ever; what is 't', or beyond the limits, is answered and not done. */
+static inline void take_orders(uint32_t max_depth, uint32_t max_bytes, WorkFn *work)
+{
+    say('R');
+    say('\n');
+    for (;;) {
+        Job job = { .op = hear() };
+        uint64_t passed = 0;
+
+        hear();
+        job.depth = (uint32_t)hear_number();
+        job.bytes = (uint32_t)hear_number();
+        job.ticks = hear_number();
+        if (job.op != 't' && job.depth <= max_depth && job.bytes <= max_bytes)
+            passed = work(&job);
+        say_number(job.n_done);
+        say(' ');
+        say_number(passed);
+        say(' ');
+        say_number(job.n_failed);
+        say(' ');
+        say_number(read_tsc());
+        say('\n');
+    }
 }
 
 static inline void set_address(uint64_t at, const volatile void *address)
