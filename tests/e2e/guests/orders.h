@@ -143,6 +143,8 @@ typedef struct Job {
 typedef uint64_t WorkFn(Job *job);
 
 /* For ever; what is 't', or beyond the limits, is answered and not done. */
+__attribute__((noreturn)) static inline void take_orders(uint32_t, uint32_t, WorkFn *);
+
 static inline void take_orders(uint32_t max_depth, uint32_t max_bytes, WorkFn *work)
 {
     say('R');
