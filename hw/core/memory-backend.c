@@ -103,13 +103,16 @@ static bool set_policy(const MemoryBackendProps *props, RamOptions *options,
     return true;
 }
 
-/* @must_merge: the operator has asked for it, and wants to know when it cannot be. */
-static bool complete(Object *object, RamOptions *options, bool must_merge,
+/* Makes the memory as @branch, the object's own options, and @options say. */
+static bool complete(Object *object, void *branch, bool share, RamOptions *options,
                      GError **error)
 {
     MemoryBackend *backend = to_backend(object);
-    const MemoryBackendProps *props = &backend->props;
+    const MemoryBackendProps *props = &backend->props, *asked = branch;
+    /* Who has asked for it wants to know when it cannot be. */
+    bool must_merge = asked->has_merge && asked->merge;
 
+    fill_in(object, branch, share);
     if (!set_policy(props, options, error))
         return false;
     options->share = props->share;
@@ -126,25 +129,17 @@ static bool complete(Object *object, RamOptions *options, bool must_merge,
     return backend->ram != NULL;
 }
 
-static bool must_merge(const MemoryBackendProps *props)
-{
-    return props->has_merge && props->merge;
-}
-
 static bool ram_complete(Object *object, const ObjectOptions *options, GError **error)
 {
-    MemoryBackendProps *props = &object->options->u.memory_backend_ram;
-    bool merge = must_merge(props);
     RamOptions ram_options = { 0 };
 
-    fill_in(object, props, false);
-    return complete(object, &ram_options, merge, error);
+    return complete(object, &object->options->u.memory_backend_ram, false, &ram_options,
+                    error);
 }
 
 static bool memfd_complete(Object *object, const ObjectOptions *options, GError **error)
 {
     MemoryBackendMemfdProps *props = &object->options->u.memory_backend_memfd;
-    bool merge = props->has_merge && props->merge;
     RamOptions ram_options = {
         .memfd = true,
         .hugetlb = props->hugetlb,
@@ -160,8 +155,7 @@ static bool memfd_complete(Object *object, const ObjectOptions *options, GError 
         error_set(error, "parameter 'thp' expects 'hugetlb' to be off");
         return false;
     }
-    fill_in(object, props, true);
-    return complete(object, &ram_options, merge, error);
+    return complete(object, props, true, &ram_options, error);
 }
 
 static bool check_file(const MemoryBackendFileProps *props, GError **error)
@@ -187,7 +181,6 @@ static bool check_file(const MemoryBackendFileProps *props, GError **error)
 static bool file_complete(Object *object, const ObjectOptions *options, GError **error)
 {
     MemoryBackendFileProps *props = &object->options->u.memory_backend_file;
-    bool merge = props->has_merge && props->merge;
     RamOptions ram_options = {
         .path = props->mem_path,
         .offset = props->offset,
@@ -198,8 +191,7 @@ static bool file_complete(Object *object, const ObjectOptions *options, GError *
 
     if (!check_file(props, error))
         return false;
-    fill_in(object, props, false);
-    return complete(object, &ram_options, merge, error);
+    return complete(object, props, false, &ram_options, error);
 }
 
 G_STATIC_ASSERT(offsetof(MemoryBackendMemfdProps, thp) ==
