@@ -15,11 +15,6 @@
 
 static const char *const options[] = { "aio", "aio-max-batch", NULL };
 
-/* What the new options come to. */
-typedef struct FileReopen {
-    BlockLimits limits;         /* with the descriptor that is not in use */
-} FileReopen;
-
 static bool needs_fd(const BlockReopen *reopen)
 {
     return reopen->node->options->cache->direct != file_of(reopen->node)->is_direct ||
@@ -98,7 +93,7 @@ static bool check_same(const BlockReopen *reopen, GError **error)
 static bool apply(BlockReopen *reopen, GError **error)
 {
     const File *file = file_of(reopen->node);
-    FileReopen *state;
+    BlockLimits *limits;
 
     if (!open_again(reopen, error))
         return false;
@@ -109,18 +104,17 @@ static bool apply(BlockReopen *reopen, GError **error)
     }
     if (reopen->fd < 0)
         return true;
-    state = g_new0(FileReopen, 1);
-    reopen->state = state;
-    state->limits = *block_node_limits(reopen->node);
-    file_find_alignment(reopen->fd, reopen->node->options->cache->direct, &state->limits);
+    limits = g_memdup2(block_node_limits(reopen->node), sizeof(*limits));
+    reopen->state = limits;
+    file_find_alignment(reopen->fd, reopen->node->options->cache->direct, limits);
     return check_same(reopen, error);
 }
 
+/* reopen->state are the limits with the descriptor that is not in use. */
 static void swap(BlockReopen *reopen)
 {
     File *file = file_of(reopen->node);
-    FileReopen *state = reopen->state;
-    BlockLimits limits = file->node.limits;
+    BlockLimits *other = reopen->state, limits = file->node.limits;
     int fd = file->fd, ret;
 
     ret = file_lock_move(file, reopen->fd);
@@ -129,8 +123,8 @@ static void swap(BlockReopen *reopen)
                  file->path, error_text(-ret));
     file->fd = reopen->fd;
     reopen->fd = fd;
-    file->node.limits = state->limits;
-    state->limits = limits;
+    file->node.limits = *other;
+    *other = limits;
 }
 
 static void take_options(File *file)
