@@ -270,8 +270,7 @@ static void append_fw_cfg(Aml *aml)
     aml_end(aml);
 }
 
-/* Microsoft, "Virtual Machine Generation ID". */
-/* The address, below 4 GiB, is the last that there is in it. */
+/* Microsoft, "Virtual Machine Generation ID".  The address, below 4 GiB, comes last. */
 static void append_vmgenid(Aml *aml, uint64_t gpa)
 {
     aml_device(aml, "VGEN");
