@@ -20,6 +20,7 @@
 #include "berth/iothread.h"
 #include "berth/virtio.h"
 
+#include "fake-aio-ring.h"
 #include "kit-blk.h"
 
 #ifndef PR_SET_SYSCALL_USER_DISPATCH
@@ -28,7 +29,6 @@
 #define DISPATCH_ON 1
 #define DISPATCH_OFF 0
 #define RESTORER_SIZE 16        /* of rt_sigreturn(2) in the C library */
-#define RING_SIZE 129u
 #define DEPTH KIT_BLK_SLOTS
 #define ROUNDS 50u
 #define BLOCK 4096u
@@ -50,21 +50,8 @@ enum { GATE_OPEN, GATE_COUNTS };
 static volatile char gate;
 static volatile unsigned n_calls;
 
-/* struct aio_ring of the kernel. */
-typedef struct Ring {
-    uint32_t id;
-    uint32_t nr;
-    uint32_t head;
-    uint32_t tail;
-    uint32_t magic;
-    uint32_t compat_features;
-    uint32_t incompat_features;
-    uint32_t header_length;
-    struct io_event events[RING_SIZE];
-} Ring;
-
-static Ring ring;
-static struct iocb *pending[RING_SIZE];
+static FakeAioRing ring;
+static struct iocb *pending[FAKE_AIO_RING_SIZE];
 static unsigned n_pending;
 
 typedef struct Fixture {
@@ -118,10 +105,7 @@ static bool open_gate(void)
 
 int io_setup(int size, io_context_t *ret_context)
 {
-    ring = (Ring) {
-        .nr = RING_SIZE, .magic = 0xa10a10a1u, .header_length = offsetof(Ring, events),
-    };
-    *ret_context = (io_context_t)&ring;
+    *ret_context = fake_aio_ring_init(&ring);
     return 0;
 }
 
@@ -149,12 +133,10 @@ static void end_requests(void)
 {
     uint64_t one = 1;
 
-    for (unsigned i = 0; i < n_pending; i++) {
-        ring.events[ring.tail] = (struct io_event) {
+    for (unsigned i = 0; i < n_pending; i++)
+        fake_aio_ring_add(&ring, (struct io_event) {
             .data = pending[i]->data, .res = BLOCK,
-        };
-        ring.tail = (ring.tail + 1) % RING_SIZE;
-    }
+        });
     if (n_pending > 0)
         g_assert_cmpint(write((int)pending[0]->u.c.resfd, &one, sizeof(one)), ==,
                         sizeof(one));

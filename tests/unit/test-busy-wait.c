@@ -14,24 +14,12 @@
 #include "berth/aio.h"
 #include "berth/poller.h"
 
+#include "fake-aio-ring.h"
+
 #define LOOK_NS 200
 #define WAKE_NS 12000
 #define NEVER INT64_MAX
-#define RING_SIZE 8u
 #define US ((int64_t)1000)
-
-/* struct aio_ring of the kernel. */
-typedef struct Ring {
-    uint32_t id;
-    uint32_t nr;
-    uint32_t head;
-    uint32_t tail;
-    uint32_t magic;
-    uint32_t compat_features;
-    uint32_t incompat_features;
-    uint32_t header_length;
-    struct io_event events[RING_SIZE];
-} Ring;
 
 typedef struct World {
     int64_t now_ns;
@@ -45,7 +33,7 @@ typedef struct World {
     unsigned n_done;
     unsigned n_wanted;
     struct iocb *iocb;
-    Ring ring;
+    FakeAioRing ring;
     Loop *loop;
     Poller guest;
     LoopFd kick;
@@ -56,14 +44,11 @@ static World *world;            /* NULL: the host's */
 
 static void pass(int64_t ns)
 {
-    Ring *ring = &world->ring;
-
     world->now_ns += ns;
     if (world->now_ns < world->disk_at_ns)
         return;
     world->disk_at_ns = NEVER;
-    ring->events[ring->tail] = (struct io_event) { .data = world->iocb->data };
-    __atomic_store_n(&ring->tail, (ring->tail + 1) % RING_SIZE, __ATOMIC_RELEASE);
+    fake_aio_ring_add(&world->ring, (struct io_event) { .data = world->iocb->data });
 }
 
 int clock_gettime(clockid_t clock, struct timespec *now)
@@ -104,10 +89,7 @@ int epoll_pwait2(int epoll_fd, struct epoll_event *events, int n,
 
 int io_setup(int size, io_context_t *ret_context)
 {
-    world->ring = (Ring) {
-        .nr = RING_SIZE, .magic = 0xa10a10a1u, .header_length = offsetof(Ring, events),
-    };
-    *ret_context = (io_context_t)&world->ring;
+    *ret_context = fake_aio_ring_init(&world->ring);
     return 0;
 }
 
