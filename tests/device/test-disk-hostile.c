@@ -154,17 +154,25 @@ static void test_a_disk_that_does_not_answer_stops_nobody(Fixture *f, const void
     kit_blk_free(good);
 }
 
+/* Else the test is skipped. */
+static bool has_direct(const Fixture *f)
+{
+    int fd = open(f->path, O_RDWR | O_DIRECT);
+
+    if (fd < 0)
+        g_test_skip("there is no O_DIRECT here");
+    else
+        close(fd);
+    return fd >= 0;
+}
+
 /* The host has no room for requests for a while: they wait, and none fails. */
 static void test_no_room_in_the_kernel(Fixture *f, const void *unused)
 {
     KitBlk *blk;
-    int fd = open(f->path, O_RDWR | O_DIRECT);
 
-    if (fd < 0) {
-        g_test_skip("there is no O_DIRECT here");
+    if (!has_direct(f))
         return;
-    }
-    close(fd);
     kit_qmp_do(f->qmp, "blockdev-add", "{'driver': 'file', 'node-name': 'n', 'filename': "
                "'%s', 'cache': {'direct': true}, 'aio': 'native'}", f->path);
     add_disk(f, "n");
@@ -192,13 +200,9 @@ static void test_a_file_truncated_below(Fixture *f, const void *options)
                                             "'filename': '%s'%s}", f->path,
                                             (const char *)options);
     KitBlk *blk;
-    int fd = open(f->path, O_RDWR | O_DIRECT);
 
-    if (fd < 0) {
-        g_test_skip("there is no O_DIRECT here");
+    if (!has_direct(f))
         return;
-    }
-    close(fd);
     kit_qmp_do(f->qmp, "blockdev-add", "%s", json);
     add_disk(f, "n");
     kit_start(f->kit);

@@ -75,6 +75,14 @@ static void start_driver(Fixture *f)
     clear_status(f);
 }
 
+/* With a device in the slot that came, and a guest that drives the port. */
+static void fixture_init_driven(Fixture *f)
+{
+    fixture_init(f);
+    kit_qmp_do(f->qmp, "device_add", RNG);
+    start_driver(f);
+}
+
 static void power_off(Fixture *f)
 {
     set_control(f, ENABLED | PCI_EXP_SLTCTL_PWR_IND_BLINK);
@@ -122,9 +130,7 @@ static void test_guest_lets_go(void)
 {
     Fixture f;
 
-    fixture_init(&f);
-    kit_qmp_do(f.qmp, "device_add", RNG);
-    start_driver(&f);
+    fixture_init_driven(&f);
 
     kit_qmp_do(f.qmp, "device_del", DEL_RNG);
     g_assert_cmphex(status(&f), ==, PCI_EXP_SLTSTA_PDS | PCI_EXP_SLTSTA_ABP);
@@ -161,9 +167,7 @@ static void test_guest_lets_go_without_being_asked(void)
 {
     Fixture f;
 
-    fixture_init(&f);
-    kit_qmp_do(f.qmp, "device_add", RNG);
-    start_driver(&f);
+    fixture_init_driven(&f);
     power_off(&f);
     assert_removals(&f, "rng-");
     fixture_done(&f);
@@ -173,9 +177,7 @@ static void test_guest_keeps_it(void)
 {
     Fixture f;
 
-    fixture_init(&f);
-    kit_qmp_do(f.qmp, "device_add", RNG);
-    start_driver(&f);
+    fixture_init_driven(&f);
     kit_qmp_do(f.qmp, "device_del", DEL_RNG);
     set_control(&f, ENABLED | PCI_EXP_SLTCTL_PWR_IND_BLINK);
     kit_qmp_assert_fails(f.qmp, "blinks", "device_del", DEL_RNG);
@@ -247,9 +249,7 @@ static void test_reset_carries_the_request_out(void)
 {
     Fixture f;
 
-    fixture_init(&f);
-    kit_qmp_do(f.qmp, "device_add", RNG);
-    start_driver(&f);
+    fixture_init_driven(&f);
     kit_qmp_do(f.qmp, "device_del", DEL_RNG);
     device_tree_pause(&f.kit->tree);
     assert_removals(&f, "");
@@ -263,9 +263,7 @@ static void test_request_survives_save_and_load(void)
 {
     Fixture f;
 
-    fixture_init(&f);
-    kit_qmp_do(f.qmp, "device_add", RNG);
-    start_driver(&f);
+    fixture_init_driven(&f);
     kit_qmp_do(f.qmp, "device_del", DEL_RNG);
     kit_save_and_load(f.kit);
     power_off(&f);
