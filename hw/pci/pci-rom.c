@@ -10,9 +10,9 @@
  * is given the ids of the function that has it, as firmware may compare them.
  */
 #include <string.h>
-#include <unistd.h>
 
 #include "berth/error.h"
+#include "berth/file-find.h"
 #include "berth/file-read.h"
 #include "berth/log.h"
 
@@ -41,22 +41,8 @@ struct PciRom {
 
 /* Where distributions have ROMs. */
 static const char *const folders[] = {
-    "/usr/lib/ipxe/qemu", "/usr/share/ipxe/qemu", "/usr/share/qemu",
+    "/usr/lib/ipxe/qemu", "/usr/share/ipxe/qemu", "/usr/share/qemu", NULL,
 };
-
-/* A path as it is, or a name in one of the folders; NULL when there is no such file. */
-static char *find_file(const char *name)
-{
-    if (strchr(name, '/'))
-        return g_strdup(name);
-    for (size_t i = 0; i < G_N_ELEMENTS(folders); i++) {
-        g_autofree char *path = g_build_filename(folders[i], name, NULL);
-
-        if (access(path, R_OK) == 0)
-            return g_steal_pointer(&path);
-    }
-    return access(name, F_OK) == 0 ? g_strdup(name) : NULL;
-}
 
 static uint64_t power_of_two(size_t size)
 {
@@ -118,7 +104,7 @@ bool pci_rom_init(PciDevice *pci, const DeviceAddArgs *args, GError **error)
         error_set(error, "parameter 'romfile': a bridge has no option ROM");
         return false;
     }
-    path = find_file(args->romfile);
+    path = file_find(args->romfile, folders);
     if (!path)
         error_set(error, "there is no file '%s'", args->romfile);
     if (path && load(pci, path, error))
@@ -154,7 +140,7 @@ void pci_rom_add_default(PciDevice *pci)
         pci_config_get(pci, PCI_CLASS_DEVICE, 2) != CLASS_ETHERNET ||
         args->romfile || (args->has_rombar && !args->rombar))
         return;
-    path = find_file(ETHERNET_ROM);
+    path = file_find_installed(ETHERNET_ROM, folders);
     if (path && load(pci, path, &error))
         put_ids(pci, pci->rom->block->host, pci->rom->block->size);
     else if (path)

@@ -5,9 +5,9 @@
  * The file is read once, before the guest runs; a reset finds the same bytes.
  */
 #include <string.h>
-#include <unistd.h>
 
 #include "berth/error.h"
+#include "berth/file-find.h"
 #include "berth/file-read.h"
 #include "berth/serial.h"
 #include "berth/x86-layout.h"
@@ -29,7 +29,7 @@
 /* Where distributions have firmware. */
 static const char *const folders[] = {
     "/usr/share/seabios", "/usr/share/qemu", "/usr/share/ovmf", "/usr/share/OVMF",
-    "/usr/share/edk2/ovmf", "/usr/local/share/qemu",
+    "/usr/share/edk2/ovmf", "/usr/local/share/qemu", NULL,
 };
 
 typedef struct __attribute__((packed)) E820Entry {
@@ -37,22 +37,6 @@ typedef struct __attribute__((packed)) E820Entry {
     uint64_t size;
     uint32_t type;
 } E820Entry;
-
-/* A path as it is, or a name in one of the folders; NULL when there is no such file. */
-static char *find_file(const char *name)
-{
-    if (access(name, F_OK) == 0)
-        return g_strdup(name);
-    if (strchr(name, '/'))
-        return NULL;
-    for (size_t i = 0; i < G_N_ELEMENTS(folders); i++) {
-        g_autofree char *path = g_build_filename(folders[i], name, NULL);
-
-        if (access(path, F_OK) == 0)
-            return g_steal_pointer(&path);
-    }
-    return NULL;
-}
 
 static RamBlock *read_rom(const char *path, GError **error)
 {
@@ -83,7 +67,8 @@ bool firmware_open(Machine *machine, GError **error)
 
     if (machine->cmdline->kernel)
         return true;
-    path = find_file(name ? name : DEFAULT_ROM);
+    path = name ? file_find(name, folders) :
+                  file_find_installed(DEFAULT_ROM, folders);
     if (!path && !name)
         return true;
     if (!path) {
