@@ -39,6 +39,7 @@ static const struct {
     const char *subject;        /* a member of the data; NULL: the kind alone */
 } limited[] = {
     { QAPI_EVENT_BLOCK_IO_ERROR, "qom-path" },
+    { QAPI_EVENT_MEMORY_FAILURE, NULL },
     { QAPI_EVENT_RTC_CHANGE, NULL },
     { QAPI_EVENT_VSERPORT_CHANGE, "id" },
     { QAPI_EVENT_WATCHDOG, "action" },

@@ -70,6 +70,7 @@ struct Machine {
     unsigned n_ram_parts;
     Object *ram_object;         /* the one that is all memory; NULL where nodes have it */
     RamBlock *ram;              /* of that */
+    struct MemoryFailure *memory_failure;       /* memory-failure.c */
 
     CpuTopology topology;
     struct Numa *numa;          /* numa.c; NULL: the guest has no nodes */

@@ -16,6 +16,7 @@ struct RamBlock {
     bool guarded;               /* a page before and behind that nobody can access */
     bool shared;
     bool discards;              /* what a file holds goes with the memory */
+    int fault_row;              /* of ram-fault.c; 0: none */
     int ref_count;              /* atomic */
 };
 

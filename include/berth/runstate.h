@@ -47,7 +47,7 @@ typedef struct RunControl {
     int exit_status;
     bool ending;
     bool suspended;             /* to RAM, though it may be stopped besides */
-    bool reset_failed;          /* the last: the machine waits for another */
+    bool needs_reset;           /* before it may go on, whatever the state */
     const char *held;           /* why it has to stay stopped, or NULL */
     LogLimit panic_log;
 
@@ -83,6 +83,11 @@ bool runstate_start(RunControl *run, GError **error);
  * nor is suspended.
  */
 void runstate_stop(RunControl *run, RunState state);
+/*
+ * The machine is not what it was: it stops with "internal-error", and one that is
+ * stopped already does not go on, until it was reset.
+ */
+void runstate_require_reset(RunControl *run);
 /*
  * A stopped machine stays as it is until it is released: runstate_start() is an error
  * with @reason (lent), resets and all else that would change the guest wait.  It may end.

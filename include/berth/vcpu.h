@@ -32,6 +32,7 @@ typedef struct VcpuBoot {
 
 typedef enum VcpuStopReason {
     VCPU_STOP_INTERNAL_ERROR,   /* KVM_EXIT_INTERNAL_ERROR, entry failure, unknown exit */
+    VCPU_STOP_MEMORY,           /* the host has no page where the guest needs one */
     VCPU_STOP_SHUTDOWN,         /* triple fault */
     VCPU_STOP_SYSTEM_EVENT,     /* KVM_EXIT_SYSTEM_EVENT and like requests: a reset */
 } VcpuStopReason;

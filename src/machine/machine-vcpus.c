@@ -6,6 +6,7 @@
 #include "berth/log.h"
 #include "berth/trace.h"
 
+#include "memory-failure.h"
 #include "machine-vcpus.h"
 
 /* The vCPUs that were made: all but when making one failed. */
@@ -27,6 +28,11 @@ static void on_vcpu_stopped(void *opaque, Vcpu *vcpu, VcpuStopReason reason,
     case VCPU_STOP_INTERNAL_ERROR:
         log_error("vCPU %u cannot go on: %s", vcpu_index(vcpu), detail);
         runstate_request_internal_error(&machine->run);
+        break;
+    case VCPU_STOP_MEMORY:
+        log_error("vCPU %u cannot go on: %s", vcpu_index(vcpu), detail);
+        machine_vcpus_request_pause(machine);
+        memory_failure_of_vcpu(machine->memory_failure);
         break;
     case VCPU_STOP_SHUTDOWN:
         log_info("vCPU %u: triple fault: %s", vcpu_index(vcpu), detail);

@@ -25,6 +25,7 @@
 #include "machine-q35.h"
 #include "machine-run.h"
 #include "machine-vcpus.h"
+#include "memory-failure.h"
 
 #include "berth/machine.h"
 
@@ -240,7 +241,9 @@ static bool init(Machine *machine, Vm *vm, GError **error)
     if (!numa_parse(machine->cmdline, &machine->topology, &machine->numa, error))
         return false;
     machine_memory_init(machine);
-    return add_backends(machine, error) && build(machine, error);
+    machine->memory_failure = memory_failure_new(&machine->run, machine->memory, error);
+    return machine->memory_failure && add_backends(machine, error) &&
+           build(machine, error);
 }
 
 static int open_fdset(void *opaque, const char *path, int flags, GError **error)
@@ -302,6 +305,7 @@ void machine_free(Machine *machine)
     machine_vcpus_done(machine);
     boot_image_free(machine->boot_image);
     firmware_done(machine);
+    memory_failure_free(machine->memory_failure);
     if (machine->memory)
         machine_memory_done(machine);
     numa_free(machine->numa);

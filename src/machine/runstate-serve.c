@@ -53,8 +53,8 @@ static void reset(RunControl *run, ShutdownCause cause)
     runstate_take(run, RUN_REQUESTS_RESET);
     take_cause(&run->reset_cause);
     run->suspended = false;
-    run->reset_failed = !run->ops->reset(run->opaque, &error);
-    if (run->reset_failed) {
+    run->needs_reset = !run->ops->reset(run->opaque, &error);
+    if (run->needs_reset) {
         log_error("cannot reset the machine: %s", error->message);
         runstate_stop(run, RUN_STATE_INTERNAL_ERROR);
         return;

@@ -85,7 +85,7 @@ static const char *why_not_start(const RunControl *run)
 {
     if (run->held)
         return run->held;
-    return cont_errors[run->reset_failed ? RUN_STATE_INTERNAL_ERROR : run->state];
+    return cont_errors[run->needs_reset ? RUN_STATE_INTERNAL_ERROR : run->state];
 }
 
 bool runstate_start(RunControl *run, GError **error)
@@ -137,6 +137,12 @@ void runstate_stop(RunControl *run, RunState state)
         runstate_suspend(run);
     runstate_enter(run, state);
     qapi_event_stop(run->events);
+}
+
+void runstate_require_reset(RunControl *run)
+{
+    runstate_stop(run, RUN_STATE_INTERNAL_ERROR);
+    run->needs_reset = true;
 }
 
 void runstate_hold(RunControl *run, const char *reason)

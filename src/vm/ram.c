@@ -20,6 +20,7 @@
 #include <sys/prctl.h>
 
 #include "berth/error.h"
+#include "berth/ram-fault.h"
 
 #include "ram-private.h"
 
@@ -295,8 +296,10 @@ RamBlock *ram_block_new(const char *name, uint64_t size, const RamOptions *asked
     block->shared = asked->share;
     if (!settle_options(asked, &options, error) ||
         !set_size(block, size, &options, error) ||
-        !ram_file_open(block, &options, error) || !map(block, &options, error) ||
-        !apply_options(block, &options, error))
+        !ram_file_open(block, &options, error) || !map(block, &options, error))
+        return NULL;
+    ram_fault_add(block, ram_page_size(&options));
+    if (!apply_options(block, &options, error))
         return NULL;
     block->discards = options.discard;
     return g_steal_pointer(&block);
@@ -312,6 +315,7 @@ void ram_block_unref(RamBlock *block)
 {
     if (!block || !g_atomic_int_dec_and_test(&block->ref_count))
         return;
+    ram_fault_remove(block);
     /* Not to be written to a disk any more. */
     if (block->host && block->discards)
         madvise(block->host, block->size, MADV_REMOVE);

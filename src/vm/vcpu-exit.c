@@ -10,6 +10,7 @@
  * an exit of I/O never ends in VCPU_RUN_INTERRUPTED, and a kick takes effect in the
  * next KVM_RUN.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,6 +18,9 @@
 #include "berth/trace.h"
 
 #include "vcpu-model.h"
+
+/* KVM_EXIT_MEMORY_FAULT of newer headers; goes with EFAULT. */
+#define EXIT_MEMORY_FAULT 39
 
 typedef VcpuRun VcpuExitFn(KvmVcpu *kv, VcpuStop *ret_stop);
 
@@ -245,9 +249,30 @@ VcpuRun vcpu_exit_interrupted(KvmVcpu *kv)
     return VCPU_RUN_INTERRUPTED;
 }
 
+/*
+ * The host has no page where the guest, or KVM for it, needs one.  Newer kernels say at
+ * which address, in a part of kvm_run that older headers do not have.
+ */
+static VcpuRun stop_without_memory(KvmVcpu *kv, VcpuStop *ret_stop)
+{
+    struct {
+        uint64_t flags;
+        uint64_t gpa;
+        uint64_t size;
+    } fault;
+
+    if (kv->run->exit_reason != EXIT_MEMORY_FAULT)
+        return stopped(ret_stop, VCPU_STOP_MEMORY, "the host cannot give it memory");
+    memcpy(&fault, &kv->run->hw, sizeof(fault));
+    return stopped(ret_stop, VCPU_STOP_MEMORY,
+                   "the host cannot give it memory at 0x%" PRIx64, fault.gpa);
+}
+
 VcpuRun vcpu_exit_failed(KvmVcpu *kv, int err, VcpuStop *ret_stop)
 {
     count_exit(kv, offsetof(VcpuCounters, user_errors));
+    if (err == EFAULT)
+        return stop_without_memory(kv, ret_stop);
     log_registers(kv);
     return stopped(ret_stop, VCPU_STOP_INTERNAL_ERROR, "KVM_RUN: %s", error_text(err));
 }

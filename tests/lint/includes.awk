@@ -26,7 +26,7 @@ BEGIN {
     group("block", "block block-drive block-quiesce inject throttle")
     group("block-driver", "block-driver block-node throttle-config throttle-state")
     group("net", "net net-limit net-set netlink vhost")
-    group("vm", "ram-extent")
+    group("vm", "ram-extent ram-fault")
     group("dump", "dump")
     group("net-driver", "net-driver")
     group("char", "char char-set")

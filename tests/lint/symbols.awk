@@ -14,6 +14,7 @@ BEGIN {
     writable("src/base/qsbr", "[a-z_]*")
     writable("src/char/char-stdio", "terminal")
     writable("src/machine/sandbox", "sandbox")
+    writable("src/vm/ram-fault", "faults")
     writable("[a-z/0-9-]*", "trace_point(_[a-z0-9_]*)?|trace_[a-z0-9_]*_point")
 
     # Names that an exported function may begin with beside its file's: the file, the
