@@ -290,6 +290,7 @@ static int zero(File *file, const BlockIo *io)
 int file_io(BlockNode *node, const BlockIo *io)
 {
     File *file = file_of(node);
+    int ret;
 
     switch (io->op) {
     case BLOCK_OP_READ:
@@ -299,9 +300,11 @@ int file_io(BlockNode *node, const BlockIo *io)
     case BLOCK_OP_FLUSH:
         return flush(file);
     case BLOCK_OP_DISCARD:
-        return discard(file, io);
     case BLOCK_OP_ZERO:
-        return zero(file, io);
+        file_now_freeing(file, true);
+        ret = io->op == BLOCK_OP_ZERO ? zero(file, io) : discard(file, io);
+        file_now_freeing(file, false);
+        return ret;
     case BLOCK_OP__MAX:
         break;
     }

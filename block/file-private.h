@@ -39,7 +39,9 @@ typedef struct File {
     bool no_flush;
     bool may_discard;
     bool flush_failed;          /* atomic: the page cache has lost writes */
-    bool no_nowait;             /* atomic: reads cannot be tried without waiting */
+    bool is_memory;             /* on tmpfs */
+    bool no_read_now;           /* atomic: reads cannot be tried without waiting */
+    bool no_write_now;          /* atomic: nor writes */
     bool no_zero_range;         /* atomic: the host cannot */
     bool has_locks;
     uint8_t locked_wants;       /* locks that are held, see file-lock.c */
@@ -50,6 +52,8 @@ typedef struct File {
     uint64_t n_failed_discards;
     uint64_t n_discarded;       /* bytes */
     FileRanges ranges;
+    unsigned n_now;             /* atomic: loops that write to memory, see file-now.c */
+    unsigned n_freeing;         /* atomic: workers that free parts of it */
 } File;
 
 typedef struct FileCtx {
@@ -87,6 +91,17 @@ void file_find_alignment(int fd, bool is_direct, BlockLimits *limits);
 
 /* file-io.c: a worker. */
 int file_io(BlockNode *node, const BlockIo *io);
+
+/* file-now.c */
+
+/* May block. */
+void file_now_look(File *file);
+/* Loops: does what needs not wait; false: it would, or fails, and nothing counts. */
+bool file_now_transfer(File *file, const BlockIo *io);
+/* Workers: around what frees parts of the file. */
+void file_now_freeing(File *file, bool on);
+/* The file was opened in another way: what cannot be done now is found out anew. */
+void file_now_forget(File *file);
 
 /* file-range.c */
 

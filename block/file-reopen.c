@@ -134,7 +134,7 @@ static void take_options(File *file)
     file->is_direct = node_options->cache->direct;
     file->no_flush = node_options->cache->no_flush;
     file->is_native = file->options->aio == BLOCKDEV_AIO_OPTIONS_NATIVE;
-    __atomic_store_n(&file->no_nowait, false, __ATOMIC_RELAXED);
+    file_now_forget(file);
 }
 
 static void enter(BlockReopen *reopen)

@@ -3,8 +3,8 @@
  * file and host_device: a file or a block device of the host.
  *
  * The short way is Linux AIO, for what is aligned, on descriptors with O_DIRECT.  With
- * the page cache a read is tried without waiting (RWF_NOWAIT): what is cached needs no
- * thread.  All else goes to workers (file-io.c).
+ * the page cache, what needs not wait is done by the loop (file-now.c).  All else goes to
+ * workers (file-io.c).
  *
  * A size that is not a multiple of 512 is rounded up: what is beyond the end of the file
  * reads as zero.
@@ -203,6 +203,7 @@ static bool file_open(BlockNode *node, GError **error)
         return false;
     file_find_alignment(file->fd, file->is_direct, &node->limits);
     find_extent_size(file);
+    file_now_look(file);
     file->has_locks = file->options->locking != ON_OFF_AUTO_OFF;
     return true;
 }
@@ -303,19 +304,6 @@ static void submit_native(File *file, BlockReq *req)
     aio_submit(req->queue->loop, &ctx->aio, file->options->aio_max_batch);
 }
 
-/* Whether the page cache had it all. */
-static bool read_cached(File *file, const BlockIo *io)
-{
-    ssize_t n;
-
-    if (file->is_direct || __atomic_load_n(&file->no_nowait, __ATOMIC_RELAXED))
-        return false;
-    n = preadv2(file->fd, io->iov, (int)io->n_iov, (off_t)io->offset, RWF_NOWAIT);
-    if (n < 0 && errno == EOPNOTSUPP)
-        __atomic_store_n(&file->no_nowait, true, __ATOMIC_RELAXED);
-    return n >= 0 && (uint64_t)n == io->bytes;
-}
-
 static void file_submit(BlockReq *req)
 {
     File *file = file_of(req->queue->node);
@@ -327,13 +315,13 @@ static void file_submit(BlockReq *req)
         if (state->has_aio && is_aligned(file, req) &&
             (req->io.op == BLOCK_OP_READ || file_range_is_free(file, &req->io)))
             submit_native(file, req);
-        else if (req->io.op == BLOCK_OP_READ && read_cached(file, &req->io))
+        else if (file_now_transfer(file, &req->io))
             block_req_complete(req, 0);
         else
             block_req_punt(req);
         break;
     case BLOCK_OP_FLUSH:
-        if (file->no_flush)
+        if (file->no_flush || file->is_memory)
             block_req_complete(req, 0);
         else if (state->has_aio)
             submit_native(file, req);

@@ -125,6 +125,7 @@ const SandboxCall sandbox_table_calls[] = {
     CALL(openat, FILES, FILES),
     CHECKED(fcntl, IO, FILES, COMMAND),
     CALL(statx, FILES, FILES),
+    CALL(fstatfs, FILES, FILES),
     CALL(readlink, FILES, FILES),
     CALL(getdents64, FILES, FILES),
     CALL(symlink, MAIN, FILES),

@@ -33,6 +33,7 @@
 #define BLOCK_SIZE 4096u
 #define IMAGE_SIZE (8 * MIB)
 #define FILE_BATCHES 50
+#define N_WORKERS 2u
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define OWN_MALLOC 0            /* a sanitizer has its own */
@@ -446,7 +447,8 @@ static void serve_file(KitBlk *blk)
     kit_blk_flush(blk);
 }
 
-static void test_requests_to_files_allocate_nothing(void)
+/* @options of the file; its workers, if it has some, are there from the beginning. */
+static void check_file(const char *options)
 {
     g_autoptr(KitBoard) kit = kit_board_new();
     g_autofree char *path = g_strdup("build/test-alloc-guard-XXXXXX");
@@ -458,11 +460,12 @@ static void test_requests_to_files_allocate_nothing(void)
     g_assert_cmpint(ftruncate(fd, KIT_BLK_SLOTS * KIT_BLK_DATA), ==, 0);
     close(fd);
     node = g_strdup_printf("{'driver': 'raw', 'node-name': 'n', 'file': {"
-                           "'driver': 'file', 'filename': '%s', 'aio': 'native', "
-                           "'cache': {'direct': true}}}", path);
+                           "'driver': 'file', 'filename': '%s', %s}}", path, options);
     kit_add_node(kit, node);
     kit_add(kit, "{'driver': 'virtio-blk-pci', 'id': 'd', 'drive': 'n'}");
     kit_start(kit);
+    g_assert_true(worker_pool_set_threads(worker_pool_of(kit->queue_loop), N_WORKERS,
+                                          N_WORKERS, NULL));
     blk = kit_blk_new(kit, "d");
     for (unsigned i = 0; i < 4; i++)
         serve_file(blk);
@@ -476,6 +479,18 @@ static void test_requests_to_files_allocate_nothing(void)
     g_unlink(path);
 }
 
+static void test_requests_to_files_allocate_nothing(void)
+{
+    check_file("'aio': 'native', 'cache': {'direct': true}");
+}
+
+/* What the loop does itself, and what workers do. */
+static void test_requests_by_threads_allocate_nothing(void)
+{
+    check_file("'aio': 'threads'");
+    check_file("'aio': 'threads', 'cache': {'direct': true}");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -486,5 +501,7 @@ int main(int argc, char **argv)
     g_test_add_func("/alloc-guard/qcow2", test_qcow2_costs_what_raw_does);
     g_test_add_func("/alloc-guard/virtio-blk-file",
                     test_requests_to_files_allocate_nothing);
+    g_test_add_func("/alloc-guard/virtio-blk-threads",
+                    test_requests_by_threads_allocate_nothing);
     return g_test_run();
 }
