@@ -302,6 +302,20 @@ static int find(const Qcow2 *q, const char *id, const char *name)
     return -1;
 }
 
+static bool check_new(const Qcow2 *q, const char *name, GError **error)
+{
+    if (find(q, NULL, name) >= 0)
+        error_set(error, "a snapshot '%s' is there already", name);
+    else if (strlen(name) > MAX_NAME)
+        error_set(error, "the name of a snapshot has %u bytes at most", MAX_NAME);
+    else if (q->snapshots->len >= QCOW2_MAX_SNAPSHOTS)
+        error_set(error, "there are %u snapshots, and no more can be",
+                  q->snapshots->len);
+    else
+        return true;
+    return false;
+}
+
 bool qcow2_snapshot_create(BlockNode *node, const char *name, GError **error)
 {
     Qcow2 *q = qcow2_of(node);
@@ -309,14 +323,8 @@ bool qcow2_snapshot_create(BlockNode *node, const char *name, GError **error)
     Qcow2Snapshot *snapshot;
     int ret;
 
-    if (!check(q, error))
+    if (!check(q, error) || !check_new(q, name, error))
         return false;
-    if (find(q, NULL, name) >= 0 || q->snapshots->len >= QCOW2_MAX_SNAPSHOTS ||
-        strlen(name) > MAX_NAME) {
-        error_set(error, find(q, NULL, name) >= 0 ? "a snapshot '%s' is there already"
-                  : "there are too many snapshots, or the name '%s' is too long", name);
-        return false;
-    }
     lock_take_long(&q->lock);
     snapshot = new_snapshot(q, name);
     snapshots = copy_list(q);
