@@ -301,15 +301,34 @@ static void close_all(BlockOpen *open)
 }
 
 /* Nodes that are opened add others to the list: no depth of backing files needs stack. */
-bool block_open_run(BlockOpen *open, GError **error)
+static bool open_all(BlockOpen *open, GError **error)
 {
     for (guint i = 0; i < open->nodes->len; i++) {
-        if (!open_node(g_ptr_array_index(open->nodes, i), error)) {
-            close_all(open);
+        if (!open_node(g_ptr_array_index(open->nodes, i), error))
             return false;
-        }
     }
     return true;
+}
+
+static bool begin_all(BlockOpen *open, GError **error)
+{
+    for (guint i = 0; i < open->nodes->len; i++) {
+        BlockNode *node = g_ptr_array_index(open->nodes, i);
+
+        if (!node->driver->begin || node->driver->begin(node, error))
+            continue;
+        g_prefix_error(error, "node '%s': ", node->name);
+        return false;
+    }
+    return true;
+}
+
+bool block_open_run(BlockOpen *open, GError **error)
+{
+    if (open_all(open, error) && begin_all(open, error))
+        return true;
+    close_all(open);
+    return false;
 }
 
 BlockNode *block_open_finish(BlockOpen *open)

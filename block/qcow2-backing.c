@@ -161,6 +161,15 @@ bool qcow2_backing_open(Qcow2 *q, GError **error)
     return block_open_later(&q->node, BLOCK_ROLE_BACKING, options, error);
 }
 
+/* Whether the image's own file is at @path: data would lie over its tables. */
+static bool is_own_file(const Qcow2 *q, const char *path)
+{
+    struct stat own, other;
+
+    return q->path && stat(q->path, &own) == 0 && stat(path, &other) == 0 &&
+        own.st_dev == other.st_dev && own.st_ino == other.st_ino;
+}
+
 bool qcow2_backing_open_data(Qcow2 *q, GError **error)
 {
     g_autoptr(BlockdevOptions) options = NULL;
@@ -182,6 +191,10 @@ bool qcow2_backing_open_data(Qcow2 *q, GError **error)
     path = resolve(q, q->data_file_name, error);
     if (!path)
         return false;
+    if (is_own_file(q, path)) {
+        error_set(error, "the image names itself, '%s', as its data file", path);
+        return false;
+    }
     options = file_options(path);
     if (!block_open_below(&q->node, BLOCK_ROLE_DATA, options, error))
         return false;

@@ -37,6 +37,7 @@ typedef struct Qcow2Bitmap {
 
 bool qcow2_open_prepare(BlockNode *node, GError **error);
 bool qcow2_open_image(BlockNode *node, GError **error);
+bool qcow2_open_begin(BlockNode *node, GError **error);
 void qcow2_open_close(BlockNode *node);
 /* What the image and the nodes below allow; auto-read-only may set *@read_only. */
 bool qcow2_open_check(Qcow2 *q, bool *read_only, GError **error);

@@ -135,24 +135,36 @@ static bool read_image(Qcow2 *q, GError **error)
         qcow2_snapshot_table_read(q, error) && qcow2_bitmaps_read(q, error);
 }
 
+/* Bits that are not known promise what a writer who does not know them breaks. */
+static bool clear_unknown(Qcow2 *q, GError **error)
+{
+    uint64_t known = q->autoclear & QCOW2_AUTOCLEAR_KNOWN;
+    int ret;
+
+    if (known == q->autoclear)
+        return true;
+    ret = qcow2_header_set_autoclear(q, known);
+    if (ret == 0)
+        ret = qcow2_disk_flush(q);
+    if (ret < 0)
+        error_set_errno(error, -ret, "cannot write the header");
+    return ret == 0;
+}
+
+/* What is read comes first: when that fails nothing has been written. */
 static bool make_writable_locked(Qcow2 *q, GError **error)
 {
-    uint64_t unknown = q->autoclear & ~QCOW2_AUTOCLEAR_KNOWN;
     int ret;
 
     q->guarded = qcow2_options_guarded(q->options);
-    if (!qcow2_overlap_build(q, error) || !qcow2_bitmaps_mark(q, error))
+    if (!qcow2_overlap_build(q, error))
         return false;
     ret = qcow2_refcount_find_end(q, &q->used_end);
     if (ret < 0) {
         error_set_errno(error, -ret, "cannot read refcounts");
         return false;
     }
-    if (unknown)
-        ret = qcow2_header_set_autoclear(q, q->autoclear & ~unknown);
-    if (ret < 0)
-        error_set_errno(error, -ret, "cannot write the header");
-    return ret == 0;
+    return clear_unknown(q, error) && qcow2_bitmaps_mark(q, error);
 }
 
 bool qcow2_open_make_writable(Qcow2 *q, GError **error)
@@ -187,11 +199,18 @@ bool qcow2_open_image(BlockNode *node, GError **error)
         return false;
     qcow2_options_set_discards(q);
     qcow2_open_set_limits(q);
+    q->is_lazy = qcow2_open_is_lazy(q);
+    return qcow2_backing_open(q, error);
+}
+
+bool qcow2_open_begin(BlockNode *node, GError **error)
+{
+    Qcow2 *q = qcow2_of(node);
+
     if (!node->read_only && !qcow2_open_make_writable(q, error))
         return false;
-    q->is_lazy = qcow2_open_is_lazy(q);
     q->is_open = true;
-    return qcow2_backing_open(q, error);
+    return true;
 }
 
 /* The file is no longer than it was, or than is needed. */

@@ -71,6 +71,7 @@ const BlockDriver qcow2_driver = {
     .children = qcow2_children,
     .prepare = qcow2_open_prepare,
     .open = qcow2_open_image,
+    .begin = qcow2_open_begin,
     .close = qcow2_open_close,
     .io = qcow2_io,
     .ctx_size = sizeof(Qcow2Ctx),

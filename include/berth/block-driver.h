@@ -46,11 +46,10 @@ struct BlockDriver {
 
     /* What needs main and does not block, before open().  NULL: nothing. */
     bool (*prepare)(BlockNode *node, GError **error);
-    /*
-     * May block: a worker, or main at start.  The children are open and joined.  Sets
-     * size and limits.
-     */
+    /* May block: a worker, or main at start.  Children are open.  Sets size, limits. */
     bool (*open)(BlockNode *node, GError **error);
+    /* Like open(), after all of a definition: changes the image.  NULL: nothing. */
+    bool (*begin)(BlockNode *node, GError **error);
     /* Main, ahead of close(): its timers end.  NULL: there are none. */
     void (*retire)(BlockNode *node);
     /* Like open(); also after a prepare() or open() that failed. */
