@@ -89,6 +89,7 @@ static uint8_t *read_directory(Qcow2 *q, GError **error)
 static bool parse_all(Qcow2 *q, const uint8_t *data, GError **error)
 {
     size_t left = q->bitmaps.directory_size;
+    uint64_t tables = 0;
 
     for (uint32_t i = 0; i < q->bitmaps.nb_bitmaps; i++) {
         size_t size = parse(q, data, left, error);
@@ -98,8 +99,16 @@ static bool parse_all(Qcow2 *q, const uint8_t *data, GError **error)
         size = MIN(size, left);
         data += size;
         left -= size;
+        tables += ((const Qcow2Bitmap *)q->bitmap_list->pdata[i])->n_table;
     }
-    return true;
+    if (left > 0)
+        error_set(error, "the list of bitmaps goes on behind its last entry");
+    else if (tables * sizeof(uint64_t) > QCOW2_MAX_BITMAPS_SIZE)
+        error_set(error, "the tables of %u bitmaps have %" PRIu64 " entries",
+                  q->bitmap_list->len, tables);
+    else
+        return true;
+    return false;
 }
 
 bool qcow2_bitmaps_read(Qcow2 *q, GError **error)

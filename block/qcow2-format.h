@@ -29,6 +29,9 @@ enum {
 #define QCOW2_MAX_SNAPSHOT_EXTRA_SIZE 1024u
 #define QCOW2_MAX_BITMAP_DIRECTORY_SIZE (64 * MIB)
 #define QCOW2_MAX_BITMAP_SIZE (512 * MIB)
+/* And what it may have us read or guard, of all its snapshots and bitmaps together. */
+#define QCOW2_MAX_SNAPSHOT_L1_SIZE (1024 * MIB)
+#define QCOW2_MAX_BITMAPS_SIZE (1024 * MIB)
 
 /* Incompatible features. */
 #define QCOW2_DIRTY (1ull << 0)

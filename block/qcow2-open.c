@@ -62,13 +62,17 @@ static void free_all(Qcow2 *q)
     g_mutex_clear(&q->lock);
 }
 
+/* What is not in the file stays as calloc() made it, and takes no memory. */
 static bool read_table(Qcow2 *q, const char *name, uint64_t offset, uint64_t n,
                        uint64_t **ret_table, GError **error)
 {
+    uint64_t end = block_node_size(q->file);
+    uint64_t n_there = offset < end ? (end - offset + 7) / sizeof(uint64_t) : 0;
     int ret;
 
     *ret_table = g_try_malloc0_n(MAX(n, 1), sizeof(uint64_t));
-    ret = *ret_table ? qcow2_disk_read_words(q, offset, *ret_table, n) : -ENOMEM;
+    ret = *ret_table ? qcow2_disk_read_words(q, offset, *ret_table, MIN(n, n_there))
+                     : -ENOMEM;
     if (ret < 0)
         error_set_errno(error, -ret, "cannot read the %s", name);
     return ret == 0;

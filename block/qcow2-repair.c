@@ -97,9 +97,11 @@ static bool refer_entry(Repair *repair, uint64_t entry)
                        qcow2_cluster_size(q));
 }
 
+/* A disk has each L2 table once: no more of them are read than the file has clusters. */
 static bool refer_l1(Repair *repair, uint64_t offset, const uint64_t *l1, uint64_t n_l1)
 {
     Qcow2 *q = repair->q;
+    uint64_t n_tables = 0;
 
     if (!refer_bytes(repair, "an L1 table", offset, n_l1 * sizeof(*l1)))
         return false;
@@ -108,6 +110,8 @@ static bool refer_l1(Repair *repair, uint64_t offset, const uint64_t *l1, uint64
 
         if (at == 0)
             continue;
+        if (++n_tables > repair->end)
+            return refuse(repair, "one L2 table too many", at);
         if (!refer_bytes(repair, "an L2 table", at, qcow2_cluster_size(q)) ||
             !read_l2(repair, at))
             return false;
@@ -133,10 +137,13 @@ static bool refer_snapshot(Repair *repair, const Qcow2Snapshot *snapshot)
 static bool refer_bitmap(Repair *repair, const Qcow2Bitmap *bitmap)
 {
     Qcow2 *q = repair->q;
-    g_autofree uint64_t *table = qcow2_bitmaps_read_table(q, bitmap, repair->error);
-    bool ok = table && refer_bytes(repair, "the table of a bitmap", bitmap->table_offset,
-                                   bitmap->n_table * sizeof(*table));
+    g_autofree uint64_t *table = NULL;
+    bool ok = refer_bytes(repair, "the table of a bitmap", bitmap->table_offset,
+                          bitmap->n_table * sizeof(*table));
 
+    if (ok)
+        table = qcow2_bitmaps_read_table(q, bitmap, repair->error);
+    ok = table != NULL;
     for (uint32_t i = 0; ok && i < bitmap->n_table; i++) {
         uint64_t at = table[i] & QCOW2_OFFSET_MASK;
 

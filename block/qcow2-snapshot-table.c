@@ -112,6 +112,22 @@ static bool read_more(Qcow2 *q, GByteArray *data, GError **error)
 #define ENTRY_MAX (sizeof(Qcow2SnapshotHeader) + QCOW2_MAX_SNAPSHOT_EXTRA_SIZE + \
                    2 * UINT16_MAX + 8)
 
+static bool check_sizes(const Qcow2 *q, GError **error)
+{
+    uint64_t size = 0;
+
+    for (guint i = 0; i < q->snapshots->len; i++) {
+        const Qcow2Snapshot *snapshot = q->snapshots->pdata[i];
+
+        size += snapshot->n_l1 * sizeof(uint64_t);
+    }
+    if (size <= QCOW2_MAX_SNAPSHOT_L1_SIZE)
+        return true;
+    error_set(error, "the L1 tables of %u snapshots have %" PRIu64 " bytes, more than %"
+              PRIu64, q->snapshots->len, size, (uint64_t)QCOW2_MAX_SNAPSHOT_L1_SIZE);
+    return false;
+}
+
 bool qcow2_snapshot_table_read(Qcow2 *q, GError **error)
 {
     g_autoptr(GByteArray) data = g_byte_array_new();
@@ -132,7 +148,7 @@ bool qcow2_snapshot_table_read(Qcow2 *q, GError **error)
         at += size;
     }
     q->snapshots_size = at;
-    return true;
+    return check_sizes(q, error);
 }
 
 static void put(GByteArray *data, const void *bytes, size_t size)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A hostile qcow2 image under a guest that uses it: the first bytes are what the guest
- * does, the rest is the file.  What was written and can be read again is the same.
+ * A hostile qcow2 image under a guest that uses it and a client that resizes it and takes
+ * snapshots: the first bytes are what they do, the rest is the file.  What was written
+ * and can be read again is the same.
  */
 #include <string.h>
 #include <sys/mman.h>
@@ -55,6 +56,37 @@ static void write_and_read(BlockNode *node, uint64_t offset, size_t size, uint8_
         g_assert_cmpuint(data[i], ==, value);
 }
 
+/* What is longer than this is left to other tests. */
+#define MAX_GROWTH (64 * MIB)
+
+static void resize(BlockNode *node, const Step *step)
+{
+    uint64_t size = block_node_size(node);
+    uint64_t by = (uint64_t)step->offset * 512 % MAX_GROWTH;
+    PreallocMode prealloc = step->length % 8 == 7 ? PREALLOC_MODE_METADATA
+                                                  : PREALLOC_MODE_OFF;
+    bool grows = step->what & 0x40 || by > size;
+    uint64_t to = grows ? size + by : size - by;
+
+    /* A disk of any size may be there already. */
+    if (size > 4 * MAX_GROWTH)
+        prealloc = PREALLOC_MODE_OFF;
+    if (block_node_resize(node, to, grows ? prealloc : PREALLOC_MODE_OFF, NULL))
+        g_assert_cmpuint(block_node_size(node), ==, to);
+}
+
+static void change_snapshots(BlockNode *node, const Step *step)
+{
+    g_autofree char *id = g_strdup_printf("%u", step->length % 4);
+
+    if (node->read_only)
+        return;
+    if (step->what & 0x40)
+        node->driver->snapshot_create(node, id, NULL);
+    else
+        qapi_free_SnapshotInfo(node->driver->snapshot_delete(node, id, NULL, NULL));
+}
+
 static void take_step(BlockNode *node, const Step *step)
 {
     uint64_t size = block_node_size(node);
@@ -71,7 +103,7 @@ static void take_step(BlockNode *node, const Step *step)
     io.bytes = MIN(io.bytes, size - io.offset);
     if (step->what & 0x40)
         io.flags = BLOCK_MAY_UNMAP;
-    switch (step->what % 6) {
+    switch (step->what % 8) {
     case 0:
     case 1:
     case 2:
@@ -86,6 +118,12 @@ static void take_step(BlockNode *node, const Step *step)
     case 5:
         io = (BlockIo) { .op = BLOCK_OP_FLUSH };
         break;
+    case 6:
+        resize(node, step);
+        return;
+    case 7:
+        change_snapshots(node, step);
+        return;
     }
     block_io(node, &io);
 }
