@@ -19,6 +19,9 @@ import time
 
 PROGRAM_TIMEOUT = 120
 SANITIZED_TIMEOUT = 400
+LONG_TIMEOUT = 900
+LONG_OPERATIONS = 10000
+LONG_SEEDS = (2, 3)
 # The tests in which threads meet.
 THREADED = re.compile(
     r"test-(aio|block|inject|loop|mailbox|poller|iothread|qsbr|region|vcpu|monitor|"
@@ -174,6 +177,15 @@ def stage_quick(run):
         run.run_program([sys.executable, "-B", str(script)], script.stem, PROGRAM_TIMEOUT)
 
 
+def stage_long(run):
+    """What needs many operations to be believed, without sanitizers."""
+    program = run.build / "tests/unit/test-qcow2-random"
+    for seed in LONG_SEEDS:
+        run.run_program(["env", f"BERTH_TEST_OPERATIONS={LONG_OPERATIONS}",
+                         f"BERTH_TEST_SEED={seed}", str(program), "--tap"],
+                        f"{program.name} (long, seed {seed})", LONG_TIMEOUT)
+
+
 def stage_lint(run):
     run.tally.add("lint", run.make("lint"), "see above")
 
@@ -265,6 +277,7 @@ def always(run):
 STAGES = [
     ("kernel", stage_kernel, why_no_lab),
     ("quick", stage_quick, always),
+    ("long", stage_long, always),
     ("lint", stage_lint, always),
     ("asan", stage_asan, always),
     ("tsan", stage_tsan, always),
