@@ -125,6 +125,7 @@ static bool poll_fd(NetQueue *queue, GError **error)
     if (queue->fd < 0)
         return true;
     loop_fd_init(&queue->source, queue->fd, on_source, queue);
+    queue->source.is_watched = true;
     return loop_fd_add(queue->loop, &queue->source, 0, error);
 }
 

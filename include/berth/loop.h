@@ -31,6 +31,7 @@ typedef struct LoopFd {
     Loop *loop;                 /* NULL when not added */
     int fd;                     /* lent: the owner closes it after loop_fd_remove() */
     uint32_t events;            /* EPOLLIN, EPOLLOUT, ...; 0: silent, even EPOLLHUP */
+    bool is_watched;            /* set before it is added: see poller.h */
     LoopFdFn *fn;
     void *opaque;
 } LoopFd;

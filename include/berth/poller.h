@@ -10,6 +10,10 @@
  * within that time costs no sleep, no wake-up and no system call.  How long follows from
  * how long the last sleeps were; a loop whose work comes seldom does not wait at all.
  *
+ * A descriptor that brings work of the same kind, frames of a network, is watched
+ * (LoopFd): the loop looks at it every few microseconds while it waits busily, and
+ * while its pollers have work.
+ *
  * All functions: the loop's thread, or one thread before it runs.
  */
 #pragma once

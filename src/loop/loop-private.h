@@ -50,6 +50,8 @@ typedef struct PollerSet {
     BusyWait *wait;             /* the one in use; set when idle_ns is */
     int64_t idle_ns;            /* since when nothing was ready; 0: something is */
     unsigned n_skipped;         /* turns since the descriptors were looked at */
+    unsigned n_watched;         /* descriptors that are watched, and not silent */
+    int64_t looked_ns;          /* when they were looked at, while some are watched */
 } PollerSet;
 
 typedef struct AioContext AioContext;    /* aio.c */
@@ -107,6 +109,8 @@ void poller_set_run(PollerSet *set);
 bool poller_set_arm(PollerSet *set);
 /* The loop slept after poller_set_wait(): fits the busy wait to how long. */
 void poller_set_slept(PollerSet *set);
+/* Work of a watched descriptor is about to be done. */
+void poller_set_found(PollerSet *set);
 
 /* Whether something else than pollers and descriptors wants a turn. */
 bool loop_has_work(Loop *loop);

@@ -181,6 +181,7 @@ bool loop_fd_add(Loop *loop, LoopFd *source, uint32_t events, GError **error)
     source->loop = loop;
     source->events = events;
     loop->n_fds++;
+    loop->pollers.n_watched += source->is_watched && events != 0;
     return true;
 }
 
@@ -198,6 +199,8 @@ void loop_fd_set_events(LoopFd *source, uint32_t events)
         operation = EPOLL_CTL_ADD;
     ret = change_fd(source->loop, operation, source, events);
     g_assert(ret == 0);
+    if (operation != EPOLL_CTL_MOD && source->is_watched)
+        source->loop->pollers.n_watched += events != 0 ? 1u : -1u;
     source->events = events;
 }
 
@@ -331,8 +334,11 @@ static void dispatch(Loop *loop, LoopBatch *batch)
         if (!source)
             continue;
         events = event->events & (source->events | EPOLLERR | EPOLLHUP);
-        if (source->events != 0 && events != 0)
-            source->fn(source->opaque, events);
+        if (source->events == 0 || events == 0)
+            continue;
+        if (source->is_watched)
+            poller_set_found(&loop->pollers);
+        source->fn(source->opaque, events);
     }
 }
 

@@ -24,12 +24,16 @@
  * way the loop sleeps.
  *
  * While pollers have work the descriptors are looked at in some turns only, and during a
- * long wait every SLICE_NS: what is no poller must not wait for those that are.
+ * long wait every SLICE_NS: what is no poller must not wait for those that are.  Where
+ * some are watched it is WORK_NS at most, and WATCH_NS; what they bring ends a wait in
+ * time.  A wait does not begin with such a look: rings cost nothing to look at.
  */
 #include "loop-private.h"
 
 #define FIRST_WAIT_NS 4000
 #define SLICE_NS 100000
+#define WATCH_NS 2000
+#define WORK_NS 20000
 #define SKIPPED_MAX 16
 #define LOOKS_PER_CLOCK 8
 #define DEPTH_MAX 8
@@ -120,7 +124,7 @@ static bool look(PollerSet *set)
 static PollerWait wait_busily(Loop *loop, int64_t now_ns, int64_t end_ns)
 {
     PollerSet *set = &loop->pollers;
-    int64_t slice_ns = now_ns + SLICE_NS;
+    int64_t slice_ns = now_ns + (set->n_watched > 0 ? WATCH_NS : SLICE_NS);
 
     do {
         for (int i = 0; i < LOOKS_PER_CLOCK; i++) {
@@ -165,16 +169,36 @@ PollerWait poller_set_wait(Loop *loop)
         become_idle(loop, now_ns);
     if (now_ns - set->idle_ns < set->wait->ns)
         result = wait_busily(loop, now_ns, set->idle_ns + set->wait->ns);
-    if (result == POLLER_WAIT_WORK) {
-        set->idle_ns = 0;
-        set->wait->luck = MIN(set->wait->luck + 1, LUCK_MAX);
-    }
+    if (result == POLLER_WAIT_WORK)
+        poller_set_found(set);
     return result;
+}
+
+void poller_set_found(PollerSet *set)
+{
+    if (set->idle_ns == 0)
+        return;
+    set->idle_ns = 0;
+    set->wait->luck = MIN(set->wait->luck + 1, LUCK_MAX);
+}
+
+/* Whether it is time to look at those that are watched. */
+static bool is_watch_due(PollerSet *set)
+{
+    int64_t now_ns;
+
+    if (set->n_watched == 0)
+        return false;
+    now_ns = loop_clock_ns();
+    if (now_ns - set->looked_ns < WORK_NS)
+        return false;
+    set->looked_ns = now_ns;
+    return true;
 }
 
 bool poller_set_may_skip(PollerSet *set)
 {
-    if (++set->n_skipped < SKIPPED_MAX)
+    if (++set->n_skipped < SKIPPED_MAX && !is_watch_due(set))
         return true;
     set->n_skipped = 0;
     return false;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The busy wait of a loop with a disk, in a world of its own time: the clock, the sleep
- * and the kernel's asynchronous I/O are this program's.  Each look at the clock takes
- * LOOK_NS, the disk DISK_NS, and a sleep ends WAKE_NS after what ended it.
+ * The busy wait of a loop with a disk or a network, in a world of its own time: the
+ * clock, the sleep and the kernel's asynchronous I/O are this program's.  Each look at
+ * the clock takes LOOK_NS, and a sleep ends WAKE_NS after what ended it.
  */
 #include <errno.h>
 #include <libaio.h>
@@ -26,9 +26,12 @@ typedef struct World {
     int64_t looked_ns;          /* spent on looking */
     int64_t disk_at_ns;         /* the request is done */
     int64_t guest_at_ns;        /* the guest asks */
+    int64_t wire_at_ns;         /* the answer comes by the network */
     int64_t disk_ns;
     int64_t slow_disk_ns;       /* one request in ten; 0: as the others */
     int64_t guest_ns;           /* from an answer to the next question */
+    int64_t wire_ns;            /* 0: the guest asks the disk */
+    int64_t work_ns;            /* if the guest has always something to do: a bit of it */
     unsigned n_sleeps;
     unsigned n_done;
     unsigned n_wanted;
@@ -37,14 +40,26 @@ typedef struct World {
     Loop *loop;
     Poller guest;
     LoopFd kick;
+    LoopFd wire;
     AioReq req;
 } World;
 
 static World *world;            /* NULL: the host's */
 
+static void signal_fd(int fd)
+{
+    uint64_t one = 1;
+
+    g_assert_cmpint(write(fd, &one, sizeof(one)), ==, sizeof(one));
+}
+
 static void pass(int64_t ns)
 {
     world->now_ns += ns;
+    if (world->now_ns >= world->wire_at_ns) {
+        world->wire_at_ns = NEVER;
+        signal_fd(world->wire.fd);
+    }
     if (world->now_ns < world->disk_at_ns)
         return;
     world->disk_at_ns = NEVER;
@@ -62,11 +77,19 @@ int clock_gettime(clockid_t clock, struct timespec *now)
     return 0;
 }
 
-static void signal_fd(int fd)
+/* The wire's descriptor has its signal then, the others get theirs. */
+static void sleep_until_signal(void)
 {
-    uint64_t one = 1;
+    int64_t disk_at_ns = world->disk_at_ns, guest_at_ns = world->guest_at_ns;
+    int64_t at_ns = MIN(MIN(disk_at_ns, guest_at_ns), world->wire_at_ns);
 
-    g_assert_cmpint(write(fd, &one, sizeof(one)), ==, sizeof(one));
+    g_assert_cmpint(at_ns, !=, NEVER);
+    world->n_sleeps++;
+    pass(MAX(at_ns - world->now_ns, 0) + WAKE_NS);
+    if (at_ns == disk_at_ns)
+        signal_fd((int)world->iocb->u.c.resfd);
+    else if (at_ns == guest_at_ns)
+        signal_fd(world->kick.fd);
 }
 
 int epoll_pwait2(int epoll_fd, struct epoll_event *events, int n,
@@ -74,16 +97,8 @@ int epoll_pwait2(int epoll_fd, struct epoll_event *events, int n,
 {
     bool may_sleep = !timeout || timeout->tv_sec || timeout->tv_nsec;
 
-    if (world && may_sleep) {
-        bool is_disk = world->disk_at_ns < world->guest_at_ns;
-        int64_t at_ns = is_disk ? world->disk_at_ns : world->guest_at_ns;
-        int fd = is_disk ? (int)world->iocb->u.c.resfd : world->kick.fd;
-
-        g_assert_cmpint(at_ns, !=, NEVER);
-        world->n_sleeps++;
-        pass(MAX(at_ns - world->now_ns, 0) + WAKE_NS);
-        signal_fd(fd);
-    }
+    if (world && may_sleep)
+        sleep_until_signal();
     return (int)syscall(SYS_epoll_wait, epoll_fd, events, n, 0);
 }
 
@@ -122,8 +137,15 @@ static bool guest_ready(void *opaque)
 
 static void guest_run(void *opaque)
 {
+    if (world->work_ns > 0) {
+        pass(world->work_ns);
+        return;
+    }
     world->guest_at_ns = NEVER;
-    aio_submit(world->loop, &world->req, 0);
+    if (world->wire_ns > 0)
+        world->wire_at_ns = world->now_ns + world->wire_ns;
+    else
+        aio_submit(world->loop, &world->req, 0);
 }
 
 static bool guest_arm(void *opaque)
@@ -140,10 +162,23 @@ static void on_kick(void *opaque, uint32_t events)
     guest_run(opaque);
 }
 
-static void on_done(AioReq *req, int64_t ret)
+static void take_answer(void)
 {
     world->n_done++;
     world->guest_at_ns = world->now_ns + world->guest_ns;
+}
+
+static void on_done(AioReq *req, int64_t ret)
+{
+    take_answer();
+}
+
+static void on_wire(void *opaque, uint32_t events)
+{
+    uint64_t count;
+
+    g_assert_cmpint(read(world->wire.fd, &count, sizeof(count)), ==, sizeof(count));
+    take_answer();
 }
 
 /* @n requests, one at a time; what they cost is counted from zero. */
@@ -163,7 +198,7 @@ static void set_up(World *w, const void *unused)
 
     w->loop = loop_new("test", THREAD_MAIN, NULL);
     w->now_ns = NS_PER_SEC;
-    w->disk_at_ns = NEVER;
+    w->disk_at_ns = w->wire_at_ns = NEVER;
     world = w;
     g_assert_true(aio_attach(w->loop, NULL));
     poller_set_polling(w->loop, &polling);
@@ -171,6 +206,8 @@ static void set_up(World *w, const void *unused)
     poller_add(w->loop, &w->guest);
     loop_fd_init(&w->kick, eventfd(0, EFD_NONBLOCK), on_kick, NULL);
     g_assert_true(loop_fd_add(w->loop, &w->kick, EPOLLIN, NULL));
+    loop_fd_init(&w->wire, eventfd(0, EFD_NONBLOCK), on_wire, NULL);
+    w->wire.is_watched = true;
     w->req.done = on_done;
     aio_prepare_read(&w->req, 0, &iov, 1, 0);
 }
@@ -179,8 +216,10 @@ static void tear_down(World *w, const void *unused)
 {
     poller_remove(&w->guest);
     loop_fd_remove(&w->kick);
+    loop_fd_remove(&w->wire);
     aio_detach(w->loop);
     close(w->kick.fd);
+    close(w->wire.fd);
     loop_free(w->loop);
     world = NULL;
 }
@@ -252,6 +291,56 @@ static void test_guest_that_asks_seldom_is_not_waited_for(World *w, const void *
     g_assert_cmpint(w->looked_ns, <, 1000 * 5 * US);
 }
 
+static void add_wire(World *w)
+{
+    g_assert_true(loop_fd_add(w->loop, &w->wire, EPOLLIN, NULL));
+}
+
+/* No ring shows it, and still it is there when it comes, and not when the wait ends. */
+static void test_answer_of_the_network_is_not_waited_over(World *w, const void *unused)
+{
+    int64_t begin_ns;
+
+    add_wire(w);
+    w->wire_ns = 10 * US;
+    w->guest_ns = 1 * US;
+    serve(100);
+    begin_ns = w->now_ns;
+
+    serve(1000);
+
+    g_assert_cmpuint(w->n_sleeps, ==, 0);
+    g_assert_cmpint(w->now_ns - begin_ns, <, 1000 * 15 * US);
+}
+
+static void test_slow_network_is_slept_for(World *w, const void *unused)
+{
+    add_wire(w);
+    w->wire_ns = 200 * US;
+    w->guest_ns = 200 * US;
+    serve(100);
+
+    serve(1000);
+
+    g_assert_cmpuint(w->n_sleeps, ==, 2000);
+    g_assert_cmpint(w->looked_ns, <, 1000 * 5 * US);
+}
+
+static void test_busy_guest_does_not_delay_frames(World *w, const void *unused)
+{
+    add_wire(w);
+    w->work_ns = 5 * US;
+    for (unsigned i = 0; i < 100; i++) {
+        unsigned n_done = w->n_done;
+        int64_t at_ns = w->now_ns + i % 20 * US;
+
+        w->wire_at_ns = at_ns;
+        while (w->n_done == n_done)
+            loop_turn(w->loop, true);
+        g_assert_cmpint(w->now_ns - at_ns, <, 30 * US);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -265,5 +354,10 @@ int main(int argc, char **argv)
         test_disk_a_little_too_slow_is_tried_seldom);
     ADD("/busy-wait/guest-that-asks-seldom-is-not-waited-for",
         test_guest_that_asks_seldom_is_not_waited_for);
+    ADD("/busy-wait/answer-of-the-network-is-not-waited-over",
+        test_answer_of_the_network_is_not_waited_over);
+    ADD("/busy-wait/slow-network-is-slept-for", test_slow_network_is_slept_for);
+    ADD("/busy-wait/busy-guest-does-not-delay-frames",
+        test_busy_guest_does_not_delay_frames);
     return g_test_run();
 }
