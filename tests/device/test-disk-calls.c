@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A request to a disk with a file, from the ring and back to it: the system calls that it
- * costs, counted by the kernel's own gate (syscall user dispatch): all of the thread.
+ * costs, all of the thread.
  *
  * The disk is this program's (io_submit(3) and the rest of libaio), and does what it has
  * got when the loop goes to sleep, so that each run is the same.
@@ -10,45 +10,20 @@
 #include <glib/gstdio.h>
 #include <libaio.h>
 #include <linux/virtio_blk.h>
-#include <signal.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 #include "berth/iothread.h"
 #include "berth/virtio.h"
 
+#include "call-counter.h"
 #include "fake-aio-ring.h"
 #include "kit-blk.h"
 
-#ifndef PR_SET_SYSCALL_USER_DISPATCH
-#define PR_SET_SYSCALL_USER_DISPATCH 59
-#endif
-#define DISPATCH_ON 1
-#define DISPATCH_OFF 0
-#define RESTORER_SIZE 16        /* of rt_sigreturn(2) in the C library */
 #define DEPTH KIT_BLK_SLOTS
 #define ROUNDS 50u
 #define BLOCK 4096u
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define CAN_COUNT 0             /* a sanitizer has its own signals and system calls */
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define CAN_COUNT 0
-#endif
-#endif
-#ifndef CAN_COUNT
-#define CAN_COUNT 1
-#endif
-
-/* The gate: the kernel reads `gate` before each system call of the thread. */
-enum { GATE_OPEN, GATE_COUNTS };
-
-static volatile char gate;
-static volatile unsigned n_calls;
 
 static FakeAioRing ring;
 static struct iocb *pending[FAKE_AIO_RING_SIZE];
@@ -59,49 +34,6 @@ typedef struct Fixture {
     KitBlk *blk;
     char *path;
 } Fixture;
-
-static long raw_call(long number, const greg_t *registers)
-{
-    register long r10 __asm__("r10") = registers[REG_R10];
-    register long r8 __asm__("r8") = registers[REG_R8];
-    register long r9 __asm__("r9") = registers[REG_R9];
-    long ret;
-
-    __asm__ volatile("syscall"
-                     : "=a"(ret)
-                     : "a"(number), "D"(registers[REG_RDI]), "S"(registers[REG_RSI]),
-                       "d"(registers[REG_RDX]), "r"(r10), "r"(r8), "r"(r9)
-                     : "rcx", "r11", "memory");
-    return ret;
-}
-
-/* Makes the call that the kernel did not. */
-static void on_call(int signal, siginfo_t *info, void *opaque)
-{
-    greg_t *registers = ((ucontext_t *)opaque)->uc_mcontext.gregs;
-
-    gate = GATE_OPEN;
-    n_calls++;
-    registers[REG_RAX] = raw_call(info->si_syscall, registers);
-    gate = GATE_COUNTS;
-}
-
-/* The way back from the signal is no call of the program's. */
-static bool open_gate(void)
-{
-    const struct sigaction action = { .sa_sigaction = on_call, .sa_flags = SA_SIGINFO };
-    struct {
-        void *handler;
-        unsigned long flags;
-        uintptr_t restorer;
-        uint64_t mask;
-    } installed;
-
-    sigaction(SIGSYS, &action, NULL);
-    syscall(SYS_rt_sigaction, SIGSYS, NULL, &installed, sizeof(installed.mask));
-    return prctl(PR_SET_SYSCALL_USER_DISPATCH, DISPATCH_ON, installed.restorer,
-                 RESTORER_SIZE, &gate) == 0;
-}
 
 int io_setup(int size, io_context_t *ret_context)
 {
@@ -117,13 +49,13 @@ int io_destroy(io_context_t context)
 int io_getevents(io_context_t context, long min, long max, struct io_event *events,
                  struct timespec *timeout)
 {
-    n_calls++;
+    call_counter_add();
     return 0;
 }
 
 int io_submit(io_context_t context, long n, struct iocb **iocbs)
 {
-    n_calls++;
+    call_counter_add();
     for (long i = 0; i < n; i++)
         pending[n_pending++] = iocbs[i];
     return (int)n;
@@ -147,12 +79,11 @@ int epoll_pwait2(int epoll_fd, struct epoll_event *events, int n,
                  const struct timespec *timeout, const sigset_t *mask)
 {
     bool may_sleep = !timeout || timeout->tv_sec || timeout->tv_nsec;
-    char before = gate;
+    bool before = call_counter_switch(false);
 
-    gate = GATE_OPEN;
     if (may_sleep)
         end_requests();
-    gate = before;
+    call_counter_switch(before);
     return (int)syscall(SYS_epoll_pwait2, epoll_fd, events, n, timeout, mask, 8);
 }
 
@@ -190,9 +121,9 @@ static void serve(Fixture *f, unsigned depth)
     uint8_t status;
 
     while (n_taken < depth) {
-        gate = GATE_COUNTS;
+        call_counter_switch(true);
         loop_turn(f->kit->queue_loop, true);
-        gate = GATE_OPEN;
+        call_counter_switch(false);
         for (; kit_blk_take(f->blk, &slot, &status); n_taken++)
             g_assert_cmpuint(status, ==, VIRTIO_BLK_S_OK);
     }
@@ -208,12 +139,12 @@ static uint64_t n_interrupts(const Fixture *f)
 static void test_full_queue(Fixture *f, const void *unused)
 {
     uint64_t interrupts;
+    unsigned n_calls;
 
-    if (!CAN_COUNT || !open_gate()) {
+    if (!call_counter_begin()) {
         g_test_skip("system calls cannot be counted here");
         return;
     }
-    n_calls = 0;
     interrupts = n_interrupts(f);
     for (unsigned round = 0; round < ROUNDS; round++) {
         for (unsigned i = 0; i < DEPTH; i++)
@@ -222,7 +153,8 @@ static void test_full_queue(Fixture *f, const void *unused)
         serve(f, DEPTH);
     }
 
-    prctl(PR_SET_SYSCALL_USER_DISPATCH, DISPATCH_OFF, 0, 0, 0);
+    n_calls = call_counter_take();
+    call_counter_end();
     interrupts = n_interrupts(f) - interrupts;
     g_test_message("%u calls for %u requests", n_calls, ROUNDS * DEPTH);
     g_assert_cmpuint(interrupts, ==, ROUNDS);
@@ -241,7 +173,7 @@ static void test_one_write(Fixture *f, const void *unused)
     const Polling none = { 0 };
     uint64_t one = 1, interrupts;
 
-    if (!CAN_COUNT || !open_gate()) {
+    if (!call_counter_begin()) {
         g_test_skip("system calls cannot be counted here");
         return;
     }
@@ -250,14 +182,14 @@ static void test_one_write(Fixture *f, const void *unused)
         kit_blk_offer(f->blk, 0, VIRTIO_BLK_T_OUT, 0, BLOCK);
         g_assert_cmpint(write(doorbell, &one, sizeof(one)), ==, sizeof(one));
         interrupts = n_interrupts(f);
-        n_calls = 0;
+        call_counter_take();
 
         serve(f, 1);
 
         g_assert_cmpuint(n_interrupts(f) - interrupts, ==, 1);
-        g_assert_cmpuint(n_calls, <=, 4);
+        g_assert_cmpuint(call_counter_take(), <=, 4);
     }
-    prctl(PR_SET_SYSCALL_USER_DISPATCH, DISPATCH_OFF, 0, 0, 0);
+    call_counter_end();
 }
 
 int main(int argc, char **argv)
