@@ -276,10 +276,14 @@ static bool serve_frame(VirtioNetPair *pair)
 /* The loop calls again while the descriptor polls for input. */
 void virtio_net_rx_run(VirtioNetPair *pair)
 {
-    for (unsigned i = 0; i < FRAMES_IN_A_ROUND && may_receive(pair); i++) {
-        if (!serve_frame(pair))
-            break;
-    }
+    unsigned most = FRAMES_IN_A_ROUND, n = 0;
+
+    if (pair->n_expected > 0)
+        most = MIN(most, pair->n_expected);
+    while (n < most && may_receive(pair) && serve_frame(pair))
+        n++;
+    if (n > 0 || pair->n_expected > 0)
+        pair->is_answered = n > 0;
     virtio_net_poll(pair);
 }
 

@@ -94,6 +94,11 @@ typedef struct VirtioNetPair {
     uint8_t *spill;             /* NET_FRAME_MAX bytes */
     uint32_t pending;           /* bytes of a frame that waits for buffers, 0: none */
 
+    /* Answers, see virtio-net-tx.c. */
+    unsigned n_unanswered;      /* frames that were sent in this round */
+    unsigned n_expected;        /* of the round that reads answers, else 0 */
+    bool is_answered;           /* no such round was in vain since frames came */
+
     NetCounters counters;
 } VirtioNetPair;
 

@@ -26,7 +26,7 @@
 #define REQUESTS 100000
 #define BATCH 8
 #define PORT_BATCHES 500
-#define FRAMES 2000
+#define FRAMES 50000            /* each way */
 #define SCSI_REQUESTS 500
 #define BLOCK_REQUESTS 2000
 #define BLOCK_DEPTH 8u

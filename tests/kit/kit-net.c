@@ -113,6 +113,17 @@ void kit_net_send(KitNet *net, const void *frame, uint32_t size, uint32_t part)
     kit_queue_kick(q);
 }
 
+void kit_net_queue(KitNet *net, unsigned n, uint32_t size)
+{
+    KitQueue *q = &net->tx;
+
+    memset(kit_net_buffer(net, q, 0), 0, KIT_NET_BUFFER);
+    for (unsigned i = 0; i < n; i++) {
+        kit_queue_desc(q, i, gpa_of(q, 0), size + KIT_NET_HEADER, 0, 0);
+        kit_queue_offer(q, (uint16_t)i);
+    }
+}
+
 int kit_net_take(KitNet *net, uint8_t *bytes, uint32_t size, unsigned *ret_buffers)
 {
     struct virtio_net_hdr_v1 header;

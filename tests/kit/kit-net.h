@@ -41,6 +41,8 @@ void kit_net_offer(KitNet *net, unsigned n, uint32_t size);
 uint8_t *kit_net_buffer(KitNet *net, const KitQueue *q, unsigned n);
 /* Sends a frame of @size bytes with a header of zeros, as buffers of @part bytes. */
 void kit_net_send(KitNet *net, const void *frame, uint32_t size, uint32_t part);
+/* Puts @n frames of @size bytes, zeros, into the ring, and does not ring. */
+void kit_net_queue(KitNet *net, unsigned n, uint32_t size);
 /*
  * The next frame that the guest got, its header in front: bytes, or -1.  *@ret_buffers
  * (may be NULL) is how many buffers it has.
