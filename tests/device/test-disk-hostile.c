@@ -86,17 +86,6 @@ static KitBlk *start_driver(Fixture *f, const char *node)
     return kit_blk_new(f->kit, id);
 }
 
-/* The same with rings elsewhere, beside those of another one. */
-static KitBlk *start_other_driver(Fixture *f, const char *node)
-{
-    KitBlk *blk = start_driver(f, node);
-
-    kit_virtio_negotiate(blk->v, UINT64_MAX);
-    kit_queue_setup(&blk->v->queue, blk->v, 0, 32);
-    kit_virtio_set_status(blk->v, kit_virtio_status(blk->v) | VIRTIO_CONFIG_S_DRIVER_OK);
-    return blk;
-}
-
 static uint8_t wait_for(Fixture *f, KitBlk *blk)
 {
     unsigned slot;
@@ -122,7 +111,7 @@ static void test_a_disk_that_does_not_answer_stops_nobody(Fixture *f, const void
     add_disk(f, "bad");
     add_disk(f, "good");
     kit_start(f->kit);
-    good = start_other_driver(f, "good");
+    good = start_driver(f, "good");
     bad = start_driver(f, "bad");
     kit_qmp_do(f->qmp, "x-block-inject-set", "{'node-name': 'bad', 'rules': "
                "[{'delay-ns': 18446744073709551615}]}");

@@ -6,9 +6,13 @@
 
 #include "kit-blk.h"
 
-#define HEADERS KIT_VIRTIO_DATA
-#define STATUSES (KIT_VIRTIO_DATA + 0x4000)
-#define DATA (KIT_VIRTIO_DATA + 0x10000)
+/* Each driver's memory. */
+#define N_PLACES 16u
+#define PLACES 0x800000u
+#define SPACE 0x60000u
+#define HEADERS(blk) ((blk)->memory + KIT_VIRTIO_RING_SPACE)
+#define STATUSES(blk) (HEADERS(blk) + 0x1000)
+#define DATA(blk) (HEADERS(blk) + 0x2000)
 #define WAIT_NS (20 * NS_PER_SEC)
 
 KitBlk *kit_blk_new(KitBoard *kit, const char *id)
@@ -17,6 +21,8 @@ KitBlk *kit_blk_new(KitBoard *kit, const char *id)
 
     blk->kit = kit;
     blk->v = kit_virtio_new(kit, device_find(&kit->tree, id));
+    blk->memory = PLACES + kit->n_blks++ % N_PLACES * SPACE;
+    blk->v->ring = blk->memory;
     kit_virtio_start(blk->v, UINT64_MAX, 128);
     return blk;
 }
@@ -29,7 +35,7 @@ void kit_blk_free(KitBlk *blk)
 
 uint8_t *kit_blk_data(KitBlk *blk, unsigned slot)
 {
-    return kit_ram(blk->kit, DATA + slot * KIT_BLK_DATA, KIT_BLK_DATA);
+    return kit_ram(blk->kit, DATA(blk) + slot * KIT_BLK_DATA, KIT_BLK_DATA);
 }
 
 void kit_blk_offer(KitBlk *blk, unsigned slot, uint32_t type, uint64_t sector,
@@ -44,16 +50,16 @@ void kit_blk_offer(KitBlk *blk, unsigned slot, uint32_t type, uint64_t sector,
 
     g_assert_false(blk->busy[slot]);
     blk->busy[slot] = true;
-    memcpy(kit_ram(blk->kit, HEADERS + slot * 16, 16), &header, 16);
-    *(uint8_t *)kit_ram(blk->kit, STATUSES + slot, 1) = 0xee;
-    kit_virtio_desc(blk->v, at, HEADERS + slot * 16, 16, VRING_DESC_F_NEXT, at + 1);
+    memcpy(kit_ram(blk->kit, HEADERS(blk) + slot * 16, 16), &header, 16);
+    *(uint8_t *)kit_ram(blk->kit, STATUSES(blk) + slot, 1) = 0xee;
+    kit_virtio_desc(blk->v, at, HEADERS(blk) + slot * 16, 16, VRING_DESC_F_NEXT, at + 1);
     at++;
     if (size > 0) {
-        kit_virtio_desc(blk->v, at, DATA + slot * KIT_BLK_DATA, size,
+        kit_virtio_desc(blk->v, at, DATA(blk) + slot * KIT_BLK_DATA, size,
                         VRING_DESC_F_NEXT | writes, at + 1);
         at++;
     }
-    kit_virtio_desc(blk->v, at, STATUSES + slot, 1, VRING_DESC_F_WRITE, 0);
+    kit_virtio_desc(blk->v, at, STATUSES(blk) + slot, 1, VRING_DESC_F_WRITE, 0);
     kit_virtio_offer(blk->v, (uint16_t)head);
 }
 
@@ -71,7 +77,7 @@ bool kit_blk_take(KitBlk *blk, unsigned *ret_slot, uint8_t *ret_status)
     if (!kit_virtio_take(blk->v, &head, &len))
         return false;
     *ret_slot = head / 3;
-    *ret_status = *(uint8_t *)kit_ram(blk->kit, STATUSES + *ret_slot, 1);
+    *ret_status = *(uint8_t *)kit_ram(blk->kit, STATUSES(blk) + *ret_slot, 1);
     g_assert_true(blk->busy[*ret_slot]);
     blk->busy[*ret_slot] = false;
     return true;

@@ -12,10 +12,11 @@
 typedef struct KitBlk {
     KitBoard *kit;
     KitVirtio *v;
+    uint64_t memory;            /* gpa of all that is its own */
     bool busy[KIT_BLK_SLOTS];
 } KitBlk;
 
-/* Starts the driver of device @id. */
+/* Starts the driver of device @id: up to 16 are beside each other. */
 KitBlk *kit_blk_new(KitBoard *kit, const char *id);
 void kit_blk_free(KitBlk *blk);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KitBlk, kit_blk_free)

@@ -41,6 +41,7 @@ typedef struct KitBoard {
     Board board;
     DeviceTree tree;
     PciBus *root;
+    unsigned n_blks;            /* drivers of disks so far (kit-blk.h) */
     unsigned n_resets;
     unsigned n_watchdogs;
     unsigned n_rx_filter_changes;

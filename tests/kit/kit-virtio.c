@@ -7,7 +7,7 @@
 
 #include "kit-virtio.h"
 
-#define SPACE_OF_RING 0x10000u
+#define SPACE_OF_RING (KIT_VIRTIO_RING_SPACE / 3)
 #define SMALL_SIZE 128u
 #define SMALL_SPACE 0x1000u
 
@@ -31,6 +31,7 @@ KitVirtio *kit_virtio_new(KitBoard *kit, Device *dev)
     unsigned cap;
 
     v->pci = kit_pci(kit, dev);
+    v->ring = KIT_VIRTIO_RING;
     kit_pci_set_command(&v->pci, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
     v->registers = find_structure(v, VIRTIO_PCI_CAP_COMMON_CFG, &cap);
     v->isr = find_structure(v, VIRTIO_PCI_CAP_ISR_CFG, &cap);
@@ -129,7 +130,7 @@ void kit_virtio_setup_queue(KitVirtio *v, unsigned size)
         kit_virtio_set(v, VIRTIO_PCI_COMMON_MSIX, 2, 1);
     }
     v->queue = (KitQueue) { .v = v };
-    setup(&v->queue, size, KIT_VIRTIO_RING, SPACE_OF_RING);
+    setup(&v->queue, size, v->ring, SPACE_OF_RING);
 }
 
 void kit_queue_setup(KitQueue *q, KitVirtio *v, unsigned index, unsigned size)

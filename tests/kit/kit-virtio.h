@@ -11,6 +11,7 @@
 #include "kit-pci.h"
 
 #define KIT_VIRTIO_RING 0x100000u       /* gpa of the ring of queue 0 */
+#define KIT_VIRTIO_RING_SPACE 0x30000u  /* bytes of it */
 #define KIT_VIRTIO_DATA 0x200000u       /* gpa of memory for buffers */
 #define KIT_VIRTIO_VECTOR_DATA 0x40u    /* message of queue 0; + 1 is configuration */
 #define KIT_VIRTIO_QUEUES 0x400000u     /* gpa of the rings of other queues */
@@ -37,6 +38,7 @@ struct KitVirtio {
     uint64_t notify;
     uint32_t notify_multiplier;
     uint64_t features;
+    uint64_t ring;              /* gpa of that of queue 0: KIT_VIRTIO_RING */
     KitQueue queue;             /* queue 0 */
 };
 
@@ -51,7 +53,7 @@ void kit_virtio_set_status(KitVirtio *v, uint8_t status);
 
 /* Reset, ACKNOWLEDGE, DRIVER, features (of those offered), FEATURES_OK. */
 void kit_virtio_negotiate(KitVirtio *v, uint64_t wanted);
-/* Queue 0 of @size entries at KIT_VIRTIO_RING, vectors 0 and 1 when MSI-X is there. */
+/* Queue 0 of @size entries at its gpa, vectors 0 and 1 when MSI-X is there. */
 void kit_virtio_setup_queue(KitVirtio *v, unsigned size);
 /* Queue 0 with rings at these addresses, enabled. */
 void kit_virtio_set_rings(KitVirtio *v, uint64_t desc, uint64_t avail, uint64_t used);
