@@ -104,13 +104,15 @@ void block_channel_cancel(BlockChannel *channel)
     loop_call_sync(channel->loop, cancel, channel);
 }
 
-static void set_hurried(BlockChannel *channel, bool on)
+/* Tells limits whether the requests under way are waited for, all or some. */
+static void tell_hurry(BlockChannel *channel)
 {
-    if (channel->is_hurried == on)
-        return;
-    channel->is_hurried = on;
-    block_queue_hurry(channel->layers.queue, on);
-    block_throttle_hurry(channel, on);
+    bool all = channel->in_flight > 0 &&
+        (channel->closed || __atomic_load_n(&channel->hurry, __ATOMIC_RELAXED));
+
+    block_queue_hurry(channel->layers.queue, all || channel->n_unwanted > 0);
+    block_throttle_hurry(channel, all);
+    channel->is_hurried = all || channel->n_unwanted > 0;
 }
 
 static void tell_quiet(BlockChannel *channel)
@@ -137,8 +139,7 @@ static void on_gate(void *opaque)
     channel->seen_wish = __atomic_load_n(&channel->wish, __ATOMIC_ACQUIRE);
     channel->closed = __atomic_load_n(&channel->n_quiesced, __ATOMIC_RELAXED) > 0;
     channel->told_quiet = false;
-    set_hurried(channel, channel->in_flight > 0 &&
-                (channel->closed || __atomic_load_n(&channel->hurry, __ATOMIC_RELAXED)));
+    tell_hurry(channel);
     tell_quiet(channel);
     tell_ready(channel);
 }
@@ -228,8 +229,10 @@ void block_channel_put(BlockChannel *channel, BlockReq *req)
     slot->next_free = channel->free;
     channel->free = slot;
     channel->in_flight--;
-    if (channel->is_hurried && channel->in_flight == 0)
-        set_hurried(channel, false);
+    channel->n_unwanted -= slot->is_unwanted;
+    if (channel->is_hurried && (slot->is_unwanted || channel->in_flight == 0))
+        tell_hurry(channel);
+    slot->is_unwanted = false;
     tell_quiet(channel);
     tell_ready(channel);
 }
@@ -281,26 +284,48 @@ void block_channel_submit(BlockChannel *channel, BlockReq *req)
         block_req_submit(req);
 }
 
-/* Below filters; what is stale there waits for nothing. */
+/*
+ * What is below may be stale, and have been used by another layer since: who cancels
+ * knows by its own lists what waits.
+ */
 static BlockReq *cancel_below(BlockReq *req)
 {
     const BlockQueue *queue = req->queue;
     BlockReq *below = (BlockReq *)((uint8_t *)req + queue->child_offset);
-    const BlockQueue *child;
 
     if (!queue->is_short)
         return NULL;
     if (queue->node->driver->cancel && queue->node->driver->cancel(req))
         return req;
-    child = block_queue_child(queue, BLOCK_ROLE_FILTERED);
-    return child && below->queue == child ? cancel_below(below) : NULL;
+    for (unsigned i = 0; i < queue->n_children; i++) {
+        if (below->queue == queue->children[i])
+            return cancel_below(below);
+    }
+    return NULL;
+}
+
+/*
+ * A worker has it, which may wait for what other workers read or write: limits below hold
+ * back nothing until it has ended.
+ */
+static void hurry_for(BlockChannel *channel, BlockSlot *slot)
+{
+    if (slot->is_unwanted || !slot->punted)
+        return;
+    slot->is_unwanted = true;
+    channel->n_unwanted++;
+    tell_hurry(channel);
 }
 
 bool block_channel_take_back(BlockChannel *channel, BlockReq *req)
 {
+    BlockReq *held = req;
+
     if (!channel->throttle || !block_throttle_cancel(channel, req))
-        req = cancel_below(req);
-    if (req)
-        block_req_complete(req, -ECANCELED);
-    return req != NULL;
+        held = cancel_below(req);
+    if (held)
+        block_req_complete(held, -ECANCELED);
+    else
+        hurry_for(channel, req->slot);
+    return held != NULL;
 }

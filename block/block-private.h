@@ -52,6 +52,7 @@ struct BlockSlot {
     BlockKind kind;             /* as it was submitted */
     int64_t start_ns;
     bool busy;
+    bool is_unwanted;           /* with a worker when it was to be taken back */
     WorkerJob job;
     BlockReq *punted;           /* the layer whose io() the job calls */
     int ret;
@@ -86,6 +87,7 @@ struct BlockChannel {
     bool wanted_more;           /* get() gave none: ready() is owed */
     BlockCounts counts;
     BlockChannelThrottle *throttle;     /* NULL: no limits */
+    unsigned n_unwanted;        /* slots that are so */
     bool is_hurried;            /* what is below has been told */
 
     bool hurry;                 /* atomic: the user waits for its requests */

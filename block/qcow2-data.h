@@ -96,5 +96,7 @@ int qcow2_clear_gone(Qcow2 *q, uint64_t offset, uint64_t bytes);
 /* qcow2-submit.c: the short way. */
 
 void qcow2_submit(BlockReq *req);
+/* Takes back one that is parked. */
+bool qcow2_submit_cancel(BlockReq *req);
 bool qcow2_submit_attach(BlockQueue *queue, GError **error);
 void qcow2_submit_detach(BlockQueue *queue);

@@ -132,6 +132,20 @@ static bool has_allocating(const Qcow2Queue *state, const Qcow2Ctx *ctx)
     return false;
 }
 
+bool qcow2_submit_cancel(BlockReq *req)
+{
+    const Qcow2Queue *state = block_queue_state(req->queue);
+    Qcow2Ctx *ctx = ctx_of(req);
+
+    LIST_FOREACH(at, &state->parked) {
+        if (at != &ctx->node)
+            continue;
+        list_remove(at);
+        return true;
+    }
+    return false;
+}
+
 /* A worker does it, or has begun to do what it waits for. */
 static void allocate(BlockReq *req)
 {

@@ -79,6 +79,7 @@ const BlockDriver qcow2_driver = {
     .attach = qcow2_submit_attach,
     .detach = qcow2_submit_detach,
     .submit = qcow2_submit,
+    .cancel = qcow2_submit_cancel,
     .map = qcow2_read_map,
     .resize = qcow2_resize,
     .tell = qcow2_tidy_tell,

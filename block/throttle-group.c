@@ -319,7 +319,6 @@ static void let_go(const ThrottleLane *lane, ListNode *ready)
                                               wait.node);
 
         list_remove(&ticket->wait.node);
-        ticket->waits = false;
         go(ticket->request);
     }
 }
@@ -395,7 +394,6 @@ bool throttle_group_admit(ThrottleLane *lane, ThrottleTicket *ticket, const Bloc
     goes = throttle_state_admit(&group->state, lane->member, &ticket->wait,
                                 loop_clock_ns());
     if (!goes) {
-        ticket->waits = true;
         lane->n_waiting++;
         deadline_ns = deadline_after(settle_locked(group));
         if (lane->n_waiting > 0 && (!timer_is_set(&lane->timer) ||
@@ -406,22 +404,32 @@ bool throttle_group_admit(ThrottleLane *lane, ThrottleTicket *ticket, const Bloc
     return goes;
 }
 
+static bool has(const ListNode *list, const ThrottleTicket *ticket)
+{
+    LIST_FOREACH(at, list) {
+        if (at == &ticket->wait.node)
+            return true;
+    }
+    return false;
+}
+
 bool throttle_group_cancel(ThrottleLane *lane, ThrottleTicket *ticket)
 {
     ThrottleGroup *group = lane->group;
-    bool waits;
+    bool waits = false;
 
     lock_take(&group->lock);
-    waits = ticket->waits;
-    if (waits && ticket->is_ready) {
+    if (has(&lane->ready, ticket)) {
         list_remove(&ticket->wait.node);
-    } else if (waits) {
+        waits = true;
+    } else if (has(&lane->member->waiting[0], ticket) ||
+               has(&lane->member->waiting[1], ticket)) {
         throttle_state_remove(&group->state, &ticket->wait);
         lane->n_waiting--;
         /* Those behind it may go sooner. */
         settle_locked(group);
+        waits = true;
     }
-    ticket->waits = false;
     lock_drop(&group->lock);
     return waits;
 }

@@ -36,8 +36,7 @@ typedef struct ThrottleTicket {
     ThrottleWait wait;
     ThrottleLane *lane;         /* NULL: a worker waits */
     void *request;
-    bool waits;                 /* under the group's lock, as the next */
-    bool is_ready;
+    bool is_ready;              /* under the group's lock */
 } ThrottleTicket;
 
 /* Any thread. */
@@ -72,5 +71,8 @@ void throttle_group_remove_lane(ThrottleLane *lane);
 /* True: @io goes now.  False: go(@request) will be called. */
 bool throttle_group_admit(ThrottleLane *lane, ThrottleTicket *ticket, const BlockIo *io,
                           void *request);
-/* Takes back what waits: go() will not be called.  False: it does not wait. */
+/*
+ * Takes back what waits: go() will not be called.  False: it does not wait.  What is at
+ * @ticket need not be a ticket any more.
+ */
 bool throttle_group_cancel(ThrottleLane *lane, ThrottleTicket *ticket);

@@ -83,6 +83,8 @@ void scsi_lane_go_on(ScsiLane *lane)
 
 void scsi_lane_close(ScsiLane *lane)
 {
+    if (lane->channel)
+        block_channel_hurry(lane->channel, true);
     empty_list(&lane->waiting, false);
     forget_held(lane);
 }

@@ -70,8 +70,8 @@ struct BlockDriver {
      */
     void (*hurry)(BlockQueue *queue, bool on);
     /*
-     * Takes back what the driver holds back of its own accord, or false.  The loop.
-     * NULL: nothing.
+     * Takes back what the driver holds back of its own accord, or false; by its own
+     * lists, since what is at @req may be stale.  The loop.  NULL: nothing.
      */
     bool (*cancel)(BlockReq *req);
 

@@ -170,7 +170,8 @@ BlockReq *block_channel_get(BlockChannel *channel);
 void block_channel_submit(BlockChannel *channel, BlockReq *req);
 /*
  * The user has no use any more for @req, which was submitted: if a limit holds it back it
- * ends now, with -ECANCELED, before this returns true.  False: it ends as it does.
+ * ends now, with -ECANCELED, before this returns true.  False: it ends as it does, and
+ * limits below do not hold it back.
  */
 bool block_channel_take_back(BlockChannel *channel, BlockReq *req);
 /* Gives back one that was got and not submitted. */

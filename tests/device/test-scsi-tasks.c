@@ -8,7 +8,9 @@
 
 #include "berth/block-drive.h"
 #include "berth/inject.h"
+#include "berth/throttle.h"
 
+#include "kit-image.h"
 #include "kit-qmp.h"
 #include "scsi-bench.h"
 
@@ -161,6 +163,113 @@ static void test_abort_does_not_wait_for_limits_below(void)
     check_aborts_of_limited(&f);
     g_clear_pointer(&qmp, kit_qmp_free);
     scsi_bench_done(&f);
+}
+
+/* A disk on a qcow2 image whose file is in a group that has no limits yet. */
+static ThrottleGroup *init_on_image(ScsiBench *f, KitImage *image, KitBoard *kit)
+{
+    ThrottleGroup *group;
+    g_autofree char *path = kit_image_path(image, "disk");
+    g_autofree char *node = g_strdup_printf(
+        "{'driver': 'qcow2', 'node-name': 'n', 'file': {'driver': 'throttle', "
+        "'throttle-group': 'g', 'file': {'driver': 'file', 'filename': '%s'}}}", path);
+
+    *f = (ScsiBench) { .kit = kit };
+    kit_image_do(image, "qemu-img create -q -f qcow2 -o preallocation=metadata disk 1M");
+    group = throttle_group_new(f->kit->blocks, "g", NULL);
+    kit_add_node(f->kit, node);
+    kit_add(f->kit, "{'driver': 'virtio-scsi-pci', 'id': 'hba'}");
+    kit_add(f->kit, "{'driver': 'scsi-hd', 'id': 'hd', 'drive': 'n'}");
+    kit_start(f->kit);
+    f->scsi = kit_scsi_new(f->kit, "hba");
+    kit_scsi_clear(f->scsi, 0, 0);
+    return group;
+}
+
+/*
+ * A table that has to be read is for all that wait for it: a limit that holds a worker
+ * back does not, until what is aborted has ended.
+ */
+static void check_aborts_on_workers(ScsiBench *f)
+{
+    KitScsiResult result;
+    unsigned slot;
+
+    for (unsigned i = 0; i < 6; i++)
+        scsi_bench_submit_read(f, i, 100 + i);
+    kit_run_both(f->kit);
+    g_assert_false(kit_scsi_take(f->scsi, &slot, &result));
+    g_assert_cmpuint(kit_scsi_task(f->scsi, VIRTIO_SCSI_T_TMF_ABORT_TASK, 0, 0, 104), ==,
+                     VIRTIO_SCSI_S_OK);
+    for (slot = 0; slot != 4;)
+        slot = kit_scsi_wait(f->scsi, &result);
+    g_assert_cmpuint(result.response, ==, VIRTIO_SCSI_S_ABORTED);
+    g_assert_cmpuint(kit_scsi_task(f->scsi, VIRTIO_SCSI_T_TMF_ABORT_TASK_SET, 0, 0, 0),
+                     ==, VIRTIO_SCSI_S_OK);
+    while (kit_scsi_take(f->scsi, &slot, &result))
+        continue;
+    /* What went counts, and limits hold for what comes. */
+    scsi_bench_submit_read(f, 0, 7);
+    kit_run_both(f->kit);
+    g_assert_false(kit_scsi_take(f->scsi, &slot, &result));
+    g_assert_cmpuint(kit_scsi_task(f->scsi, VIRTIO_SCSI_T_TMF_ABORT_TASK, 0, 0, 7), ==,
+                     VIRTIO_SCSI_S_OK);
+    scsi_bench_expect(f, 1, VIRTIO_SCSI_S_ABORTED);
+}
+
+static void check_reset(ScsiBench *f)
+{
+    for (unsigned i = 0; i < 6; i++)
+        scsi_bench_submit_read(f, i, i);
+    kit_run_both(f->kit);
+    kit_virtio_set_status(f->scsi->v, 0);
+    while (kit_virtio_status(f->scsi->v) != 0)
+        kit_run_both(f->kit);
+}
+
+static void check_removal(ScsiBench *f)
+{
+    for (unsigned i = 0; i < 6; i++)
+        scsi_bench_submit_read(f, i, i);
+    kit_run_both(f->kit);
+    device_remove(device_find(&f->kit->tree, "hd"));
+    for (unsigned i = 0; i < 6; i++) {
+        KitScsiResult result;
+
+        kit_scsi_wait(f->scsi, &result);
+        g_assert_true(result.response == VIRTIO_SCSI_S_OK ||
+                      result.response == VIRTIO_SCSI_S_BAD_TARGET);
+    }
+}
+
+static void test_limits_below_qcow2_are_not_waited_for(void)
+{
+    static void (*const checks[])(ScsiBench *f) = {
+        check_aborts_on_workers, check_reset, check_removal,
+    };
+    ThrottleLimits limits = { .has_bps_total = true, .bps_total = 1 };
+
+    /* The table is in memory in the first round only. */
+    for (unsigned i = 0; i <= G_N_ELEMENTS(checks) && kit_image_has_tools(); i++) {
+        g_autoptr(ThrottleGroup) group = NULL;
+        KitImage image;
+        ScsiBench f;
+
+        kit_image_init(&image);
+        /* Who removes a unit waits on main, where other loops do not turn. */
+        group = init_on_image(&f, &image, i == G_N_ELEMENTS(checks)
+                                              ? kit_board_new_threaded()
+                                              : kit_board_new());
+        if (i == 0)
+            kit_scsi_read(f.scsi, 0, 1);
+        g_assert_true(throttle_group_set_limits(group, &limits, NULL));
+        if (i == 0)
+            check_aborts_of_limited(&f);
+        else
+            checks[i - 1](&f);
+        scsi_bench_done(&f);
+        kit_image_done(&image);
+    }
 }
 
 /* As many as the ring has room for wait for a disk that does not answer. */
@@ -480,6 +589,26 @@ static void enable_at(KitVirtio *v, unsigned index, uint32_t gpa)
     kit_virtio_set(v, VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
 }
 
+/* What was under way has ended: nothing of it comes later. */
+static void assert_memory_is_left_alone(ScsiBench *f)
+{
+    struct vring_desc *desc = f->scsi->requests[0].desc;
+    g_autofree uint8_t *before = NULL;
+    uint8_t *data = kit_scsi_data(f->scsi, 0);
+    size_t size = KIT_SCSI_SLOTS * KIT_SCSI_DATA;
+
+    memset(data, 0x5a, size);
+    before = g_memdup2(data, size);
+    memset(desc, 0xff, KIT_SCSI_RING * sizeof(*desc));
+    memset(f->scsi->requests[0].used, 0xff, 64);
+    kit_run_both(f->kit);
+    g_usleep(1000);
+    kit_run_both(f->kit);
+    g_assert_cmpmem(data, size, before, size);
+    for (unsigned i = 0; i < 32; i++)
+        g_assert_cmphex(f->scsi->requests[0].used[i], ==, 0xffff);
+}
+
 /*
  * A queue that cannot start while another one runs, and may have taken requests, which do
  * not end yet: the device drains before it can be reset.
@@ -511,6 +640,7 @@ static void test_start_that_fails_with_requests_in_flight(void)
         scsi_bench_set_rules(&f, "[]");
         while (kit_virtio_status(f.scsi->v) != 0)
             kit_run_both(kit);
+        assert_memory_is_left_alone(&f);
         scsi_bench_hang(&f);
     }
     scsi_bench_set_rules(&f, "[]");
@@ -531,6 +661,8 @@ int main(int argc, char **argv)
                     test_abort_does_not_wait_for_limits);
     g_test_add_func("/scsi-tasks/abort-does-not-wait-for-limits-below",
                     test_abort_does_not_wait_for_limits_below);
+    g_test_add_func("/scsi-tasks/limits-below-qcow2-are-not-waited-for",
+                    test_limits_below_qcow2_are_not_waited_for);
     g_test_add_func("/scsi-tasks/many-aborts-stop-no-other-task",
                     test_many_aborts_stop_no_other_task);
     g_test_add_func("/scsi-tasks/reset-of-a-unit-with-tasks",
