@@ -62,7 +62,9 @@ static bool has_lock(const char *process, const char *name, const struct stat *o
         strstr(text, "OFDLCK");
 }
 
-static bool process_has_lock(const char *process, const struct stat *ours)
+/* By another descriptor than @but, a number as text. */
+static bool process_has_lock(const char *process, const struct stat *ours,
+                             const char *but)
 {
     g_autofree char *path = g_strdup_printf("/proc/%s/fd", process);
     DIR *fds = opendir(path);
@@ -70,17 +72,19 @@ static bool process_has_lock(const char *process, const struct stat *ours)
     bool found = false;
 
     while (fds && !found && (entry = readdir(fds)))
-        found = g_ascii_isdigit(entry->d_name[0]) &&
+        found = g_ascii_isdigit(entry->d_name[0]) && strcmp(entry->d_name, but) != 0 &&
                 has_lock(process, entry->d_name, ours);
     if (fds)
         closedir(fds);
     return found;
 }
 
-/* ": process 123 (qemu-img)" as far as /proc tells, or "". */
+/* "another process: process 123 (qemu-img)" as far as /proc tells, or who else has it. */
 static char *find_holder(const File *file)
 {
     g_autofree char *self = g_strdup_printf("%d", getpid());
+    g_autofree char *fd = g_strdup_printf("%d", file->fd);
+    bool is_ours = false;
     DIR *processes = opendir("/proc");
     const struct dirent *entry;
     char *holder = NULL;
@@ -91,17 +95,24 @@ static char *find_holder(const File *file)
         g_autofree char *path = NULL;
         g_autofree char *name = NULL;
 
-        if (!g_ascii_isdigit(entry->d_name[0]) || strcmp(entry->d_name, self) == 0 ||
-            !process_has_lock(entry->d_name, &ours))
+        if (!g_ascii_isdigit(entry->d_name[0]))
+            continue;
+        if (strcmp(entry->d_name, self) == 0) {
+            is_ours = process_has_lock(self, &ours, fd);
+            continue;
+        }
+        if (!process_has_lock(entry->d_name, &ours, ""))
             continue;
         path = g_strdup_printf("/proc/%s/comm", entry->d_name);
         g_file_get_contents(path, &name, NULL, NULL);
-        holder = g_strdup_printf(": process %s (%s)", entry->d_name,
+        holder = g_strdup_printf("another process: process %s (%s)", entry->d_name,
                                  name ? g_strchomp(name) : "?");
     }
     if (processes)
         closedir(processes);
-    return holder ? holder : g_strdup("");
+    if (!holder)
+        holder = g_strdup(is_ours ? "another node" : "another process");
+    return holder;
 }
 
 /* Takes the locks in @wanted that are not in @held. */
@@ -135,9 +146,8 @@ static bool check_others(const File *file, uint8_t used, uint8_t refused, GError
         if (!is_refused && !is_used)
             continue;
         holder = find_holder(file);
-        error_set(error, "failed to get '%s' lock on '%s': the image is %s by another "
-                  "process%s", used_names[i], file->path,
-                  is_refused ? "held" : "in use", holder);
+        error_set(error, "failed to get '%s' lock on '%s': the image is %s by %s",
+                  used_names[i], file->path, is_refused ? "held" : "in use", holder);
         return false;
     }
     return true;

@@ -130,7 +130,7 @@ const SandboxCall sandbox_table_calls[] = {
     CALL(getdents64, FILES, FILES),
     CALL(symlink, MAIN, FILES),
     CALL(unlink, MAIN, FILES),
-    CALL(getcwd, MAIN, FILES),
+    CALL(getcwd, FILES, FILES),
     CALL(inotify_init1, MAIN, FILES),
     CALL(inotify_add_watch, MAIN, FILES),
     CALL(inotify_rm_watch, MAIN, FILES),

@@ -3,11 +3,14 @@
 """Disks that are changed while the machine is there, by the whole program in its sandbox:
 images that are made, snapshots, media, drives of one option."""
 
+import contextlib
+import os
 import shutil
 import subprocess
 import sys
 
 from rig import main
+from qmp import QmpError
 
 SIZE = 8 << 20
 
@@ -98,7 +101,48 @@ def test_media(t):
     t.equal("the file has the size", two.stat().st_size, SIZE)
 
 
-TESTS = [test_snapshots, test_space_that_is_taken, test_media]
+@contextlib.contextmanager
+def folder(path):
+    before = os.getcwd()
+    os.chdir(path)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def test_relative_names(t):
+    """Names that begin at the folder in which berth was started."""
+    if not shutil.which("qemu-img"):
+        t.skip("relative names", "qemu-img is not here")
+        return
+    with folder(t.folder):
+        for args in (["base", "8M"], ["-b", "base", "-F", "qcow2", "top"],
+                     ["-u", "-b", "gone", "-F", "qcow2", "lost", "8M"],
+                     ["-u", "-b", "two", "-F", "qcow2", "one", "8M"],
+                     ["-u", "-b", "one", "-F", "qcow2", "two", "8M"]):
+            subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *args], check=True)
+        qmp = t.guest(None, "-S", "-device", "virtio-scsi-pci", "-device",
+                      "scsi-cd,id=cd", "-device", "scsi-hd,drive=d",
+                      "-drive", "file=top,format=qcow2,if=none,id=d").qmp
+    for name, words in (("lost", "gone"), ("one", "loop"), ("absent", "absent"),
+                        ("top", "another node")):
+        try:
+            qmp.command("blockdev-add", driver="qcow2", node_name="n",
+                        file={"driver": "file", "filename": name})
+            t.check(f"{name}: refused", False)
+        except QmpError as error:
+            t.match(f"{name}: the error says why", error.text, words)
+    create(t, qmp, driver="file", filename="new", size=SIZE)
+    qmp.command("blockdev-add", driver="qcow2", node_name="base", read_only=True,
+                file={"driver": "file", "filename": "base"})
+    qmp.command("blockdev-del", node_name="base")
+    qmp.command("blockdev-snapshot-sync", device="d", snapshot_file="snapshot")
+    qmp.command("blockdev-change-medium", id="cd", filename="new", format="raw")
+    t.equal("all of it is there", inserted(qmp, "d")["backing_file_depth"], 2)
+
+
+TESTS = [test_snapshots, test_space_that_is_taken, test_media, test_relative_names]
 
 
 if __name__ == "__main__":
