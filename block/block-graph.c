@@ -116,8 +116,7 @@ BlockNode *block_graph_named(BlockGraph *graph, const char *device, const char *
         return NULL;
     }
     if (device && !drive) {
-        error_set_class(error, BERTH_ERROR_DEVICE_NOT_FOUND, "there is no disk '%s'",
-                        device);
+        error_set(error, "there is no disk '%s'", device);
         return NULL;
     }
     node = device ? block_drive_node(drive) : block_graph_find(graph, node_name);

@@ -39,7 +39,7 @@ BlockStatsList *qmp_query_blockstats(QmpContext *ctx, const QueryBlockstatsArgs 
         LIST_FOREACH(at, &ctx->blocks->nodes) {
             BlockNode *node = CONTAINER_OF(at, BlockNode, graph_node);
 
-            BlockStatsList_append(list, block_stats_of_node(node));
+            BlockStatsList_append(list, block_stats_of_node(node, false));
         }
         return list;
     }

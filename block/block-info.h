@@ -21,5 +21,5 @@ BlockInfo *block_info_drive(const BlockDrive *drive);
 /* block-stats.c */
 
 /* Of a node, and of those below it. */
-BlockStats *block_stats_of_node(BlockNode *node);
+BlockStats *block_stats_of_node(BlockNode *node, bool with_backing);
 BlockStats *block_stats_of_drive(const BlockDrive *drive);

@@ -24,7 +24,7 @@ static BlockDeviceStats *new_stats(const BlockNode *node)
     return stats;
 }
 
-BlockStats *block_stats_of_node(BlockNode *node)
+BlockStats *block_stats_of_node(BlockNode *node, bool with_backing)
 {
     BlockNode *storage = block_node_storage(node);
     BlockNode *backing = block_node_child(node, BLOCK_ROLE_BACKING);
@@ -35,9 +35,9 @@ BlockStats *block_stats_of_node(BlockNode *node)
     if (node->driver->count)
         info->driver_specific = node->driver->count(node);
     if (storage)
-        info->parent = block_stats_of_node(storage);
-    if (backing)
-        info->backing = block_stats_of_node(backing);
+        info->parent = block_stats_of_node(storage, with_backing);
+    if (backing && with_backing)
+        info->backing = block_stats_of_node(backing, true);
     return info;
 }
 
@@ -88,7 +88,7 @@ static void fill_in(BlockDeviceStats *stats, const BlockCounts *sum)
 BlockStats *block_stats_of_drive(const BlockDrive *drive)
 {
     BlockNode *node = block_drive_node(drive);
-    BlockStats *info = node ? block_stats_of_node(node) : g_new0(BlockStats, 1);
+    BlockStats *info = node ? block_stats_of_node(node, true) : g_new0(BlockStats, 1);
     BlockCounts sum;
 
     sum_up(drive, &sum);

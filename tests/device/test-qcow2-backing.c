@@ -175,6 +175,22 @@ static void test_a_failure_changes_nothing(Fixture *f, const void *unused)
     assert_whole(f);
 }
 
+/* A disk's counters tell of the images below it, those of single nodes do not. */
+static void test_counters_of_a_chain(Fixture *f, const void *unused)
+{
+    g_autoptr(JsonValue) disks = NULL, nodes = NULL;
+
+    if (!kit_image_has_tools())
+        return;
+    add(f, "-b base -F raw", false);
+    disks = kit_qmp_ask(f->qmp, "query-blockstats", NULL);
+    nodes = kit_qmp_ask(f->qmp, "query-blockstats", "{'query-nodes': true}");
+    kit_qmp_assert_at(disks, "0.backing.node-name", "base");
+    kit_qmp_assert_at(nodes, "4.node-name", "q");
+    kit_qmp_assert_at(nodes, "4.parent.node-name", "sto");
+    kit_qmp_assert_at(nodes, "4.backing", "absent");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -184,5 +200,6 @@ int main(int argc, char **argv)
     ADD("what-else-is-in-the-header", test_what_else_is_in_the_header);
     ADD("what-is-refused", test_what_is_refused);
     ADD("a-failure-changes-nothing", test_a_failure_changes_nothing);
+    ADD("counters-of-a-chain", test_counters_of_a_chain);
     return g_test_run();
 }
