@@ -10,6 +10,7 @@
 
 /* Something that changes the image, or a flush. */
 typedef struct Entry {
+    unsigned file;
     BlockOp op;
     bool is_resize;             /* to offset */
     bool is_durable_at_end;
@@ -21,9 +22,16 @@ typedef struct Entry {
     size_t end;                 /* SIZE_MAX: it has not */
 } Entry;
 
-struct WriteLog {
+typedef struct File {
+    WriteLog *log;
+    unsigned index;
     BlockNode *inject;
     InjectWatch watch;
+} File;
+
+struct WriteLog {
+    File files[WRITE_LOG_FILES];
+    unsigned n_files;
     GMutex lock;
     GPtrArray *entries;         /* of Entry, by begin */
     size_t now;
@@ -37,8 +45,11 @@ static void free_entry(gpointer opaque)
     g_free(entry);
 }
 
-static void add(WriteLog *log, Entry *entry)
+static void add(const File *file, Entry *entry)
 {
+    WriteLog *log = file->log;
+
+    entry->file = file->index;
     lock_take(&log->lock);
     entry->begin = log->now++;
     entry->end = SIZE_MAX;
@@ -77,37 +88,49 @@ static void *on_begin(void *opaque, const BlockIo *io)
 
 static void on_end(void *opaque, void *begun, int ret)
 {
+    const File *file = opaque;
+
     if (begun)
-        end(opaque, begun, ret < 0);
+        end(file->log, begun, ret < 0);
 }
 
 static void on_resized(void *opaque, uint64_t size)
 {
+    const File *file = opaque;
     Entry *entry = g_new0(Entry, 1);
 
     entry->is_resize = true;
     entry->offset = size;
-    add(opaque, entry);
-    end(opaque, entry, false);
+    add(file, entry);
+    end(file->log, entry, false);
+}
+
+void write_log_add(WriteLog *log, BlockNode *inject)
+{
+    File *file = &log->files[log->n_files];
+
+    g_assert_cmpuint(log->n_files, <, WRITE_LOG_FILES);
+    *file = (File) { .log = log, .index = log->n_files++, .inject = inject };
+    file->watch = (InjectWatch) {
+        .begin = on_begin, .end = on_end, .resized = on_resized, .opaque = file,
+    };
+    inject_set_watch(inject, &file->watch);
 }
 
 WriteLog *write_log_new(BlockNode *inject)
 {
     WriteLog *log = g_new0(WriteLog, 1);
 
-    log->inject = inject;
-    log->watch = (InjectWatch) {
-        .begin = on_begin, .end = on_end, .resized = on_resized, .opaque = log,
-    };
     g_mutex_init(&log->lock);
     log->entries = g_ptr_array_new_with_free_func(free_entry);
-    inject_set_watch(inject, &log->watch);
+    write_log_add(log, inject);
     return log;
 }
 
 void write_log_free(WriteLog *log)
 {
-    inject_set_watch(log->inject, NULL);
+    for (unsigned i = 0; i < log->n_files; i++)
+        inject_set_watch(log->files[i].inject, NULL);
     g_ptr_array_unref(log->entries);
     g_mutex_clear(&log->lock);
     g_free(log);
@@ -123,16 +146,16 @@ size_t write_log_length(WriteLog *log)
     return length;
 }
 
-/* What had ended before this moment is on stable storage at @moment. */
-static size_t flushed_at(const WriteLog *log, size_t moment)
+/* What had ended before this moment is on stable storage at @moment, of one file. */
+static size_t flushed_at(const WriteLog *log, unsigned file, size_t moment)
 {
     size_t flushed = 0;
 
     for (guint i = 0; i < log->entries->len; i++) {
         const Entry *entry = g_ptr_array_index(log->entries, i);
 
-        if (!entry->is_resize && entry->op == BLOCK_OP_FLUSH && entry->end < moment &&
-            !entry->has_failed)
+        if (entry->file == file && !entry->is_resize && entry->op == BLOCK_OP_FLUSH &&
+            entry->end < moment && !entry->has_failed)
             flushed = MAX(flushed, entry->begin);
     }
     return flushed;
@@ -198,18 +221,20 @@ static void apply(const Entry *entry, Part part, GRand *rand, int fd)
         put_some(fd, entry, rand);
 }
 
-void write_log_cut(WriteLog *log, size_t moment, PowerCut cut, GRand *rand, int fd)
+void write_log_cut(WriteLog *log, size_t moment, PowerCut cut, GRand *rand,
+                   const int *fds)
 {
-    size_t flushed;
+    size_t flushed[WRITE_LOG_FILES];
 
     lock_take(&log->lock);
-    flushed = flushed_at(log, moment);
+    for (unsigned i = 0; i < log->n_files; i++)
+        flushed[i] = flushed_at(log, i, moment);
     for (guint i = 0; i < log->entries->len; i++) {
         const Entry *entry = g_ptr_array_index(log->entries, i);
-        bool durable = is_durable(entry, flushed, moment);
+        bool durable = is_durable(entry, flushed[entry->file], moment);
 
         if (entry->begin < moment)
-            apply(entry, choose(entry, durable, cut, rand), rand, fd);
+            apply(entry, choose(entry, durable, cut, rand), rand, fds[entry->file]);
     }
     lock_drop(&log->lock);
 }

@@ -5,6 +5,8 @@
  *
  * A write is on stable storage when a flush that began after it had ended has ended, or
  * when it was asked to be (FUA).  Of all others, sectors are there or are not.
+ *
+ * An image may lie in more than one file: a flush of one says nothing of the others.
  */
 #pragma once
 
@@ -18,8 +20,12 @@ typedef enum PowerCut {
     POWER_CUT_SOME,             /* by chance */
 } PowerCut;
 
+#define WRITE_LOG_FILES 2u
+
 /* Records from now on; nothing is under way on @inject. */
 WriteLog *write_log_new(BlockNode *inject);
+/* A second file, in one order with the first. */
+void write_log_add(WriteLog *log, BlockNode *inject);
 /* Ends that.  Nothing is under way. */
 void write_log_free(WriteLog *log);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(WriteLog, write_log_free)
@@ -28,7 +34,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(WriteLog, write_log_free)
 size_t write_log_length(WriteLog *log);
 
 /*
- * Applies to @fd, a copy of the image as it was when the log began, what a cut at @moment
- * leaves of it.  @rand decides what is left to chance.
+ * Applies to @fds, copies of the files as they were when the log began, what a cut at
+ * @moment leaves of them.  @rand decides what is left to chance.
  */
-void write_log_cut(WriteLog *log, size_t moment, PowerCut cut, GRand *rand, int fd);
+void write_log_cut(WriteLog *log, size_t moment, PowerCut cut, GRand *rand,
+                   const int *fds);

@@ -666,7 +666,7 @@ static uint8_t *cut(WriteLog *log, size_t moment, PowerCut how, GRand *rand)
 
     g_unlink(path);
     g_assert_cmpint(ftruncate(fd, N_BLOCKS * BLOCK), ==, 0);
-    write_log_cut(log, moment, how, rand, fd);
+    write_log_cut(log, moment, how, rand, &fd);
     g_assert_cmpint(pread(fd, data, N_BLOCKS * BLOCK, 0), >=, 0);
     return data;
 }

@@ -31,6 +31,8 @@ typedef struct Kind {
     bool has_snapshot;
     bool is_compressed;
     bool has_backing;
+    bool has_data_file;
+    bool is_raw;                /* the data file */
 } Kind;
 
 static const Kind kinds[] = {
@@ -51,6 +53,14 @@ static const Kind kinds[] = {
       .cluster_bits = 12, .sectors = 8192, .is_lazy = true, .has_snapshot = true },
     { .name = "extended", .create = "cluster_size=16k,extended_l2=on", .open = "",
       .cluster_bits = 14, .sectors = 8192, .has_snapshot = true },
+    { .name = "data-file", .create = "cluster_size=4k,data_file=before.data", .open = "",
+      .cluster_bits = 12, .sectors = 8192, .has_data_file = true },
+    { .name = "data-file-raw", .cluster_bits = 16, .sectors = 8192, .open = "",
+      .create = "cluster_size=64k,data_file=before.data,data_file_raw=on",
+      .has_data_file = true, .is_raw = true },
+    { .name = "data-file-lazy", .cluster_bits = 9, .sectors = 2048, .open = "",
+      .create = "cluster_size=512,lazy_refcounts=on,data_file=before.data",
+      .is_lazy = true, .has_data_file = true },
     { .name = "v2", .create = "compat=0.10,cluster_size=4k", .open = "",
       .cluster_bits = 12, .sectors = 8192 },
 };
@@ -140,6 +150,8 @@ static void make_image(Test *t)
     if (kind->has_snapshot)
         kit_image_do(&t->kit, "qemu-img snapshot -c s before");
     kit_image_do(&t->kit, "cp before image");
+    if (kind->has_data_file)
+        kit_image_do(&t->kit, "cp before.data image.data");
 }
 
 static char *describe(void *opaque)
@@ -154,6 +166,15 @@ static void on_ready(void *opaque)
 static const BlockUseOps use_ops = { .describe = describe };
 static const BlockChannelOps channel_ops = { .ready = on_ready };
 
+#define DATA_FILE "{'driver':'file','filename':'%s/%s','cache':{'no-flush':true}}"
+
+static void open_data_file(Test *t)
+{
+    write_log_add(t->log, kit_image_open(&t->kit, "{'driver':'inject','node-name':'d',"
+                                         "'discard':'unmap','file':" DATA_FILE "}",
+                                         t->kit.folder, "image.data"));
+}
+
 static void open_image(Test *t)
 {
     g_autoptr(GError) error = NULL;
@@ -163,8 +184,11 @@ static void open_image(Test *t)
                           "'unmap','file':{'driver':'file','filename':'%s/image',"
                           "'cache':{'no-flush':true}}}", t->kit.folder);
     t->log = write_log_new(node);
-    node = kit_image_open(&t->kit, "{'driver':'qcow2','node-name':'n',%s"
-                          "'discard':'unmap','file':'i'}", t->kind->open);
+    if (t->kind->has_data_file)
+        open_data_file(t);
+    node = kit_image_open(&t->kit, "{'driver':'qcow2','node-name':'n',%s%s"
+                          "'discard':'unmap','file':'i'}", t->kind->open,
+                          t->kind->has_data_file ? "'data-file':'d'," : "");
     t->use = block_use_new(node, BLOCK_PERM_CONSISTENT_READ | BLOCK_PERM_WRITE,
                            BLOCK_PERM_ALL, &use_ops, NULL, &error);
     g_assert_no_error(error);
@@ -221,6 +245,9 @@ static Op *new_op(Test *t)
 
     op->test = t;
     op->op = ops[pick(t, G_N_ELEMENTS(ops))];
+    /* What a discard leaves in a raw file is not said. */
+    if (op->op == BLOCK_OP_DISCARD && t->kind->is_raw)
+        op->op = BLOCK_OP_ZERO;
     op->end_moment = SIZE_MAX;
     if (op->op == BLOCK_OP_FLUSH)
         return op;
@@ -313,23 +340,38 @@ static bool may_have(const Test *t, const Op *flush, size_t moment, unsigned sec
     return tag == flushed || is_newer;
 }
 
-static void check_contents(Test *t, size_t moment)
+static BlockNode *open_cut(Test *t)
 {
-    size_t size = t->kind->sectors * SECTOR;
-    g_autofree uint8_t *data = g_malloc(size);
-    const Op *flush = last_flush(t, moment);
-    BlockNode *node;
+    g_autofree char *data =
+        t->kind->has_data_file
+        ? g_strdup_printf("'data-file':" DATA_FILE ",", t->kit.folder, "cut.data")
+        : g_strdup("");
 
-    node = kit_image_open(&t->cut, "{'driver':'qcow2','node-name':'n','discard':'unmap',"
-                          "'file':{'driver':'file','filename':'%s/cut',"
-                          "'cache':{'no-flush':true}}}", t->kit.folder);
-    g_assert_cmpint(block_io_read(node, 0, data, size), ==, 0);
+    return kit_image_open(&t->cut, "{'driver':'qcow2','node-name':'n','discard':'unmap',"
+                          "%s'file':{'driver':'file','filename':'%s/cut',"
+                          "'cache':{'no-flush':true}}}", data, t->kit.folder);
+}
+
+static void check_sectors(const Test *t, size_t moment, const uint8_t *data)
+{
+    const Op *flush = last_flush(t, moment);
+
     for (unsigned i = 0; i < t->kind->sectors; i++) {
         uint32_t tag = tag_of(data + (size_t)i * SECTOR, i);
 
         if (!may_have(t, flush, moment, i, tag))
             g_error("sector %u has %u after a cut at %zu", i, tag, moment);
     }
+}
+
+static void check_contents(Test *t, size_t moment)
+{
+    size_t size = t->kind->sectors * SECTOR;
+    g_autofree uint8_t *data = g_malloc(size);
+    BlockNode *node = open_cut(t);
+
+    g_assert_cmpint(block_io_read(node, 0, data, size), ==, 0);
+    check_sectors(t, moment, data);
     /* What is written now finds no cluster that another has. */
     g_assert_cmpint(block_io_write(node, 0, data, size / 2, 0), ==, 0);
     g_assert_cmpint(block_io_read(node, 0, data, size), ==, 0);
@@ -338,20 +380,56 @@ static void check_contents(Test *t, size_t moment)
     kit_image_close(&t->cut);
 }
 
-static void cut_at(Test *t, size_t moment, PowerCut cut)
+/* A raw data file has the disk's sectors for who reads nothing else. */
+static void check_raw_file(const Test *t, size_t moment)
 {
-    g_autofree char *path = kit_image_path(&t->kit, "cut");
-    int fd;
+    g_autofree uint8_t *data = g_malloc0(t->kind->sectors * SECTOR);
+    g_autofree char *path = kit_image_path(&t->kit, "cut.data");
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    g_assert_cmpint(pread(fd, data, t->kind->sectors * SECTOR, 0), >, 0);
+    close(fd);
+    check_sectors(t, moment, data);
+}
+
+/* Whatever was written, discarded or lost: it has what the disk had when it was taken. */
+static void check_snapshot(const Test *t)
+{
+    kit_image_do(&t->kit, "qemu-img convert -l snapshot.name=s -O raw cut out");
+    kit_image_do(&t->kit, "cmp out base");
+}
+
+static void make_cut(Test *t, size_t moment, PowerCut cut)
+{
+    static const char *const names[WRITE_LOG_FILES] = { "cut", "cut.data" };
+    unsigned n = t->kind->has_data_file ? 2 : 1;
+    int fds[WRITE_LOG_FILES];
 
     kit_image_do(&t->kit, "cp before cut");
-    fd = open(path, O_RDWR | O_CLOEXEC);
-    g_assert_cmpint(fd, >=, 0);
-    write_log_cut(t->log, moment, cut, t->rand, fd);
-    close(fd);
+    if (t->kind->has_data_file)
+        kit_image_do(&t->kit, "cp before.data cut.data");
+    for (unsigned i = 0; i < n; i++) {
+        g_autofree char *path = kit_image_path(&t->kit, names[i]);
+
+        fds[i] = open(path, O_RDWR | O_CLOEXEC);
+        g_assert_cmpint(fds[i], >=, 0);
+    }
+    write_log_cut(t->log, moment, cut, t->rand, fds);
+    for (unsigned i = 0; i < n; i++)
+        close(fds[i]);
+}
+
+static void cut_at(Test *t, size_t moment, PowerCut cut)
+{
+    make_cut(t, moment, cut);
     if (!t->kind->is_lazy)
         kit_image_assert_sound(&t->kit, "cut");
+    if (t->kind->is_raw)
+        check_raw_file(t, moment);
     check_contents(t, moment);
     kit_image_assert_sound(&t->kit, "cut");
+    if (t->kind->has_snapshot)
+        check_snapshot(t);
 }
 
 static void cut_often(Test *t)

@@ -164,7 +164,7 @@ static void cut_at(Test *t, WriteLog *log, size_t moment, PowerCut cut, GRand *r
 
     kit_image_do(&t->kit, "cp before cut");
     fd = open(path, O_RDWR | O_CLOEXEC);
-    write_log_cut(log, moment, cut, rand, fd);
+    write_log_cut(log, moment, cut, rand, &fd);
     close(fd);
     if (!strstr(t->kind->create, "lazy"))
         kit_image_assert_sound(&t->kit, "cut");

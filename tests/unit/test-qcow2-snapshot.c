@@ -263,7 +263,7 @@ static void cut_at(Test *t, WriteLog *log, size_t moment)
 
     kit_image_do(&t->kit, "cp start cut");
     fd = open(path, O_RDWR | O_CLOEXEC);
-    write_log_cut(log, moment, (PowerCut)g_rand_int_range(t->rand, 0, 3), t->rand, fd);
+    write_log_cut(log, moment, (PowerCut)g_rand_int_range(t->rand, 0, 3), t->rand, &fd);
     close(fd);
     node = kit_image_open(&kit, "{'driver':'qcow2','node-name':'n','file':{'driver':"
                           "'file','filename':'%s/cut','cache':{'no-flush':true}}}",
