@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Faults below qcow2 images: the n-th operation on the file fails, for n from 1 until
- * there is no n-th; once, or it and all that follow.  What failed once succeeds when it
- * is tried again, nobody reads wrong data, and the image has at most leaks.
+ * there is no n-th; once, torn, or it and all that follow; to a worker or to a loop's
+ * channel, as a guest's requests come.  What failed once succeeds when it is tried again,
+ * nobody reads wrong data, and the image has at most leaks.
  */
 #include <errno.h>
 #include <string.h>
@@ -42,31 +43,61 @@ typedef struct Kind {
     bool has_snapshot;
     bool is_compressed;
     bool has_backing;
+    bool has_data_file;         /* which fails, and not the image's own */
     uint64_t cluster_size;
 } Kind;
 
 static const Kind kinds[] = {
-    { "4k-snapshot", "cluster_size=4k", "", true, false, false, 4096 },
+    { "4k-snapshot", "cluster_size=4k", "", true, false, false, false, 4096 },
     { "512-small-cache", "cluster_size=512,refcount_bits=64",
-      "'l2-cache-size':1024,'l2-cache-entry-size':512,", false, false, false, 512 },
-    { "64k-backing", "cluster_size=64k", "", false, false, true, 65536 },
-    { "8k-compressed", "cluster_size=8k", "", false, true, false, 8192 },
-    { "lazy", "cluster_size=4k,lazy_refcounts=on", "", true, false, false, 4096 },
-    { "extended", "cluster_size=16k,extended_l2=on", "", true, false, false, 16384 },
+      "'l2-cache-size':1024,'l2-cache-entry-size':512,", false, false, false, false,
+      512 },
+    { "64k-backing", "cluster_size=64k", "", false, false, true, false, 65536 },
+    { "8k-compressed", "cluster_size=8k", "", false, true, false, false, 8192 },
+    { "lazy", "cluster_size=4k,lazy_refcounts=on", "", true, false, false, false, 4096 },
+    { "extended", "cluster_size=16k,extended_l2=on", "", true, false, false, false,
+      16384 },
+    { "data-file", "cluster_size=16k,data_file=data", "", false, false, false, true,
+      16384 },
 };
+
+/* How requests come and operations fail. */
+typedef struct Way {
+    const char *name;
+    bool by_loop;
+    int errnum;
+    const char *fault;          /* members of a rule */
+} Way;
+
+static const Way ways[] = {
+    { "worker", false, EIO, "'errno':'EIO'" },
+    { "loop", true, ENOSPC, "'errno':'ENOSPC'" },
+    { "torn", true, EIO, "'tear':512" },
+};
+
+typedef struct Case {
+    const Kind *kind;
+    const Way *way;
+} Case;
 
 typedef struct Test {
     KitImage kit;
     const Kind *kind;
+    const Way *way;
+    BlockUse *use;              /* by a loop */
+    BlockChannel *channel;
     uint8_t *before;
     uint8_t *model;             /* what the steps that were done have left */
     bool *is_open;              /* per sector: written since the last flush */
 } Test;
 
-static void set_up(Test *t, const void *kind)
+static void set_up(Test *t, const void *opaque)
 {
+    const Case *c = opaque;
+
     kit_image_init(&t->kit);
-    t->kind = kind;
+    t->kind = c->kind;
+    t->way = c->way;
     t->before = g_malloc0(SIZE);
     t->model = g_malloc0(SIZE);
     t->is_open = g_new0(bool, SIZE / 512);
@@ -97,32 +128,76 @@ static void make_image(Test *t)
         kit_image_do(&t->kit, "qemu-img snapshot -c s before");
 }
 
+#define REQUESTS "'read','write','flush','discard','zero'"
+
+/* The n-th operation fails; for ever, or once. */
+static void set_rule(const Test *t, BlockNode *inject, unsigned n, bool once)
+{
+    g_autofree char *json = g_strdup_printf(
+        "{'node-name':'i','rules':[{%s,'first':%u,'times':%u,'ops':[" REQUESTS "%s]}]}",
+        t->way->fault, n, once, strstr(t->way->fault, "tear") ? "" : ",'map','resize'");
+    g_autoptr(GError) error = NULL;
+    g_autoptr(XBlockInjectSetArgs) args =
+        qapi_parse_json(QAPI_TYPE_X_BLOCK_INJECT_SET_ARGS, json, &error);
+
+    g_assert_no_error(error);
+    g_assert_true(inject_set_rules(inject, args->rules, &error));
+}
+
+static char *describe(void *opaque)
+{
+    return g_strdup("the test");
+}
+
+static void on_ready(void *opaque)
+{
+}
+
+static const BlockUseOps use_ops = { .describe = describe };
+static const BlockChannelOps channel_ops = { .ready = on_ready };
+
+static void attach(Test *t, BlockNode *node)
+{
+    g_autoptr(GError) error = NULL;
+
+    t->use = block_use_new(node, BLOCK_PERM_CONSISTENT_READ | BLOCK_PERM_WRITE,
+                           BLOCK_PERM_ALL, &use_ops, NULL, &error);
+    g_assert_no_error(error);
+    t->channel = block_channel_new(t->use, t->kit.loop, 1, &channel_ops, NULL, &error);
+    g_assert_no_error(error);
+}
+
 /* NULL: opening failed by the fault. */
 static BlockNode *open_image(Test *t, unsigned n, bool once)
 {
+    bool has_data = t->kind->has_data_file;
     g_autoptr(GError) error = NULL;
     BlockNode *inject, *node;
 
     inject = kit_image_open(&t->kit, "{'driver':'inject','node-name':'i','discard':"
-                            "'unmap','file':{'driver':'file','filename':'%s/image',"
+                            "'unmap','file':{'driver':'file','filename':'%s/%s',"
                             "'discard':'unmap','cache':{'no-flush':true}}}",
-                            t->kit.folder);
-    if (once) {
-        inject_fail_nth(inject, n, EIO);
-    } else {
-        g_autofree char *json = g_strdup_printf(
-            "{'node-name':'i','rules':[{'errno':'EIO','first':%u,'ops':['read','write',"
-            "'flush','discard','zero','map','resize']}]}", n);
-        g_autoptr(XBlockInjectSetArgs) args =
-            qapi_parse_json(QAPI_TYPE_X_BLOCK_INJECT_SET_ARGS, json, &error);
-
-        g_assert_no_error(error);
-        g_assert_true(inject_set_rules(inject, args->rules, &error));
-    }
+                            t->kit.folder, has_data ? "data" : "image");
+    if (has_data)
+        kit_image_open(&t->kit, "{'driver':'file','node-name':'f','filename':'%s/image',"
+                       "'cache':{'no-flush':true}}", t->kit.folder);
+    set_rule(t, inject, n, once);
     node = kit_image_try_open(&t->kit, &error, "{'driver':'qcow2','node-name':'n',%s"
-                              "'discard':'unmap','file':'i'}", t->kind->open);
+                              "'discard':'unmap',%s}", t->kind->open,
+                              has_data ? "'file':'f','data-file':'i'" : "'file':'i'");
     g_assert_true(node || inject_n_acted(inject) > 0);
+    if (node && t->way->by_loop)
+        attach(t, node);
     return node;
+}
+
+/* How often the fault was met, after the image was closed as well. */
+static uint64_t close_image(Test *t)
+{
+    g_clear_pointer(&t->channel, block_channel_free);
+    g_clear_pointer(&t->use, block_use_free);
+    g_assert_true(block_graph_del(t->kit.graph, "n", NULL));
+    return inject_n_acted(block_graph_find(t->kit.graph, "i"));
 }
 
 static BlockIo io_of(size_t i, struct iovec *iov, uint8_t *data)
@@ -151,30 +226,63 @@ static void apply(Test *t, size_t i, const uint8_t *data)
         memset(t->model + from, 0, to - from);
 }
 
-static int try_step(BlockNode *node, size_t i, uint8_t *data)
+typedef struct Result {
+    bool is_there;
+    int ret;
+} Result;
+
+static void on_done(BlockReq *req, int ret)
+{
+    Result *result = req->opaque;
+
+    *result = (Result) { true, ret };
+}
+
+static int ask_by_loop(Test *t, const BlockIo *io)
+{
+    BlockReq *req = block_channel_get(t->channel);
+    Result result = { false, 0 };
+
+    req->io = *io;
+    req->done = on_done;
+    req->opaque = &result;
+    block_channel_submit(t->channel, req);
+    while (!result.is_there)
+        loop_turn(t->kit.loop, true);
+    return result.ret;
+}
+
+static int try_step(Test *t, BlockNode *node, size_t i, uint8_t *data)
 {
     struct iovec iov;
     BlockIo io = io_of(i, &iov, data);
 
     if (steps[i].op == BLOCK_OP_WRITE)
         memset(data, (int)i + 1, steps[i].bytes);
-    return block_io(node, &io);
+    return t->way->by_loop ? ask_by_loop(t, &io) : block_io(node, &io);
 }
 
 /* A step fails at most once. */
 static void take_step_with_one_fault(Test *t, BlockNode *node, size_t i)
 {
     g_autofree uint8_t *data = g_malloc(PART + 512 * KIB);
-    int ret = try_step(node, i, data);
+    int ret = try_step(t, node, i, data);
 
     if (ret < 0) {
-        g_assert_cmpint(ret, ==, -EIO);
-        ret = try_step(node, i, data);
+        g_assert_cmpint(ret, ==, -t->way->errnum);
+        ret = try_step(t, node, i, data);
     }
     g_assert_cmpint(ret, ==, 0);
     apply(t, i, data);
     if (steps[i].op == BLOCK_OP_READ)
         g_assert_cmpmem(data, steps[i].bytes, t->model + steps[i].offset, steps[i].bytes);
+}
+
+static void restore(const Test *t)
+{
+    kit_image_do(&t->kit, "cp before image");
+    if (t->kind->has_data_file)
+        kit_image_do(&t->kit, "cp base data");
 }
 
 /* Whether there was an n-th operation. */
@@ -183,10 +291,9 @@ static bool fail_once(Test *t, unsigned n)
     BlockNode *node;
     bool acted;
 
-    kit_image_do(&t->kit, "cp before image");
+    restore(t);
     memcpy(t->model, t->before, SIZE);
     node = open_image(t, n, true);
-    acted = inject_n_acted(block_graph_find(t->kit.graph, "i")) > 0;
     if (!node) {
         kit_image_close(&t->kit);
         kit_image_assert_sound(&t->kit, "image");
@@ -195,8 +302,7 @@ static bool fail_once(Test *t, unsigned n)
     }
     for (size_t i = 0; i < G_N_ELEMENTS(steps); i++)
         take_step_with_one_fault(t, node, i);
-    g_assert_true(block_graph_del(t->kit.graph, "n", NULL));
-    acted = inject_n_acted(block_graph_find(t->kit.graph, "i")) > 0;
+    acted = close_image(t) > 0;
     kit_image_close(&t->kit);
     /* A lazy image whose closing failed is dirty. */
     if (acted && strstr(t->kind->create, "lazy"))
@@ -214,7 +320,7 @@ static void test_one_fault(Test *t, const void *kind)
         return;
     make_image(t);
     while (fail_once(t, n))
-        n += n < 24 ? 1 : n / 3;
+        n += n < 24 ? 1 : n / 2;
     g_test_message("%u operations", n);
     g_assert_cmpuint(n, >, 10);
 }
@@ -247,12 +353,12 @@ static bool fail_forever(Test *t, unsigned n)
     g_autofree uint8_t *data = g_malloc(PART + 512 * KIB);
     size_t n_done = 0, n_flushed = 0;
     BlockNode *node;
-    bool acted;
+    bool acted = true;
 
-    kit_image_do(&t->kit, "cp before image");
+    restore(t);
     memcpy(t->model, t->before, SIZE);
     node = open_image(t, n, false);
-    while (node && n_done < G_N_ELEMENTS(steps) && try_step(node, n_done, data) == 0) {
+    while (node && n_done < G_N_ELEMENTS(steps) && try_step(t, node, n_done, data) == 0) {
         if (steps[n_done].op == BLOCK_OP_FLUSH) {
             for (; n_flushed <= n_done; n_flushed++) {
                 memset(data, (int)n_flushed + 1, PART);
@@ -262,8 +368,7 @@ static bool fail_forever(Test *t, unsigned n)
         n_done++;
     }
     if (node)
-        g_assert_true(block_graph_del(t->kit.graph, "n", NULL));
-    acted = inject_n_acted(block_graph_find(t->kit.graph, "i")) > 0;
+        acted = close_image(t) > 0;
     kit_image_close(&t->kit);
     if (strstr(t->kind->create, "lazy"))
         kit_image_run(&t->kit, NULL, "qemu-img check -r all -f qcow2 image");
@@ -285,15 +390,24 @@ static void test_all_faults_from_one_on(Test *t, const void *kind)
 
 int main(int argc, char **argv)
 {
+    Case cases[G_N_ELEMENTS(kinds) * G_N_ELEMENTS(ways)];
+
     g_test_init(&argc, &argv, NULL);
     thread_set_role(THREAD_MAIN);
-    for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
-        g_autofree char *once = g_strconcat("/qcow2-fault/once/", kinds[i].name, NULL);
-        g_autofree char *on = g_strconcat("/qcow2-fault/from-then-on/", kinds[i].name,
-                                          NULL);
+    for (size_t i = 0; i < G_N_ELEMENTS(kinds) * G_N_ELEMENTS(ways); i++) {
+        Case *c = &cases[i];
+        g_autofree char *once = NULL;
+        g_autofree char *on = NULL;
 
-        g_test_add(once, Test, &kinds[i], set_up, test_one_fault, tear_down);
-        g_test_add(on, Test, &kinds[i], set_up, test_all_faults_from_one_on, tear_down);
+        c->kind = &kinds[i / G_N_ELEMENTS(ways)];
+        c->way = &ways[i % G_N_ELEMENTS(ways)];
+        once = g_strdup_printf("/qcow2-fault/once/%s/%s", c->way->name, c->kind->name);
+        on = g_strdup_printf("/qcow2-fault/from-then-on/%s/%s", c->way->name,
+                             c->kind->name);
+        g_test_add(once, Test, c, set_up, test_one_fault, tear_down);
+        if (strcmp(c->way->name, "torn") == 0)
+            continue;
+        g_test_add(on, Test, c, set_up, test_all_faults_from_one_on, tear_down);
     }
     return g_test_run();
 }
