@@ -23,13 +23,32 @@ static bool fail(GError **error, int ret, const char *what)
     return false;
 }
 
+/*
+ * A bitmap that is good is as long as the disk.  One that was not saved need not be, and
+ * nobody reads it: those that record writes are such since the image was opened.
+ */
+static const Qcow2Bitmap *find_good_bitmap(const Qcow2 *q)
+{
+    for (guint i = 0; i < q->bitmap_list->len; i++) {
+        const Qcow2Bitmap *bitmap = q->bitmap_list->pdata[i];
+
+        if (!(bitmap->flags & QCOW2_BITMAP_IN_USE))
+            return bitmap;
+    }
+    return NULL;
+}
+
 /* Snapshots of an image remember the size of the disk only if they say so. */
 static bool check(const Qcow2 *q, uint64_t size, PreallocMode prealloc, GError **error)
 {
+    const Qcow2Bitmap *bitmap = find_good_bitmap(q);
+
     if (size % 512 || size > INT64_MAX)
         error_set(error, "the size of a disk is a multiple of 512, and less than 2^63");
-    else if (q->bitmap_list->len > 0)
-        error_set(error, "an image that has bitmaps cannot be resized");
+    else if (bitmap)
+        error_set(error, "the image has the bitmap '%s', which would be of another size: "
+                  "qemu-img resize can do that while nobody uses the image",
+                  bitmap->name);
     else if (q->snapshots->len > 0 && q->layout.version < 3)
         error_set(error, "an image of version 2 that has snapshots cannot be resized");
     else if (size < block_node_size(&q->node) && prealloc != PREALLOC_MODE_OFF)

@@ -230,12 +230,100 @@ static void test_sizes_that_cannot_be(Test *t, const void *kind)
     kit_image_assert_clean(&t->kit, "image");
 }
 
+static void make_image_with_bitmap(Test *t)
+{
+    kit_image_do(&t->kit, "qemu-img create -f qcow2 -o cluster_size=512 before %" PRIu64,
+                 t->before);
+    /* Of another number of clusters in a disk of the other size. */
+    kit_image_do(&t->kit, "qemu-img bitmap --add -g 512 before one");
+    kit_image_do(&t->kit, "qemu-io -f qcow2 -c 'write -P 5 512k 512k' before");
+    memset(t->data + SMALL / 2, 5, SMALL / 2);
+}
+
+/* What records writes in QEMU does not in berth, and says so; the disk is resized. */
+static void test_bitmap_that_records(Test *t, const void *kind)
+{
+    g_autofree char *output = NULL;
+    BlockNode *node;
+
+    if (!kit_image_has_tools())
+        return;
+    make_image_with_bitmap(t);
+    node = open_copy(t);
+    g_assert_true(block_node_resize(node, t->after, PREALLOC_MODE_OFF, NULL));
+    g_assert_cmpint(block_io_write(node, t->after - 512, t->data + SMALL / 2, 512, 0), ==,
+                    0);
+    memset(t->data + t->after - 512, 5, 512);
+    kit_image_close(&t->kit);
+    kit_image_assert_clean(&t->kit, "image");
+    kit_image_assert_holds(&t->kit, "image", t->data, t->after);
+    kit_image_run(&t->kit, &output, "qemu-img info image");
+    g_assert_nonnull(strstr(output, "in-use"));
+    g_assert_nonnull(strstr(output, "name: one"));
+    kit_image_do(&t->kit, "qemu-io -f qcow2 -c 'write 0 4k' image");
+    kit_image_do(&t->kit, "qemu-img bitmap --remove image one");
+    kit_image_assert_clean(&t->kit, "image");
+}
+
+/* One that is good would be lost: it is refused, and the image is as it was. */
+static void test_bitmap_that_is_good(Test *t, const void *kind)
+{
+    g_autoptr(GError) error = NULL;
+    BlockNode *node;
+
+    if (!kit_image_has_tools())
+        return;
+    make_image_with_bitmap(t);
+    kit_image_do(&t->kit, "qemu-img bitmap --disable before one");
+    node = open_copy(t);
+    g_assert_false(block_node_resize(node, t->after, PREALLOC_MODE_OFF, &error));
+    g_assert_nonnull(strstr(error->message, "'one'"));
+    g_assert_cmpuint(block_node_size(node), ==, t->before);
+    kit_image_close(&t->kit);
+    kit_image_do(&t->kit, "qemu-img resize --shrink image %" PRIu64, t->after);
+    kit_image_do(&t->kit, "qemu-img bitmap --enable image one");
+    kit_image_assert_clean(&t->kit, "image");
+}
+
+/* As in QEMU: its snapshots do not remember how large their disk was. */
+static void test_version_2_with_snapshots(Test *t, const void *kind)
+{
+    g_autoptr(GError) error = NULL;
+    BlockNode *node;
+
+    if (!kit_image_has_tools())
+        return;
+    kit_image_do(&t->kit, "qemu-img create -f qcow2 -o compat=0.10 before %llu", SMALL);
+    node = open_copy(t);
+    g_assert_true(block_node_resize(node, LARGE, PREALLOC_MODE_OFF, NULL));
+    kit_image_close(&t->kit);
+    kit_image_do(&t->kit, "qemu-img snapshot -c s before");
+    node = open_copy(t);
+    g_assert_false(block_node_resize(node, LARGE, PREALLOC_MODE_OFF, &error));
+    g_assert_nonnull(strstr(error->message, "version 2"));
+    g_assert_cmpint(kit_image_run(&t->kit, NULL, "qemu-img resize before 6M"), !=, 0);
+    kit_image_close(&t->kit);
+    kit_image_assert_clean(&t->kit, "image");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     thread_set_role(THREAD_MAIN);
     g_test_add("/qcow2-resize/sizes-that-cannot-be", Test, &kinds[0], set_up,
                test_sizes_that_cannot_be, tear_down);
+    g_test_add("/qcow2-resize/version-2-with-snapshots", Test, &kinds[0], set_up,
+               test_version_2_with_snapshots, tear_down);
+    for (unsigned shrinks = 0; shrinks < 2; shrinks++) {
+        const Kind *kind = &kinds[shrinks ? G_N_ELEMENTS(kinds) - 1 : 0];
+        g_autofree char *records =
+            g_strconcat("/qcow2-resize/bitmap-that-records/", kind->name, NULL);
+        g_autofree char *good =
+            g_strconcat("/qcow2-resize/bitmap-that-is-good/", kind->name, NULL);
+
+        g_test_add(records, Test, kind, set_up, test_bitmap_that_records, tear_down);
+        g_test_add(good, Test, kind, set_up, test_bitmap_that_is_good, tear_down);
+    }
     for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
         g_autofree char *fault = g_strconcat("/qcow2-resize/fault/", kinds[i].name, NULL);
         g_autofree char *cut = g_strconcat("/qcow2-resize/power-cut/", kinds[i].name,
