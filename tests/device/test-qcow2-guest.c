@@ -213,6 +213,7 @@ static void assert_n_snapshots(Fixture *f, unsigned n)
 static void test_snapshots_within_the_image(Fixture *f, const void *unused)
 {
     g_autoptr(JsonValue) nodes = NULL;
+    g_autoptr(JsonValue) disks = NULL;
     g_autoptr(JsonValue) deleted = NULL;
 
     if (!kit_image_has_tools())
@@ -228,6 +229,9 @@ static void test_snapshots_within_the_image(Fixture *f, const void *unused)
     nodes = kit_qmp_ask(f->qmp, "query-named-block-nodes", NULL);
     kit_qmp_assert_at(nodes, "0.image.snapshots.1.name", "b");
     kit_qmp_assert_at(nodes, "0.image.snapshots.1.id", "2");
+    disks = kit_qmp_ask(f->qmp, "query-block", NULL);
+    kit_qmp_assert_at(disks, "0.inserted.image.snapshots.0.name", "a");
+    kit_qmp_assert_at(disks, "0.inserted.image.snapshots.1.name", "b");
     assert_n_snapshots(f, 2);
     deleted = kit_qmp_ask(f->qmp, "blockdev-snapshot-delete-internal-sync",
                           "{'device': 'fmt', 'name': 'b', 'id': '2'}");

@@ -155,6 +155,15 @@ static void assert_snapshot(const Test *t, const char *image, const char *name,
     kit_image_do(&t->kit, "cmp out wanted");
 }
 
+/* Gone back to by qemu-img, the disk is what it was when @name was taken. */
+static void assert_goes_back(const Test *t, const char *name, const uint8_t *data)
+{
+    kit_image_do(&t->kit, "cp image back");
+    kit_image_do(&t->kit, "qemu-img snapshot -a %s back", name);
+    kit_image_assert_clean(&t->kit, "back");
+    kit_image_assert_holds(&t->kit, "back", data, SIZE);
+}
+
 static void close_clean(Test *t)
 {
     kit_image_close(&t->kit);
@@ -185,6 +194,10 @@ static void test_take_and_delete(Test *t, const void *kind)
     close_clean(t);
     assert_snapshot(t, "image", "one", t->first);
     assert_snapshot(t, "image", "two", second);
+    assert_goes_back(t, "one", t->first);
+    assert_goes_back(t, "two", second);
+    if (t->kind->has_snapshot)
+        assert_goes_back(t, "s", t->first);
 
     open_image(t);
     g_assert_true(delete(t, "one", NULL));
