@@ -8,6 +8,7 @@
 #include "berth/secret.h"
 
 const ObjectClass *const object_classes[] = {
+    [OBJECT_TYPE_FILTER_DUMP] = &object_filter_dump_class,
     [OBJECT_TYPE_IOTHREAD] = &object_iothread_class,
     [OBJECT_TYPE_MAIN_LOOP] = &object_main_loop_class,
     [OBJECT_TYPE_MEMORY_BACKEND_FILE] = &memory_backend_file_class,

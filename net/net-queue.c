@@ -15,6 +15,8 @@
 #include "berth/iov.h"
 #include "berth/net-driver.h"
 
+#include "net-watch.h"
+
 typedef struct Hold {
     NetLimitMember member;
     Timer timer;
@@ -208,18 +210,37 @@ void net_queue_call(NetQueue *queue, LoopFn *fn)
         fn(queue);
 }
 
+/* Whether nobody has a word in what goes, or looks at it. */
+static bool is_plain(const NetQueue *queue)
+{
+    return !queue->throttle && !queue->watch;
+}
+
+/* A frame of @size bytes with its header went. */
+static void account(NetQueue *queue, NetDirection direction, size_t size)
+{
+    if (queue->throttle)
+        net_limit_charge(&queue->throttle->holds[direction].member,
+                         size - NET_HEADER_SIZE);
+    if (queue->watch)
+        net_watch_show(queue->watch, direction, size);
+}
+
 int net_queue_send(NetQueue *queue, struct iovec *iov, unsigned n)
 {
+    size_t size;
     int code;
 
-    if (G_LIKELY(!queue->throttle))
+    if (G_LIKELY(is_plain(queue)))
         return queue->backend->driver->send(queue, iov, n);
-    if (!may_go(queue, NET_TX))
+    if (queue->throttle && !may_go(queue, NET_TX))
         return -EAGAIN;
+    size = iov_size(iov, n);
+    if (queue->watch)
+        net_watch_take(queue->watch, iov, n);
     code = queue->backend->driver->send(queue, iov, n);
     if (code == 0)
-        net_limit_charge(&queue->throttle->holds[NET_TX].member,
-                         iov_size(iov, n) - NET_HEADER_SIZE);
+        account(queue, NET_TX, size);
     return code;
 }
 
@@ -227,13 +248,15 @@ ssize_t net_queue_receive(NetQueue *queue, struct iovec *iov, unsigned n)
 {
     ssize_t got;
 
-    if (G_LIKELY(!queue->throttle))
+    if (G_LIKELY(is_plain(queue)))
         return queue->backend->driver->receive(queue, iov, n);
-    if (!may_go(queue, NET_RX))
+    if (queue->throttle && !may_go(queue, NET_RX))
         return -EAGAIN;
     got = queue->backend->driver->receive(queue, iov, n);
-    if (got > (ssize_t)NET_HEADER_SIZE)
-        net_limit_charge(&queue->throttle->holds[NET_RX].member,
-                         (uint64_t)got - NET_HEADER_SIZE);
+    if (got <= (ssize_t)NET_HEADER_SIZE)
+        return got;
+    if (queue->watch)
+        net_watch_take(queue->watch, iov, n);
+    account(queue, NET_RX, (size_t)got);
     return got;
 }

@@ -18,6 +18,7 @@
 #include "berth/vhost.h"
 
 #include "net-announce.h"
+#include "net-watch.h"
 
 #define FIRST_MAC_BYTE 0x56u    /* of the last byte of a default address */
 #define N_MACS (256u - FIRST_MAC_BYTE)
@@ -93,6 +94,7 @@ bool net_backend_set_limit(NetBackend *backend, NetLimit *limit, GError **error)
 
 static void free_backend(NetBackend *backend)
 {
+    net_watch_end(backend);
     if (backend->driver->close)
         backend->driver->close(backend);
     for (unsigned i = 0; i < backend->n_queues; i++) {
@@ -145,7 +147,7 @@ void net_backend_tell_disconnected(NetBackend *backend)
         set->ops->stream_disconnected(set->ops_opaque, backend->id);
 }
 
-static NetBackend *find_backend(const NetSet *set, const char *id)
+NetBackend *net_set_find(const NetSet *set, const char *id)
 {
     LIST_FOREACH(node, &set->backends) {
         NetBackend *backend = CONTAINER_OF(node, NetBackend, node);
@@ -212,7 +214,7 @@ bool net_set_add(NetSet *set, const Netdev *options, GError **error)
 
     if (!id_check(options->id, "id", error))
         return false;
-    if (find_backend(set, options->id)) {
+    if (net_set_find(set, options->id)) {
         error_set(error, "there is a network backend '%s' already", options->id);
         return false;
     }
@@ -222,6 +224,7 @@ bool net_set_add(NetSet *set, const Netdev *options, GError **error)
     backend->id = g_strdup(options->id);
     backend->type = options->type;
     backend->link_up = true;
+    list_init(&backend->dumps);
     if (!driver->open(backend, options, error)) {
         free_backend(backend);
         return false;
@@ -234,7 +237,7 @@ bool net_set_add(NetSet *set, const Netdev *options, GError **error)
 
 bool net_set_remove(NetSet *set, const char *id, GError **error)
 {
-    NetBackend *backend = find_backend(set, id);
+    NetBackend *backend = net_set_find(set, id);
 
     if (!backend) {
         error_set_class(error, BERTH_ERROR_DEVICE_NOT_FOUND,
@@ -265,7 +268,7 @@ static NetNic *find_nic(const NetSet *set, const char *name)
 bool net_set_link(NetSet *set, const char *name, bool up, GError **error)
 {
     NetNic *nic = find_nic(set, name);
-    NetBackend *backend = nic ? nic->backend : find_backend(set, name);
+    NetBackend *backend = nic ? nic->backend : net_set_find(set, name);
 
     if (!nic && !backend) {
         error_set_class(error, BERTH_ERROR_DEVICE_NOT_FOUND, "Device '%s' not found",
@@ -301,6 +304,7 @@ static void describe_backend(const NetBackend *backend, GString *out)
     g_string_append_printf(out, "%s: type=%s%s%s%s\n", backend->id,
                            NetClientDriver_str(backend->type), text ? "," : "",
                            text ? text : "", backend->link_up ? "" : ",link=down");
+    net_watch_describe(backend, out);
 }
 
 void net_set_describe(const NetSet *set, GString *out)
@@ -375,7 +379,7 @@ static bool choose_mac(const NetSet *set, uint8_t *ret_mac, GError **error)
 
 static NetBackend *take_backend(NetSet *set, const char *id, GError **error)
 {
-    NetBackend *backend = find_backend(set, id);
+    NetBackend *backend = net_set_find(set, id);
 
     if (!backend)
         error_set(error, "parameter 'netdev': there is no network backend '%s'", id);

@@ -15,6 +15,8 @@ struct ObjectSet {
     ObjectDefaults defaults;
     Iothread *queue_thread;     /* lent */
     BlockGraph *blocks;         /* lent */
+    NetSet *nets;               /* lent */
+    const FdSets *fdsets;        /* lent */
 };
 
 ObjectSet *object_set_new(void)
@@ -68,6 +70,26 @@ void object_set_lend_blocks(ObjectSet *set, BlockGraph *blocks)
 BlockGraph *object_set_blocks(const ObjectSet *set)
 {
     return set->blocks;
+}
+
+void object_set_lend_nets(ObjectSet *set, NetSet *nets)
+{
+    set->nets = nets;
+}
+
+NetSet *object_set_nets(const ObjectSet *set)
+{
+    return set->nets;
+}
+
+void object_set_lend_fdsets(ObjectSet *set, const FdSets *fdsets)
+{
+    set->fdsets = fdsets;
+}
+
+const FdSets *object_set_fdsets(const ObjectSet *set)
+{
+    return set->fdsets;
 }
 
 Iothread *object_set_queue_thread(const ObjectSet *set)
@@ -171,6 +193,8 @@ static const char *family_str(ObjectFamily family)
     switch (family) {
     case OBJECT_FAMILY_IOTHREAD:
         return "an iothread";
+    case OBJECT_FAMILY_NET_FILTER:
+        return "a filter of frames";
     case OBJECT_FAMILY_NET_LIMIT:
         return "limits of network devices";
     case OBJECT_FAMILY_MEMORY:

@@ -55,12 +55,14 @@ typedef struct Device Device;                   /* device.h */
 typedef struct DeviceUnplug DeviceUnplug;       /* hotplug.c */
 typedef struct DeviceClass DeviceClass;         /* device.h */
 typedef struct DeviceTree DeviceTree;           /* device.h */
+typedef struct FdSets FdSets;                   /* fdset.h */
 typedef struct Iothread Iothread;               /* iothread.h */
 typedef struct IrqLine IrqLine;                 /* irq.h */
 typedef struct Loop Loop;                       /* loop.h */
 typedef struct Machine Machine;                 /* machine.h */
 typedef struct Monitor Monitor;                 /* monitor.h */
 typedef struct NetSet NetSet;                   /* net-set.h */
+typedef struct NetDumpCounters NetDumpCounters; /* net-dump.h */
 typedef struct Object Object;                   /* object.h */
 typedef struct ObjectSet ObjectSet;             /* object.h */
 typedef struct PciBus PciBus;                   /* pci.h */

@@ -43,6 +43,7 @@ struct NetBackend {
     unsigned offloads;          /* NetOffload; set by open() */
     bool link_up;               /* until a device takes it over */
     NetNic *nic;                /* that uses it, or NULL */
+    ListNode dumps;             /* of NetDump: those who look at its frames */
     ListNode node;
 };
 

@@ -35,7 +35,9 @@ void net_set_allow_programs(NetSet *set, bool allowed);
 
 /* Makes the backend.  On false the host is as it was, and @error names the parameter. */
 bool net_set_add(NetSet *set, const Netdev *options, GError **error);
-/* Refused while a device uses it. */
+/* NULL when there is none. */
+NetBackend *net_set_find(const NetSet *set, const char *id);
+/* Refused while a device uses it.  Those who look at its frames (net-dump.h) go, too. */
 bool net_set_remove(NetSet *set, const char *id, GError **error);
 /* The cable of device or backend @name. */
 bool net_set_link(NetSet *set, const char *name, bool up, GError **error);

@@ -76,6 +76,8 @@ typedef struct NetQueue {
     bool wants_rx;              /* the device */
     bool wants_tx;
     struct NetThrottle *throttle;       /* NULL: there are no limits */
+    struct NetWatch *watch;     /* NULL: nobody looks at the frames */
+    struct NetWatch *next_watch;        /* main's */
     bool has_unread;            /* the backend has frames whatever the descriptor says */
     bool has_unsent;            /* it has taken frames that are not written yet */
 } NetQueue;

@@ -14,6 +14,7 @@
 typedef enum ObjectFamily {
     OBJECT_FAMILY_IOTHREAD,
     OBJECT_FAMILY_MEMORY,
+    OBJECT_FAMILY_NET_FILTER,
     OBJECT_FAMILY_NET_LIMIT,
     OBJECT_FAMILY_RNG,
     OBJECT_FAMILY_SECRET,
@@ -24,6 +25,7 @@ typedef struct ObjectClass {
     const char *name;           /* "rng-random" */
     ObjectFamily family;
     size_t instance_size;
+    bool after_netdevs;         /* made when backends of the network are there */
     /* @options is lent.  On false everything done is undone. */
     bool (*complete)(Object *object, const ObjectOptions *options, GError **error);
     /*
@@ -68,6 +70,12 @@ const ObjectDefaults *object_defaults(const Object *object);
 void object_set_lend_blocks(ObjectSet *set, BlockGraph *blocks);
 BlockGraph *object_set_blocks(const ObjectSet *set);
 
+/* Where network backends are, and files named "/dev/fdset/N"; lent, NULL: nowhere. */
+void object_set_lend_nets(ObjectSet *set, NetSet *nets);
+NetSet *object_set_nets(const ObjectSet *set);
+void object_set_lend_fdsets(ObjectSet *set, const FdSets *fdsets);
+const FdSets *object_set_fdsets(const ObjectSet *set);
+
 /*
  * The thread of those queues that name none, for the object "main-loop"; NULL before it
  * is made and when it goes.
@@ -95,11 +103,14 @@ Object *object_hold(ObjectSet *set, const char *id, ObjectFamily family, GError 
 /* Accepts NULL. */
 void object_release(Object *object);
 
+extern const ObjectClass object_filter_dump_class;
 extern const ObjectClass object_iothread_class;
 extern const ObjectClass object_main_loop_class;
 extern const ObjectClass object_net_throttle_class;
 extern const ObjectClass object_throttle_class;
 /* The limits of a net-throttle-group. */
 struct NetLimit *object_net_throttle_limit(const Object *object);
+/* What a filter-dump counts; NULL of an object of another type. */
+const NetDumpCounters *object_filter_dump_counted(const Object *object);
 /* Its thread; NULL of an object of another type. */
 Iothread *object_iothread(const Object *object);

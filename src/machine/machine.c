@@ -100,7 +100,8 @@ static void set_object_defaults(Machine *machine)
     object_set_defaults(machine->objects, &defaults);
 }
 
-static bool add_objects(Machine *machine, GError **error)
+/* Those that need network backends, or all others. */
+static bool add_objects(Machine *machine, bool after_netdevs, GError **error)
 {
     const GPtrArray *objects = machine->cmdline->objects;
 
@@ -108,6 +109,8 @@ static bool add_objects(Machine *machine, GError **error)
     for (guint i = 0; i < objects->len; i++) {
         const ObjectOptions *options = g_ptr_array_index(objects, i);
 
+        if (object_classes[options->qom_type]->after_netdevs != after_netdevs)
+            continue;
         if (!object_add(machine->objects, options, error)) {
             g_prefix_error(error, "option '-object': ");
             return false;
@@ -166,8 +169,9 @@ static bool add_netdevs(Machine *machine, GError **error)
 /* What devices are at the guest's end of. */
 static bool add_backends(Machine *machine, GError **error)
 {
-    return add_objects(machine, error) && add_block_nodes(machine, error) &&
-           add_drives(machine, error) && add_netdevs(machine, error);
+    return add_objects(machine, false, error) && add_block_nodes(machine, error) &&
+           add_drives(machine, error) && add_netdevs(machine, error) &&
+           add_objects(machine, true, error);
 }
 
 static bool add_devices(Machine *machine, GError **error)
@@ -273,6 +277,8 @@ Machine *machine_new(const Cmdline *cmdline, const MachineHost *host, Vm *vm,
     net_set_watch(machine->nets, &machine_net_ops, machine);
     block_graph_set_events(machine->blocks, machine->events);
     object_set_lend_blocks(machine->objects, machine->blocks);
+    object_set_lend_nets(machine->objects, machine->nets);
+    object_set_lend_fdsets(machine->objects, machine->fdsets);
     if (machine->fdsets)
         block_graph_set_open_hook(machine->blocks, open_fdset, machine->fdsets);
     runstate_init(&machine->run, machine->loop, machine->events, &machine_run_ops,

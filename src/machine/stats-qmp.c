@@ -10,7 +10,8 @@
 #include "berth/error.h"
 #include "berth/machine.h"
 #include "berth/monitor.h"
-#include "berth/net-set.h"
+#include "berth/net-dump.h"
+#include "berth/object.h"
 #include "berth/qmp.h"
 #include "berth/virtio.h"
 #include "berth/vm-stats.h"
@@ -121,8 +122,11 @@ static bool collect_queues(StatsQuery *query)
         if (dev->class != &virtio_pci_class)
             continue;
         vdev = virtio_pci_device(dev);
-        for (uint32_t i = 0; i < vdev->n_queues; i++)
-            add_counters(query, dev->path, (int)i, &vdev->queues[i].counters);
+        for (uint32_t i = 0; i < vdev->n_queues; i++) {
+            /* What the kernel serves is not counted here. */
+            if (!vdev->class->is_external || !vdev->class->is_external(vdev, i))
+                add_counters(query, dev->path, (int)i, &vdev->queues[i].counters);
+        }
     }
     return true;
 }
@@ -138,6 +142,23 @@ static bool collect_nics(StatsQuery *query)
             continue;
         for (unsigned i = 0; i < nic->n_pairs; i++)
             add_counters(query, nic->path, (int)i, nic->counted(nic, i));
+    }
+    return true;
+}
+
+static bool collect_filters(StatsQuery *query)
+{
+    ObjectSet *objects = query->ctx->objects;
+
+    if (!objects)
+        return true;
+    LIST_FOREACH(node, object_set_list(objects)) {
+        const Object *object = CONTAINER_OF(node, Object, node);
+        const NetDumpCounters *counters = object_filter_dump_counted(object);
+        g_autofree char *path = g_strconcat("/objects/", object->id, NULL);
+
+        if (counters)
+            add_counters(query, path, -1, counters);
     }
     return true;
 }
@@ -309,6 +330,8 @@ static const StatsSource sources[] = {
       collect_queues, describe_counters },
     { STATS_PROVIDER_BERTH, STATS_TARGET_NIC, true, net_counters, collect_nics,
       describe_counters },
+    { STATS_PROVIDER_BERTH, STATS_TARGET_FILTER, true, net_dump_counters,
+      collect_filters, describe_counters },
     { STATS_PROVIDER_BERTH, STATS_TARGET_MONITOR, true, monitor_counters,
       collect_monitors, describe_counters },
 };

@@ -199,8 +199,8 @@ static void test_schemas_tell_units(void)
     value = qapi_emit(QAPI_TYPE_STATS_SCHEMA, schemas->items[0]);
     text = json_to_text(value);
 
-    g_assert_cmpuint(schemas->n, ==, 6);
-    g_assert_cmpuint(owns->n, ==, 4);
+    g_assert_cmpuint(schemas->n, ==, 7);
+    g_assert_cmpuint(owns->n, ==, 5);
     g_assert_cmpstr(text, ==,
                     "{\"provider\": \"kvm\", \"target\": \"vm\", \"stats\": ["
                     "{\"name\": \"remote_tlb_flush\", \"type\": \"cumulative\", "

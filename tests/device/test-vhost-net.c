@@ -21,6 +21,7 @@
 #include "berth/vhost.h"
 
 #include "kit-net.h"
+#include "kit-qmp.h"
 #include "net-bench.h"
 #include "vhost-stub.h"
 
@@ -433,6 +434,32 @@ static void test_absent_module(void)
     stubs[0].fd = taps[0] = 0;
 }
 
+/* Frames that do not come by here are seen by no filter, and counted by nobody. */
+static void test_frames_that_nobody_sees(Fixture *f, gconstpointer unused)
+{
+    g_autoptr(ObjectOptions) options =
+        qapi_parse_json(QAPI_TYPE_OBJECT_OPTIONS, "{'qom-type': 'filter-dump', "
+                        "'id': 'd', 'netdev': 'wire', 'file': '/nonexistent/d'}", NULL);
+    KitBoard *kit = f->net->kit;
+    KitQmp *qmp = kit_qmp_new(kit);
+    g_autoptr(JsonValue) nics = NULL, queues = NULL, pulled = NULL;
+    g_autoptr(GError) error = NULL;
+
+    g_assert_false(object_add(kit->objects, options, &error));
+    g_assert_nonnull(strstr(error->message, "'netdev': the host's kernel moves the "
+                            "frames of 'wire' (vhost)"));
+    nics = kit_qmp_ask(qmp, "query-stats", "{'target': 'nic'}");
+    g_assert_cmpuint(json_length(nics), ==, 0);
+    /* The control queue alone is served here, and all of them while the cable is out. */
+    queues = kit_qmp_ask(qmp, "query-stats", "{'target': 'virtqueue'}");
+    g_assert_cmpuint(json_length(queues), ==, 1);
+    kit_qmp_assert_at(queues, "0.queue", "2");
+    g_assert_true(net_set_link(kit->nets, "nic", false, NULL));
+    pulled = kit_qmp_ask(qmp, "query-stats", "{'target': 'virtqueue'}");
+    g_assert_cmpuint(json_length(pulled), ==, 3);
+    kit_qmp_free(qmp);
+}
+
 static void add(const char *path, const Case *c, void (*fn)(Fixture *f, gconstpointer c))
 {
     g_test_add(path, Fixture, c, set_up, fn, tear_down);
@@ -454,6 +481,7 @@ int main(int argc, char **argv)
     add("/vhost-net/several-pairs", &several, test_several_pairs);
     add("/vhost-net/start-fails-at-each-step", &usual, test_start_fails_at_each_step);
     add("/vhost-net/stop-fails-at-each-step", &usual, test_stop_fails_at_each_step);
+    add("/vhost-net/frames-that-nobody-sees", &usual, test_frames_that_nobody_sees);
     g_test_add_func("/vhost-net/wrong-options", test_wrong_options);
     g_test_add_func("/vhost-net/absent-module", test_absent_module);
     return g_test_run();

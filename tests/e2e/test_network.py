@@ -158,7 +158,66 @@ def test_limits(t):
     t.equal("it ends", guest.wait_exit(), 0)
 
 
-TESTS = [test_stream, test_server, test_added_later, test_limits]
+def frames_in(path):
+    """The frames of a file of pcap."""
+    data = open(path, "rb").read()
+    magic, major, minor, _, _, _, link = struct.unpack_from("<IHHiIII", data)
+    assert (magic, major, minor, link) == (0xa1b2c3d4, 2, 4, 1), data[:24]
+    frames, at = [], 24
+    while at < len(data):
+        _, _, n, _ = struct.unpack_from("<IIII", data, at)
+        frames.append(data[at + 16:at + 16 + n])
+        at += 16 + n
+    return frames
+
+
+def await_counts(qmp, wanted):
+    """A frame is counted after it went, so the far end may have it before."""
+    deadline = time.monotonic() + 30
+    while True:
+        counts = {one["qom-path"]: [stat["value"] for stat in one["stats"]
+                                    if stat["name"] == "packets"]
+                  for one in qmp.command("query-stats", target="filter")}
+        if counts == wanted or time.monotonic() > deadline:
+            return counts
+
+
+def test_dump(t):
+    """Filters of the command line, before their backend there, and one that is added."""
+    path, files = str(t.folder / "s"), [str(t.folder / name) for name in "abc"]
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    server.bind(path)
+    server.listen(1)
+    guest = t.guest("mirror", "-object",
+                    f"filter-dump,id=a,netdev=n0,queue=rx,file={files[0]}",
+                    "-object", f"filter-dump,id=b,netdev=n0,queue=tx,file={files[1]}",
+                    "-netdev", f"stream,id=n0,addr.type=unix,addr.path={path}", *DEVICE)
+    far = Far(server.accept()[0])
+    heard(guest, "R")
+    check_mirror(t, "frames come back", far)
+    qmp = guest.qmp
+    qmp.command("object-add", id="c", netdev="n0", file=files[2], maxlen=100,
+                **{"qom-type": "filter-dump"})
+    check_mirror(t, "and while there is one more", far)
+    counts = {f"/objects/{name}": [100] for name in "abc"}
+    t.equal("they are counted", await_counts(qmp, counts), counts)
+    text = qmp.command("human-monitor-command", **{"command-line": "info network"})
+    t.check("and shown", "  - c: type=filter-dump,queue=all,status=on" in text, text)
+    qmp.command("qom-set", path="/objects/a", property="status", value="off")
+    check_mirror(t, "and while one looks away", far)
+    for name in "abc":
+        qmp.command("object-del", id=name)
+    sent = [frame_of(i, 60 + i * 10) for i in range(50)]
+    back = [sent_back(frame) for frame in sent]
+    t.check("frames of the guest are in a file", frames_in(files[0]) == back * 2)
+    t.check("and those to it", frames_in(files[1]) == sent * 3)
+    t.check("and both, cut", sorted(frames_in(files[2])) ==
+            sorted(frame[:100] for frame in (sent + back) * 2))
+    qmp.command("quit")
+    t.equal("it ends", guest.wait_exit(), 0)
+
+
+TESTS = [test_stream, test_server, test_added_later, test_limits, test_dump]
 
 
 if __name__ == "__main__":

@@ -188,6 +188,7 @@ KitBoard *kit_board_new_threaded(void)
     kit->blocks = block_graph_new(kit->loop);
     object_set_lend_blocks(kit->objects, kit->blocks);
     kit->nets = net_set_new(kit->loop);
+    object_set_lend_nets(kit->objects, kit->nets);
     kit->chars = char_set_new(kit->loop);
     kit->port_changes = g_string_new(NULL);
     kit->removals = g_string_new(NULL);

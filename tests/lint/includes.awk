@@ -25,7 +25,7 @@ BEGIN {
     group("vm", "page-walk ram-map vcpu-registers")
     group("block", "block block-drive block-quiesce inject throttle")
     group("block-driver", "block-driver block-node throttle-config throttle-state")
-    group("net", "net net-limit net-set netlink vhost")
+    group("net", "net net-dump net-limit net-set netlink vhost")
     group("vm", "ram-extent ram-fault")
     group("dump", "dump")
     group("net-driver", "net-driver")
