@@ -460,6 +460,20 @@ static void test_frames_that_nobody_sees(Fixture *f, gconstpointer unused)
     kit_qmp_free(qmp);
 }
 
+/* What goes by cannot be held back. */
+static void test_limits_are_refused(Fixture *f, gconstpointer unused)
+{
+    KitBoard *kit = f->net->kit;
+
+    kit_add_object(kit, "{'qom-type': 'net-throttle-group', 'id': 'g', 'rx-pps': 1}");
+    device_remove(f->net->dev);
+    kit_assert_refused(kit, "{'driver': 'virtio-net-pci', 'netdev': 'wire', "
+                       "'throttle-group': 'g'}", "parameter 'throttle-group': the host's "
+                       "kernel moves the frames of 'wire' (vhost): limit them by tc(8)");
+    g_assert_true(object_del(kit->objects, "g", NULL));
+    g_assert_true(net_set_remove(kit->nets, "wire", NULL));
+}
+
 static void add(const char *path, const Case *c, void (*fn)(Fixture *f, gconstpointer c))
 {
     g_test_add(path, Fixture, c, set_up, fn, tear_down);
@@ -482,6 +496,7 @@ int main(int argc, char **argv)
     add("/vhost-net/start-fails-at-each-step", &usual, test_start_fails_at_each_step);
     add("/vhost-net/stop-fails-at-each-step", &usual, test_stop_fails_at_each_step);
     add("/vhost-net/frames-that-nobody-sees", &usual, test_frames_that_nobody_sees);
+    add("/vhost-net/limits-are-refused", &usual, test_limits_are_refused);
     g_test_add_func("/vhost-net/wrong-options", test_wrong_options);
     g_test_add_func("/vhost-net/absent-module", test_absent_module);
     return g_test_run();
