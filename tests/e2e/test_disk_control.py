@@ -5,14 +5,16 @@ images that are made, snapshots, media, drives of one option."""
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 
-from rig import main
+from rig import heard, main, wait_until
 from qmp import QmpError
 
 SIZE = 8 << 20
+ENDED = r"\d+ \d+ (\d+) \d+\r?\n"
 
 
 def create(t, qmp, **options):
@@ -142,7 +144,65 @@ def test_relative_names(t):
     t.equal("all of it is there", inserted(qmp, "d")["backing_file_depth"], 2)
 
 
-TESTS = [test_snapshots, test_space_that_is_taken, test_media, test_relative_names]
+@contextlib.contextmanager
+def small_file_system(path, size):
+    """A file system of its own at @path; yields what gives it another size, or None."""
+    path.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", path]
+    if os.geteuid() or subprocess.run(mount, check=False, stderr=subprocess.DEVNULL
+                                      ).returncode:
+        yield None
+        return
+    try:
+        yield lambda size: subprocess.run(
+            ["mount", "-o", f"remount,size={size}", path], check=True)
+    finally:
+        subprocess.run(["umount", "-l", path], check=True)
+
+
+def go_on(guest):
+    """What was under way when the machine stopped may stop it once more."""
+    if guest.status == "io-error":
+        guest.qmp.command("cont")
+    return re.search(ENDED, guest.console.text)
+
+
+def test_a_full_disk(t):
+    """The host has no more space: the machine waits, again and again, until there is."""
+    if not shutil.which("qemu-img"):
+        t.skip("a full disk", "qemu-img is not here")
+        return
+    image = t.folder / "small" / "image"
+    with small_file_system(t.folder / "small", 1 << 20) as resize:
+        if not resize:
+            t.skip("a full disk", "no file system can be mounted")
+            return
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", image, str(SIZE)],
+                       check=True)
+        guest = t.guest("disk", "-object", "iothread,id=io",
+                        "-drive", f"file={image},format=qcow2,if=none,id=d",
+                        "-device", "virtio-blk-pci,drive=d,iothread=io", cpus=1)
+        heard(guest, r"R\r?\n")
+        guest.type("S 64 65536 1\n")
+        for size in (2 << 20, 32 << 20):
+            event = guest.qmp.wait_event("BLOCK_IO_ERROR")
+            t.equal("the machine stops", (event["action"], event["nospace"]),
+                    ("stop", True))
+            guest.qmp.wait_event("STOP")
+            t.equal("it says why", guest.status, "io-error")
+            resize(size)
+            guest.qmp.events.clear()
+            guest.qmp.command("cont")
+        t.check("the guest's requests end", wait_until(lambda: go_on(guest)))
+        t.equal("and none of them fails", re.findall(ENDED, guest.console.text), ["0"])
+        guest.qmp.command("quit")
+        t.equal("it ends", guest.wait_exit(), 0)
+        told = subprocess.run(["qemu-img", "check", "-q", image], check=False)
+        t.equal("the image is clean", told.returncode, 0)
+
+
+TESTS = [test_snapshots, test_space_that_is_taken, test_media, test_relative_names,
+         test_a_full_disk]
 
 
 if __name__ == "__main__":
