@@ -29,7 +29,8 @@ typedef struct VhostVsock {
     bool must_tell_of_reset;
 } VhostVsock;
 
-G_STATIC_ASSERT(offsetof(VhostVsockProps, packed) == offsetof(VirtioPciProps, packed));
+G_STATIC_ASSERT(offsetof(VhostVsockProps, notify_on_empty) ==
+                offsetof(VirtioPciProps, notify_on_empty));
 
 static VhostVsock *to_vsock(const VirtioDevice *vdev)
 {

@@ -157,6 +157,12 @@ static bool check_props(const VirtioBlk *blk, GError **error)
 {
     const VirtioBlkProps *props = blk->props;
 
+    if (props->scsi || props->cyls > 0 || props->heads > 0 || props->secs > 0) {
+        error_set(error, props->scsi
+                  ? "parameter 'scsi': SCSI commands are for virtio-scsi-pci"
+                  : "parameters 'cyls', 'heads' and 'secs': the disk has no geometry");
+        return false;
+    }
     if (props->serial && strlen(props->serial) > VIRTIO_BLK_SERIAL) {
         error_set(error, "parameter 'serial' expects up to %u characters",
                   VIRTIO_BLK_SERIAL);

@@ -562,19 +562,31 @@ static VirtioPciProps transport_props(const DeviceAddArgs *args)
 
 static bool check_props(const VirtioPciProps *props, GError **error)
 {
-    const char *name = NULL;
+    const struct {
+        bool is_asked_for;
+        const char *name;
+        const char *reason;
+    } absent[] = {
+        { props->has_disable_legacy && props->disable_legacy == ON_OFF_AUTO_OFF,
+          "disable-legacy", "there is no legacy interface" },
+        { props->disable_modern, "disable-modern", "there is no legacy interface" },
+        { props->iommu_platform, "iommu_platform", "there is no IOMMU" },
+        { props->packed, "packed", "there are no packed rings" },
+        { props->ats, "ats", "there is no IOMMU" },
+        { props->aer, "aer", "devices report no errors of the bus" },
+        { props->page_per_vq, "page-per-vq", "doorbells lie beside each other" },
+        { props->queue_reset, "queue_reset", "queues are reset with their device" },
+        { !props->any_layout, "any_layout", "virtio 1.0 always has it" },
+        { props->notify_on_empty, "notify_on_empty", "there is no legacy interface" },
+    };
 
-    if (props->has_disable_legacy && props->disable_legacy == ON_OFF_AUTO_OFF)
-        name = "disable-legacy";
-    else if (props->disable_modern)
-        name = "disable-modern";
-    else if (props->iommu_platform)
-        name = "iommu_platform";
-    else if (props->packed)
-        name = "packed";
-    if (name)
-        error_set(error, "parameter '%s': berth does not have what this asks for", name);
-    return !name;
+    for (size_t i = 0; i < G_N_ELEMENTS(absent); i++) {
+        if (!absent[i].is_asked_for)
+            continue;
+        error_set(error, "parameter '%s': %s", absent[i].name, absent[i].reason);
+        return false;
+    }
+    return true;
 }
 
 static uint8_t add_virtio_cap(PciDevice *pci, uint8_t type, unsigned size)

@@ -27,7 +27,8 @@ typedef struct VirtioRng {
     Timer period;
 } VirtioRng;
 
-G_STATIC_ASSERT(offsetof(VirtioRngProps, packed) == offsetof(VirtioPciProps, packed));
+G_STATIC_ASSERT(offsetof(VirtioRngProps, notify_on_empty) ==
+                offsetof(VirtioPciProps, notify_on_empty));
 
 static VirtioRng *to_rng(VirtioDevice *vdev)
 {

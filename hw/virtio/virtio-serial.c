@@ -69,7 +69,8 @@ typedef struct PortChange {
     VirtSerialPort *port;
 } PortChange;
 
-G_STATIC_ASSERT(offsetof(VirtioSerialProps, packed) == offsetof(VirtioPciProps, packed));
+G_STATIC_ASSERT(offsetof(VirtioSerialProps, notify_on_empty) ==
+                offsetof(VirtioPciProps, notify_on_empty));
 
 static VirtioSerial *to_serial(const VirtioDevice *vdev)
 {

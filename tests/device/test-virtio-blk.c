@@ -398,6 +398,14 @@ static void test_properties_that_are_refused(void)
           "{'iothread': 'a', 'vqs': [0, 0]}]", "queue 0 is named twice" },
         { "'drive': 'n', 'packed': true", "packed" },
         { "'drive': 'n', 'iommu_platform': true", "iommu_platform" },
+        { "'drive': 'n', 'ats': true", "'ats': there is no IOMMU" },
+        { "'drive': 'n', 'aer': true", "'aer'" },
+        { "'drive': 'n', 'page-per-vq': true", "'page-per-vq'" },
+        { "'drive': 'n', 'queue_reset': true", "'queue_reset'" },
+        { "'drive': 'n', 'any_layout': false", "'any_layout'" },
+        { "'drive': 'n', 'notify_on_empty': true", "'notify_on_empty'" },
+        { "'drive': 'n', 'scsi': true", "virtio-scsi-pci" },
+        { "'drive': 'n', 'cyls': 16383, 'heads': 16, 'secs': 63", "no geometry" },
     };
     g_autoptr(KitBoard) kit = kit_board_new();
 
@@ -409,7 +417,10 @@ static void test_properties_that_are_refused(void)
 
         kit_assert_refused(kit, json, cases[i].words);
     }
-    kit_add(kit, "{'driver': 'virtio-blk-pci', 'drive': 'n', 'id': 'first'}");
+    kit_add(kit, "{'driver': 'virtio-blk-pci', 'drive': 'n', 'id': 'first', "
+            "'scsi': false, 'ats': false, 'aer': false, 'page-per-vq': false, "
+            "'queue_reset': false, 'any_layout': true, 'notify_on_empty': false, "
+            "'cyls': 0}");
     kit_assert_refused(kit, "{'driver': 'virtio-blk-pci', 'drive': 'n'}", "'first'");
 }
 
