@@ -35,6 +35,7 @@ void block_account_sum(BlockCounts *sum, const BlockCounts *counts)
         sum->of[i].n_done += get(&count->n_done);
         sum->of[i].n_failed += get(&count->n_failed);
         sum->of[i].n_invalid += get(&count->n_invalid);
+        sum->of[i].n_joined += get(&count->n_joined);
         sum->of[i].bytes += get(&count->bytes);
         sum->of[i].time_ns += get(&count->time_ns);
     }
@@ -98,6 +99,11 @@ void block_account_invalid(BlockCounts *counts, BlockKind kind)
 {
     add(&counts->of[kind].n_invalid, 1);
     __atomic_store_n(&counts->last_ns, loop_clock_ns(), __ATOMIC_RELAXED);
+}
+
+void block_account_joined(BlockCounts *counts, BlockKind kind)
+{
+    add(&counts->of[kind].n_joined, 1);
 }
 
 static void on_free(QsbrNode *node)

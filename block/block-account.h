@@ -21,6 +21,7 @@ typedef struct BlockCount {
     uint64_t n_done;
     uint64_t n_failed;
     uint64_t n_invalid;         /* never submitted */
+    uint64_t n_joined;          /* that were done together with another */
     uint64_t bytes;             /* of those that are done */
     uint64_t time_ns;           /* of all that ended, from submit() */
 } BlockCount;
@@ -55,6 +56,7 @@ void block_account_done(BlockCounts *counts, const BlockAccount *account, BlockK
 void block_account_failed(BlockCounts *counts, const BlockAccount *account,
                           BlockKind kind, int64_t start_ns);
 void block_account_invalid(BlockCounts *counts, BlockKind kind);
+void block_account_joined(BlockCounts *counts, BlockKind kind);
 
 /* Main. */
 

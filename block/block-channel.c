@@ -10,6 +10,7 @@
  * channel (block-quiesce.c).
  */
 #include <errno.h>
+#include <string.h>
 
 #include "berth/error.h"
 #include "berth/thread.h"
@@ -252,7 +253,7 @@ void block_channel_count_invalid(BlockChannel *channel, BlockOp op)
     block_account_invalid(&channel->counts, block_account_kind(op));
 }
 
-static void on_done(BlockReq *req, int ret)
+static void end(BlockReq *req, int ret)
 {
     BlockSlot *slot = req->slot;
 
@@ -260,6 +261,8 @@ static void on_done(BlockReq *req, int ret)
     slot->done(req, ret);
     block_channel_put(slot->channel, req);
 }
+
+static void on_done(BlockReq *req, int ret);
 
 static bool is_in_bounds(const BlockReq *req)
 {
@@ -269,7 +272,46 @@ static bool is_in_bounds(const BlockReq *req)
         (req->io.offset <= size && req->io.bytes <= size - req->io.offset);
 }
 
-void block_channel_submit(BlockChannel *channel, BlockReq *req)
+static void submit_alone(BlockReq *req)
+{
+    req->done = on_done;
+    if (is_in_bounds(req))
+        block_req_submit(req);
+    else
+        block_req_complete(req, -EIO);
+}
+
+/*
+ * @slot's request is done, with those that were joined to it.  If that failed, each is
+ * done once more alone: the error is one of them's, and the others may not have it.
+ */
+static void take_apart(BlockSlot *slot, int ret)
+{
+    BlockReq *first = block_slot_req(slot);
+
+    first->io.bytes = slot->bytes;
+    first->io.n_iov = slot->n_iov;
+    while (slot) {
+        BlockSlot *next = slot->joined;
+
+        slot->joined = NULL;
+        if (ret == 0)
+            end(block_slot_req(slot), 0);
+        else
+            submit_alone(block_slot_req(slot));
+        slot = next;
+    }
+}
+
+static void on_done(BlockReq *req, int ret)
+{
+    if (req->slot->joined)
+        take_apart(req->slot, ret);
+    else
+        end(req, ret);
+}
+
+static void begin(BlockReq *req)
 {
     BlockSlot *slot = req->slot;
 
@@ -277,6 +319,30 @@ void block_channel_submit(BlockChannel *channel, BlockReq *req)
     slot->start_ns = loop_clock_ns();
     slot->kind = block_account_kind(req->io.op);
     slot->done = req->done;
+}
+
+void block_channel_join(BlockChannel *channel, BlockReq *first, BlockReq *req)
+{
+    BlockSlot *slot = first->slot;
+    BlockIo *io = &first->io;
+
+    begin(req);
+    if (!slot->joined) {
+        slot->last_joined = slot;
+        slot->bytes = io->bytes;
+        slot->n_iov = io->n_iov;
+    }
+    memcpy(&io->iov[io->n_iov], req->io.iov, req->io.n_iov * sizeof(struct iovec));
+    io->n_iov += req->io.n_iov;
+    io->bytes += req->io.bytes;
+    slot->last_joined->joined = req->slot;
+    slot->last_joined = req->slot;
+    block_account_joined(&channel->counts, req->slot->kind);
+}
+
+void block_channel_submit(BlockChannel *channel, BlockReq *req)
+{
+    begin(req);
     req->done = on_done;
     if (!is_in_bounds(req))
         block_req_complete(req, -EIO);

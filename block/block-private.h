@@ -53,6 +53,10 @@ struct BlockSlot {
     int64_t start_ns;
     bool busy;
     bool is_unwanted;           /* with a worker when it was to be taken back */
+    BlockSlot *joined;          /* the next request that is done with the first */
+    BlockSlot *last_joined;     /* of the first, as what follows: while there are some */
+    uint64_t bytes;             /* its own, and buffers */
+    unsigned n_iov;
     WorkerJob job;
     BlockReq *punted;           /* the layer whose io() the job calls */
     int ret;

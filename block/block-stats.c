@@ -71,6 +71,8 @@ static void fill_in(BlockDeviceStats *stats, const BlockCounts *sum)
     stats->wr_total_time_ns = (int64_t)write->time_ns;
     stats->flush_total_time_ns = (int64_t)flush->time_ns;
     stats->unmap_total_time_ns = (int64_t)unmap->time_ns;
+    stats->rd_merged = (int64_t)read->n_joined;
+    stats->wr_merged = (int64_t)write->n_joined;
     stats->failed_rd_operations = (int64_t)read->n_failed;
     stats->failed_wr_operations = (int64_t)write->n_failed;
     stats->failed_flush_operations = (int64_t)flush->n_failed;

@@ -9,6 +9,10 @@
  *
  * A failed request is reported, ignored, or held: then the machine stops, and the request
  * is popped again when it goes on.
+ *
+ * A read or a write that goes on where the one before it ended, in one round of the ring,
+ * is joined to it: the disk does both at once.  The buffers of those that are joined are
+ * copied behind those of the first, into room that its slot has anyway.
  */
 #include <errno.h>
 #include <linux/virtio_blk.h>
@@ -17,6 +21,12 @@
 #include "berth/trace.h"
 
 #include "virtio-blk.h"
+
+/* Bytes of requests that are joined: more are not done faster, but one after another. */
+#define JOINED_MAX (128 * KIB)
+
+/* Where 0 is no limit. */
+#define MIN_LIMIT(n, limit) ((limit) > 0 ? MIN(n, limit) : (n))
 
 typedef struct Header {
     uint32_t type;
@@ -229,14 +239,59 @@ static bool read_header(VirtqueueReq *vreq, Header *header)
     return true;
 }
 
-static void start(VirtioBlk *blk, BlockChannel *channel, BlockReq *req,
-                  VirtqueueReq *vreq)
+/* Whether @io goes on what @open asks for, and both are not too much. */
+static bool may_join(const VirtioBlk *blk, const BlockReq *open, const BlockIo *io)
 {
+    const BlockLimits *limits = block_node_limits(block_use_node(blk->use));
+    uint64_t max_bytes = MIN_LIMIT(JOINED_MAX, limits->max_transfer);
+    const struct iovec *end = virtqueue_req_list_end(open->opaque);
+    unsigned n_iov = open->io.n_iov + io->n_iov;
+
+    return io->op == open->io.op && io->flags == open->io.flags &&
+        io->offset == open->io.offset + open->io.bytes &&
+        io->bytes + open->io.bytes <= max_bytes &&
+        n_iov <= MIN_LIMIT(IOV_MAX, limits->max_iov) &&
+        io->n_iov <= end - (open->io.iov + open->io.n_iov);
+}
+
+/* Requests of one round: the last one is kept back, for the next to be joined to it. */
+typedef struct Round {
+    VirtioBlk *blk;
+    BlockChannel *channel;
+    BlockReq *open;             /* NULL: none is kept back */
+} Round;
+
+static void submit_open(Round *round)
+{
+    BlockReq *req = g_steal_pointer(&round->open);
+
+    if (req)
+        block_channel_submit(round->channel, req);
+}
+
+static void submit(Round *round, BlockReq *req)
+{
+    bool is_transfer = req->io.op == BLOCK_OP_READ || req->io.op == BLOCK_OP_WRITE;
+
+    if (round->open && may_join(round->blk, round->open, &req->io)) {
+        block_channel_join(round->channel, round->open, req);
+        return;
+    }
+    submit_open(round);
+    if (is_transfer && round->blk->props->request_merging)
+        round->open = req;
+    else
+        block_channel_submit(round->channel, req);
+}
+
+static void start(Round *round, BlockReq *req, VirtqueueReq *vreq)
+{
+    VirtioBlk *blk = round->blk;
     Header header;
     int status;
 
     if (!read_header(vreq, &header)) {
-        block_channel_put(channel, req);
+        block_channel_put(round->channel, req);
         virtqueue_drop(vreq->vq, vreq);
         return;
     }
@@ -246,29 +301,30 @@ static void start(VirtioBlk *blk, BlockChannel *channel, BlockReq *req,
     status = translate(blk, &req->io, vreq, &header);
     if (status >= 0) {
         if (status == VIRTIO_BLK_S_IOERR)
-            block_channel_count_invalid(channel, req->io.op);
-        block_channel_put(channel, req);
+            block_channel_count_invalid(round->channel, req->io.op);
+        block_channel_put(round->channel, req);
         finish(vreq, (uint8_t)status);
         return;
     }
     req->done = on_done;
     req->opaque = vreq;
-    block_channel_submit(channel, req);
+    submit(round, req);
 }
 
 void virtio_blk_req_handle_queue(VirtioDevice *vdev, Virtqueue *vq)
 {
     VirtioBlk *blk = virtio_blk_of(vdev);
-    BlockChannel *channel = blk->channels[vq->index];
+    Round round = { .blk = blk, .channel = blk->channels[vq->index] };
     BlockReq *req;
 
-    while ((req = block_channel_get(channel))) {
+    while ((req = block_channel_get(round.channel))) {
         VirtqueueReq *vreq = virtqueue_pop(vq);
 
         if (!vreq) {
-            block_channel_put(channel, req);
-            return;
+            block_channel_put(round.channel, req);
+            break;
         }
-        start(blk, channel, req, vreq);
+        start(&round, req, vreq);
     }
+    submit_open(&round);
 }

@@ -462,6 +462,11 @@ static void virtqueue_on_kick(void *opaque, uint32_t events)
     virtqueue_run(vq);
 }
 
+struct iovec *virtqueue_req_list_end(const VirtqueueReq *req)
+{
+    return iovs_of(req->vq, req->head) + req->vq->max_segments;
+}
+
 size_t virtqueue_req_read(const VirtqueueReq *req, size_t offset, void *data,
                           size_t size)
 {

@@ -160,14 +160,18 @@ void block_channel_free(BlockChannel *channel);
 
 /* Any thread. */
 
-/* Bytes. */
-uint64_t block_node_size(const BlockNode *node);
+uint64_t block_node_size(const BlockNode *node);        /* bytes */
 
 /* The channel's loop. */
 
 /* A request to fill in and submit; NULL: none now, and ready() will be called. */
 BlockReq *block_channel_get(BlockChannel *channel);
 void block_channel_submit(BlockChannel *channel, BlockReq *req);
+/*
+ * Has @req, which goes on where @first ends and is alike else, done with @first, which
+ * will be submitted; each ends on its own.  @first's iov has room for both's buffers.
+ */
+void block_channel_join(BlockChannel *channel, BlockReq *first, BlockReq *req);
 /*
  * The user has no use any more for @req, which was submitted: if a limit holds it back it
  * ends now, with -ECANCELED, before this returns true.  False: it ends as it does, and

@@ -156,6 +156,12 @@ static inline void *virtqueue_req_ctx(VirtqueueReq *req)
 }
 
 /*
+ * Where the list ends in which @req's buffers are, `out` and `in`: what is behind them is
+ * room for the device.
+ */
+struct iovec *virtqueue_req_list_end(const VirtqueueReq *req);
+
+/*
  * Copies up to @size bytes at @offset of the out buffers, or to the in buffers; returns
  * how many there were.
  */

@@ -188,6 +188,46 @@ static void test_counts(Fixture *f, const void *unused)
     kit_qmp_assert_at(nodes, "1.parent.node-name", "sto");
 }
 
+/* Each counts, and of those that were joined to another it is said. */
+static void test_joined_requests(Fixture *f, const void *unused)
+{
+    static const struct {
+        const char *path;
+        const char *value;
+    } rows[] = {
+        { "0.stats.wr_operations", "4" },
+        { "0.stats.wr_bytes", "14336" },
+        { "0.stats.wr_merged", "2" },
+        { "0.stats.rd_operations", "2" },
+        { "0.stats.rd_bytes", "1024" },
+        { "0.stats.rd_merged", "1" },
+        { "0.stats.unmap_merged", "0" },
+        { "0.stats.failed_wr_operations", "0" },
+        { "0.stats.wr_latency_histogram.bins", "[0, 4]" },
+    };
+    g_autoptr(JsonValue) stats = NULL;
+    unsigned n_taken = 0, slot;
+    uint8_t status;
+
+    kit_qmp_do(f->qmp, "block-latency-histogram-set",
+               "{'id': 'disk', 'boundaries': [1]}");
+    kit_blk_offer(f->blk, 0, VIRTIO_BLK_T_OUT, 0, 4096);
+    kit_blk_offer(f->blk, 1, VIRTIO_BLK_T_OUT, 8, 2048);
+    kit_blk_offer(f->blk, 2, VIRTIO_BLK_T_OUT, 12, 4096);
+    kit_blk_offer(f->blk, 3, VIRTIO_BLK_T_OUT, 24, 4096);
+    kit_blk_offer(f->blk, 4, VIRTIO_BLK_T_IN, 0, 512);
+    kit_blk_submit(f->blk, 5, VIRTIO_BLK_T_IN, 1, 512);
+    while (n_taken < 6) {
+        kit_run_both(f->kit);
+        for (; kit_blk_take(f->blk, &slot, &status); n_taken++)
+            g_assert_cmpuint(status, ==, VIRTIO_BLK_S_OK);
+    }
+    stats = ask(f, "query-blockstats");
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
+        kit_qmp_assert_at(stats, rows[i].path, rows[i].value);
+}
+
 static void test_latency_histograms(Fixture *f, const void *unused)
 {
     g_autoptr(JsonValue) stats = NULL, less = NULL, none = NULL;
@@ -309,6 +349,7 @@ int main(int argc, char **argv)
     ADD("nodes-the-last-made-first", "", test_nodes_the_last_made_first);
     ADD("what-has-no-file-of-its-own", "", test_what_has_no_file_of_its_own);
     ADD("counts", "", test_counts);
+    ADD("joined-requests", "", test_joined_requests);
     ADD("latency-histograms", "", test_latency_histograms);
     ADD("write-threshold", "", test_write_threshold);
     ADD("io-status", "", test_io_status);

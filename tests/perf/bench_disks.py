@@ -9,8 +9,9 @@ machine's KVM: a raw file of 1 GiB on the file system of FOLDER, O_DIRECT and Li
 requests on an iothread, memory as libvirt asks for it; fio does the same on the host.  In
 each round each contender has its turn at each load, the other machines stopped, so that
 what disturbs one disturbs the others: read the ratios.  Numbers are medians of the
-rounds.  Then the same of a qcow2 image with all clusters allocated, and of a file on
-tmpfs, through the page cache.  Of the VMM's own path tells null-co, which does nothing.
+rounds.  Then the same of a qcow2 image with all clusters allocated, of images that have
+none yet, one for each VMM, and of a file on tmpfs, through the page cache.  Of the VMM's
+own path tells null-co, which does nothing.
 
 CPU is that of all threads but the vCPUs', a request.
 """
@@ -34,6 +35,10 @@ WRITES = [("w", "randwrite", depth, 4096) for depth in DEPTHS]
 LOADS = READS + WRITES + [("s", "read", 8, 131072), ("S", "write", 8, 131072)]
 FEW_LOADS = [READS[0], READS[2], WRITES[0], WRITES[2]]
 CACHED_SIZE = SIZE // 4
+# So large that what is written at random is written for the first time.
+FRESH_SIZE = 64 * SIZE
+FRESH_LOADS = [("a", "first write", 8, 4096), ("a", "first write", 32, 4096),
+               ("a", "first write", 8, 65536)]
 
 
 class Fio:
@@ -72,22 +77,29 @@ def make_image(folder, size=SIZE):
     return image
 
 
-def make_field(options, folder, node):
-    args = ("-object", "iothread,id=io",
-            "-blockdev", json.dumps({"node-name": "disk", **node}),
+def make_field(options, folder, node_of):
+    def machine(name, path):
+        return Machine(
+            name, path, folder, "disk", "-object", "iothread,id=io",
+            "-blockdev", json.dumps({"node-name": "disk", **node_of(name)}),
             "-device", "virtio-blk-pci,drive=disk,iothread=io,disable-legacy=on")
-    field = [Machine("berth", options.vmm, folder, "disk", *args)]
+
+    field = [machine("berth", options.vmm)]
     qemu = shutil.which("qemu-system-x86_64")
     if qemu:
-        field.append(Machine("QEMU", qemu, folder, "disk", *args))
-    if node.get("aio") == "native" and shutil.which("fio"):
+        field.append(machine("QEMU", qemu))
+    node = node_of("fio")
+    if node and node.get("aio") == "native" and shutil.which("fio"):
         field.append(Fio(node["filename"]))
     return field
 
 
-def run(title, node, loads, options):
+def run(title, node_of, loads, options):
+    """@node_of: the node of a contender, by its name."""
+    if isinstance(node_of, dict):
+        node_of = {"berth": node_of, "QEMU": node_of, "fio": node_of}.get
     with tempfile.TemporaryDirectory(prefix="berth-bench-") as folder:
-        field = make_field(options, folder, node)
+        field = make_field(options, folder, node_of)
         try:
             lines = table(measure(field, loads, options), field,
                           lambda load: f"{load[1]} {load[3] >> 10}k")
@@ -114,6 +126,22 @@ def bench_files(options, folder):
         {"driver": "qcow2", "file": native(qcow2)}, FEW_LOADS, options)
 
 
+def bench_fresh(options, folder):
+    """First writes: in sequence, which makes neighbours, and at random."""
+    if not shutil.which("qemu-img"):
+        return
+    for title, loads in (("in sequence", FRESH_LOADS), ("at random", WRITES)):
+        with tempfile.TemporaryDirectory(dir=folder) as images:
+            nodes = {}
+            for name in ("berth", "QEMU"):
+                image = pathlib.Path(images) / name
+                subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", image,
+                                str(FRESH_SIZE)], check=True)
+                nodes[name] = {"driver": "qcow2", "file": native(image)}
+            run(f"qcow2 without clusters, first writes {title}:", nodes.get, loads,
+                options)
+
+
 def bench_cached(options):
     if not os.path.isdir("/dev/shm") or \
             shutil.disk_usage("/dev/shm").free < 2 * CACHED_SIZE:
@@ -137,6 +165,7 @@ def main():
     options.vmm = options.vmm.resolve()
     with tempfile.TemporaryDirectory(prefix="bench-disks-", dir=options.folder) as folder:
         bench_files(options, folder)
+        bench_fresh(options, folder)
     bench_cached(options)
     run("null-co:", {"driver": "null-co", "size": SIZE, "read-zeroes": False}, READS,
         options)

@@ -6,7 +6,8 @@
  *
  * It takes orders (orders.h) for requests:
  *
- *     r 32 4096 2000000000        random reads; w writes, s and S in sequence
+ *     r 32 4096 2000000000        random reads; w writes, s and S in sequence, a writes
+ *                                 in sequence, on from where the last did
  *     t 0 0 0                     nothing
  *
  * The command line may have "direct" (no indirect descriptors) and "flags" (no event
@@ -46,6 +47,7 @@ static uint8_t buffers[MAX_DEPTH][MAX_BYTES] __attribute__((aligned(4096)));
 static uint64_t common, notify, config;     /* addresses of the structures */
 static uint64_t capacity;                   /* sectors */
 static uint64_t next_sector;                /* of a job in sequence */
+static uint64_t next_append;                /* of the next one that goes on */
 static uint16_t next_avail, next_used, last_kick;
 static int is_direct, has_event_idx;
 
@@ -111,7 +113,7 @@ static void offer(Job *job, uint16_t i)
     Slot *slot = &slots[i];
     Desc *data = is_direct ? &ring[3 * i + 1] : &slot->table[1];
     uint32_t sectors = job->bytes / SECTOR;
-    int writes = job->op == 'w' || job->op == 'S';
+    int writes = job->op == 'w' || job->op == 'S' || job->op == 'a';
 
     slot->header.type = writes;
     slot->status = 0xff;
@@ -171,7 +173,7 @@ static uint64_t work(Job *job)
     uint64_t begin = read_tsc(), end;
     uint32_t n_left = job->depth;
 
-    next_sector = 0;
+    next_sector = job->op == 'a' ? next_append : 0;
     avail[2 + QUEUE_SIZE] = next_used + 0x7fff;
     for (uint16_t i = 0; i < job->depth; i++)
         offer(job, i);
@@ -183,6 +185,8 @@ static uint64_t work(Job *job)
     } while (end - begin < job->ticks);
     while (n_left > 0)
         n_left -= reap(job, 1);
+    if (job->op == 'a')
+        next_append = next_sector;
     return read_tsc() - begin;
 }
 
