@@ -26,6 +26,11 @@ GEN := build/gen
 
 PACKAGES := glib-2.0 json-c zlib libzstd nettle libnl-3.0
 TEST_PACKAGES := libseccomp
+# Optional: what needs it is refused where it is not there.  It is not linked, but loaded
+# by the machines that use it.
+SLIRP := slirp >= 4.7
+SLIRP_CFLAGS := $(shell pkg-config --exists '$(SLIRP)' 2>/dev/null && \
+        echo -DBERTH_HAS_SLIRP && pkg-config --cflags slirp)
 VERSION := 1.0.0
 
 CFLAGS ?= -O2 -g
@@ -57,7 +62,7 @@ $(shell tests/install-deps.sh >&2)
 endif
 endif
 
-PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
+PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null) $(SLIRP_CFLAGS)
 # A few objects of nettle, zstd and libnl are used: from their archives, where there are
 # some, they cost a process that does not need them nothing; a shared library costs 16 KiB
 # and more, and time at start.
@@ -71,6 +76,8 @@ TEST_LIBS := $(shell pkg-config --libs $(TEST_PACKAGES) 2>/dev/null)
 ALL_LIBS = -pthread -Wl,--as-needed $(PKG_LIBS) -laio
 
 SRCS := $(wildcard src/*/*.c hw/*.c hw/*/*.c block/*.c net/*.c qmp/*.c)
+SRCS := $(filter-out $(if $(SLIRP_CFLAGS),net/net-user-absent.c,net/net-user.c \
+        net/user-stack.c net/user-library.c),$(SRCS))
 MAIN := $(wildcard src/main.c)
 SCHEMA := $(wildcard qmp/schema/*.json)
 GENERATOR := $(wildcard qmp/gen/*.py)

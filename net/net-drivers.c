@@ -6,6 +6,7 @@
 
 const NetDriver *const net_drivers[] = {
     [NET_CLIENT_DRIVER_NULL] = &net_null_driver,
+    [NET_CLIENT_DRIVER_USER] = &net_user_driver,
     [NET_CLIENT_DRIVER_TAP] = &net_tap_driver,
     [NET_CLIENT_DRIVER_BRIDGE] = &net_bridge_driver,
     [NET_CLIENT_DRIVER_DGRAM] = &net_dgram_driver,

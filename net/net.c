@@ -147,6 +147,13 @@ void net_backend_tell_disconnected(NetBackend *backend)
         set->ops->stream_disconnected(set->ops_opaque, backend->id);
 }
 
+NetBackend *net_set_next_backend(const NetSet *set, const NetBackend *backend)
+{
+    ListNode *next = backend ? backend->node.next : set->backends.next;
+
+    return next == &set->backends ? NULL : CONTAINER_OF(next, NetBackend, node);
+}
+
 NetBackend *net_set_find(const NetSet *set, const char *id)
 {
     LIST_FOREACH(node, &set->backends) {

@@ -43,7 +43,8 @@ static void add_lists(const QapiType *type, GPtrArray *names)
 
         if (t->meta == QAPI_META_LIST &&
             (qapi_types[t->element].meta == QAPI_META_STR ||
-             qapi_types[t->element].meta == QAPI_META_UINT))
+             qapi_types[t->element].meta == QAPI_META_UINT ||
+             qapi_type_is_text(&qapi_types[t->element])))
             g_ptr_array_add(names, (char *)qapi_text(member->name));
     }
 }

@@ -138,6 +138,20 @@ static bool parse_element(const QapiReader *reader, const QapiPlace *place,
     return qapi_parse_slot(reader, place, element, json, items + at * size);
 }
 
+/* A new reference to an element, as its type has it. */
+static JsonValue *element_of_text(const QapiReader *reader, QapiTypeId type,
+                                  JsonValue *json)
+{
+    JsonValue *object;
+
+    if (reader->input != QAPI_INPUT_TEXT || json_kind(json) != JSON_STRING ||
+        !qapi_type_is_text(&qapi_types[qapi_types[type].element]))
+        return json_ref(json);
+    object = json_new_object();
+    json_set(object, "str", json_ref(json));
+    return object;
+}
+
 /* Whether @json is "3-5", as the command line has several numbers. */
 static bool is_range(const QapiReader *reader, QapiTypeId type, const JsonValue *json,
                      uint64_t *ret_first, uint64_t *ret_last)
@@ -180,11 +194,12 @@ static bool parse_list(const QapiReader *reader, const QapiPlace *up, QapiTypeId
         return qapi_scalar_refuse_type(reader, up, "array");
     for (size_t i = 0; i < json_length(json); i++) {
         QapiPlace place = { .up = up, .index = i };
+        g_autoptr(JsonValue) element = element_of_text(reader, type, json_at(json, i));
         uint64_t first, last;
 
-        if (is_range(reader, type, json_at(json, i), &first, &last)
+        if (is_range(reader, type, element, &first, &last)
             ? !parse_range(reader, &place, type, first, last, list)
-            : !parse_element(reader, &place, type, json_at(json, i), list))
+            : !parse_element(reader, &place, type, element, list))
             return false;
     }
     return true;

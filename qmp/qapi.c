@@ -53,6 +53,14 @@ const QapiMember *qapi_type_find(const QapiType *type, const char *name)
     return NULL;
 }
 
+bool qapi_type_is_text(const QapiType *type)
+{
+    const QapiMember *member = qapi_type_find(type, "str");
+
+    return type->meta == QAPI_META_STRUCT && type->n_members == 1 && !type->n_branches &&
+        member && qapi_types[member->type].meta == QAPI_META_STR;
+}
+
 void qapi_list_append(QapiTypeId type, void *list, const void *item)
 {
     size_t size = qapi_slot_size(&qapi_types[qapi_types[type].element]);

@@ -14,6 +14,7 @@
 #include "berth/error.h"
 #include "berth/log-options.h"
 #include "berth/log.h"
+#include "berth/net-user.h"
 #include "berth/pidfile.h"
 #include "berth/privileges.h"
 #include "berth/process.h"
@@ -104,6 +105,17 @@ static bool confine(Process *process, GError **error)
     return !process->has_sandbox || sandbox_enter(process->cmdline->sandbox, error);
 }
 
+static bool has_user_network(const Cmdline *cmdline)
+{
+    for (guint i = 0; i < cmdline->netdevs->len; i++) {
+        const Netdev *netdev = g_ptr_array_index(cmdline->netdevs, i);
+
+        if (netdev->type == NET_CLIENT_DRIVER_USER)
+            return true;
+    }
+    return false;
+}
+
 static bool start(Process *process, GError **error)
 {
     const Cmdline *cmdline = process->cmdline;
@@ -113,6 +125,9 @@ static bool start(Process *process, GError **error)
     if (cmdline->name && cmdline->name->process)
         process_set_name(cmdline->name->process);
     if (cmdline->pidfile && !pidfile_write(&process->pidfile, cmdline->pidfile, error))
+        return false;
+    /* What is loaded is loaded before the sandbox. */
+    if (has_user_network(cmdline) && !net_user_load(error))
         return false;
     process->loop = loop_new("main", THREAD_MAIN, error);
     if (!process->loop || !watch_signals(process, error))

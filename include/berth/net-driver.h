@@ -49,6 +49,7 @@ struct NetBackend {
 
 extern const NetDriver *const net_drivers[NET_CLIENT_DRIVER__MAX];
 extern const NetDriver net_null_driver;
+extern const NetDriver net_user_driver;
 extern const NetDriver net_tap_driver;
 extern const NetDriver net_bridge_driver;
 extern const NetDriver net_dgram_driver;
@@ -57,6 +58,8 @@ extern const NetDriver net_socket_driver;
 
 /* For open(), main: @n queues, each without a descriptor and enabled when it is first. */
 void net_backend_make_queues(NetBackend *backend, unsigned n);
+/* The backend that was made after @backend, the first after NULL; NULL: none.  Main. */
+NetBackend *net_set_next_backend(const NetSet *set, const NetBackend *backend);
 /* The loop of main.  Any thread. */
 Loop *net_backend_main(const NetBackend *backend);
 /*

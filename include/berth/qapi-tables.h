@@ -158,6 +158,8 @@ static inline const QapiMember *qapi_type_members(const QapiType *type)
 
 /* The member of a struct, or the base's of a union; NULL when there is none. */
 const QapiMember *qapi_type_find(const QapiType *type, const char *name);
+/* A struct of one text, "str", as lists have it: on the command line it is that text. */
+bool qapi_type_is_text(const QapiType *type);
 
 /*
  * @json, read as a value of @member and written again, so that texts have become what

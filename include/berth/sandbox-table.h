@@ -53,7 +53,7 @@ typedef enum SandboxCheckId {
     SANDBOX_FILTER,             /* seccomp: a further filter */
     SANDBOX_FAMILY,             /* socket */
     SANDBOX_STAT,               /* newfstatat */
-    SANDBOX_NO_ADDRESS,         /* sendto: to where the socket is connected */
+    SANDBOX_NO_ADDRESS,         /* sendto: only main may give one */
     SANDBOX_ABSENT,             /* fails with ENOSYS, and the C library takes another */
     SANDBOX_CHECK__MAX,
 } SandboxCheckId;
@@ -76,6 +76,7 @@ typedef struct SandboxCheck {
     uint8_t argument;           /* 0 to 5 */
     bool is_wide;               /* a pointer, which must be NULL: both halves are 0 */
     bool is_own;                /* the value is the process's id */
+    uint8_t free_roles;         /* for whom it is not looked at */
     uint32_t mask;
     const SandboxValue *values;
     unsigned n_values;

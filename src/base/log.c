@@ -37,6 +37,7 @@ static struct {
     const char *_Atomic guest_name;
     Sink lines;
     Sink traces;                /* fd -1: with the other lines */
+    LogLimit library;           /* of what a guest can make a library say */
 } log_state = {
     .level = LOG_LEVEL_WARN, .lines.fd = STDERR_FILENO, .traces.fd = -1
 };
@@ -207,6 +208,9 @@ static GLogWriterOutput on_library_message(GLogLevelFlags level, const GLogField
 {
     bool is_message = (level & G_LOG_LEVEL_MASK) <= G_LOG_LEVEL_MESSAGE;
 
+    if (!(level & (G_LOG_LEVEL_ERROR | G_LOG_FLAG_FATAL)) &&
+        !log_limit_pass(&log_state.library, NULL))
+        return G_LOG_WRITER_HANDLED;
     for (gsize i = 0; i < n_fields; i++) {
         if (strcmp(fields[i].key, "MESSAGE") == 0 && is_message)
             log_error("%s", (const char *)fields[i].value);

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "berth/error.h"
-#include "berth/keyval.h"
 #include "berth/nic-options.h"
+#include "berth/qapi-option.h"
 
 /* Keys of the device, and what they are there; NULL: the same. */
 static const struct {
@@ -83,13 +83,17 @@ bool nic_options_parse(const char *text, const GPtrArray *netdevs,
                        const DeviceGlobals *globals, NicOptions *ret_options,
                        GError **error)
 {
-    g_autoptr(JsonValue) pairs = keyval_parse(text, "type", NULL, error);
+    bool is_help = false;
+    g_autoptr(JsonValue) pairs = qapi_option_read(qapi_option_find("-netdev"), text,
+                                                  &is_help, error);
     g_autoptr(JsonValue) backend = json_new_object(), nic = json_new_object();
     g_autofree char *id = choose_id(netdevs);
     g_autoptr(DeviceAddArgs) device = NULL;
     g_autoptr(Netdev) netdev = NULL;
 
-    if (!pairs || !check_model(pairs, error))
+    if (is_help)
+        error_set(error, "-netdev help and -device help tell what there is");
+    if (is_help || !pairs || !check_model(pairs, error))
         return false;
     sort(pairs, backend, nic);
     json_set(backend, "id", json_new_string(id));

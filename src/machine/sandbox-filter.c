@@ -90,9 +90,10 @@ static void emit_check(GArray *program, const SandboxFilterOptions *options,
 static void emit_row(GArray *program, const SandboxFilterOptions *options,
                      const SandboxCall *row)
 {
+    const SandboxCheck *check = sandbox_table_check(row->check);
     g_autoptr(GArray) checked = NULL;
 
-    if (row->check == SANDBOX_ANY) {
+    if (row->check == SANDBOX_ANY || check->free_roles & options->role) {
         emit_case(program, row->number, ALLOW);
         return;
     }

@@ -147,6 +147,8 @@ const SandboxCall sandbox_table_calls[] = {
     CALL(bind, MAIN, SOCKETS),
     CALL(listen, MAIN, SOCKETS),
     CALL(accept4, MAIN, SOCKETS),
+    CALL(accept, MAIN, NETWORK),
+    CALL(socketpair, MAIN, NETWORK),
     CALL(connect, MAIN, SOCKETS),
     CALL(shutdown, MAIN, SOCKETS),
     CALL(getsockname, MAIN, SOCKETS),
@@ -293,6 +295,11 @@ static const SandboxValue requests[] = {
     VALUE(TUNSETVNETHDRSZ, MAIN),
     VALUE(TUNSETSNDBUF, MAIN),
 
+    /* User networks: datagrams that wait, interfaces of link-local addresses. */
+    VALUE(FIONREAD, MAIN),
+    VALUE(SIOCGIFINDEX, MAIN),
+    VALUE(SIOCGIFNAME, MAIN),
+
     /* Rings that the kernel serves. */
     VALUE(VHOST_SET_OWNER, LOOPS),
     VALUE(VHOST_GET_FEATURES, LOOPS),
@@ -370,8 +377,10 @@ static const struct {
                          "unix, IPv4, IPv6, vsock, netlink" },
     [SANDBOX_STAT] = { { .argument = 3, .mask = ~0u, VALUES(stat_flags) },
                        "vCPUs and iothreads: what is open" },
-    [SANDBOX_NO_ADDRESS] = { { .argument = 4, .is_wide = true, .mask = ~0u,
-                               VALUES(null_pointer) }, "without an address" },
+    /* Main connects sockets to any address. */
+    [SANDBOX_NO_ADDRESS] = { { .argument = 4, .is_wide = true, .free_roles = MAIN,
+                               .mask = ~0u, VALUES(null_pointer) },
+                             "main only: with an address" },
     [SANDBOX_ABSENT] = { { 0 }, "ENOSYS, so that clone is used" },
 };
 

@@ -74,6 +74,9 @@ static const Case cases[] = {
       "  prealloc: false\n  share: *\n  policy: default\n  host nodes:\n\n" },
     { "info numa", "0 nodes\n" },
     { "info network", "There are no network devices\n" },
+    { "info usernet", "" },
+    { "hostfwd_add tcp::1-:2", "Error: *user network*\n" },
+    { "hostfwd_remove none tcp::1", "Error: *user network*\n" },
     { "set_link none off", "Error: Device 'none' not found\n" },
     { "netdev_del none", "Error: network backend 'none' not found\n" },
     { "info block", "zero: null-co:// (null-co)\n"

@@ -28,6 +28,8 @@ PYTHON_LEFT_OUT = {"__pycache__", "test", "idlelib", "lib2to3", "ensurepip", "di
                    "sqlite3", "xmlrpc", "wsgiref", "curses", "dbm", "lib-dynload"}
 # What scenarios use if it is there.
 OPTIONAL_TOOLS = ["qemu-img", "crash", "bridge"]
+# What the VMM loads by itself when it needs it.
+LOADED_LIBRARIES = ["libslirp.so.0"]
 QEMU_DATA = ["/usr/share/qemu", "/usr/share/seabios"]
 QEMU_DATA_FILES = re.compile(r"(bios.*|kvmvapic|linuxboot_dma|pvh)\.bin|qboot\.rom")
 # QEMU's SVM has no intercept of XSETBV: KVM would not see a guest's XCR0 and show it a
@@ -99,6 +101,10 @@ def write_root(root, vmm, extra_files):
     for tool in OPTIONAL_TOOLS:
         if shutil.which(tool, path=stock.PATH):
             place(root, shutil.which(tool, path=stock.PATH))
+    for library in LOADED_LIBRARIES:
+        path = stock.find_library(library)
+        if path:
+            place(root, path)
     place_qemu_data(root)
     shutil.copytree(TESTS, root / "lab/tests",
                     ignore=lambda folder, names: [n for n in names if n == "__pycache__"])

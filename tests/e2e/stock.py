@@ -161,6 +161,13 @@ def shared_libraries(binary):
     return re.findall(r"(/\S+) \(0x", done.stdout)
 
 
+def find_library(name):
+    """The path of a library that the loader knows, or None."""
+    found = re.search(rf"^\s*{re.escape(name)} .* => (/\S+)", output_of("ldconfig", "-p"),
+                      re.MULTILINE)
+    return found[1] if found else None
+
+
 class Initramfs:
     """A newc archive of files, folders and links, owned by root, made by anybody."""
 

@@ -4,12 +4,15 @@
 back, and what is at the far end."""
 
 import os
+import re
 import socket
 import struct
 import sys
 import time
 
-from rig import heard, main
+from rig import heard, main, wait_until
+
+from qmp import QmpError
 
 DEVICE = ["-device", "virtio-net-pci,id=nic,netdev=n0"]
 GUEST = bytes.fromhex("525400123456")
@@ -127,6 +130,67 @@ def test_added_later(t):
     t.equal("it ends", guest.wait_exit(), 0)
 
 
+def monitor(qmp, line):
+    return qmp.command("human-monitor-command", **{"command-line": line})
+
+
+def test_user(t):
+    """User networks, in the sandbox: what is there at the start and what comes later."""
+    guest = t.guest("mirror", "-nic", "user,id=nic,ipv6=off,hostfwd=tcp:127.0.0.1:0-:22,"
+                    "hostfwd=udp:127.0.0.1:0-:53")
+    heard(guest, "R")
+    qmp = guest.qmp
+    t.match("people see it", monitor(qmp, "info network"),
+            "type=user,net=10.0.2.0,restrict=off")
+    rules = dict(re.findall(r"(...)\[HOST_FORWARD\] +\d+ +127.0.0.1 +(\d+)",
+                            monitor(qmp, "info usernet")))
+    t.equal("and its forwards", sorted(rules), ["TCP", "UDP"])
+    # It is asked for its address, and sends the question back.
+    caller = socket.create_connection(("127.0.0.1", int(rules["TCP"])), 30)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(b"x", ("127.0.0.1", int(rules["UDP"])))
+    t.check("a connection is under way",
+            wait_until(lambda: "SYN_SENT" in monitor(qmp, "info usernet")))
+    qmp.command("netdev_add", type="user", id="b", restrict=True,
+                hostfwd=[{"str": "tcp:127.0.0.1:0-:80"}])
+    t.equal("a rule is added", monitor(qmp, "hostfwd_add b udp:127.0.0.1:0-:69"), "")
+    t.match("and its network has both", monitor(qmp, "info usernet").split("(b)")[1],
+            "(?s)TCP.HOST_FORWARD.*UDP.HOST_FORWARD")
+    qmp.command("netdev_del", id="b")
+    t.match("a rule that is none", monitor(qmp, "hostfwd_add nic0 22"),
+            "'tcp:' or 'udp:'")
+    t.equal("a rule goes", monitor(qmp, f"hostfwd_remove udp:127.0.0.1:{rules['UDP']}"),
+            f"host forwarding rule for udp:127.0.0.1:{rules['UDP']} removed\r\n")
+    qmp.command("quit")
+    t.equal("it ends", guest.wait_exit(), 0)
+    t.equal("and the connection with it", ended(caller), True)
+
+
+def ended(sock):
+    with sock:
+        try:
+            return sock.recv(1) == b""
+        except ConnectionError:
+            return True
+
+
+def test_user_later(t):
+    """One that comes later is not loaded in the sandbox, and is where it may be."""
+    guest = t.guest(None, "-S")
+    try:
+        guest.qmp.command("netdev_add", type="user", id="a")
+        t.check("it is refused in the sandbox", False)
+    except QmpError as error:
+        t.match("it is refused in the sandbox", str(error), "in the sandbox")
+    guest.qmp.command("quit")
+    guest.wait_exit()
+    guest = t.guest(None, "-S", "-sandbox", "off")
+    guest.qmp.command("netdev_add", type="user", id="a")
+    guest.qmp.command("netdev_del", id="a")
+    guest.qmp.command("quit")
+    t.equal("it ends", guest.wait_exit(), 0)
+
+
 def test_limits(t):
     """1000 frames at 1000 a second, then many at a limit that goes meanwhile."""
     path = str(t.folder / "s")
@@ -217,7 +281,8 @@ def test_dump(t):
     t.equal("it ends", guest.wait_exit(), 0)
 
 
-TESTS = [test_stream, test_server, test_added_later, test_limits, test_dump]
+TESTS = [test_stream, test_server, test_added_later, test_user, test_user_later,
+         test_limits, test_dump]
 
 
 if __name__ == "__main__":

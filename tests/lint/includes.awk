@@ -25,7 +25,8 @@ BEGIN {
     group("vm", "page-walk ram-map vcpu-registers")
     group("block", "block block-drive block-quiesce inject throttle")
     group("block-driver", "block-driver block-node throttle-config throttle-state")
-    group("net", "net net-dump net-limit net-set netlink vhost")
+    group("net", "net net-dump net-limit net-set net-user netlink " \
+          "user-forward user-frame user-options vhost")
     group("vm", "ram-extent ram-fault")
     group("dump", "dump")
     group("net-driver", "net-driver")
@@ -96,6 +97,7 @@ BEGIN {
          "^src/machine/sandbox-table\\.c$")
     only("libaio\\.h", "^src/loop/aio\\.c$|^block/file\\.c$")
     only("netlink/.*", "^net/")
+    only("slirp/.*|dlfcn\\.h", "^net/user-library\\.[ch]$")
     only("linux/(vhost|if_tun)\\.h", "^net/|^src/machine/sandbox-table\\.c$")
     only("json-c/.*|json\\.h", "^src/base/json[a-z-]*\\.[ch]$")
     only("nettle/.*", "^src/base/cipher\\.c$")

@@ -29,6 +29,7 @@ BEGIN {
     prefix("src/char/char-ringbuf", "char_is_ringbuf$")
     prefix("src/char/char-text", "char_add_from_text$")
     prefix("src/char/char-stdio", "char_set_restore_terminal$")
+    prefix("net/net-user-absent", "net_user_")
     prefix(".*-qmp", "qmp_")
     # Handlers have the names of their commands.
     prefix("src/hmp/hmp-[a-z-]*", "hmp_")

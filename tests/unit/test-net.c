@@ -21,7 +21,7 @@ static void test_names(void)
     net_bench_assert_refused(bench, "null,id=a", "'a' already");
     net_bench_assert_refused(bench, "null,id=1a", "'id'");
     net_bench_assert_refused(bench, "null", "'id'");
-    net_bench_assert_refused(bench, "user,id=b", "no NAT");
+    net_bench_assert_refused(bench, "vde,id=b", "no VDE");
     net_bench_assert_refused(bench, "none,id=b", "none");
     net_set_describe(bench->set, text);
     g_assert_cmpstr(text->str, ==, "a: type=null\n");

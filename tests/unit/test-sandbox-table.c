@@ -123,11 +123,12 @@ static void add_row(scmp_filter_ctx other, const SandboxFilterOptions *options,
     uint64_t mask = check->is_wide ? UINT64_MAX : check->mask;
     int ret = 0;
 
-    if (row->check == SANDBOX_ANY)
+    if (row->check == SANDBOX_ANY || check->free_roles & options->role)
         ret = seccomp_rule_add_exact(other, SCMP_ACT_ALLOW, row->number, 0);
     else if (row->check == SANDBOX_ABSENT)
         ret = seccomp_rule_add_exact(other, SCMP_ACT_ERRNO(ENOSYS), row->number, 0);
-    for (unsigned i = 0; ret == 0 && i < check->n_values; i++) {
+    for (unsigned i = 0; ret == 0 && i < check->n_values &&
+         !(check->free_roles & options->role); i++) {
         uint32_t value = check->is_own ? options->pid : check->values[i].value;
 
         if (check->values[i].roles & sandbox_table_effective(options->role))
