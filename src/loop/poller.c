@@ -27,13 +27,24 @@
  * long wait every SLICE_NS: what is no poller must not wait for those that are.  Where
  * some are watched it is WORK_NS at most, and WATCH_NS; what they bring ends a wait in
  * time.  A wait does not begin with such a look: rings cost nothing to look at.
+ *
+ * Who answers a frame may need the CPU that the wait takes.  So where descriptors are
+ * watched the wait lets others run before each look.  When they keep the CPU they have
+ * nothing to do with it, and a sleep is better: it ends earlier than a wait that has
+ * given its CPU away.  The loop does not wait for BUSY_CPU_MIN_NS then, and for twice as
+ * long as the last time when the CPU was soon needed again.
  */
+#include <sched.h>
+
 #include "loop-private.h"
 
 #define FIRST_WAIT_NS 4000
 #define SLICE_NS 100000
 #define WATCH_NS 2000
 #define WORK_NS 20000
+#define LONG_YIELD_NS 100000
+#define BUSY_CPU_MIN_NS (50 * NS_PER_MS)
+#define BUSY_CPU_MAX_NS (3200 * NS_PER_MS)
 #define SKIPPED_MAX 16
 #define LOOKS_PER_CLOCK 8
 #define DEPTH_MAX 8
@@ -120,6 +131,22 @@ static bool look(PollerSet *set)
     return false;
 }
 
+/* Lets others run, and sees for how long they do, in a wait that looked at @now_ns. */
+static void let_others_run(PollerSet *set, int64_t now_ns)
+{
+    int64_t then_ns;
+
+    sched_yield();
+    then_ns = loop_clock_ns();
+    if (then_ns - now_ns <= LONG_YIELD_NS)
+        return;
+    if (now_ns - set->sleeps_until_ns < set->busy_cpu_ns)
+        set->busy_cpu_ns = MIN(2 * set->busy_cpu_ns, BUSY_CPU_MAX_NS);
+    else
+        set->busy_cpu_ns = BUSY_CPU_MIN_NS;
+    set->sleeps_until_ns = then_ns + set->busy_cpu_ns;
+}
+
 /* Until @end_ns; the loop sleeps from then on. */
 static PollerWait wait_busily(Loop *loop, int64_t now_ns, int64_t end_ns)
 {
@@ -138,6 +165,8 @@ static PollerWait wait_busily(Loop *loop, int64_t now_ns, int64_t end_ns)
         if (now_ns >= end_ns)
             return POLLER_WAIT_SLEEP;
     } while (now_ns < slice_ns);
+    if (set->n_watched > 0)
+        let_others_run(set, now_ns);
     return POLLER_WAIT_LOOK_ROUND;
 }
 
@@ -167,7 +196,7 @@ PollerWait poller_set_wait(Loop *loop)
     now_ns = loop_clock_ns();
     if (set->idle_ns == 0)
         become_idle(loop, now_ns);
-    if (now_ns - set->idle_ns < set->wait->ns)
+    if (now_ns - set->idle_ns < set->wait->ns && now_ns >= set->sleeps_until_ns)
         result = wait_busily(loop, now_ns, set->idle_ns + set->wait->ns);
     if (result == POLLER_WAIT_WORK)
         poller_set_found(set);

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <libaio.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
@@ -32,6 +33,8 @@ typedef struct World {
     int64_t guest_ns;           /* from an answer to the next question */
     int64_t wire_ns;            /* 0: the guest asks the disk */
     int64_t work_ns;            /* if the guest has always something to do: a bit of it */
+    int64_t others_ns;          /* for which others take the CPU when they are let */
+    unsigned n_yields;
     unsigned n_sleeps;
     unsigned n_done;
     unsigned n_wanted;
@@ -128,6 +131,15 @@ int io_submit(io_context_t context, long n, struct iocb **iocbs)
     world->disk_at_ns =
         world->now_ns + (is_slow ? world->slow_disk_ns : world->disk_ns);
     return 1;
+}
+
+int sched_yield(void)
+{
+    if (!world)
+        return (int)syscall(SYS_sched_yield);
+    world->n_yields++;
+    pass(world->others_ns);
+    return 0;
 }
 
 static bool guest_ready(void *opaque)
@@ -341,6 +353,41 @@ static void test_busy_guest_does_not_delay_frames(World *w, const void *unused)
     }
 }
 
+/* The CPU belongs to others, and a sleep ends when it has to: the loop does not wait. */
+static void test_cpu_that_others_need_is_not_waited_on(World *w, const void *unused)
+{
+    int64_t begin_ns;
+
+    add_wire(w);
+    w->wire_ns = 10 * US;
+    w->guest_ns = 1 * US;
+    serve(100);
+    w->others_ns = 3 * NS_PER_MS;
+    w->n_yields = 0;
+    begin_ns = w->now_ns;
+
+    serve(10000);
+
+    g_assert_cmpuint(w->n_yields, >, 0);
+    g_assert_cmpint(w->now_ns - begin_ns, >, 200 * NS_PER_MS);
+    g_assert_cmpuint(w->n_yields, <=, 5);
+}
+
+/* Whoever answers may need it, and is waited for as before. */
+static void test_cpu_is_lent_to_the_one_who_answers(World *w, const void *unused)
+{
+    add_wire(w);
+    w->wire_ns = 10 * US;
+    w->guest_ns = 1 * US;
+    w->others_ns = 8 * US;
+    serve(100);
+
+    serve(1000);
+
+    g_assert_cmpuint(w->n_sleeps, ==, 0);
+    g_assert_cmpuint(w->n_yields, >=, 1000);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -359,5 +406,9 @@ int main(int argc, char **argv)
     ADD("/busy-wait/slow-network-is-slept-for", test_slow_network_is_slept_for);
     ADD("/busy-wait/busy-guest-does-not-delay-frames",
         test_busy_guest_does_not_delay_frames);
+    ADD("/busy-wait/cpu-that-others-need-is-not-waited-on",
+        test_cpu_that_others_need_is_not_waited_on);
+    ADD("/busy-wait/cpu-is-lent-to-the-one-who-answers",
+        test_cpu_is_lent_to_the_one_who_answers);
     return g_test_run();
 }
