@@ -219,10 +219,11 @@ lint: all
 demo: all
 	$(Q)python3 -B tests/demo/demo.py --vmm $(BERTH) $(if $(INTERACTIVE),--interactive)
 
-bench: all guests
+bench: all guests $(BUILD)/tests/perf/tap-calls
 	$(Q)python3 -B tests/perf/bench.py --vmm $(BERTH)
 	$(Q)python3 -B tests/perf/bench_disks.py --vmm $(BERTH)
-	$(Q)python3 -B tests/perf/bench_net.py --vmm $(BERTH)
+	$(Q)python3 -B tests/perf/bench_net.py --vmm $(BERTH) \
+	    --calls $(BUILD)/tests/perf/tap-calls
 
 install: all
 	install -D -m 755 $(BERTH) $(DESTDIR)$(PREFIX)/bin/berth

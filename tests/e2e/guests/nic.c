@@ -7,10 +7,12 @@
  *
  *     s 128 64 2000000000         frames that nobody answers (type 0x88b5)
  *     e 128 64 2000000000         echo requests (ICMP) to 10.77.0.1, each answered
+ *     a 1 64 2000000000           frames that are answered by one (type 0x88b6)
+ *     r 128 64 2000000000         frames that are answered by COPIES (type 0x88b7)
  *     t 0 0 0                     nothing
  *
- * Done are frames that were sent, or with "e" the answers; failed are those that nobody
- * answered in time.  The guest is 10.77.0.2, the host's end has the address
+ * Done are frames that were sent, or answers; failed are those that nobody answered in
+ * time.  The guest is 10.77.0.2, the host's end has the address
  * 02:00:00:00:77:01.
  */
 #include "orders.h"
@@ -24,6 +26,11 @@
 #define NET_F_MAC 5
 #define RING_F_EVENT_IDX 29
 #define ICMP_AT 34
+#define COPIES 16
+#define TYPE_IP 0x0800
+#define TYPE_LOST 0x88b5
+#define TYPE_ANSWERED 0x88b6
+#define TYPE_COPIED 0x88b7
 
 typedef struct Queue {
     Desc ring[QUEUE_SIZE] __attribute__((aligned(4096)));
@@ -145,7 +152,8 @@ static void make_frame(char op, uint32_t bytes)
         at[i] = host[i];
         at[6 + i] = mac[i];
     }
-    put16(at + 12, op == 'e' ? 0x0800 : 0x88b5);
+    put16(at + 12, op == 'e' ? TYPE_IP : op == 'a' ? TYPE_ANSWERED
+                   : op == 'r' ? TYPE_COPIED : TYPE_LOST);
     if (op != 'e')
         return;
     at[14] = 0x45;
@@ -175,24 +183,28 @@ static void send(const Job *job, uint32_t n)
 /* A new frame for each that was sent, or answered.  An answer that does not come ends. */
 static uint64_t work(Job *job)
 {
+    uint32_t answers = job->op == 'r' ? COPIES : 1;     /* to a frame */
     uint64_t begin = read_tsc(), heard = begin, end;
     uint32_t n_out = 0;         /* of the transmit queue, not yet used */
+    uint32_t rest = 0;          /* answers since the last frame was sent */
 
     make_frame(job->op, job->bytes);
     while (reap(&rx) > 0)
         continue;
-    send(job, job->depth);
-    n_out = job->depth;
+    n_out = job->depth / answers;
+    send(job, n_out);
     do {
         uint32_t sent = reap(&tx), answered = reap(&rx), n;
 
         n_out -= sent;
-        n = job->op == 'e' ? answered : sent;
+        n = job->op == 's' ? sent : answered;
         job->n_done += n;
         end = read_tsc();
         if (n > 0) {
-            send(job, n);
-            n_out += n;
+            rest += n;
+            send(job, rest / answers);
+            n_out += rest / answers;
+            rest %= answers;
             heard = end;
         } else if (end - heard > job->ticks) {
             job->n_failed = job->depth;
