@@ -22,6 +22,7 @@
 
 #define SIZE 1048576u
 #define N_REQUESTS 24u
+#define NATIVE ", 'cache': {'direct': true}, 'aio': 'native'"
 
 static unsigned n_again;        /* atomic: calls that the kernel has no room for */
 
@@ -268,6 +269,90 @@ static void test_the_cache_is_switched_during_a_flush(Fixture *f, const void *un
     kit_blk_free(blk);
 }
 
+#define N_PIECES 1022u          /* as many as a ring of 1024 has room for */
+#define PIECES KIT_VIRTIO_DATA
+#define PIECE_SPACE 16u
+
+/* Bytes of piece @i; the last makes whole sectors of them all. */
+static uint32_t piece_size(unsigned i)
+{
+    return i < N_PIECES - 1 ? 1 + i % 7 : 527;
+}
+
+/* At addresses that are as odd as the sizes. */
+static uint64_t piece_gpa(unsigned i)
+{
+    return PIECES + i * PIECE_SPACE + i % 5;
+}
+
+static void ask_in_pieces(KitBlk *blk, uint32_t type)
+{
+    const uint64_t header_gpa = PIECES + 0x10000, status_gpa = PIECES + 0x10020;
+    struct virtio_blk_outhdr *header = kit_ram(blk->kit, header_gpa, sizeof(*header));
+    uint8_t *status = kit_ram(blk->kit, status_gpa, 1);
+    uint16_t writes = type == VIRTIO_BLK_T_IN ? VRING_DESC_F_WRITE : 0;
+    uint32_t head, len;
+
+    *header = (struct virtio_blk_outhdr) { .type = GUINT32_TO_LE(type),
+                                           .sector = GUINT64_TO_LE(8) };
+    *status = 0xee;
+    kit_virtio_desc(blk->v, 0, header_gpa, sizeof(*header), VRING_DESC_F_NEXT, 1);
+    for (unsigned i = 0; i < N_PIECES; i++)
+        kit_virtio_desc(blk->v, 1 + i, piece_gpa(i), piece_size(i),
+                        VRING_DESC_F_NEXT | writes, (uint16_t)(2 + i));
+    kit_virtio_desc(blk->v, 1 + N_PIECES, status_gpa, 1, VRING_DESC_F_WRITE, 0);
+    kit_virtio_offer(blk->v, 0);
+    kit_virtio_kick(blk->v);
+    while (!kit_virtio_take(blk->v, &head, &len))
+        kit_run_both(blk->kit);
+    g_assert_cmpuint(*status, ==, VIRTIO_BLK_S_OK);
+}
+
+/* Each piece has its own bytes, and those between the pieces stay as they are. */
+static void check_pieces(KitBlk *blk)
+{
+    uint8_t *pieces = kit_ram(blk->kit, PIECES, N_PIECES * PIECE_SPACE + 4096);
+
+    for (unsigned i = 0; i < N_PIECES; i++)
+        memset(kit_ram(blk->kit, piece_gpa(i), piece_size(i)), (int)(i * 7 + 1),
+               piece_size(i));
+    ask_in_pieces(blk, VIRTIO_BLK_T_OUT);
+    memset(pieces, 0xee, N_PIECES * PIECE_SPACE + 4096);
+    ask_in_pieces(blk, VIRTIO_BLK_T_IN);
+    for (unsigned i = 0; i < N_PIECES; i++) {
+        const uint8_t *piece = kit_ram(blk->kit, piece_gpa(i), piece_size(i) + 1);
+
+        for (uint32_t at = 0; at < piece_size(i); at++)
+            g_assert_cmphex(piece[at], ==, (uint8_t)(i * 7 + 1));
+        g_assert_cmphex(piece[piece_size(i)], ==, 0xee);
+    }
+}
+
+/* @options of the file; "qcow2" for an image in it. */
+static void test_a_request_of_a_thousand_pieces(Fixture *f, const void *options)
+{
+    bool is_image = strcmp(options, "qcow2") == 0;
+    KitBlk *blk;
+
+    if (!has_direct(f) || (is_image && !kit_image_has_tools()))
+        return;
+    if (is_image) {
+        kit_image_do(&f->image, "qemu-img create -q -f qcow2 file 1M");
+        kit_qmp_do(f->qmp, "blockdev-add", "{'driver': 'qcow2', 'node-name': 'n', "
+                   "'file': {'driver': 'file', 'filename': '%s'}}", f->path);
+    } else {
+        kit_qmp_do(f->qmp, "blockdev-add", "{'driver': 'file', 'node-name': 'n', "
+                   "'filename': '%s'%s}", f->path, (const char *)options);
+    }
+    kit_add(f->kit, "{'driver': 'virtio-blk-pci', 'id': 'vd-n', 'drive': 'n', "
+            "'queue-size': 1024}");
+    kit_start(f->kit);
+    blk = start_driver(f, "n");
+    kit_virtio_start(blk->v, UINT64_MAX, 1024);
+    check_pieces(blk);
+    kit_blk_free(blk);
+}
+
 /* A process that has @path open, with the locks of one that writes to the image. */
 static pid_t start_holder(const char *path)
 {
@@ -386,8 +471,14 @@ int main(int argc, char **argv)
     g_test_add("/disk-hostile/a-file-truncated-below/cached", Fixture, "", set_up_plain,
                test_a_file_truncated_below, tear_down);
     g_test_add("/disk-hostile/a-file-truncated-below/native", Fixture,
-               ", 'cache': {'direct': true}, 'aio': 'native'", set_up_plain,
+               NATIVE, set_up_plain,
                test_a_file_truncated_below, tear_down);
+#define ADD_PIECES(name, options)                                                        \
+    g_test_add("/disk-hostile/a-request-of-a-thousand-pieces/" name, Fixture, options,   \
+               set_up_plain, test_a_request_of_a_thousand_pieces, tear_down)
+    ADD_PIECES("cached", "");
+    ADD_PIECES("native", NATIVE);
+    ADD_PIECES("qcow2", "qcow2");
     ADD("a-disk-that-does-not-answer-on-a-thread", "threaded",
         test_a_disk_that_does_not_answer_stops_nobody);
     ADD("no-room-in-the-kernel-on-a-thread", "threaded", test_no_room_in_the_kernel);
