@@ -2,38 +2,16 @@
 /*
  * blockdev-add and blockdev-del as clients use them, well and ill meant.
  */
-#include <glib/gstdio.h>
 #include <string.h>
 
 #include "berth/block.h"
 #include "berth/fdset.h"
 
-#include "kit-qmp.h"
+#include "disk-bench.h"
 
 #define N_ROUNDS 1000u
 
-typedef struct Fixture {
-    KitBoard *kit;
-    KitQmp *qmp;
-    char *path;
-} Fixture;
-
-static void set_up(Fixture *f, const void *unused)
-{
-    f->kit = kit_board_new();
-    f->qmp = kit_qmp_new(f->kit);
-    f->path = g_strdup("build/test-block-add-XXXXXX");
-    close(g_mkstemp(f->path));
-    g_assert_cmpint(truncate(f->path, 1 * MIB), ==, 0);
-}
-
-static void tear_down(Fixture *f, const void *unused)
-{
-    kit_qmp_free(f->qmp);
-    kit_board_free(f->kit);
-    g_unlink(f->path);
-    g_free(f->path);
-}
+typedef DiskBench Fixture;
 
 /* The names of all nodes, the last made first, each with a blank behind. */
 static char *names(Fixture *f)
@@ -263,7 +241,9 @@ static void test_a_thread_for_a_node(Fixture *f, const void *unused)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-#define ADD(name, fn) g_test_add("/block-add/" name, Fixture, NULL, set_up, fn, tear_down)
+#define ADD(name, fn)                                                                    \
+    g_test_add("/block-add/" name, Fixture, NULL, disk_bench_set_up_with_file, fn,       \
+               disk_bench_tear_down)
     ADD("what-was-defined-inside-goes-with-it",
         test_what_was_defined_inside_goes_with_it);
     ADD("what-a-node-needed-is-given-up-with-it",

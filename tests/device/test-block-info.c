@@ -3,51 +3,25 @@
  * What clients are told of disks and nodes, and the counts, with a driver at the ring.
  */
 #include <errno.h>
-#include <glib/gstdio.h>
 #include <linux/virtio_blk.h>
 #include <string.h>
 
 #include "berth/block-drive.h"
 #include "berth/timer.h"
 
-#include "kit-blk.h"
-#include "kit-qmp.h"
+#include "disk-bench.h"
 
 #define QDEV "/machine/peripheral/disk/virtio-backend"
 
-typedef struct Fixture {
-    KitBoard *kit;
-    KitQmp *qmp;
-    KitBlk *blk;
-    char *path;
-} Fixture;
+typedef DiskBench Fixture;
 
 static void set_up(Fixture *f, const void *props)
 {
-    g_autofree char *json = NULL;
-
-    f->kit = kit_board_new();
-    f->qmp = kit_qmp_new(f->kit);
-    f->path = g_strdup("build/test-block-info-XXXXXX");
-    close(g_mkstemp(f->path));
-    g_assert_cmpint(truncate(f->path, 1 * MIB), ==, 0);
+    disk_bench_init_with_file(f, false);
     kit_qmp_do(f->qmp, "blockdev-add", "{'driver': 'raw', 'node-name': 'fmt', "
                "'discard': 'unmap', 'file': {'driver': 'file', 'node-name': 'sto', "
                "'filename': '%s'}}", f->path);
-    json = g_strdup_printf("{'driver': 'virtio-blk-pci', 'id': 'disk', 'drive': 'fmt'%s}",
-                           (const char *)props);
-    kit_add(f->kit, json);
-    kit_start(f->kit);
-    f->blk = kit_blk_new(f->kit, "disk");
-}
-
-static void tear_down(Fixture *f, const void *unused)
-{
-    kit_blk_free(f->blk);
-    kit_qmp_free(f->qmp);
-    kit_board_free(f->kit);
-    g_unlink(f->path);
-    g_free(f->path);
+    disk_bench_start(f, "fmt", props);
 }
 
 static JsonValue *ask(Fixture *f, const char *command)
@@ -344,7 +318,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
 #define ADD(name, props, fn)                                                             \
-    g_test_add("/block-info/" name, Fixture, props, set_up, fn, tear_down)
+    g_test_add("/block-info/" name, Fixture, props, set_up, fn, disk_bench_tear_down)
     ADD("a-disk-as-libvirt-reads-it", "", test_a_disk_as_libvirt_reads_it);
     ADD("nodes-the-last-made-first", "", test_nodes_the_last_made_first);
     ADD("what-has-no-file-of-its-own", "", test_what_has_no_file_of_its_own);

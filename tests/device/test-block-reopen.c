@@ -6,49 +6,26 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "kit-blk.h"
-#include "kit-image.h"
-#include "kit-qmp.h"
+#include "disk-bench.h"
 
 #define SIZE 1048576u
 
-typedef struct Fixture {
-    KitBoard *kit;
-    KitQmp *qmp;
-    KitBlk *blk;
-    KitImage image;             /* its folder only */
-    char *path;
-} Fixture;
+typedef DiskBench Fixture;
 
 /* A disk on "top", a filter, and nodes that could be below it. */
 static void set_up(Fixture *f, const void *threaded)
 {
     g_autofree char *bytes = g_strnfill(SIZE, 'x');
 
-    kit_image_init(&f->image);
-    f->path = kit_image_path(&f->image, "file");
-    g_assert_true(g_file_set_contents(f->path, bytes, SIZE, NULL));
-    f->kit = threaded ? kit_board_new_threaded() : kit_board_new();
-    f->qmp = kit_qmp_new(f->kit);
+    disk_bench_init(f, threaded != NULL);
+    kit_image_write_file(&f->image, "file", bytes, SIZE);
     kit_qmp_do(f->qmp, "blockdev-add", "{'driver': 'file', 'node-name': 'sto', "
                "'discard': 'unmap', 'filename': '%s'}", f->path);
     kit_add_node(f->kit, "{'driver': 'null-co', 'node-name': 'zero', 'size': 2097152, "
                  "'read-zeroes': true}");
     kit_add_node(f->kit, "{'driver': 'raw', 'node-name': 'mid', 'file': 'sto'}");
     kit_add_node(f->kit, "{'driver': 'inject', 'node-name': 'top', 'file': 'mid'}");
-    kit_add(f->kit, "{'driver': 'virtio-blk-pci', 'id': 'disk', 'drive': 'top'}");
-    kit_start(f->kit);
-    f->blk = kit_blk_new(f->kit, "disk");
-}
-
-static void tear_down(Fixture *f, const void *unused)
-{
-    block_graph_let_go(f->kit->blocks);
-    kit_blk_free(f->blk);
-    kit_qmp_free(f->qmp);
-    kit_board_free(f->kit);
-    kit_image_done(&f->image);
-    g_free(f->path);
+    disk_bench_start(f, "top", "");
 }
 
 static void reopen(Fixture *f, const char *options)
@@ -246,7 +223,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
 #define ADD(name, fn)                                                                    \
-    g_test_add("/block-reopen/" name, Fixture, NULL, set_up, fn, tear_down)
+    g_test_add("/block-reopen/" name, Fixture, NULL, set_up, fn, disk_bench_tear_down)
     ADD("discards", test_discards);
     ADD("the-file-s-own", test_the_file_s_own);
     ADD("zeroes", test_zeroes);
@@ -256,6 +233,6 @@ int main(int argc, char **argv)
     ADD("what-is-refused", test_what_is_refused);
     ADD("what-is-under-way-ends-first", test_what_is_under_way_ends_first);
     g_test_add("/block-reopen/on-a-thread-of-its-own", Fixture, "threaded", set_up,
-               test_another_node_below_a_filter, tear_down);
+               test_another_node_below_a_filter, disk_bench_tear_down);
     return g_test_run();
 }

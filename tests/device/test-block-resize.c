@@ -3,51 +3,28 @@
  * Disks whose size changes while a driver uses them.
  */
 #include <errno.h>
-#include <glib/gstdio.h>
 #include <linux/virtio_blk.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "berth/inject.h"
 
-#include "kit-blk.h"
-#include "kit-qmp.h"
+#include "disk-bench.h"
 
 #define HELD "{'node-name': 'sto', 'rules': [{'ops': ['write'], " \
              "'delay-ns': 18446744073709551615}]}"
 #define NO_RULES "{'node-name': 'sto', 'rules': []}"
 
-typedef struct Fixture {
-    KitBoard *kit;
-    KitQmp *qmp;
-    KitBlk *blk;
-    char *path;
-} Fixture;
+typedef DiskBench Fixture;
 
 static void set_up(Fixture *f, const void *threaded)
 {
-    f->kit = threaded ? kit_board_new_threaded() : kit_board_new();
-    f->qmp = kit_qmp_new(f->kit);
-    f->path = g_strdup("build/test-block-resize-XXXXXX");
-    close(g_mkstemp(f->path));
-    g_assert_cmpint(truncate(f->path, 1 * MIB), ==, 0);
+    disk_bench_init_with_file(f, threaded != NULL);
     kit_qmp_do(f->qmp, "blockdev-add", "{'driver': 'inject', 'node-name': 'sto', 'file': "
                "{'driver': 'file', 'node-name': 'low', 'filename': '%s'}}", f->path);
     kit_qmp_do(f->qmp, "blockdev-add", "{'driver': 'raw', 'node-name': 'fmt', "
                "'file': 'sto'}");
-    kit_add(f->kit, "{'driver': 'virtio-blk-pci', 'id': 'disk', 'drive': 'fmt'}");
-    kit_start(f->kit);
-    f->blk = kit_blk_new(f->kit, "disk");
-}
-
-static void tear_down(Fixture *f, const void *unused)
-{
-    kit_blk_free(f->blk);
-    block_graph_let_go(f->kit->blocks);
-    kit_qmp_free(f->qmp);
-    kit_board_free(f->kit);
-    g_unlink(f->path);
-    g_free(f->path);
+    disk_bench_start(f, "fmt", "");
 }
 
 static void resize(Fixture *f, const char *name, uint64_t size)
@@ -206,13 +183,14 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
 #define ADD(name, fn)                                                                    \
-    g_test_add("/block-resize/" name, Fixture, NULL, set_up, fn, tear_down)
+    g_test_add("/block-resize/" name, Fixture, NULL, set_up, fn, disk_bench_tear_down)
     ADD("the-driver-sees-it", test_the_driver_sees_it);
     ADD("what-is-refused", test_what_is_refused);
     ADD("a-failure-changes-nothing", test_a_failure_changes_nothing);
     ADD("one-at-a-time", test_one_at_a_time);
     ADD("the-end-of-the-machine", test_the_end_of_the_machine);
     g_test_add("/block-resize/a-disk-goes-with-a-request-under-way", Fixture,
-               "threaded", set_up, test_a_disk_goes_with_a_request_under_way, tear_down);
+               "threaded", set_up, test_a_disk_goes_with_a_request_under_way,
+               disk_bench_tear_down);
     return g_test_run();
 }

@@ -5,18 +5,11 @@
 #include <linux/virtio_blk.h>
 #include <string.h>
 
-#include "kit-blk.h"
-#include "kit-image.h"
-#include "kit-qmp.h"
+#include "disk-bench.h"
 
 #define SIZE 1048576
 
-typedef struct Fixture {
-    KitBoard *kit;
-    KitQmp *qmp;
-    KitBlk *blk;
-    KitImage image;             /* its folder only */
-} Fixture;
+typedef DiskBench Fixture;
 
 static void make_qcow2(Fixture *f, const char *file)
 {
@@ -57,16 +50,12 @@ typedef struct Setup {
 static void set_up(Fixture *f, const void *data)
 {
     const Setup *setup = data;
-    g_autofree char *device = g_strdup_printf(
-        "{'driver': 'virtio-blk-pci', 'id': 'disk', 'drive': '%s'}", setup->drive);
     g_autofree char *path = NULL;
     g_autofree char *bytes = g_malloc0(SIZE);
 
-    kit_image_init(&f->image);
+    disk_bench_init(f, setup->is_threaded);
     path = kit_image_path(&f->image, "base");
     g_assert_true(g_file_set_contents(path, bytes, SIZE, NULL));
-    f->kit = setup->is_threaded ? kit_board_new_threaded() : kit_board_new();
-    f->qmp = kit_qmp_new(f->kit);
     kit_qmp_do(f->qmp, "blockdev-add", "{'driver': 'inject', 'node-name': 'base', "
                "'file': {'driver': 'file', 'node-name': 'sto', 'filename': '%s'}}", path);
     kit_qmp_do(f->qmp, "blockdev-add", "{'driver': 'raw', 'node-name': 'plain', "
@@ -78,18 +67,7 @@ static void set_up(Fixture *f, const void *data)
     kit_add_node(f->kit, "{'driver': 'throttle', 'node-name': 'limit', "
                  "'throttle-group': 'group', 'file': 'null'}");
     kit_add_node(f->kit, "{'driver': 'inject', 'node-name': 'filter', 'file': 'limit'}");
-    kit_add(f->kit, device);
-    kit_start(f->kit);
-    f->blk = kit_blk_new(f->kit, "disk");
-}
-
-static void tear_down(Fixture *f, const void *unused)
-{
-    block_graph_let_go(f->kit->blocks);
-    kit_blk_free(f->blk);
-    kit_qmp_free(f->qmp);
-    kit_board_free(f->kit);
-    kit_image_done(&f->image);
+    disk_bench_start(f, setup->drive, "");
 }
 
 static char *graph_of(Fixture *f)
@@ -378,7 +356,7 @@ int main(int argc, char **argv)
 
     g_test_init(&argc, &argv, NULL);
 #define ADD(name, setup, fn)                                                             \
-    g_test_add("/block-snapshot/" name, Fixture, &setup, set_up, fn, tear_down)
+    g_test_add("/block-snapshot/" name, Fixture, &setup, set_up, fn, disk_bench_tear_down)
     ADD("writes-go-to-the-overlay", base, test_writes_go_to_the_overlay);
     ADD("below-a-filter", filter, test_below_a_filter);
     ADD("a-file-that-is-made", plain, test_a_file_that_is_made);

@@ -16,9 +16,7 @@
 
 #include "berth/inject.h"
 
-#include "kit-blk.h"
-#include "kit-image.h"
-#include "kit-qmp.h"
+#include "disk-bench.h"
 
 #define SIZE 1048576u
 #define N_REQUESTS 24u
@@ -40,35 +38,19 @@ int io_submit(void *context, long n, void **requests)
     return ret < 0 ? -errno : (int)ret;
 }
 
-typedef struct Fixture {
-    KitBoard *kit;
-    KitQmp *qmp;
-    KitImage image;             /* its folder only */
-    char *path;                 /* a file of SIZE bytes 'x' */
-} Fixture;
+typedef DiskBench Fixture;
 
 static void set_up(Fixture *f, const void *threaded)
 {
     g_autofree char *bytes = g_strnfill(SIZE, 'x');
 
-    kit_image_init(&f->image);
+    disk_bench_init(f, threaded != NULL);
     kit_image_write_file(&f->image, "file", bytes, SIZE);
-    f->path = kit_image_path(&f->image, "file");
-    f->kit = threaded ? kit_board_new_threaded() : kit_board_new();
-    f->qmp = kit_qmp_new(f->kit);
 }
 
 static void set_up_plain(Fixture *f, const void *unused)
 {
     set_up(f, NULL);
-}
-
-static void tear_down(Fixture *f, const void *unused)
-{
-    kit_qmp_free(f->qmp);
-    kit_board_free(f->kit);
-    kit_image_done(&f->image);
-    g_free(f->path);
 }
 
 /* A disk "vd..." on node @node, and its driver. */
@@ -458,7 +440,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
 #define ADD(name, data, fn)                                                              \
-    g_test_add("/disk-hostile/" name, Fixture, data, set_up, fn, tear_down)
+    g_test_add("/disk-hostile/" name, Fixture, data, set_up, fn, disk_bench_tear_down)
     ADD("a-disk-that-does-not-answer-stops-nobody", NULL,
         test_a_disk_that_does_not_answer_stops_nobody);
     ADD("no-room-in-the-kernel", NULL, test_no_room_in_the_kernel);
@@ -469,13 +451,13 @@ int main(int argc, char **argv)
         test_an_image_that_another_process_has);
     ADD("images-that-cannot-be", NULL, test_images_that_cannot_be);
     g_test_add("/disk-hostile/a-file-truncated-below/cached", Fixture, "", set_up_plain,
-               test_a_file_truncated_below, tear_down);
+               test_a_file_truncated_below, disk_bench_tear_down);
     g_test_add("/disk-hostile/a-file-truncated-below/native", Fixture,
                NATIVE, set_up_plain,
-               test_a_file_truncated_below, tear_down);
+               test_a_file_truncated_below, disk_bench_tear_down);
 #define ADD_PIECES(name, options)                                                        \
     g_test_add("/disk-hostile/a-request-of-a-thousand-pieces/" name, Fixture, options,   \
-               set_up_plain, test_a_request_of_a_thousand_pieces, tear_down)
+               set_up_plain, test_a_request_of_a_thousand_pieces, disk_bench_tear_down)
     ADD_PIECES("cached", "");
     ADD_PIECES("native", NATIVE);
     ADD_PIECES("qcow2", "qcow2");

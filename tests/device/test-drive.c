@@ -8,31 +8,9 @@
 #include "berth/cmdline.h"
 #include "berth/drive-options.h"
 
-#include "kit-blk.h"
-#include "kit-qmp.h"
+#include "disk-bench.h"
 
-typedef struct Fixture {
-    KitBoard *kit;
-    KitQmp *qmp;
-    char *path;
-} Fixture;
-
-static void set_up(Fixture *f, const void *unused)
-{
-    f->kit = kit_board_new();
-    f->qmp = kit_qmp_new(f->kit);
-    f->path = g_strdup("build/test-drive-XXXXXX");
-    close(g_mkstemp(f->path));
-    g_assert_cmpint(truncate(f->path, 1 * MIB), ==, 0);
-}
-
-static void tear_down(Fixture *f, const void *unused)
-{
-    kit_qmp_free(f->qmp);
-    kit_board_free(f->kit);
-    g_unlink(f->path);
-    g_free(f->path);
-}
+typedef DiskBench Fixture;
 
 /* Of words "-drive X" of a command line. */
 static Cmdline *parse(GError **error, const char *const *drives, unsigned n)
@@ -396,7 +374,9 @@ static void test_limits(Fixture *f, const void *unused)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-#define ADD(name, fn) g_test_add("/drive/" name, Fixture, NULL, set_up, fn, tear_down)
+#define ADD(name, fn)                                                                    \
+    g_test_add("/drive/" name, Fixture, NULL, disk_bench_set_up_with_file, fn,           \
+               disk_bench_tear_down)
     ADD("keys-of-a-node", test_keys_of_a_node);
     ADD("what-is-refused", test_what_is_refused);
     ADD("names-and-devices", test_names_and_devices);

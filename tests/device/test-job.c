@@ -8,36 +8,20 @@
 
 #include "berth/inject.h"
 
-#include "kit-blk.h"
-#include "kit-qmp.h"
+#include "disk-bench.h"
 
 #define HELD "{'node-name': 'sto', 'rules': [{'ops': ['write'], " \
              "'delay-ns': 18446744073709551615}]}"
 #define NO_RULES "{'node-name': 'sto', 'rules': []}"
 
-typedef struct Fixture {
-    KitBoard *kit;
-    KitQmp *qmp;
-    char *path;
-} Fixture;
+typedef DiskBench Fixture;
 
 static void set_up(Fixture *f, const void *unused)
 {
-    f->kit = kit_board_new();
-    f->qmp = kit_qmp_new(f->kit);
-    f->path = g_strdup("build/test-job-XXXXXX");
-    close(g_mkstemp(f->path));
+    disk_bench_init(f, false);
+    kit_image_write_file(&f->image, "file", "", 0);
     kit_qmp_do(f->qmp, "blockdev-add", "{'driver': 'inject', 'node-name': 'sto', 'file': "
                "{'driver': 'file', 'node-name': 'low', 'filename': '%s'}}", f->path);
-}
-
-static void tear_down(Fixture *f, const void *unused)
-{
-    block_graph_let_go(f->kit->blocks);
-    kit_qmp_free(f->qmp);
-    kit_board_free(f->kit);
-    g_unlink(f->path);
-    g_free(f->path);
 }
 
 static uint64_t file_size(const char *path, uint64_t *ret_blocks)
@@ -359,7 +343,8 @@ static void test_there_are_only_so_many(Fixture *f, const void *unused)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-#define ADD(name, fn) g_test_add("/job/" name, Fixture, NULL, set_up, fn, tear_down)
+#define ADD(name, fn)                                                                    \
+    g_test_add("/job/" name, Fixture, NULL, set_up, fn, disk_bench_tear_down)
     ADD("a-job-that-succeeds", test_a_job_that_succeeds);
     ADD("a-job-that-fails", test_a_job_that_fails);
     ADD("what-is-refused", test_what_is_refused);

@@ -4,16 +4,9 @@
  */
 #include <string.h>
 
-#include "kit-blk.h"
-#include "kit-image.h"
-#include "kit-qmp.h"
+#include "disk-bench.h"
 
-typedef struct Fixture {
-    KitBoard *kit;
-    KitQmp *qmp;
-    KitBlk *blk;
-    KitImage image;             /* its folder only */
-} Fixture;
+typedef DiskBench Fixture;
 
 static void add(Fixture *f, const char *create, bool has_bitmap)
 {
@@ -31,22 +24,6 @@ static void add(Fixture *f, const char *create, bool has_bitmap)
     kit_add(f->kit, "{'driver': 'virtio-blk-pci', 'id': 'disk', 'drive': 'q'}");
     kit_start(f->kit);
     f->blk = kit_blk_new(f->kit, "disk");
-}
-
-static void set_up(Fixture *f, const void *unused)
-{
-    kit_image_init(&f->image);
-    f->kit = kit_board_new();
-    f->qmp = kit_qmp_new(f->kit);
-}
-
-static void tear_down(Fixture *f, const void *unused)
-{
-    if (f->blk)
-        kit_blk_free(f->blk);
-    kit_qmp_free(f->qmp);
-    kit_board_free(f->kit);
-    kit_image_done(&f->image);
 }
 
 static void change(Fixture *f, const char *name)
@@ -195,7 +172,8 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
 #define ADD(name, fn)                                                                    \
-    g_test_add("/qcow2-backing/" name, Fixture, NULL, set_up, fn, tear_down)
+    g_test_add("/qcow2-backing/" name, Fixture, NULL, disk_bench_set_up, fn,             \
+               disk_bench_tear_down)
     ADD("names", test_names);
     ADD("what-else-is-in-the-header", test_what_else_is_in_the_header);
     ADD("what-is-refused", test_what_is_refused);

@@ -7,31 +7,9 @@
 
 #include "berth/inject.h"
 
-#include "kit-image.h"
-#include "kit-qmp.h"
+#include "disk-bench.h"
 
-typedef struct Fixture {
-    KitBoard *kit;
-    KitQmp *qmp;
-    KitImage image;             /* its folder only */
-    char *path;
-} Fixture;
-
-static void set_up(Fixture *f, const void *unused)
-{
-    kit_image_init(&f->image);
-    f->kit = kit_board_new();
-    f->qmp = kit_qmp_new(f->kit);
-    f->path = kit_image_path(&f->image, "image");
-}
-
-static void tear_down(Fixture *f, const void *unused)
-{
-    kit_qmp_free(f->qmp);
-    kit_board_free(f->kit);
-    kit_image_done(&f->image);
-    g_free(f->path);
-}
+typedef DiskBench Fixture;
 
 static void add_file(Fixture *f)
 {
@@ -81,7 +59,7 @@ static void assert_works(Fixture *f, uint64_t size)
         g_assert_cmpint(block_io_write(node, size - 512, data, 512, 0), ==, 0);
     }
     kit_qmp_do(f->qmp, "blockdev-del", "{'node-name': 'q'}");
-    kit_image_assert_clean(&f->image, "image");
+    kit_image_assert_clean(&f->image, "file");
 }
 
 static void test_images_of_all_kinds(Fixture *f, const void *unused)
@@ -117,8 +95,8 @@ static void test_images_of_all_kinds(Fixture *f, const void *unused)
         g_autofree char *info = NULL;
 
         create(f, rows[i].more);
-        kit_image_assert_clean(&f->image, "image");
-        g_assert_cmpint(kit_image_run(&f->image, &info, "qemu-img info image"), ==, 0);
+        kit_image_assert_clean(&f->image, "file");
+        g_assert_cmpint(kit_image_run(&f->image, &info, "qemu-img info file"), ==, 0);
         if (!strstr(info, rows[i].info))
             g_error("%s: %s", rows[i].more, info);
         assert_works(f, rows[i].size);
@@ -135,7 +113,7 @@ static void test_a_backing_file(Fixture *f, const void *unused)
     add_file(f);
     create(f, "'size': 2097152, 'backing-file': 'base', 'backing-fmt': 'raw'");
 
-    kit_image_run(&f->image, &info, "qemu-img info image");
+    kit_image_run(&f->image, &info, "qemu-img info file");
     g_assert_nonnull(strstr(info, "backing file: base"));
     g_assert_nonnull(strstr(info, "backing file format: raw"));
     assert_works(f, 2097152);
@@ -159,12 +137,12 @@ static void assert_data_works(Fixture *f, bool is_raw)
     memset(data, 'w', sizeof(data));
     g_assert_cmpint(block_io_write(node, 524288, data, 512, 0), ==, 0);
     kit_qmp_do(f->qmp, "blockdev-del", "{'node-name': 'q'}");
-    kit_image_assert_clean(&f->image, "image");
+    kit_image_assert_clean(&f->image, "file");
     g_assert_true(g_file_get_contents(path, &bytes, &size, NULL));
     g_assert_cmpuint(size, ==, 1048576);
     g_assert_cmpint(bytes[524288], ==, 'w');
     if (is_raw)
-        kit_image_assert_holds(&f->image, "image", (const uint8_t *)bytes, size);
+        kit_image_assert_holds(&f->image, "file", (const uint8_t *)bytes, size);
 }
 
 static void test_a_data_file(Fixture *f, const void *unused)
@@ -190,7 +168,7 @@ static void test_a_data_file(Fixture *f, const void *unused)
         kit_qmp_do(f->qmp, "blockdev-add", "{'driver': 'file', 'node-name': 'dat', "
                    "'filename': '%s'}", path);
         create(f, more);
-        kit_image_run(&f->image, &info, "qemu-img info image");
+        kit_image_run(&f->image, &info, "qemu-img info file");
         g_assert_nonnull(strstr(info, path));
         g_assert_nonnull(strstr(info, is_raw ? "data file raw: true"
                                              : "data file raw: false"));
@@ -308,7 +286,8 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
 #define ADD(name, fn)                                                                    \
-    g_test_add("/qcow2-create/" name, Fixture, NULL, set_up, fn, tear_down)
+    g_test_add("/qcow2-create/" name, Fixture, NULL, disk_bench_set_up, fn,              \
+               disk_bench_tear_down)
     ADD("images-of-all-kinds", test_images_of_all_kinds);
     ADD("a-backing-file", test_a_backing_file);
     ADD("a-data-file", test_a_data_file);

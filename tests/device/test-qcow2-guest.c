@@ -7,34 +7,11 @@
 #include <linux/virtio_blk.h>
 #include <unistd.h>
 
-#include "kit-blk.h"
-#include "kit-image.h"
-#include "kit-qmp.h"
+#include "disk-bench.h"
 
 #define SECTORS_OF_CLUSTER 128u
 
-typedef struct Fixture {
-    KitBoard *kit;
-    KitQmp *qmp;
-    KitBlk *blk;
-    KitImage image;             /* for its folder */
-} Fixture;
-
-static void set_up(Fixture *f, const void *unused)
-{
-    kit_image_init(&f->image);
-    f->kit = kit_board_new();
-    f->qmp = kit_qmp_new(f->kit);
-}
-
-static void tear_down(Fixture *f, const void *unused)
-{
-    if (f->blk)
-        kit_blk_free(f->blk);
-    kit_qmp_free(f->qmp);
-    kit_board_free(f->kit);
-    kit_image_done(&f->image);
-}
+typedef DiskBench Fixture;
 
 /* An image of 4 MiB with two clusters that have data. */
 static void make_image(Fixture *f)
@@ -286,8 +263,9 @@ static void test_snapshots_that_fail(Fixture *f, const void *unused)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-#define ADD(path, fn) \
-    g_test_add("/qcow2-guest/" path, Fixture, NULL, set_up, fn, tear_down)
+#define ADD(path, fn)                                                                    \
+    g_test_add("/qcow2-guest/" path, Fixture, NULL, disk_bench_set_up, fn,               \
+               disk_bench_tear_down)
     ADD("guest-writes-and-discards", test_guest_writes_and_discards);
     ADD("first-writes-do-not-wait", test_first_writes_do_not_wait);
     ADD("snapshots-within-the-image", test_snapshots_within_the_image);
