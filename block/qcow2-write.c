@@ -27,6 +27,7 @@
 
 #define MAX_RUN (16 * MIB)      /* bytes that are planned at once, or one cluster */
 #define MAX_FILL (128 * KIB)    /* zeroes that are written with the data */
+#define MAX_GAP (16 * KIB)      /* that is read for want of a second read */
 
 typedef enum Sort {
     SORT_IN_PLACE,
@@ -234,9 +235,19 @@ static int write_host(Qcow2 *q, uint64_t host, const Qcow2Piece *piece)
 typedef struct Fill {
     uint64_t offset;
     uint64_t bytes;
+    bool is_read;               /* from where they are now */
     uint8_t *data;
+    void *buffer;               /* that data is in; NULL: the other one's */
 } Fill;
 
+static int make_buffer(Qcow2 *q, Fill *fill, size_t size)
+{
+    fill->buffer = qcow2_disk_buffer(q, size);
+    fill->data = fill->buffer;
+    return fill->buffer ? 0 : -ENOMEM;
+}
+
+/* What is zero; the rest is to be read. */
 static int make_fill(Qcow2 *q, const Write *write, Fill *fill)
 {
     uint64_t host = write->host + (fill->offset - write->fill_start);
@@ -247,25 +258,48 @@ static int make_fill(Qcow2 *q, const Write *write, Fill *fill)
         return 0;
     ret = write->sort != SORT_COPY
         ? qcow2_read_is_zero(q, fill->offset, fill->bytes, &is_zero) : 0;
-    if (ret < 0)
+    fill->is_read = !is_zero;
+    if (ret < 0 || !is_zero)
         return ret;
-    if (is_zero && write->is_fresh) {
+    if (write->is_fresh) {
         fill->bytes = 0;
         return 0;
     }
-    if (is_zero && fill->bytes > MAX_FILL) {
+    if (fill->bytes > MAX_FILL) {
         const BlockIo io = { .op = BLOCK_OP_ZERO, .offset = host, .bytes = fill->bytes };
 
         fill->bytes = 0;
         return block_io(q->data, &io);
     }
-    fill->data = qcow2_disk_buffer(q, fill->bytes);
-    if (!fill->data)
-        return -ENOMEM;
-    if (!is_zero)
-        return qcow2_read_buffer(q, fill->offset, fill->data, fill->bytes);
-    memset(fill->data, 0, fill->bytes);
-    return 0;
+    ret = make_buffer(q, fill, fill->bytes);
+    if (ret == 0)
+        memset(fill->data, 0, fill->bytes);
+    return ret;
+}
+
+static int read_fill(Qcow2 *q, Fill *fill)
+{
+    int ret = fill->is_read ? make_buffer(q, fill, fill->bytes) : 0;
+
+    return ret == 0 && fill->is_read
+        ? qcow2_read_buffer(q, fill->offset, fill->data, fill->bytes) : ret;
+}
+
+/* Both at once, with the little that is between them; whether that went well. */
+static bool read_both(Qcow2 *q, Fill *head, Fill *tail)
+{
+    uint64_t to_tail = tail->offset - head->offset;
+    size_t size = to_tail + tail->bytes;
+
+    if (!head->is_read || !tail->is_read || to_tail - head->bytes > MAX_GAP ||
+        make_buffer(q, head, size) < 0)
+        return false;
+    if (qcow2_read_buffer(q, head->offset, head->data, size) == 0) {
+        tail->data = head->data + to_tail;
+        return true;
+    }
+    g_clear_pointer(&head->buffer, free);
+    return false;
 }
 
 /* The data with what is before and behind it, in one request. */
@@ -295,8 +329,10 @@ static int write_filled(Qcow2 *q, const Write *write, const Qcow2Piece *piece,
 static int transfer(Qcow2 *q, const Write *write, const Qcow2Piece *piece)
 {
     uint64_t end = write->offset + write->bytes;
-    Fill head = { write->fill_start, write->offset - write->fill_start, NULL };
-    Fill tail = { end, write->fill_end - end, NULL };
+    Fill head = {
+        .offset = write->fill_start, .bytes = write->offset - write->fill_start,
+    };
+    Fill tail = { .offset = end, .bytes = write->fill_end - end };
     int ret;
 
     if (write->sort == SORT_IN_PLACE)
@@ -304,10 +340,15 @@ static int transfer(Qcow2 *q, const Write *write, const Qcow2Piece *piece)
     ret = make_fill(q, write, &head);
     if (ret == 0)
         ret = make_fill(q, write, &tail);
+    if (ret == 0 && !read_both(q, &head, &tail)) {
+        ret = read_fill(q, &head);
+        if (ret == 0)
+            ret = read_fill(q, &tail);
+    }
     if (ret == 0)
         ret = write_filled(q, write, piece, &head, &tail);
-    free(head.data);
-    free(tail.data);
+    free(head.buffer);
+    free(tail.buffer);
     return ret;
 }
 

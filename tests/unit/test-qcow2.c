@@ -384,6 +384,40 @@ static uint64_t count_reads(KitImage *kit)
     return inject_count(block_graph_find(kit->graph, "i"), INJECT_OP_READ);
 }
 
+/*
+ * What surrounds a first write is read at once, with the little that is written between;
+ * if that cannot be read, what is needed is.
+ */
+static void test_copies_are_read_at_once(KitImage *kit, const void *unused)
+{
+    BlockNode *node, *inject;
+
+    if (!kit_image_has_tools())
+        return;
+    kit_image_do(kit, "qemu-img create -f raw base 4M");
+    kit_image_do(kit, "qemu-io -f raw -c 'write -P 7 0 4M' base");
+    kit_image_do(kit, "qemu-img create -f qcow2 -b base -F raw image");
+    inject = kit_image_open(kit, "{'driver':'inject','node-name':'i','read-only':true,"
+                            "'file':{'driver':'file','filename':'%s/base'}}",
+                            kit->folder);
+    node = open_image(kit, "image", ",'backing':'i'");
+    write_pattern(node, 20 * KIB, 4 * KIB, 8);
+    g_assert_cmpuint(count_reads(kit), ==, 1);
+    write_pattern(node, 64 * KIB, 4 * KIB, 8);
+    g_assert_cmpuint(count_reads(kit), ==, 2);
+    write_pattern(node, 128 * KIB + 4 * KIB, 40 * KIB, 8);
+    g_assert_cmpuint(count_reads(kit), ==, 4);
+    inject_fail_nth(inject, 1, EIO);
+    write_pattern(node, 192 * KIB + 512, 512, 8);
+    g_assert_cmpuint(count_reads(kit), ==, 7);
+    assert_pattern(node, 0, 20 * KIB, 7);
+    assert_pattern(node, 20 * KIB, 4 * KIB, 8);
+    assert_pattern(node, 24 * KIB, 40 * KIB, 7);
+    assert_pattern(node, 192 * KIB, 512, 7);
+    assert_pattern(node, 192 * KIB + 512, 512, 8);
+    assert_pattern(node, 192 * KIB + 1024, 60 * KIB, 7);
+}
+
 /* A table is read again when nobody has used it for a while. */
 static void test_unused_tables_leave_the_memory(KitImage *kit, const void *unused)
 {
@@ -458,6 +492,7 @@ int main(int argc, char **argv)
     ADD("what-is-told-of-an-image", NULL, test_what_is_told_of_an_image);
     ADD("bitmaps-are-carried", NULL, test_bitmaps_are_carried);
     ADD("corrupt-image-is-not-written", NULL, test_corrupt_image_is_not_written);
+    ADD("copies-are-read-at-once", NULL, test_copies_are_read_at_once);
     ADD("unused-tables-leave-the-memory", NULL, test_unused_tables_leave_the_memory);
     ADD("caches-of-any-size", NULL, test_caches_of_any_size);
     return g_test_run();
