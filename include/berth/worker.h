@@ -69,6 +69,8 @@ typedef struct WorkerPool {
     unsigned n_threads;         /* running */
     unsigned n_idle;
     unsigned n_queued;
+    bool is_waking;             /* an idle one was told, and has not looked yet */
+    bool is_awaited;            /* the loop waits for `finished` */
     bool ending;
 } WorkerPool;
 

@@ -14,7 +14,9 @@
  * 1. A job that is FINISHED is in the loop's mailbox: both happen under the lock, and the
  *    thread does not touch the job afterwards.  So who has seen FINISHED under the lock
  *    can cancel the message and free the job.
- * 2. While a job is queued there is a thread that will look at the queue again.
+ * 2. While a job is queued there is a thread that will look at the queue again.  Of those
+ *    that sleep one at a time is woken, and wakes the next if there is more: jobs that
+ *    are short are done by who is awake, and each wake-up is a system call.
  * 3. Around work() the thread is offline (qsbr.h): blocking, it delays no reclamation.
  */
 #include "berth/worker.h"
@@ -33,6 +35,15 @@ typedef struct WorkerThread {
     bool ended;                 /* under the pool's lock */
 } WorkerThread;
 
+/* Whoever sleeps next, unless one is on the way. */
+static void wake_one_locked(WorkerPool *pool)
+{
+    if (pool->n_queued == 0 || pool->n_idle == 0 || pool->is_waking)
+        return;
+    pool->is_waking = true;
+    g_cond_signal(&pool->wake);
+}
+
 static void run_job_locked(WorkerPool *pool, WorkerJob *job)
 {
     job->state = JOB_RUNNING;
@@ -43,7 +54,8 @@ static void run_job_locked(WorkerPool *pool, WorkerJob *job)
     qsbr_online();
     lock_take(&pool->lock);
     job->state = JOB_FINISHED;
-    g_cond_broadcast(&pool->finished);
+    if (pool->is_awaited)
+        g_cond_broadcast(&pool->finished);
     loop_post(pool->loop, &job->message);
 }
 
@@ -62,6 +74,7 @@ static void wait_for_job_locked(WorkerPool *pool)
             break;
         else
             lock_wait(&pool->wake, &pool->lock);
+        pool->is_waking = false;
     }
     pool->n_idle--;
 }
@@ -77,11 +90,12 @@ static WorkerJob *next_job_locked(WorkerPool *pool)
         return NULL;
     if (pool->n_threads > pool->max_threads) {
         /* The signal of a job may have come to this thread. */
-        g_cond_signal(&pool->wake);
+        wake_one_locked(pool);
         return NULL;
     }
     list_remove(node);
     pool->n_queued--;
+    wake_one_locked(pool);
     return CONTAINER_OF(node, WorkerJob, node);
 }
 
@@ -251,7 +265,7 @@ static bool enqueue(WorkerPool *pool, WorkerJob *job, bool *ret_want, bool *ret_
     if (*ret_want)
         pool->n_threads++;
     else
-        g_cond_signal(&pool->wake);
+        wake_one_locked(pool);
     lock_drop(&pool->lock);
     return !*ret_want;
 }
@@ -344,8 +358,10 @@ void worker_take_back(WorkerJob *job)
         return;
     assert_may_wait(THREAD_WORKER);
     lock_take(&pool->lock);
+    pool->is_awaited = true;
     while (job->state != JOB_FINISHED)
         lock_wait(&pool->finished, &pool->lock);
+    pool->is_awaited = false;
     lock_drop(&pool->lock);
     loop_message_cancel(pool->loop, &job->message);
     leave_pool(job);

@@ -8,6 +8,8 @@
 #include "berth/qsbr.h"
 #include "berth/worker.h"
 
+#include "call-counter.h"
+
 #define MAX_JOBS 8
 
 typedef struct Bench Bench;
@@ -222,6 +224,57 @@ static void test_an_idle_thread_takes_the_next_job(Bench *bench, const void *unu
     g_assert_cmpuint(worker_pool_n_threads(&bench->pool), ==, 1);
 }
 
+/* One sleeps again and again while the other works; nobody is told twice. */
+static void test_a_wake_up_for_jobs_that_come_at_once(Bench *bench, const void *unused)
+{
+    unsigned n_calls;
+
+    init_pool(bench, 2, 0);
+    g_assert_true(worker_pool_set_threads(&bench->pool, 2, 2, NULL));
+    submit(bench, 0);
+    wait_running(bench, 1);
+    while (n_idle(bench) == 0)
+        g_usleep(100);
+    if (call_counter_begin()) {
+        call_counter_switch(true);
+        for (int i = 1; i < MAX_JOBS; i++)
+            submit(bench, i);
+        call_counter_switch(false);
+        n_calls = call_counter_take();
+        call_counter_end();
+        /* The lock may be another's now and then. */
+        g_assert_cmpuint(n_calls, >=, 1);
+        g_assert_cmpuint(n_calls, <, MAX_JOBS - 1);
+    } else {
+        g_test_skip("system calls cannot be counted here");
+        for (int i = 1; i < MAX_JOBS; i++)
+            submit(bench, i);
+    }
+    for (int i = 0; i < MAX_JOBS; i++)
+        open_gate(bench, i);
+    for (int i = 0; i < MAX_JOBS; i++)
+        run_until_done(bench, i, 1);
+}
+
+/* Each is woken by the one before, which then waits for what they do together. */
+static void test_all_idle_threads_get_up_for_as_many_jobs(Bench *bench,
+                                                          const void *unused)
+{
+    init_pool(bench, 4, 0);
+    g_assert_true(worker_pool_set_threads(&bench->pool, 4, 4, NULL));
+    for (int n = 1; n <= 20; n++) {
+        while (n_idle(bench) < 4)
+            g_usleep(100);
+        for (int i = 0; i < 4; i++)
+            submit(bench, i);
+        wait_running(bench, 4);
+        for (int i = 0; i < 4; i++)
+            open_gate(bench, i);
+        for (int i = 0; i < 4; i++)
+            run_until_done(bench, i, n);
+    }
+}
+
 static void test_jobs_begin_in_order_and_are_bounded(Bench *bench, const void *unused)
 {
     g_autoptr(GError) error = NULL;
@@ -389,6 +442,8 @@ int main(int argc, char **argv)
     add_test("threads-that-are-kept", test_threads_that_are_kept);
     add_test("threads-beyond-a-new-limit", test_threads_beyond_a_new_limit_end);
     add_test("idle-thread-is-used", test_an_idle_thread_takes_the_next_job);
+    add_test("one-wake-up", test_a_wake_up_for_jobs_that_come_at_once);
+    add_test("all-idle-threads", test_all_idle_threads_get_up_for_as_many_jobs);
     add_test("order-and-bound", test_jobs_begin_in_order_and_are_bounded);
     add_test("submit-again", test_a_job_may_be_submitted_when_it_is_done);
     add_test("cancel", test_only_a_job_that_waits_is_cancelled);
