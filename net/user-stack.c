@@ -101,10 +101,11 @@ static void mark_due(void *opaque)
 
 static void on_stack_timer(void *opaque)
 {
-    StackTimer *timer = opaque;
+    const StackTimer *timer = opaque;
+    UserStack *stack = timer->stack;
 
-    timer->stack->library.handle_timer(timer->stack->slirp, timer->id, timer->opaque);
-    mark_due(timer->stack);
+    stack->library.handle_timer(stack->slirp, timer->id, timer->opaque);
+    mark_due(stack);
 }
 
 static void *new_timer(SlirpTimerId id, void *timer_opaque, void *opaque)

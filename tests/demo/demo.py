@@ -24,6 +24,7 @@ ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
 import stock  # noqa: E402
 from emulated_host import EmulatedHost, HostHang, host_runs_stock_guests  # noqa: E402
+from demo_network import OWN, may_have_own  # noqa: E402
 from story import STALLED  # noqa: E402
 
 STORY = "tests/demo/story.py"
@@ -48,17 +49,18 @@ def typed_bytes():
         termios.tcsetattr(0, termios.TCSADRAIN, before)
 
 
-def story_argv(vmm, files, interactive):
-    argv = ["python3", "-B", STORY, "--vmm", str(vmm)]
+def story_argv(vmm, files, interactive, has_own_network):
+    argv = [*(OWN if has_own_network else []), "python3", "-B", STORY, "--vmm", str(vmm)]
     for option, path in files.items():
         argv += [f"--{option}", str(path)]
-    return argv + (["--interactive"] if interactive else [])
+    return argv + (["--interactive"] if interactive else []) + (
+        ["--own-network"] if has_own_network else [])
 
 
 def run_here(options, files):
     print("This host's KVM runs it.", flush=True)
     with typed_bytes() if options.interactive else contextlib.nullcontext():
-        argv = story_argv(options.vmm, files, options.interactive)
+        argv = story_argv(options.vmm, files, options.interactive, may_have_own())
         return subprocess.run(argv, cwd=ROOT).returncode
 
 
@@ -101,7 +103,7 @@ def run_emulated(options, kernel, files, folder):
                         {path.name: path for path in files.values()})
     argv = story_argv(f"/usr/bin/{options.vmm.name}",
                       {option: path.name for option, path in files.items()},
-                      options.interactive)
+                      options.interactive, True)
     if options.interactive:
         host.start(argv)
         with typed_bytes():
@@ -138,7 +140,7 @@ def main():
         files = {"kernel": kernel.vmlinuz, "initrd": folder / "guest.cpio",
                  "disk": folder / "root.img"}
         stock.write_guest_initramfs(kernel, files["initrd"],
-                                    stock.GUEST_MODULES + ["virtio_blk"])
+                                    stock.GUEST_MODULES + ["virtio_blk", "virtio_net"])
         stock.write_guest_disk(files["disk"], DISK_SIZE)
         print(f"The guest: Debian's stock kernel {kernel.release}, and a disk with ext4 "
               "and busybox.")

@@ -17,7 +17,8 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent / "e2e"), str(HERE.parent / "kit")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "e2e"), str(HERE.parent / "kit")]
+from demo_network import DemoNetwork  # noqa: E402
 from guest import QUIET, Guest, Stall  # noqa: E402
 from qmp import Qmp  # noqa: E402
 
@@ -34,10 +35,11 @@ class Story:
         self.disk = pathlib.Path(options.disk).resolve()
         self.overlay = pathlib.Path(folder) / "overlay.qcow2"
         root = f"qcow2,node-name=root,file.driver=file,file.filename={self.overlay}"
+        self.network = DemoNetwork(options.own_network)
         self.guest = Guest(
             options.vmm, folder, "-name", "demo", "-device", "virtio-rng-pci",
             "-object", "iothread,id=io0", "-blockdev", root,
-            "-device", "virtio-blk-pci,drive=root,iothread=io0",
+            "-device", "virtio-blk-pci,drive=root,iothread=io0", *self.network.args,
             kernel=options.kernel, initrd=options.initrd, append=append, cpus=2,
             memory=512)
         self.began = None
@@ -114,6 +116,22 @@ class Story:
                 raise RuntimeError(f"the status is not {status}")
         self.show(guest.run("echo the guest goes on"))
         self.write()
+        self.fetch()
+
+    def fetch(self):
+        """A file of the host's, through the guest's network."""
+        network = self.network
+        self.say(f"the guest's NIC is on {network.kind}; the host has a file of "
+                 f"{len(network.data)} bytes:")
+        self.show(f"{network.checksum}  {network.url}", "host: ")
+        for command in ("ip link set eth0 up",
+                        f"ip address add {network.guest}/24 dev eth0",
+                        f"wget -q -O /fetched {network.url}", "sha256sum /fetched"):
+            self.show(command, "guest# ")
+            text = self.guest.run(command)
+            self.show(text)
+        if text.split()[0] != network.checksum:
+            raise RuntimeError("the file is another one in the guest")
 
     def write(self):
         command = "dd if=/dev/urandom of=/file bs=64k count=64 conv=fsync"
@@ -137,6 +155,8 @@ class Story:
     def console(self):
         """Leaves the person on the guest's console until it is off or Ctrl-] is typed."""
         self.say("the guest's console is yours; Ctrl-] powers it off")
+        self.say(f"its eth0 is on {self.network.kind}: {self.network.guest}/24, and "
+                 f"{self.network.url} on the host")
         guest = self.guest
         shown = 0
         while guest.process.poll() is None:
@@ -161,6 +181,8 @@ def main():
     for name in ("--vmm", "--kernel", "--initrd", "--disk"):
         parser.add_argument(name, required=True)
     parser.add_argument("--interactive", action="store_true")
+    parser.add_argument("--own-network", action="store_true",
+                        help="the network namespace is the demo's")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="berth-demo-") as folder:
         story = Story(options, folder)
