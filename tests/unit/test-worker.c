@@ -231,10 +231,10 @@ static void test_a_wake_up_for_jobs_that_come_at_once(Bench *bench, const void *
 
     init_pool(bench, 2, 0);
     g_assert_true(worker_pool_set_threads(&bench->pool, 2, 2, NULL));
+    while (n_idle(bench) < 2)
+        g_usleep(100);
     submit(bench, 0);
     wait_running(bench, 1);
-    while (n_idle(bench) == 0)
-        g_usleep(100);
     if (call_counter_begin()) {
         call_counter_switch(true);
         for (int i = 1; i < MAX_JOBS; i++)
