@@ -152,12 +152,19 @@ def test_cycles(t):
     guest, qmp, _ = started(t)
     qmp.command("blockdev-add", driver="file", node_name="a", filename=str(disk))
     fds = pathlib.Path(f"/proc/{guest.process.pid}/fd")
+    netdev = {"type": "null"}
+    if os.geteuid() == 0 and os.path.exists("/dev/net/tun"):
+        netdev = {"type": "tap", "ifname": "berthhp2", "queues": 2}
     for cycle in range(CYCLES):
         come_and_go(qmp, "blk", driver="virtio-blk-pci", drive="a")
+        qmp.command("netdev_add", id="n", **netdev)
+        come_and_go(qmp, "nic", driver="virtio-net-pci", netdev="n", mq=True)
+        qmp.command("netdev_del", id="n")
         if cycle == 1:
             before = len(list(fds.iterdir()))
     t.equal("no descriptor is left behind", len(list(fds.iterdir())), before)
     t.equal("and no device", qmp.command("x-query-unplug"), [])
+    t.check("and no interface", not os.path.exists("/sys/class/net/berthhp2"))
     qmp.command("quit")
     t.equal("the VMM ends well", guest.wait_exit(), 0)
 
