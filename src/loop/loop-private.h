@@ -53,7 +53,6 @@ typedef struct PollerSet {
     unsigned n_watched;         /* descriptors that are watched, and not silent */
     int64_t looked_ns;          /* when they were looked at, while some are watched */
     int64_t sleeps_until_ns;    /* others need the CPU: no busy wait before */
-    int64_t busy_cpu_ns;        /* for how long it was told so the last time */
 } PollerSet;
 
 typedef struct AioContext AioContext;    /* aio.c */

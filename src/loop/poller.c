@@ -31,8 +31,8 @@
  * Who answers a frame may need the CPU that the wait takes.  So where descriptors are
  * watched the wait lets others run before each look.  When they keep the CPU they have
  * nothing to do with it, and a sleep is better: it ends earlier than a wait that has
- * given its CPU away.  The loop does not wait for BUSY_CPU_MIN_NS then, and for twice as
- * long as the last time when the CPU was soon needed again.
+ * given its CPU away.  The loop does not wait for BUSY_CPU_FACTOR times as long then, so
+ * that it loses a fiftieth of its time at most.
  */
 #include <sched.h>
 
@@ -43,8 +43,7 @@
 #define WATCH_NS 2000
 #define WORK_NS 20000
 #define LONG_YIELD_NS 100000
-#define BUSY_CPU_MIN_NS (50 * NS_PER_MS)
-#define BUSY_CPU_MAX_NS (3200 * NS_PER_MS)
+#define BUSY_CPU_FACTOR 50
 #define SKIPPED_MAX 16
 #define LOOKS_PER_CLOCK 8
 #define DEPTH_MAX 8
@@ -138,13 +137,8 @@ static void let_others_run(PollerSet *set, int64_t now_ns)
 
     sched_yield();
     then_ns = loop_clock_ns();
-    if (then_ns - now_ns <= LONG_YIELD_NS)
-        return;
-    if (now_ns - set->sleeps_until_ns < set->busy_cpu_ns)
-        set->busy_cpu_ns = MIN(2 * set->busy_cpu_ns, BUSY_CPU_MAX_NS);
-    else
-        set->busy_cpu_ns = BUSY_CPU_MIN_NS;
-    set->sleeps_until_ns = then_ns + set->busy_cpu_ns;
+    if (then_ns - now_ns > LONG_YIELD_NS)
+        set->sleeps_until_ns = then_ns + BUSY_CPU_FACTOR * (then_ns - now_ns);
 }
 
 /* Until @end_ns; the loop sleeps from then on. */
