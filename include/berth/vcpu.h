@@ -64,7 +64,10 @@ typedef struct VcpuState VcpuState;
  */
 Vcpu *vcpu_new(Vm *vm, unsigned index, const CpuModel *model, const VcpuOwner *owner,
                GError **error);
-/* Stops and joins the thread.  Accepts NULL. */
+/*
+ * Stops and joins the thread.  What the hypervisor cannot free before the VM's end waits
+ * for the next vCPU with that index.  Accepts NULL.
+ */
 void vcpu_free(Vcpu *vcpu);
 
 unsigned vcpu_index(const Vcpu *vcpu);

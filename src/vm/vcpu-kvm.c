@@ -42,28 +42,86 @@ static void connect_pic(KvmVcpu *kv, Vcpu *boot_vcpu)
     lock_drop(&kvm->lock);
 }
 
+/* Takes the one of that index that waits, if there is one. */
+static void take_parked(KvmVcpu *kv)
+{
+    GArray *parked = vcpu_kvm_vm(kv)->parked;
+
+    for (guint i = 0; parked && i < parked->len; i++) {
+        const KvmParked *found = &g_array_index(parked, KvmParked, i);
+
+        if (found->index != kv->vcpu.index)
+            continue;
+        kv->fd = found->fd;
+        kv->run = found->run;
+        kv->is_made = found->is_made;
+        kv->used = found->used;
+        g_array_remove_index_fast(parked, i);
+        return;
+    }
+}
+
+static void park(KvmVcpu *kv)
+{
+    KvmVm *kvm = vcpu_kvm_vm(kv);
+    KvmParked parked = {
+        .index = kv->vcpu.index, .fd = kv->fd, .run = kv->run, .is_made = kv->is_made,
+        .used = kv->used,
+    };
+
+    if (!kvm->parked)
+        kvm->parked = g_array_new(FALSE, FALSE, sizeof(parked));
+    g_array_append_val(kvm->parked, parked);
+}
+
+void vcpu_kvm_free_parked(KvmVm *kvm)
+{
+    for (guint i = 0; kvm->parked && i < kvm->parked->len; i++) {
+        KvmParked *parked = &g_array_index(kvm->parked, KvmParked, i);
+
+        if (parked->run)
+            munmap(parked->run, kvm->run_size);
+        base_close_fd(&parked->fd);
+    }
+    g_clear_pointer(&kvm->parked, g_array_unref);
+}
+
+static bool create(KvmVcpu *kv, GError **error)
+{
+    KvmVm *kvm = vcpu_kvm_vm(kv);
+
+    kv->fd = vm_kvm_ioctl(kvm->vm_fd, KVM_CREATE_VCPU,
+                          (void *)(uintptr_t)kv->vcpu.place.apic_id);
+    return kv->fd >= 0 || fail(error, kv->fd, "make a vCPU");
+}
+
+static bool share_run(KvmVcpu *kv, GError **error)
+{
+    void *run = mmap(NULL, vcpu_kvm_vm(kv)->run_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+                     kv->fd, 0);
+
+    if (run == MAP_FAILED)
+        return fail(error, -errno, "share a vCPU's memory");
+    kv->run = run;
+    return true;
+}
+
 static bool kvm_open(Vcpu *vcpu, GError **error)
 {
     KvmVcpu *kv = vcpu_kvm_of(vcpu);
     KvmVm *kvm = vcpu_kvm_vm(kv);
     int err = vm_kvm_irq_need_chips(kvm);
-    void *run;
 
     kv->fd = -1;
     if (err)
         return fail(error, err, "make the interrupt controllers");
     if (vcpu->index == 0 && !vcpu_model_prepare_vm(kvm, vcpu->model, error))
         return false;
-    kv->fd = vm_kvm_ioctl(kvm->vm_fd, KVM_CREATE_VCPU,
-                          (void *)(uintptr_t)vcpu->place.apic_id);
-    if (kv->fd < 0)
-        return fail(error, kv->fd, "make a vCPU");
-    run = mmap(NULL, kvm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, kv->fd, 0);
-    if (run == MAP_FAILED)
-        return fail(error, -errno, "share a vCPU's memory");
-    kv->run = run;
-    if (!vcpu_model_apply(kv, error))
+    take_parked(kv);
+    if ((kv->fd < 0 && !create(kv, error)) || (!kv->run && !share_run(kv, error)) ||
+        (!kv->is_made && !vcpu_model_apply(kv, error)))
         return false;
+    kv->is_made = true;
     connect_pic(kv, vcpu);
     return vcpu->index != 0 || vcpu_reset_learn(kv, error);
 }
@@ -73,9 +131,8 @@ static void kvm_close(Vcpu *vcpu)
     KvmVcpu *kv = vcpu_kvm_of(vcpu);
 
     connect_pic(kv, NULL);
-    if (kv->run)
-        munmap(kv->run, vcpu_kvm_vm(kv)->run_size);
-    base_close_fd(&kv->fd);
+    if (kv->fd >= 0)
+        park(kv);
 }
 
 /*

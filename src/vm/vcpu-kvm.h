@@ -15,6 +15,7 @@ typedef struct KvmVcpu {
     struct kvm_run *run;        /* shared with the kernel */
 
     /* Main while paused. */
+    bool is_made;               /* it is what the model says */
     bool used;                  /* no longer as the kernel made it */
 
     /* The vCPU's thread, or main while paused. */
@@ -52,5 +53,8 @@ int vcpu_registers_get(int vcpu_fd, VcpuRegisters *ret_registers);
 bool vcpu_reset_learn(KvmVcpu *kv, GError **error);
 /* The state at power-on, then as @boot says.  Main, paused. */
 bool vcpu_reset_to(KvmVcpu *kv, const VcpuBoot *boot, GError **error);
+
+/* Lets go of the vCPUs that nobody has.  Main, at the VM's end. */
+void vcpu_kvm_free_parked(KvmVm *kvm);
 
 extern const VcpuOps vcpu_kvm_ops;

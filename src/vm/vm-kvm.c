@@ -124,6 +124,7 @@ static void kvm_free(Vm *vm)
 {
     KvmVm *kvm = vm_kvm_of(vm);
 
+    vcpu_kvm_free_parked(kvm);
     g_clear_pointer(&kvm->power_on, vcpu_state_free);
     g_clear_pointer(&kvm->msrs, g_array_unref);
     g_clear_pointer(&kvm->chips, g_free);

@@ -15,6 +15,18 @@ typedef struct VmKvmChips {
     struct kvm_pit_state2 pit;
 } VmKvmChips;
 
+/*
+ * A vCPU that nobody has: KVM cannot free one before the VM's end, nor make another with
+ * its number.  It waits for its place to be taken again.
+ */
+typedef struct KvmParked {
+    unsigned index;
+    int fd;
+    struct kvm_run *run;        /* NULL: not shared yet */
+    bool is_made;               /* it is what the model says */
+    bool used;
+} KvmParked;
+
 typedef struct KvmVm {
     Vm vm;
 
@@ -33,6 +45,7 @@ typedef struct KvmVm {
     /* Main only. */
     VcpuState *power_on;        /* of vCPU 0, for every reset */
     GArray *msrs;               /* of uint32_t: what is worth saving; NULL until asked */
+    GArray *parked;             /* of KvmParked; NULL while there was none */
     uint64_t clock_ns;          /* the guest's clock while it is stopped */
     bool clock_stopped;
 

@@ -147,11 +147,25 @@ static void add_memory(KvmGuest *f)
     region_add(&f->io_root, 0, &f->port_region, 0);
 }
 
-static void add_vcpus(KvmGuest *f, unsigned n)
+static void make_vcpu(KvmGuest *f, unsigned index)
 {
     VcpuOwner owner = {
         .memory = f->memory, .io = f->io, .stopped = on_stopped, .opaque = f,
     };
+    GError *error = NULL;
+
+    f->vcpus[index] = vcpu_new(f->vm, index, f->model, &owner, &error);
+    g_assert_no_error(error);
+}
+
+void kvm_guest_replace(KvmGuest *f, unsigned index)
+{
+    vcpu_free(f->vcpus[index]);
+    make_vcpu(f, index);
+}
+
+static void add_vcpus(KvmGuest *f, unsigned n)
+{
     CpuTopology topology = {
         .cpus = n, .max_cpus = n, .sockets = 1, .dies = 1, .cores = n, .threads = 1,
     };
@@ -159,11 +173,8 @@ static void add_vcpus(KvmGuest *f, unsigned n)
 
     f->model = cpu_model_new(f->vm, "host", &topology, &error);
     g_assert_no_error(error);
-    for (f->n_vcpus = 0; f->n_vcpus < n; f->n_vcpus++) {
-        f->vcpus[f->n_vcpus] =
-            vcpu_new(f->vm, f->n_vcpus, f->model, &owner, &error);
-        g_assert_no_error(error);
-    }
+    for (f->n_vcpus = 0; f->n_vcpus < n; f->n_vcpus++)
+        make_vcpu(f, f->n_vcpus);
 }
 
 static void set_up(KvmGuest *f, gconstpointer data)

@@ -99,6 +99,8 @@ void kvm_guest_boot_flat(KvmGuest *f);
 void kvm_guest_reset(KvmGuest *f, const VcpuBoot *boot);
 void kvm_guest_resume(KvmGuest *f);
 void kvm_guest_pause(KvmGuest *f);
+/* Paused: frees that vCPU and makes another in its place. */
+void kvm_guest_replace(KvmGuest *f, unsigned index);
 
 /* Waits until *@counter, which is under the lock, is at least @wanted. */
 void kvm_guest_wait_for(KvmGuest *f, const unsigned *counter, unsigned wanted);

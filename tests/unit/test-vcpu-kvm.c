@@ -88,6 +88,28 @@ GUEST(triple_fault, 32,
       " lidt null_idt - guest_triple_fault + " GUEST_STRING(GUEST_CODE) "\n ud2\n"
       " null_idt: .word 0\n .long 0\n");
 
+/* KVM cannot free a vCPU: the next one with its number gets it, as at power-on. */
+static void test_a_vcpu_goes_and_comes_again(KvmGuest *f, gconstpointer data)
+{
+    VcpuBoot boot = { .entry = VCPU_ENTRY_RESET };
+    g_autoptr(VcpuState) first = NULL, last = NULL;
+
+    if (kvm_guest_skipped(f))
+        return;
+    kvm_guest_reset(f, &boot);
+    first = vcpu_get_state(f->vcpus[2], NULL);
+    for (unsigned i = 1; i <= 3; i++) {
+        kvm_guest_run_smp(f);
+        kvm_guest_wait_for(f, &f->n_done, 3 * i);
+        kvm_guest_pause(f);
+        kvm_guest_replace(f, 2);
+        kvm_guest_replace(f, 3);
+    }
+    kvm_guest_reset(f, &boot);
+    last = vcpu_get_state(f->vcpus[2], NULL);
+    g_assert_cmpstr(vcpu_state_difference(first, last), ==, NULL);
+}
+
 static void test_triple_fault_stops(KvmGuest *f, gconstpointer data)
 {
     if (kvm_guest_skipped(f))
@@ -335,6 +357,8 @@ int main(int argc, char **argv)
                        test_reset_is_the_state_at_power_on);
     kvm_guest_add_test("/vcpu-kvm/state-survives-a-round-trip", 1,
                        test_state_survives_a_round_trip);
+    kvm_guest_add_test("/vcpu-kvm/a-vcpu-goes-and-comes-again", 4,
+                       test_a_vcpu_goes_and_comes_again);
     kvm_guest_add_test("/vcpu-kvm/triple-fault-stops", 1, test_triple_fault_stops);
     kvm_guest_add_test("/vcpu-kvm/code-outside-ram-is-an-error", 1,
                        test_code_outside_ram_is_an_internal_error);
