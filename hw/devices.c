@@ -4,6 +4,7 @@
  * Nothing registers itself.  A virtio driver is the PCI transport with the device it
  * carries.
  */
+#include "berth/cpuhp.h"
 #include "berth/debug-exit.h"
 #include "berth/debugcon.h"
 #include "berth/device.h"
@@ -37,6 +38,7 @@ const DeviceKind device_kinds[] = {
     [DEVICE_DRIVER_VIRTIO_SERIAL_PCI] = { &virtio_pci_class, &virtio_serial_class },
     [DEVICE_DRIVER_VIRTSERIALPORT] = { &virtserialport_class, NULL },
     [DEVICE_DRIVER_VIRTCONSOLE] = { &virtconsole_class, NULL },
+    [DEVICE_DRIVER_VCPU] = { &cpuhp_cpu_class, NULL },
 };
 
 G_STATIC_ASSERT(G_N_ELEMENTS(device_kinds) == DEVICE_DRIVER__MAX);

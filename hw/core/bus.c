@@ -22,6 +22,8 @@ const char *bus_kind_str(BusKind kind)
         return "SCSI";
     case BUS_IDE:
         return "IDE";
+    case BUS_CPU:
+        return "CPU";
     }
     return "System";
 }

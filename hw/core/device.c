@@ -90,7 +90,8 @@ static bool choose_bus(DeviceTree *tree, const DeviceClass *class,
     return true;
 }
 
-static bool refuse_pci_args(const DeviceAddArgs *args, GError **error)
+static bool refuse_pci_args(const DeviceClass *class, const DeviceAddArgs *args,
+                            GError **error)
 {
     const char *name = NULL;
 
@@ -104,7 +105,7 @@ static bool refuse_pci_args(const DeviceAddArgs *args, GError **error)
         name = "romfile";
     else if (args->has_rombar)
         name = "rombar";
-    else if (args->has_x_unplug_timeout)
+    else if (args->has_x_unplug_timeout && class->bus != BUS_CPU)
         name = "x-unplug-timeout";
     if (name)
         error_set(error, "parameter '%s': a '%s' is not a PCI device", name,
@@ -123,7 +124,7 @@ static bool check_args(DeviceTree *tree, const DeviceClass *class,
             return false;
         }
     }
-    return class->bus == BUS_PCI || refuse_pci_args(args, error);
+    return class->bus == BUS_PCI || refuse_pci_args(class, args, error);
 }
 
 static void device_free(Device *dev)

@@ -27,7 +27,8 @@ struct DeviceUnplug {
 
 static bool is_removable_kind(BusKind kind)
 {
-    return kind == BUS_PCI || kind == BUS_SCSI || kind == BUS_VIRTIO_SERIAL;
+    return kind == BUS_PCI || kind == BUS_SCSI || kind == BUS_VIRTIO_SERIAL ||
+           kind == BUS_CPU;
 }
 
 bool hotplug_bus_takes(Bus *bus)
@@ -45,6 +46,16 @@ static bool check_bus(Bus *bus, const DeviceAddArgs *args, GError **error)
     return !bus->ops->check_hotplug || bus->ops->check_hotplug(bus, args, error);
 }
 
+/* What to do where no bus of that kind takes a device. */
+static const char *hint(BusKind kind)
+{
+    if (kind == BUS_PCI)
+        return ROOT_BUS_HINT;
+    if (kind == BUS_CPU)
+        return "start the machine with -smp maxcpus= and with ACPI";
+    return "add its controller first";
+}
+
 /* The first that takes the device; NULL with @error when there is none. */
 static Bus *find_bus(DeviceTree *tree, BusKind kind, const DeviceAddArgs *args,
                      GError **error)
@@ -56,8 +67,7 @@ static Bus *find_bus(DeviceTree *tree, BusKind kind, const DeviceAddArgs *args,
             return bus;
     }
     error_set(error, "parameter 'bus': no %s bus has a place for a device that comes "
-              "now; %s", bus_kind_str(kind),
-              kind == BUS_PCI ? ROOT_BUS_HINT : "add its controller first");
+              "now; %s", bus_kind_str(kind), hint(kind));
     return NULL;
 }
 

@@ -321,6 +321,15 @@ void fw_cfg_add_number(FwCfg *fw_cfg, uint16_t key, uint64_t value, unsigned siz
     fw_cfg_add_bytes(fw_cfg, key, g_bytes_new(&little, size));
 }
 
+void fw_cfg_put_number(FwCfg *fw_cfg, uint16_t key, uint64_t value, unsigned size)
+{
+    uint64_t little = GUINT64_TO_LE(value);
+
+    lock_take(&fw_cfg->dev.lock);
+    put_item(fw_cfg, key, g_bytes_new(&little, size));
+    lock_drop(&fw_cfg->dev.lock);
+}
+
 /* Whether a file of @size bytes can be added as @name, and in *@ret_index where. */
 static bool find_place(FwCfg *fw_cfg, const char *name, size_t size, guint *ret_index,
                        GError **error)

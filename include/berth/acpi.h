@@ -20,6 +20,7 @@ typedef struct AcpiCpu {
     uint32_t apic_id;
     bool present;               /* else it may be plugged later */
     unsigned node;              /* where there are nodes */
+    bool fixed;                 /* present, and stays */
 } AcpiCpu;
 
 /* Guest physical addresses that a bridge hands down; size 0 for none. */
@@ -45,6 +46,7 @@ typedef struct AcpiSerial {
 typedef struct AcpiMachine {
     const AcpiCpu *cpus;
     size_t n_cpus;              /* all that there can be, up to 4096 */
+    bool cpu_hotplug;           /* those that are not fixed come and go */
     AcpiWindow ecam;            /* 1 MiB a bus, from bus 0; below 4 GiB */
     AcpiWindow pci32;           /* below 4 GiB */
     AcpiWindow pci64;           /* above 4 GiB */

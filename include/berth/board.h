@@ -6,6 +6,7 @@
 #pragma once
 
 #include "berth/base.h"
+#include "berth/cpuid.h"
 #include "qapi-types.h"
 
 typedef enum BoardResetReason {
@@ -27,6 +28,14 @@ typedef struct BoardIoError {
     BlockErrorAction action;
     int errnum;                 /* positive */
 } BoardIoError;
+
+/* What a guest says of an event of hot-plug (ACPI 6.3, 6.3.5). */
+typedef struct BoardOst {
+    const char *id;             /* of the device, NULL: it has none or is gone */
+    unsigned slot;              /* the vCPU's number */
+    uint32_t event;
+    uint32_t status;
+} BoardOst;
 
 /*
  * What the machine offers to its devices.  The functions may be called on any thread,
@@ -75,6 +84,14 @@ typedef struct BoardOps {
     /* Main only: it has not answered for @seconds.  May be NULL. */
     void (*device_silent)(void *opaque, const char *id, const char *path,
                           uint32_t seconds);
+    /* Main only: the guest tells of hot-plug; all is lent.  May be NULL. */
+    void (*device_ost)(void *opaque, const BoardOst *ost);
+    /*
+     * Main only: vCPU @index comes to its place, which is free, and goes.  May be NULL on
+     * a board without vCPUs.
+     */
+    bool (*add_vcpu)(void *opaque, unsigned index, GError **error);
+    void (*remove_vcpu)(void *opaque, unsigned index);
     /*
      * Main only: the guest takes other frames at the device @path, whose id is @id or
      * NULL.  May be NULL.
@@ -104,6 +121,9 @@ struct Board {
     NetSet *nets;
     ObjectSet *objects;
     unsigned n_cpus;            /* vCPUs that there can be */
+    const CpuTopology *topology;        /* NULL: no places for vCPUs */
+    const char *cpu_type;       /* "host-x86_64-cpu" */
+    const uint16_t *cpu_nodes;  /* by the vCPU's number; NULL: there are no nodes */
     const BoardOps *ops;
     void *opaque;
 };

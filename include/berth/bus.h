@@ -15,6 +15,7 @@ typedef enum BusKind {
     BUS_VIRTIO_SERIAL,
     BUS_SCSI,
     BUS_IDE,
+    BUS_CPU,                    /* the places for vCPUs */
 } BusKind;
 
 /* "PCI", "ISA", ...: as in "-device help". */

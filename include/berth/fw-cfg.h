@@ -38,6 +38,8 @@ FwCfg *fw_cfg_add(DeviceTree *tree, GError **error);
 void fw_cfg_add_bytes(FwCfg *fw_cfg, uint16_t key, GBytes *bytes);
 /* A little-endian number of @size (2, 4 or 8) bytes. */
 void fw_cfg_add_number(FwCfg *fw_cfg, uint16_t key, uint64_t value, unsigned size);
+/* Another one in the place of that.  The vCPUs are paused. */
+void fw_cfg_put_number(FwCfg *fw_cfg, uint16_t key, uint64_t value, unsigned size);
 
 /* Takes @bytes.  False with @error when the name is taken or too long. */
 bool fw_cfg_add_file(FwCfg *fw_cfg, const char *name, GBytes *bytes, GError **error);

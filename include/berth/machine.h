@@ -75,7 +75,15 @@ struct Machine {
     CpuTopology topology;
     struct Numa *numa;          /* numa.c; NULL: the guest has no nodes */
     CpuModel *cpu_model;
-    Vcpu **vcpus;               /* topology.cpus of them */
+    /*
+     * topology.max_cpus, NULL where there is none now.  Main changes them under the lock,
+     * and reads them without.
+     */
+    Vcpu **vcpus;
+    GMutex vcpus_lock;
+    bool vcpus_run;             /* not paused */
+    VcpuBoot boot;              /* as they were reset last */
+    bool tables_stale;          /* what the guest is told of has changed */
     BootImage *boot_image;      /* NULL without -kernel */
     RamBlock *rom;              /* firmware; NULL: there is none */
     Region rom_region;
@@ -122,5 +130,14 @@ const MachineType *machine_types_find(const char *name);
 /* Whether the guest finds ACPI tables ("-machine acpi="). */
 bool machine_has_acpi(const Machine *machine);
 
+/* vCPU @index, NULL when there is none now. */
+Vcpu *machine_vcpu(const Machine *machine, int64_t index);
+/*
+ * The first at or after *@index, which becomes its number; NULL when there is none:
+ *
+ *     for (unsigned i = 0; (vcpu = machine_next_vcpu(machine, &i)); i++)
+ */
+Vcpu *machine_next_vcpu(const Machine *machine, unsigned *index);
+unsigned machine_n_vcpus(const Machine *machine);
 /* The path of vCPU @index, as clients know it; the caller frees. */
 char *machine_vcpu_path(const Machine *machine, unsigned index);

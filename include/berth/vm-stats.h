@@ -36,8 +36,8 @@ typedef struct VmStats VmStats;
 int vm_stats_open(Vm *vm);
 
 /*
- * Opens the statistics of @n vCPUs whose are not open yet; those that run leave the guest
- * for a moment.
+ * Opens the statistics of @n vCPUs (NULL: of none) whose are not open yet; those that run
+ * leave the guest for a moment.
  */
 void vcpu_stats_open(Vcpu *const *vcpus, unsigned n);
 /* The descriptor, the vCPU's own, after that; negative when the host has none. */

@@ -90,6 +90,11 @@
 #define X86_PORT_PCIHP 0xae00u
 #define X86_PORT_PCIHP_SIZE 0x18u
 
+/* The same of vCPUs. */
+
+#define X86_PORT_CPUHP 0x0cd8u
+#define X86_PORT_CPUHP_SIZE 0x0cu
+
 /* Offsets from the PM base. */
 
 #define X86_PM1_EVT 0x00u
@@ -106,6 +111,7 @@
 /* Bits of GPE0, the numbers of \_GPE._Exx. */
 
 #define X86_GPE_PCI_HOTPLUG 1u
+#define X86_GPE_CPU_HOTPLUG 2u
 #define X86_GPE_VMGENID 5u
 
 /* Global system interrupts, the IOAPIC's pins. */

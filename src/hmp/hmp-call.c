@@ -73,8 +73,13 @@ Vcpu *hmp_vcpu(HmpCall *call, GError **error)
 {
     Machine *machine = call->ctx->machine;
 
-    if (machine && machine->vcpus)
-        return machine->vcpus[call->state->cpu];
+    Vcpu *vcpu = machine ? machine_vcpu(machine, call->state->cpu) : NULL;
+
+    /* The one that was chosen may have gone. */
+    if (machine && !vcpu)
+        vcpu = machine_vcpu(machine, 0);
+    if (vcpu)
+        return vcpu;
     error_set(error, "No CPU available");
     return NULL;
 }

@@ -10,18 +10,11 @@
 
 #include "hmp-call.h"
 
-static unsigned n_vcpus(const HmpCall *call)
-{
-    const Machine *machine = call->ctx->machine;
-
-    return machine->vcpus ? machine->topology.cpus : 0;
-}
-
 void hmp_cpu(HmpCall *call)
 {
     int64_t index = hmp_int(call, "index");
 
-    if (index < 0 || index >= n_vcpus(call))
+    if (!machine_vcpu(call->ctx->machine, index))
         hmp_printf(call, "invalid CPU index\n");
     else
         call->state->cpu = (unsigned)index;
@@ -34,7 +27,8 @@ static void show_registers(HmpCall *call, unsigned index)
     GError *error = NULL;
 
     hmp_printf(call, "\nCPU#%u\n", index);
-    if (!vcpu_read_registers(call->ctx->machine->vcpus[index], &registers, &error)) {
+    if (!vcpu_read_registers(machine_vcpu(call->ctx->machine, index), &registers,
+                             &error)) {
         hmp_fail(call, error);
         return;
     }
@@ -47,9 +41,9 @@ void hmp_info_registers(HmpCall *call)
     int64_t index = hmp_has(call, "vcpu") ? hmp_int(call, "vcpu") : call->state->cpu;
 
     if (hmp_flag(call, "all")) {
-        for (unsigned i = 0; i < n_vcpus(call); i++)
+        for (unsigned i = 0; machine_next_vcpu(call->ctx->machine, &i); i++)
             show_registers(call, i);
-    } else if (index >= 0 && index < n_vcpus(call)) {
+    } else if (machine_vcpu(call->ctx->machine, index)) {
         show_registers(call, (unsigned)index);
     } else if (hmp_has(call, "vcpu")) {
         hmp_printf(call, "CPU#%" PRId64 " not available\n", index);

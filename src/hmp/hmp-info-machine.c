@@ -157,7 +157,7 @@ void hmp_info_numa(HmpCall *call)
     hmp_printf(call, "%u nodes\n", n);
     for (unsigned i = 0; i < n; i++) {
         hmp_printf(call, "node %u cpus:", i);
-        for (unsigned cpu = 0; cpu < machine->topology.cpus; cpu++) {
+        for (unsigned cpu = 0; machine_next_vcpu(machine, &cpu); cpu++) {
             if (numa->cpu_nodes[cpu] == i)
                 hmp_printf(call, " %u", cpu);
         }

@@ -21,12 +21,11 @@ void qmp_human_monitor_command(QmpContext *ctx, const HumanMonitorCommandArgs *a
                                QmpReply *reply)
 {
     const Machine *machine = ctx->machine;
-    unsigned n_vcpus = machine->vcpus ? machine->topology.cpus : 0;
     GError *error = NULL;
     HmpState state;
 
     /* 0 is also what is meant where there are no vCPUs. */
-    if (args->cpu_index != 0 && (args->cpu_index < 0 || args->cpu_index >= n_vcpus)) {
+    if (args->cpu_index != 0 && (!machine || !machine_vcpu(machine, args->cpu_index))) {
         error_set(&error, "Parameter 'cpu-index' expects a CPU number");
         qmp_reply_fail(reply, error);
         return;

@@ -6,7 +6,7 @@
  *     \_SB.PCI0        host bridge: windows, interrupt routing, _OSC
  *     \_SB.PCI0.Sxx    root ports whose slots ACPI hot-plugs (acpi-pcihp.c)
  *     \_SB.PCI0.ISA    LPC bridge at 1f.0: RTC, COMx, keyboard controller, pvpanic
- *     \_SB.CPUS.Cxxx   vCPUs, hexadecimal index
+ *     \_SB.CPUS.Cxxx   vCPUs, hexadecimal index; how they come and go (acpi-cpuhp.c)
  *     \_SB.HPET        HPET
  *     \_SB.MRES        what no driver may be given: ECAM, RCBA, PM block, SMI command
  *     \_SB.FWCF        fw_cfg
@@ -216,14 +216,18 @@ static void append_cpus(Aml *aml, const AcpiMachine *machine)
     aml_device(aml, "CPUS");
     aml_name_string(aml, "_HID", "ACPI0010");
     aml_name_eisaid(aml, "_CID", "PNP0A05");
+    if (machine->cpu_hotplug)
+        acpi_cpuhp_append(aml, machine);
     for (size_t i = 0; i < machine->n_cpus; i++) {
-        char name[8];
+        char name[5];
 
-        g_snprintf(name, sizeof(name), "C%03X", (unsigned)i & 0xfff);
+        acpi_cpuhp_name(name, i);
         aml_device(aml, name);
         aml_name_string(aml, "_HID", "ACPI0007");
         aml_name_int(aml, "_UID", i);
-        if (!machine->cpus[i].present)
+        if (machine->cpu_hotplug && !machine->cpus[i].fixed)
+            acpi_cpuhp_append_cpu(aml, machine, i);
+        else if (!machine->cpus[i].present)
             aml_name_int(aml, "_STA", 0);
         aml_end(aml);
     }
@@ -254,6 +258,8 @@ static void append_reserved(Aml *aml, const AcpiMachine *machine)
     aml_res_io(aml, X86_PORT_SMI_CMD, 2);
     if (machine->n_slots)
         aml_res_io(aml, X86_PORT_PCIHP, X86_PORT_PCIHP_SIZE);
+    if (machine->cpu_hotplug)
+        aml_res_io(aml, X86_PORT_CPUHP, X86_PORT_CPUHP_SIZE);
     aml_end(aml);
     aml_end(aml);
 }
@@ -346,6 +352,8 @@ uint32_t acpi_dsdt_append(AcpiTables *tables, const AcpiMachine *machine)
         append_vmgenid_event(&aml);
     if (machine->n_slots)
         acpi_pcihp_append_event(&aml);
+    if (machine->cpu_hotplug)
+        acpi_cpuhp_append_event(&aml);
     append_sleep_states(&aml, machine);
     aml_done(&aml);
     acpi_table_end(tables);

@@ -185,8 +185,8 @@ bool acpi_loader_add_files(const AcpiTables *tables, FwCfg *fw_cfg, GError **err
         put_allocate(loader, GUID_FILE, GUID_ALIGN, LOADER_ZONE_HIGH);
     put_tables(loader, tables);
     put_rsdp(loader);
-    return fw_cfg_add_file(fw_cfg, LOADER_FILE, g_byte_array_free_to_bytes(loader),
+    return fw_cfg_put_file(fw_cfg, LOADER_FILE, g_byte_array_free_to_bytes(loader),
                            error) &&
-           fw_cfg_add_file(fw_cfg, TABLES_FILE, with_offsets(tables), error) &&
-           fw_cfg_add_file(fw_cfg, RSDP_FILE, make_rsdp(tables), error);
+           fw_cfg_put_file(fw_cfg, TABLES_FILE, with_offsets(tables), error) &&
+           fw_cfg_put_file(fw_cfg, RSDP_FILE, make_rsdp(tables), error);
 }

@@ -3,6 +3,8 @@
  * The MADT: the vCPUs that there are and those that there can be, the IOAPIC, and how ISA
  * interrupts and NMIs are wired.
  */
+#include <string.h>
+
 #include "acpi-table.h"
 #include "berth/x86-layout.h"
 
@@ -85,26 +87,40 @@ enum {
     MADT_X2APIC_NMI = 10,
 };
 
+G_STATIC_ASSERT(sizeof(MadtX2apic) <= ACPI_MADT_CPU_MAX);
+
 /* The short entry is prescribed for the APIC ids that it can hold. */
+static size_t make_cpu(uint32_t uid, uint32_t apic_id, uint32_t flags, uint8_t *entry)
+{
+    MadtLapic lapic = {
+        .type = MADT_LAPIC, .length = sizeof(lapic), .uid = (uint8_t)uid,
+        .apic_id = (uint8_t)apic_id, .flags = flags,
+    };
+    MadtX2apic x2apic = {
+        .type = MADT_X2APIC, .length = sizeof(x2apic), .uid = uid, .apic_id = apic_id,
+        .flags = flags,
+    };
+
+    if (apic_id <= XAPIC_ID_MAX) {
+        memcpy(entry, &lapic, sizeof(lapic));
+        return sizeof(lapic);
+    }
+    memcpy(entry, &x2apic, sizeof(x2apic));
+    return sizeof(x2apic);
+}
+
+size_t acpi_madt_cpu(uint32_t uid, const AcpiCpu *cpu, uint8_t *entry)
+{
+    return make_cpu(uid, cpu->apic_id, MADT_CPU_ENABLED, entry);
+}
+
 static void madt_append_cpu(AcpiTables *tables, uint32_t uid, const AcpiCpu *cpu)
 {
     uint32_t flags = cpu->present ? MADT_CPU_ENABLED : MADT_CPU_ONLINE_CAPABLE;
+    uint8_t entry[ACPI_MADT_CPU_MAX];
+    size_t size = make_cpu(uid, cpu->apic_id, flags, entry);
 
-    if (cpu->apic_id <= XAPIC_ID_MAX) {
-        MadtLapic lapic = {
-            .type = MADT_LAPIC, .length = sizeof(lapic), .uid = uid,
-            .apic_id = cpu->apic_id, .flags = flags,
-        };
-
-        acpi_table_append(tables, &lapic, sizeof(lapic));
-    } else {
-        MadtX2apic x2apic = {
-            .type = MADT_X2APIC, .length = sizeof(x2apic), .uid = uid,
-            .apic_id = cpu->apic_id, .flags = flags,
-        };
-
-        acpi_table_append(tables, &x2apic, sizeof(x2apic));
-    }
+    acpi_table_append(tables, entry, size);
 }
 
 static void madt_append_override(AcpiTables *tables, uint8_t irq, uint32_t gsi,

@@ -56,6 +56,9 @@ uint32_t acpi_fadt_append_facs(AcpiTables *tables);
 /* After the FACS. */
 uint32_t acpi_fadt_append(AcpiTables *tables, const AcpiMachine *machine, uint32_t dsdt);
 uint32_t acpi_madt_append(AcpiTables *tables, const AcpiMachine *machine);
+/* The entry of a processor that is enabled, as _MAT has it; its size. */
+#define ACPI_MADT_CPU_MAX 16u
+size_t acpi_madt_cpu(uint32_t uid, const AcpiCpu *cpu, uint8_t *entry);
 /* Of a machine with nodes, and for the second one with distances. */
 uint32_t acpi_srat_append(AcpiTables *tables, const AcpiMachine *machine);
 uint32_t acpi_srat_append_slit(AcpiTables *tables, const AcpiMachine *machine);
@@ -64,3 +67,9 @@ uint32_t acpi_dsdt_append(AcpiTables *tables, const AcpiMachine *machine);
 /* Parts of the DSDT: in the scope of the host bridge, and at its end. */
 void acpi_pcihp_append(Aml *aml, const AcpiMachine *machine);
 void acpi_pcihp_append_event(Aml *aml);
+/* In the scope of the processors, in that of one, and at the end. */
+void acpi_cpuhp_append(Aml *aml, const AcpiMachine *machine);
+void acpi_cpuhp_append_cpu(Aml *aml, const AcpiMachine *machine, size_t index);
+void acpi_cpuhp_append_event(Aml *aml);
+/* "C00A" of processor 10, to @name of 5 bytes. */
+void acpi_cpuhp_name(char *name, size_t index);

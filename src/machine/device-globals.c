@@ -17,6 +17,8 @@
 /* The longest piece of the operator's text that an error repeats. */
 #define ECHO_MAX 64
 
+#define CPU_SUFFIX "-x86_64-cpu"
+
 struct DeviceGlobals {
     GHashTable *drivers;        /* of JsonValue: an object of properties */
 };
@@ -151,16 +153,41 @@ static JsonValue *with_defaults(const JsonValue *json, const JsonValue *properti
     return merged;
 }
 
-DeviceAddArgs *device_globals_parse(const DeviceGlobals *globals, const JsonValue *json,
-                                    QapiInput input, GError **error)
+static const char *driver_of(const JsonValue *json)
 {
     const JsonValue *driver =
         json_kind(json) == JSON_OBJECT ? json_member(json, "driver") : NULL;
-    const char *name = driver ? json_as_string(driver) : NULL;
+
+    return driver && json_kind(driver) == JSON_STRING ? json_as_string(driver) : NULL;
+}
+
+/* "host-x86_64-cpu" is a vCPU of model "host"; NULL when it is no name of that kind. */
+static JsonValue *name_vcpu(const JsonValue *json)
+{
+    const char *name = driver_of(json);
+    g_autofree char *model = NULL;
+    JsonValue *named;
+
+    if (!name || !g_str_has_suffix(name, CPU_SUFFIX) || json_member(json, "model"))
+        return NULL;
+    model = g_strndup(name, strlen(name) - strlen(CPU_SUFFIX));
+    named = with_defaults(json, NULL);
+    json_set(named, "driver", json_new_string(DeviceDriver_str(DEVICE_DRIVER_VCPU)));
+    json_set(named, "model", json_new_string(model));
+    return named;
+}
+
+DeviceAddArgs *device_globals_parse(const DeviceGlobals *globals, const JsonValue *json,
+                                    QapiInput input, GError **error)
+{
+    const char *name = driver_of(json);
     const JsonValue *properties =
         name ? g_hash_table_lookup(globals->drivers, name) : NULL;
+    g_autoptr(JsonValue) vcpu = name_vcpu(json);
     g_autoptr(JsonValue) merged = NULL;
 
+    if (vcpu)
+        return qapi_parse(QAPI_TYPE_DEVICE_ADD_ARGS, vcpu, input, error);
     if (!properties)
         return qapi_parse(QAPI_TYPE_DEVICE_ADD_ARGS, json, input, error);
     merged = with_defaults(json, properties);

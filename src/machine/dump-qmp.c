@@ -106,7 +106,7 @@ static bool check_save(QmpContext *ctx, int64_t vcpu, GError **error)
         error_set(error, "the machine has no memory");
         return false;
     }
-    if (vcpu < 0 || vcpu >= (int64_t)ctx->machine->topology.cpus) {
+    if (!machine_vcpu(ctx->machine, vcpu)) {
         error_set(error, "Parameter 'cpu-index' expects a CPU number");
         return false;
     }

@@ -122,13 +122,17 @@ static GBytes *read_note(Machine *machine, const RamMap *ram)
     return g_bytes_new_take(g_steal_pointer(&bytes), size);
 }
 
+/* Of @n vCPUs, from the @first on. */
 static VcpuRegisters *read_registers(Machine *machine, unsigned first, unsigned n,
                                      GError **error)
 {
     g_autofree VcpuRegisters *registers = g_new0(VcpuRegisters, n);
+    unsigned index = first;
 
-    for (unsigned i = 0; i < n; i++) {
-        if (!vcpu_read_registers(machine->vcpus[first + i], &registers[i], error))
+    for (unsigned i = 0; i < n; i++, index++) {
+        Vcpu *vcpu = machine_next_vcpu(machine, &index);
+
+        if (!vcpu_read_registers(vcpu, &registers[i], error))
             return NULL;
     }
     return g_steal_pointer(&registers);
@@ -137,7 +141,7 @@ static VcpuRegisters *read_registers(Machine *machine, unsigned first, unsigned 
 static bool write_guest(MachineDump *dump, GError **error)
 {
     Machine *machine = dump->machine;
-    unsigned n_vcpus = machine->topology.cpus;
+    unsigned n_vcpus = machine_n_vcpus(machine);
     DumpGuest guest = { .n_vcpus = n_vcpus };
 
     guest.vcpus = read_registers(machine, 0, n_vcpus, error);

@@ -12,12 +12,14 @@
 
 #include "berth/acpi.h"
 #include "berth/char-set.h"
+#include "berth/cpuhp.h"
 #include "berth/error.h"
 #include "berth/fw-cfg-options.h"
 #include "berth/fw-cfg.h"
 #include "berth/hpet.h"
 #include "berth/i8042.h"
 #include "berth/keyval.h"
+#include "berth/log.h"
 #include "berth/i8254.h"
 #include "berth/i8259.h"
 #include "berth/ioapic.h"
@@ -61,10 +63,12 @@ struct Q35Board {
     Device *pit;                /* in user space; NULL: the hypervisor's */
     Device *hpet;               /* NULL: there is none */
     Device *pcihp;              /* NULL: hot-plug is the ports' own */
+    Device *cpuhp;              /* NULL: no further vCPU has a place */
     IrqLine legacy_timers;
     FwCfg *fw_cfg;
     AcpiTables *acpi;
     uint64_t acpi_gpa;          /* 0: not written */
+    uint64_t tables_end;        /* where what is below 1 MiB ends */
     AcpiWindow pci64;
     bool is_started;            /* something may have run and written to RAM */
 };
@@ -208,6 +212,11 @@ static bool add_onboard(Machine *machine, GError **error)
     if (has_acpi_hotplug(machine)) {
         machine->q35->pcihp = pcihp_add(tree, error);
         if (!machine->q35->pcihp)
+            return false;
+    }
+    if (machine->topology.max_cpus > machine->topology.cpus) {
+        machine->q35->cpuhp = cpuhp_add(tree, machine_has_acpi(machine), error);
+        if (!machine->q35->cpuhp)
             return false;
     }
     rtc_config.alarm = lpc_alarm_line(machine->q35->lpc);
@@ -358,6 +367,7 @@ static bool add_acpi(Machine *machine, GError **error)
 {
     if (!machine->rom || !machine_has_acpi(machine))
         return true;
+    acpi_tables_free(machine->q35->acpi);
     machine->q35->acpi = describe(machine);
     return acpi_loader_add_files(machine->q35->acpi, machine->q35->fw_cfg, error);
 }
@@ -461,11 +471,13 @@ static AcpiTables *describe(Machine *machine)
         .s4 = has_s4(machine),
         .slots = slots,
         .n_slots = machine->q35->pcihp ? pcihp_take_slots(machine->q35->pcihp, slots) : 0,
+        .cpu_hotplug = machine->q35->cpuhp != NULL,
     };
 
     for (unsigned i = 0; i < n_cpus; i++) {
         cpus[i].apic_id = cpu_topology_place(&machine->topology, i).apic_id;
-        cpus[i].present = i < machine->topology.cpus;
+        cpus[i].present = machine_vcpu(machine, i) != NULL;
+        cpus[i].fixed = i < machine->topology.cpus;
         cpus[i].node = machine->numa ? machine->numa->cpu_nodes[i] : 0;
     }
     if (machine->numa)
@@ -509,19 +521,17 @@ static bool write_acpi(Machine *machine, uint64_t end, GError **error)
 /* In the place of ACPI tables, for guests that find none; up to @end. */
 static bool write_mp_table(Machine *machine, uint64_t end, GError **error)
 {
-    unsigned n_cpus = machine->topology.cpus;
-    g_autofree uint32_t *apic_ids = g_new0(uint32_t, n_cpus);
+    g_autofree uint32_t *apic_ids = g_new0(uint32_t, machine->topology.max_cpus);
     MpMachine mp = {
         .apic_ids = apic_ids,
-        .n_cpus = n_cpus,
         .signature = cpu_model_signature(machine->cpu_model),
         .pit = true,
     };
     g_autoptr(GByteArray) table = NULL;
     void *dest, *floating;
 
-    for (unsigned i = 0; i < n_cpus; i++)
-        apic_ids[i] = cpu_topology_place(&machine->topology, i).apic_id;
+    for (unsigned i = 0; machine_next_vcpu(machine, &i); i++)
+        apic_ids[mp.n_cpus++] = cpu_topology_place(&machine->topology, i).apic_id;
     table = mp_table_new(&mp, error);
     if (!table)
         return false;
@@ -540,11 +550,25 @@ static bool write_mp_table(Machine *machine, uint64_t end, GError **error)
 
 static bool write_tables(Machine *machine, uint64_t end, GError **error)
 {
+    machine->q35->tables_end = end;
     if (!machine_has_acpi(machine))
         return write_mp_table(machine, end, error);
+    if (machine->tables_stale)
+        g_clear_pointer(&machine->q35->acpi, acpi_tables_free);
     if (!machine->q35->acpi)
         machine->q35->acpi = describe(machine);
+    machine->tables_stale = false;
     return write_acpi(machine, end, error);
+}
+
+/* What firmware reads of the vCPUs that there are. */
+static bool tell_firmware(Machine *machine, GError **error)
+{
+    if (!machine->tables_stale)
+        return true;
+    machine->tables_stale = false;
+    fw_cfg_put_number(machine->q35->fw_cfg, FW_CFG_N_CPUS, machine_n_vcpus(machine), 2);
+    return add_acpi(machine, error);
 }
 
 static void map_add(BootMemory *map, uint64_t base, uint64_t end, BootMemoryType type)
@@ -623,7 +647,7 @@ bool machine_q35_load(Machine *machine, VcpuBoot *boot, GError **error)
     boot_order_write(machine->cmdline, machine->q35->rtc, is_first);
     machine->q35->is_started = true;
     if (!machine->boot_image)
-        return write_boot_devices(machine, error);
+        return tell_firmware(machine, error) && write_boot_devices(machine, error);
     if (vmgenid && !vmgenid_place(vmgenid, X86_VMGENID_PAGE)) {
         error_set(error, "-m: the guest has no memory below 1 MiB for vmgenid");
         return false;
@@ -632,6 +656,30 @@ bool machine_q35_load(Machine *machine, VcpuBoot *boot, GError **error)
            machine_identity_load(machine, &smbios, error) &&
            write_tables(machine, smbios, error) &&
            load_kernel(machine, is_first, boot, error);
+}
+
+void machine_q35_refresh(Machine *machine)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!machine->q35 || !machine->tables_stale || machine->tree.guest_ran)
+        return;
+    /* There was room for as much at the start. */
+    if (!(machine->boot_image ? write_tables(machine, machine->q35->tables_end, &error)
+                              : tell_firmware(machine, &error)))
+        log_error("%s", error->message);
+}
+
+Device *machine_q35_vcpu_device(const Machine *machine, unsigned index)
+{
+    return machine->q35 && machine->q35->cpuhp ? cpuhp_find(machine->q35->cpuhp, index)
+                                               : NULL;
+}
+
+ACPIOSTInfoList *machine_q35_ost(const Machine *machine)
+{
+    return machine->q35 && machine->q35->cpuhp ? cpuhp_query(machine->q35->cpuhp)
+                                               : ACPIOSTInfoList_new();
 }
 
 bool machine_q35_wake(Machine *machine, BoardWakeReason reason, VcpuBoot *boot,

@@ -32,5 +32,16 @@ bool machine_q35_load(Machine *machine, VcpuBoot *boot, GError **error);
 bool machine_q35_wake(Machine *machine, BoardWakeReason reason, VcpuBoot *boot,
                       GError **error);
 
+/*
+ * Before the vCPUs run: a guest that has not run yet is told of the vCPUs that there are
+ * now.
+ */
+void machine_q35_refresh(Machine *machine);
+
+/* The device that is vCPU @index; NULL when it is there from the start, or not at all. */
+Device *machine_q35_vcpu_device(const Machine *machine, unsigned index);
+/* What the guest told of places for vCPUs; the caller frees. */
+ACPIOSTInfoList *machine_q35_ost(const Machine *machine);
+
 /* Presses the power button. */
 void machine_q35_power_button(Q35Board *board);

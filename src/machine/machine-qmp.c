@@ -8,6 +8,7 @@
 #include "berth/numa.h"
 #include "berth/qmp.h"
 
+#include "machine-q35.h"
 #include "qmp-commands.h"
 
 TargetInfo *qmp_query_target(QmpContext *ctx, GError **error)
@@ -92,7 +93,7 @@ HotpluggableCPUList *qmp_query_hotpluggable_cpus(QmpContext *ctx, GError **error
         cpu->type = g_strdup(cpu_model_type(machine->cpu_model));
         cpu->vcpus_count = 1;
         cpu->props = describe_place(machine, i);
-        if (i < machine->topology.cpus)
+        if (machine_vcpu(machine, i))
             cpu->qom_path = machine_vcpu_path(machine, i);
         HotpluggableCPUList_append(list, cpu);
     }
@@ -103,13 +104,14 @@ CpuInfoFastList *qmp_query_cpus_fast(QmpContext *ctx, GError **error)
 {
     Machine *machine = ctx->machine;
     CpuInfoFastList *list = CpuInfoFastList_new();
+    Vcpu *vcpu;
 
-    for (unsigned i = 0; machine->vcpus && i < machine->topology.cpus; i++) {
+    for (unsigned i = 0; (vcpu = machine_next_vcpu(machine, &i)); i++) {
         CpuInfoFast *info = g_new0(CpuInfoFast, 1);
 
         info->cpu_index = i;
         info->qom_path = machine_vcpu_path(machine, i);
-        info->thread_id = vcpu_thread_id(machine->vcpus[i]);
+        info->thread_id = vcpu_thread_id(vcpu);
         info->props = describe_place(machine, i);
         info->target = SYS_EMU_TARGET_X86_64;
         CpuInfoFastList_append(list, info);
@@ -132,6 +134,7 @@ MachineInfoList *qmp_query_machines(QmpContext *ctx, GError **error)
         info->cpu_max = is_none ? 1 : MACHINE_MAX_VCPUS;
         info->default_cpu_type = is_none ? NULL : g_strdup("host-x86_64-cpu");
         info->default_ram_id = g_strdup(type->default_ram_id);
+        info->hotpluggable_cpus = !is_none;
         info->acpi = !is_none;
         MachineInfoList_append(list, info);
     }
@@ -144,6 +147,11 @@ CurrentMachineParams *qmp_query_current_machine(QmpContext *ctx, GError **error)
 
     info->wakeup_suspend_support = machine_can_suspend(ctx->machine);
     return info;
+}
+
+ACPIOSTInfoList *qmp_query_acpi_ospm_status(QmpContext *ctx, GError **error)
+{
+    return machine_q35_ost(ctx->machine);
 }
 
 MemoryInfo *qmp_query_memory_size_summary(QmpContext *ctx, GError **error)

@@ -32,6 +32,7 @@ static void on_resume_vcpus(void *opaque)
     if (machine->vm)
         vm_start_clock(machine->vm);
     block_drive_reset_errors(machine->blocks);
+    machine_q35_refresh(machine);
     device_tree_resume(&machine->tree);
     machine_vcpus_resume(machine);
 }
@@ -280,6 +281,29 @@ static void on_board_device_silent(void *opaque, const char *id, const char *pat
     qapi_event_x_device_unplug_silent(machine->events, &event);
 }
 
+static void on_board_device_ost(void *opaque, const BoardOst *ost)
+{
+    Machine *machine = opaque;
+    g_autofree char *slot = g_strdup_printf("%u", ost->slot);
+    ACPIOSTInfo info = {
+        .device = (char *)ost->id, .slot = slot, .slot_type = ACPI_SLOT_TYPE_CPU,
+        .source = ost->event, .status = ost->status,
+    };
+    AcpiDeviceOstEvent event = { .info = &info };
+
+    qapi_event_acpi_device_ost(machine->events, &event);
+}
+
+static bool on_board_add_vcpu(void *opaque, unsigned index, GError **error)
+{
+    return machine_vcpus_add(opaque, index, error);
+}
+
+static void on_board_remove_vcpu(void *opaque, unsigned index)
+{
+    machine_vcpus_remove(opaque, index);
+}
+
 static void on_board_tray_moved(void *opaque, const char *drive_name, const char *id,
                                 bool open)
 {
@@ -319,5 +343,8 @@ const BoardOps machine_board_ops = {
     .device_deleted = on_board_device_deleted,
     .device_kept = on_board_device_kept,
     .device_silent = on_board_device_silent,
+    .device_ost = on_board_device_ost,
+    .add_vcpu = on_board_add_vcpu,
+    .remove_vcpu = on_board_remove_vcpu,
     .rx_filter_changed = on_board_rx_filter_changed,
 };

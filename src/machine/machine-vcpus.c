@@ -1,23 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The machine's vCPUs together: made, paused, resumed, reset.
+ * The machine's vCPUs together: made, paused, resumed, reset; and those that come and go.
+ *
+ * A vCPU that is not there costs nothing: it is made when it is plugged.  The lock is for
+ * those who ask all to pause from another thread than main.
  */
 #include "berth/error.h"
 #include "berth/log.h"
+#include "berth/thread.h"
 #include "berth/trace.h"
 
 #include "memory-failure.h"
 #include "machine-vcpus.h"
-
-/* The vCPUs that were made: all but when making one failed. */
-static unsigned n_made(const Machine *machine)
-{
-    unsigned n = 0;
-
-    while (machine->vcpus && n < machine->topology.cpus && machine->vcpus[n])
-        n++;
-    return n;
-}
 
 static void on_vcpu_stopped(void *opaque, Vcpu *vcpu, VcpuStopReason reason,
                             const char *detail)
@@ -59,7 +53,7 @@ static void on_vcpu_crashed(void *opaque, Vcpu *vcpu, const uint64_t parameters[
     runstate_request_panic(&machine->run, &info);
 }
 
-bool machine_vcpus_init(Machine *machine, GError **error)
+static bool make(Machine *machine, unsigned index, GError **error)
 {
     const VcpuOwner owner = {
         .memory = machine->memory,
@@ -68,6 +62,20 @@ bool machine_vcpus_init(Machine *machine, GError **error)
         .crashed = on_vcpu_crashed,
         .opaque = machine,
     };
+    Vcpu *vcpu = vcpu_new(machine->vm, index, machine->cpu_model, &owner, error);
+
+    if (!vcpu) {
+        g_prefix_error(error, "vCPU %u: ", index);
+        return false;
+    }
+    lock_take(&machine->vcpus_lock);
+    machine->vcpus[index] = vcpu;
+    lock_drop(&machine->vcpus_lock);
+    return true;
+}
+
+bool machine_vcpus_init(Machine *machine, GError **error)
+{
     const char *model = machine->cmdline->cpu ? machine->cmdline->cpu : "host";
 
     if (machine->topology.max_cpus > vm_max_vcpus(machine->vm)) {
@@ -80,48 +88,103 @@ bool machine_vcpus_init(Machine *machine, GError **error)
         g_prefix_error(error, "option '-cpu': ");
         return false;
     }
-    machine->vcpus = g_new0(Vcpu *, machine->topology.cpus);
+    g_mutex_init(&machine->vcpus_lock);
+    machine->vcpus = g_new0(Vcpu *, machine->topology.max_cpus);
     for (unsigned i = 0; i < machine->topology.cpus; i++) {
-        machine->vcpus[i] = vcpu_new(machine->vm, i, machine->cpu_model, &owner, error);
-        if (!machine->vcpus[i]) {
-            g_prefix_error(error, "vCPU %u: ", i);
+        if (!make(machine, i, error))
             return false;
-        }
     }
     return true;
 }
 
 void machine_vcpus_done(Machine *machine)
 {
-    for (unsigned i = 0, n = n_made(machine); i < n; i++)
-        vcpu_free(machine->vcpus[i]);
+    Vcpu *vcpu;
+
+    for (unsigned i = 0; (vcpu = machine_next_vcpu(machine, &i)); i++)
+        vcpu_free(vcpu);
+    if (machine->vcpus)
+        g_mutex_clear(&machine->vcpus_lock);
     g_clear_pointer(&machine->vcpus, g_free);
     g_clear_pointer(&machine->cpu_model, cpu_model_free);
 }
 
+bool machine_vcpus_add(Machine *machine, unsigned index, GError **error)
+{
+    assert_main();
+    g_assert(!machine_vcpu(machine, index));
+    if (!make(machine, index, error))
+        return false;
+    /* Else the start of the machine resets it with the others. */
+    if (machine->tree.started &&
+        !vcpu_reset(machine->vcpus[index], &machine->boot, error)) {
+        g_prefix_error(error, "vCPU %u: ", index);
+        machine_vcpus_remove(machine, index);
+        return false;
+    }
+    machine->tables_stale = true;
+    if (machine->vcpus_run)
+        vcpu_resume(machine->vcpus[index]);
+    return true;
+}
+
+void machine_vcpus_remove(Machine *machine, unsigned index)
+{
+    Vcpu *vcpu = machine->vcpus[index];
+    GError *error = NULL;
+
+    assert_main();
+    vcpu_request_pause(vcpu);
+    vcpu_wait_paused(vcpu);
+    lock_take(&machine->vcpus_lock);
+    machine->vcpus[index] = NULL;
+    lock_drop(&machine->vcpus_lock);
+    machine->tables_stale = true;
+    /* The hypervisor may keep it: what it had been told to do by timers ends here. */
+    if (machine->tree.started && !vcpu_reset(vcpu, &machine->boot, &error)) {
+        log_warn("vCPU %u, which goes: %s", index, error->message);
+        g_error_free(error);
+    }
+    vcpu_free(vcpu);
+}
+
 void machine_vcpus_request_pause(Machine *machine)
 {
-    for (unsigned i = 0, n = n_made(machine); i < n; i++)
-        vcpu_request_pause(machine->vcpus[i]);
+    Vcpu *vcpu;
+
+    lock_take(&machine->vcpus_lock);
+    for (unsigned i = 0; (vcpu = machine_next_vcpu(machine, &i)); i++)
+        vcpu_request_pause(vcpu);
+    lock_drop(&machine->vcpus_lock);
 }
 
 void machine_vcpus_pause(Machine *machine)
 {
+    Vcpu *vcpu;
+
+    machine->vcpus_run = false;
+    if (!machine->vcpus)
+        return;
     machine_vcpus_request_pause(machine);
-    for (unsigned i = 0, n = n_made(machine); i < n; i++)
-        vcpu_wait_paused(machine->vcpus[i]);
+    for (unsigned i = 0; (vcpu = machine_next_vcpu(machine, &i)); i++)
+        vcpu_wait_paused(vcpu);
 }
 
 void machine_vcpus_resume(Machine *machine)
 {
-    for (unsigned i = 0, n = n_made(machine); i < n; i++)
-        vcpu_resume(machine->vcpus[i]);
+    Vcpu *vcpu;
+
+    machine->vcpus_run = true;
+    for (unsigned i = 0; (vcpu = machine_next_vcpu(machine, &i)); i++)
+        vcpu_resume(vcpu);
 }
 
 void machine_vcpus_inject_nmi(Machine *machine)
 {
-    for (unsigned i = 0, n = n_made(machine); i < n; i++)
-        vcpu_inject_nmi(machine->vcpus[i]);
+    Vcpu *vcpu;
+
+    for (unsigned i = 0; (vcpu = machine_next_vcpu(machine, &i)); i++)
+        vcpu_inject_nmi(vcpu);
 }
 
 /* As they are before the reset, line by line. */
@@ -139,11 +202,13 @@ static void trace_registers(Vcpu *vcpu)
 bool machine_vcpus_reset(Machine *machine, const VcpuBoot *boot, GError **error)
 {
     bool is_traced = trace_is_on("cpu_reset");
+    Vcpu *vcpu;
 
-    for (unsigned i = 0, n = n_made(machine); is_traced && i < n; i++)
-        trace_registers(machine->vcpus[i]);
-    for (unsigned i = 0, n = n_made(machine); i < n; i++) {
-        if (!vcpu_reset(machine->vcpus[i], boot, error)) {
+    machine->boot = *boot;
+    for (unsigned i = 0; is_traced && (vcpu = machine_next_vcpu(machine, &i)); i++)
+        trace_registers(vcpu);
+    for (unsigned i = 0; (vcpu = machine_next_vcpu(machine, &i)); i++) {
+        if (!vcpu_reset(vcpu, boot, error)) {
             g_prefix_error(error, "vCPU %u: ", i);
             return false;
         }

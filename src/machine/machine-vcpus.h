@@ -13,6 +13,11 @@
 bool machine_vcpus_init(Machine *machine, GError **error);
 void machine_vcpus_done(Machine *machine);
 
+/* vCPU @index, which is not there, comes: at power-on, and running when the others do. */
+bool machine_vcpus_add(Machine *machine, unsigned index, GError **error);
+/* It goes, whatever it is at. */
+void machine_vcpus_remove(Machine *machine, unsigned index);
+
 /* Returns when no vCPU is in the guest. */
 void machine_vcpus_pause(Machine *machine);
 void machine_vcpus_resume(Machine *machine);

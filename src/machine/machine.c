@@ -220,13 +220,17 @@ static bool build(Machine *machine, GError **error)
         .nets = machine->nets,
         .objects = machine->objects,
         .n_cpus = machine->topology.max_cpus,
+        .topology = &machine->topology,
+        .cpu_nodes = machine->numa ? machine->numa->cpu_nodes : NULL,
         .ram = machine->ram,
         .firmware = machine->rom,
         .ops = &machine_board_ops,
         .opaque = machine,
     };
-    return machine_vcpus_init(machine, error) &&
-           machine_q35_init(machine, error) && add_devices(machine, error) &&
+    if (!machine_vcpus_init(machine, error))
+        return false;
+    machine->board.cpu_type = cpu_model_type(machine->cpu_model);
+    return machine_q35_init(machine, error) && add_devices(machine, error) &&
            machine_q35_complete(machine, error);
 }
 
@@ -304,8 +308,7 @@ void machine_free(Machine *machine)
 
     machine_dump_done(machine);
     block_graph_let_go(machine->blocks);
-    if (machine->vcpus)
-        machine_vcpus_pause(machine);
+    machine_vcpus_pause(machine);
     device_tree_done(&machine->tree);
     machine_q35_free(machine->q35);
     machine_vcpus_done(machine);
@@ -365,7 +368,35 @@ bool machine_can_suspend(const Machine *machine)
     return machine_has_acpi(machine) && !lpc->u.ICH9_LPC.disable_s3;
 }
 
+Vcpu *machine_vcpu(const Machine *machine, int64_t index)
+{
+    return machine->vcpus && index >= 0 && index < machine->topology.max_cpus
+               ? machine->vcpus[index] : NULL;
+}
+
+Vcpu *machine_next_vcpu(const Machine *machine, unsigned *index)
+{
+    for (; machine->vcpus && *index < machine->topology.max_cpus; (*index)++) {
+        if (machine->vcpus[*index])
+            return machine->vcpus[*index];
+    }
+    return NULL;
+}
+
+unsigned machine_n_vcpus(const Machine *machine)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; machine_next_vcpu(machine, &i); i++)
+        n++;
+    return n;
+}
+
 char *machine_vcpu_path(const Machine *machine, unsigned index)
 {
+    const Device *dev = machine_q35_vcpu_device(machine, index);
+
+    if (dev)
+        return g_strdup(dev->path);
     return g_strdup_printf("/machine/unattached/device[%u]", index);
 }

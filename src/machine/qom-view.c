@@ -8,12 +8,14 @@
 
 #include "berth/char-set.h"
 #include "berth/cpu-query.h"
+#include "berth/cpuhp.h"
 #include "berth/error.h"
 #include "berth/hotplug.h"
 #include "berth/object.h"
 #include "berth/qapi-tables.h"
 #include "berth/rtc.h"
 
+#include "machine-q35.h"
 #include "qom-types.h"
 
 #include "qom-view.h"
@@ -47,7 +49,7 @@ static void set_not_found(GError **error, const char *path)
 
 static bool find_vcpu(Machine *machine, const char *path, unsigned *ret_index)
 {
-    for (unsigned i = 0; machine->vcpus && i < machine->topology.cpus; i++) {
+    for (unsigned i = 0; machine_next_vcpu(machine, &i); i++) {
         g_autofree char *vcpu_path = machine_vcpu_path(machine, i);
 
         if (strcmp(path, vcpu_path) == 0) {
@@ -151,6 +153,8 @@ static void add_child(Visit *visit, const char *name, const char *type)
 
 static const char *device_type(const Device *dev)
 {
+    if (dev->class == &cpuhp_cpu_class)
+        return dev->board->cpu_type;
     return dev->args ? DeviceDriver_str(dev->args->driver) : dev->class->name;
 }
 
@@ -177,6 +181,7 @@ static void visit_vcpus(Visit *visit)
 {
     const Machine *machine = visit->machine;
 
+    /* The others are devices. */
     for (unsigned i = 0; machine->vcpus && i < machine->topology.cpus; i++) {
         g_autofree char *name = g_strdup_printf("device[%u]", i);
 
@@ -288,10 +293,12 @@ static void add_cpu_property(void *opaque, const char *name, const char *type)
 static void visit_vcpu(Visit *visit)
 {
     CpuPlace place = vcpu_place(visit->machine->vcpus[visit->place->vcpu]);
+    const Device *dev = machine_q35_vcpu_device(visit->machine, visit->place->vcpu);
 
     add(visit, "realized", "bool", json_new_bool(true));
-    add(visit, "hotplugged", "bool", json_new_bool(false));
-    add(visit, "hotpluggable", "bool", json_new_bool(false));
+    add(visit, "hotplugged", "bool", json_new_bool(dev && dev->hotplugged));
+    add(visit, "hotpluggable", "bool",
+        json_new_bool(dev && hotplug_bus_takes(dev->bus)));
     add(visit, "socket-id", "int32", json_new_int(place.socket));
     add(visit, "die-id", "int32", json_new_int(place.die));
     add(visit, "core-id", "int32", json_new_int(place.core));

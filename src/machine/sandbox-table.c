@@ -243,6 +243,11 @@ static const SandboxValue requests[] = {
     VALUE(KVM_GET_TSC_KHZ, MAIN),
     VALUE(KVM_SET_TSC_KHZ, MAIN),
 
+    /* A vCPU that comes. */
+    VALUE(KVM_CREATE_VCPU, MAIN),
+    VALUE(KVM_SET_CPUID2, MAIN),
+    VALUE(KVM_ENABLE_CAP, MAIN),
+
     /* Interrupts, doorbells, memory: as the guest programs its devices. */
     VALUE(KVM_IRQ_LINE, VCPU | MAIN | IOTHREAD),
     VALUE(KVM_SIGNAL_MSI, VCPU | MAIN | IOTHREAD),

@@ -43,7 +43,7 @@ struct StatsSource {
 
 static unsigned n_vcpus(const Machine *machine)
 {
-    return machine && machine->vcpus ? machine->topology.cpus : 0;
+    return machine && machine->vcpus ? machine->topology.max_cpus : 0;
 }
 
 static bool wants_name(const StatsQuery *query, const char *name)
@@ -103,12 +103,13 @@ static void add_counters(StatsQuery *query, const char *path, int queue,
 static bool collect_vcpu_counters(StatsQuery *query)
 {
     const Machine *machine = query->ctx->machine;
+    Vcpu *vcpu;
 
-    for (unsigned i = 0; i < n_vcpus(machine); i++) {
+    for (unsigned i = 0; machine && (vcpu = machine_next_vcpu(machine, &i)); i++) {
         g_autofree char *path = machine_vcpu_path(machine, i);
 
         if (!query->vcpus || g_hash_table_contains(query->vcpus, path))
-            add_counters(query, path, -1, vcpu_stats_counted(machine->vcpus[i]));
+            add_counters(query, path, -1, vcpu_stats_counted(vcpu));
     }
     return true;
 }
@@ -258,12 +259,13 @@ static bool collect_kernel_vcpus(StatsQuery *query)
 {
     const Machine *machine = query->ctx->machine;
     g_autoptr(VmStats) stats = NULL;
+    Vcpu *vcpu;
 
     if (!read_vcpu_stats(machine, &stats, query->error))
         return false;
-    for (unsigned i = 0; stats && i < n_vcpus(machine); i++) {
+    for (unsigned i = 0; stats && (vcpu = machine_next_vcpu(machine, &i)); i++) {
         g_autofree char *path = machine_vcpu_path(machine, i);
-        int fd = vcpu_stats_fd(machine->vcpus[i]);
+        int fd = vcpu_stats_fd(vcpu);
 
         if (fd < 0 || (query->vcpus && !g_hash_table_contains(query->vcpus, path)))
             continue;

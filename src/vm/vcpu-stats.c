@@ -35,12 +35,13 @@ void vcpu_stats_open(Vcpu *const *vcpus, unsigned n)
 
     assert_main();
     for (unsigned i = 0; i < n; i++) {
-        if (!vcpus[i]->stats_asked)
+        if (vcpus[i] && !vcpus[i]->stats_asked)
             vcpu_ask(vcpus[i], &question);
     }
     for (unsigned i = 0; i < n; i++) {
-        if (!vcpus[i]->stats_asked)
-            vcpu_wait_answer(vcpus[i]);
+        if (!vcpus[i] || vcpus[i]->stats_asked)
+            continue;
+        vcpu_wait_answer(vcpus[i]);
         vcpus[i]->stats_asked = true;
     }
 }

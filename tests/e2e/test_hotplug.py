@@ -18,8 +18,11 @@ SLTCTL, SLTSTA = 0x18, 0x1a
 ATTENTION_ON, BLINK, OFF, POWER_OFF = 0x100, 0x200, 0x300, 0x400
 BUTTON, PRESENT = 0x1, 0x40
 SLOTS_UP, SLOTS_DOWN, SLOTS_EJECT, SLOTS_SELECT = 0xae00, 0xae04, 0xae08, 0xae10
-GPE_STATUS, GPE_PCI = 0x620, 1 << 1
+GPE_STATUS, GPE_PCI, GPE_CPU = 0x620, 1 << 1, 1 << 2
+CPU_SELECT, CPU_STATUS = 0xcd8, 0xcdc
+CPU_THERE, CPU_CAME, CPU_GOES, CPU_EJECT = 1, 2, 4, 8
 CYCLES = 100
+VCPU_CYCLES = 30
 
 
 def started(t, *args):
@@ -169,7 +172,49 @@ def test_cycles(t):
     t.equal("the VMM ends well", guest.wait_exit(), 0)
 
 
-TESTS = [test_kinds, test_slot_by_acpi, test_guest_lets_go, test_cycles]
+def test_vcpus(t):
+    guest = t.guest("poke", "-smp", "1,maxcpus=3,cores=3", "-device",
+                    "host-x86_64-cpu,id=cold,socket-id=0,core-id=2,thread-id=0")
+    qmp, driver = guest.qmp, Poke(guest)
+    fds = pathlib.Path(f"/proc/{guest.process.pid}/fd")
+    threads = pathlib.Path(f"/proc/{guest.process.pid}/task")
+    place = {"socket-id": 0, "core-id": 1, "thread-id": 0}
+    driver.out(CPU_SELECT, 2, 4)
+    t.equal("what -device adds is there", driver.inp(CPU_STATUS), CPU_THERE)
+    driver.out(CPU_SELECT, 1, 4)
+    t.equal("and the other is not", driver.inp(CPU_STATUS), 0)
+    started_threads = len(list(threads.iterdir()))
+    for cycle in range(VCPU_CYCLES):
+        qmp.command("device_add", driver="host-x86_64-cpu", id="one", **place)
+        if cycle == 0:
+            t.equal("the event is there", driver.inp(GPE_STATUS) & GPE_CPU, GPE_CPU)
+            t.equal("it came", driver.inp(CPU_STATUS), CPU_THERE | CPU_CAME)
+            ids = [cpu["thread-id"] for cpu in qmp.command("query-cpus-fast")]
+            t.equal("three have threads of their own", len(set(ids)), 3)
+        if cycle % 2:
+            qmp.command("stop")
+        qmp.command("device_del", id="one")
+        if cycle % 2:
+            qmp.command("cont")
+        driver.out(CPU_STATUS, CPU_EJECT)
+        gone(qmp, "one")
+        if cycle == 1:
+            before = len(list(fds.iterdir()))
+    t.equal("no descriptor is left behind", len(list(fds.iterdir())), before)
+    t.equal("and no thread", len(list(threads.iterdir())), started_threads)
+    qmp.command("device_add", driver="host-x86_64-cpu", id="one", **place)
+    qmp.command("system_reset")
+    driver.heard("!")
+    driver.out(CPU_SELECT, 1, 4)
+    t.equal("it is there after a reset, and no news", driver.inp(CPU_STATUS), CPU_THERE)
+    refused(t, "the first stays", "not found", qmp, "device_del",
+            id="/machine/unattached/device[0]")
+    qmp.command("quit")
+    t.equal("the VMM ends well", guest.wait_exit(), 0)
+
+
+TESTS = [test_kinds, test_slot_by_acpi, test_guest_lets_go, test_cycles,
+         test_vcpus]
 
 if __name__ == "__main__":
     sys.exit(main(TESTS, __doc__))

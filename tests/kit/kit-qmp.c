@@ -45,13 +45,19 @@ static void unref(gpointer value)
     json_unref(value);
 }
 
+static void begin(KitQmp *qmp)
+{
+    qmp->out = g_string_new(NULL);
+    qmp->events = g_ptr_array_new_with_free_func(unref);
+    qmp_session_init(&qmp->session, &qmp->ctx, &ops, qmp);
+    kit_qmp_do(qmp, "qmp_capabilities", NULL);
+}
+
 KitQmp *kit_qmp_new(KitBoard *kit)
 {
     KitQmp *qmp = g_new0(KitQmp, 1);
 
     qmp->kit = kit;
-    qmp->out = g_string_new(NULL);
-    qmp->events = g_ptr_array_new_with_free_func(unref);
     qmp->ctx = (QmpContext) {
         .tree = &kit->tree,
         .chars = kit->chars,
@@ -65,19 +71,38 @@ KitQmp *kit_qmp_new(KitBoard *kit)
         .ready = true,
     };
     block_graph_set_events(kit->blocks, qmp->ctx.events);
-    qmp_session_init(&qmp->session, &qmp->ctx, &ops, qmp);
-    kit_qmp_do(qmp, "qmp_capabilities", NULL);
+    begin(qmp);
+    return qmp;
+}
+
+KitQmp *kit_qmp_new_on(const QmpContext *ctx, Loop *loop)
+{
+    KitQmp *qmp = g_new0(KitQmp, 1);
+
+    qmp->loop = loop;
+    qmp->ctx = *ctx;
+    begin(qmp);
     return qmp;
 }
 
 void kit_qmp_free(KitQmp *qmp)
 {
-    block_graph_set_events(qmp->kit->blocks, NULL);
+    if (qmp->kit)
+        block_graph_set_events(qmp->kit->blocks, NULL);
     qmp_session_done(&qmp->session);
-    qmp_events_free(qmp->ctx.events);
+    if (qmp->kit)
+        qmp_events_free(qmp->ctx.events);
     g_ptr_array_unref(qmp->events);
     g_string_free(qmp->out, TRUE);
     g_free(qmp);
+}
+
+static void run(KitQmp *qmp)
+{
+    if (qmp->kit)
+        kit_run_both(qmp->kit);
+    else
+        loop_turn(qmp->loop, false);
 }
 
 void kit_qmp_send(KitQmp *qmp, const char *name, const char *json)
@@ -104,7 +129,7 @@ JsonValue *kit_qmp_receive(KitQmp *qmp)
 
     while (qmp->out->len == 0) {
         g_assert_cmpint(loop_clock_ns(), <, end_ns);
-        kit_run_both(qmp->kit);
+        run(qmp);
     }
     reply = json_parse_text(qmp->out->str, qmp->out->len, &error);
     g_assert_no_error(error);
@@ -185,7 +210,7 @@ JsonValue *kit_qmp_wait_event(KitQmp *qmp, const char *name)
             if (found)
                 return found;
         }
-        kit_run_both(qmp->kit);
+        run(qmp);
     }
     g_error("no event %s", name);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A QMP client of a KitBoard's parts: requests and replies as a client sees them.
+ * A QMP client of a KitBoard's parts, or of a machine: requests and replies as a client
+ * sees them.
  */
 #pragma once
 
@@ -9,7 +10,8 @@
 #include "kit-board.h"
 
 typedef struct KitQmp {
-    KitBoard *kit;
+    KitBoard *kit;              /* NULL: of a machine */
+    Loop *loop;                 /* of that */
     QmpContext ctx;
     QmpSession session;
     GString *out;               /* what was not looked at yet */
@@ -17,7 +19,9 @@ typedef struct KitQmp {
 } KitQmp;
 
 KitQmp *kit_qmp_new(KitBoard *kit);
-/* Before the board is freed. */
+/* Of what @ctx is about, whose events it has, on main's @loop. */
+KitQmp *kit_qmp_new_on(const QmpContext *ctx, Loop *loop);
+/* Before the board, or the machine, is freed. */
 void kit_qmp_free(KitQmp *qmp);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KitQmp, kit_qmp_free)
 

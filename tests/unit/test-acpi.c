@@ -22,7 +22,8 @@
 
 /* Two of four vCPUs, one serial port: what a server mostly is. */
 static const AcpiCpu plain_cpus[] = {
-    { 0, true, 0 }, { 1, true, 0 }, { 2, false, 0 }, { 3, false, 0 },
+    { 0, true, 0, true }, { 1, true, 0, true }, { 2, false, 0, false },
+    { 3, false, 0, false },
 };
 static const AcpiSerial plain_serials[] = {
     { 0, X86_GSI_COM1, X86_PORT_COM1 },
@@ -45,7 +46,8 @@ static const AcpiMachine plain = {
 
 /* The other way in everything that is a choice. */
 static const AcpiCpu other_cpus[] = {
-    { 0, true, 0 }, { 254, true, 1 }, { 255, true, 1 }, { 4096, false, 300 },
+    { 0, true, 0, true }, { 254, true, 1, false }, { 255, true, 1, false },
+    { 4096, false, 300, false },
 };
 static const AcpiMemory other_memory[] = {
     { 0, 0x80000000, 0 }, { 0x100000000, 0x40000000, 0 }, { 0x140000000, 0x1000, 300 },
@@ -58,6 +60,7 @@ static const uint8_t other_slots[] = { 0x10, 0x11, 0xf3 };
 static const AcpiMachine other = {
     .cpus = other_cpus,
     .n_cpus = G_N_ELEMENTS(other_cpus),
+    .cpu_hotplug = true,
     .ecam = { 0xe0000000, 0x4000000 },
     .pci32 = { 0x80000000, 0x60000000 },
     .serials = other_serials,

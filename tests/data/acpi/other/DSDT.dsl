@@ -1301,6 +1301,103 @@ DefinitionBlock ("", "DSDT", 2, "BERTH ", "Q35     ", 0x00000001)
         {
             Name (_HID, "ACPI0010" /* Processor Container Device */)  // _HID: Hardware ID
             Name (_CID, EisaId ("PNP0A05") /* Generic Container Device */)  // _CID: Compatible ID
+            OperationRegion (PRST, SystemIO, 0x0CD8, 0x0C)
+            Field (PRST, DWordAcc, NoLock, WriteAsZeros)
+            {
+                CSEL,   32, 
+                Offset (0x08), 
+                CDAT,   32
+            }
+
+            Field (PRST, ByteAcc, NoLock, WriteAsZeros)
+            {
+                Offset (0x04), 
+                CPEN,   1, 
+                CINS,   1, 
+                CRMV,   1, 
+                CEJ0,   1, 
+                Offset (0x05), 
+                CCMD,   8
+            }
+
+            Mutex (CPLK, 0x00)
+            Method (CSTA, 1, Serialized)
+            {
+                Acquire (CPLK, 0xFFFF)
+                CSEL = Arg0
+                Local0 = Zero
+                If (CPEN)
+                {
+                    Local0 = 0x0F
+                }
+
+                Release (CPLK)
+                Return (Local0)
+            }
+
+            Method (CEJE, 1, Serialized)
+            {
+                Acquire (CPLK, 0xFFFF)
+                CSEL = Arg0
+                CEJ0 = One
+                Release (CPLK)
+            }
+
+            Method (COST, 3, Serialized)
+            {
+                Acquire (CPLK, 0xFFFF)
+                CSEL = Arg0
+                CCMD = One
+                CDAT = Arg1
+                CCMD = 0x02
+                CDAT = Arg2
+                Release (CPLK)
+            }
+
+            Method (CTFY, 2, NotSerialized)
+            {
+                If ((Arg0 == One))
+                {
+                    Notify (C001, Arg1)
+                }
+
+                If ((Arg0 == 0x02))
+                {
+                    Notify (C002, Arg1)
+                }
+
+                If ((Arg0 == 0x03))
+                {
+                    Notify (C003, Arg1)
+                }
+            }
+
+            Method (CSCN, 0, Serialized)
+            {
+                Acquire (CPLK, 0xFFFF)
+                Local0 = One
+                While (Local0)
+                {
+                    CCMD = Zero
+                    Local0 = Zero
+                    If (CINS)
+                    {
+                        CTFY (CDAT, One)
+                        CINS = One
+                        Local0 = One
+                    }
+
+                    If (CRMV)
+                    {
+                        CTFY (CDAT, 0x03)
+                        CRMV = One
+                        Local0 = One
+                    }
+                }
+
+                Release (CPLK)
+            }
+
             Device (C000)
             {
                 Name (_HID, "ACPI0007" /* Processor Device */)  // _HID: Hardware ID
@@ -1311,19 +1408,80 @@ DefinitionBlock ("", "DSDT", 2, "BERTH ", "Q35     ", 0x00000001)
             {
                 Name (_HID, "ACPI0007" /* Processor Device */)  // _HID: Hardware ID
                 Name (_UID, One)  // _UID: Unique ID
+                Method (_STA, 0, Serialized)  // _STA: Status
+                {
+                    Return (CSTA (One))
+                }
+
+                Name (_MAT, Buffer (0x08)  // _MAT: Multiple APIC Table Entry
+                {
+                     0x00, 0x08, 0x01, 0xFE, 0x01, 0x00, 0x00, 0x00   // ........
+                })
+                Method (_EJ0, 1, NotSerialized)  // _EJx: Eject Device, x=0-9
+                {
+                    CEJE (One)
+                }
+
+                Method (_OST, 3, Serialized)  // _OST: OSPM Status Indication
+                {
+                    COST (One, Arg0, Arg1)
+                }
+
+                Name (_PXM, One)  // _PXM: Device Proximity
             }
 
             Device (C002)
             {
                 Name (_HID, "ACPI0007" /* Processor Device */)  // _HID: Hardware ID
                 Name (_UID, 0x02)  // _UID: Unique ID
+                Method (_STA, 0, Serialized)  // _STA: Status
+                {
+                    Return (CSTA (0x02))
+                }
+
+                Name (_MAT, Buffer (0x10)  // _MAT: Multiple APIC Table Entry
+                {
+                    /* 0000 */  0x09, 0x10, 0x00, 0x00, 0xFF, 0x00, 0x00, 0x00,  // ........
+                    /* 0008 */  0x01, 0x00, 0x00, 0x00, 0x02, 0x00, 0x00, 0x00   // ........
+                })
+                Method (_EJ0, 1, NotSerialized)  // _EJx: Eject Device, x=0-9
+                {
+                    CEJE (0x02)
+                }
+
+                Method (_OST, 3, Serialized)  // _OST: OSPM Status Indication
+                {
+                    COST (0x02, Arg0, Arg1)
+                }
+
+                Name (_PXM, One)  // _PXM: Device Proximity
             }
 
             Device (C003)
             {
                 Name (_HID, "ACPI0007" /* Processor Device */)  // _HID: Hardware ID
                 Name (_UID, 0x03)  // _UID: Unique ID
-                Name (_STA, Zero)  // _STA: Status
+                Method (_STA, 0, Serialized)  // _STA: Status
+                {
+                    Return (CSTA (0x03))
+                }
+
+                Name (_MAT, Buffer (0x10)  // _MAT: Multiple APIC Table Entry
+                {
+                    /* 0000 */  0x09, 0x10, 0x00, 0x00, 0x00, 0x10, 0x00, 0x00,  // ........
+                    /* 0008 */  0x01, 0x00, 0x00, 0x00, 0x03, 0x00, 0x00, 0x00   // ........
+                })
+                Method (_EJ0, 1, NotSerialized)  // _EJx: Eject Device, x=0-9
+                {
+                    CEJE (0x03)
+                }
+
+                Method (_OST, 3, Serialized)  // _OST: OSPM Status Indication
+                {
+                    COST (0x03, Arg0, Arg1)
+                }
+
+                Name (_PXM, 0x012C)  // _PXM: Device Proximity
             }
         }
 
@@ -1371,6 +1529,12 @@ DefinitionBlock ("", "DSDT", 2, "BERTH ", "Q35     ", 0x00000001)
                     0x00,               // Alignment
                     0x18,               // Length
                     )
+                IO (Decode16,
+                    0x0CD8,             // Range Minimum
+                    0x0CD8,             // Range Maximum
+                    0x00,               // Alignment
+                    0x0C,               // Length
+                    )
             })
         }
     }
@@ -1382,6 +1546,14 @@ DefinitionBlock ("", "DSDT", 2, "BERTH ", "Q35     ", 0x00000001)
             Acquire (\_SB.PCI0.BLCK, 0xFFFF)
             \_SB.PCI0.PCNT ()
             Release (\_SB.PCI0.BLCK)
+        }
+    }
+
+    Scope (\_GPE)
+    {
+        Method (_E02, 0, NotSerialized)  // _Exx: Edge-Triggered GPE, xx=0x00-0xFF
+        {
+            \_SB.CPUS.CSCN ()
         }
     }
 

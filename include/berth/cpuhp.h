@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vCPUs that come and go: their places, and the registers by which the guest's ACPI is
+ * told.  Main only.
+ */
+#pragma once
+
+#include "berth/device.h"
+
+/* A vCPU beyond those that the machine starts with; by DEVICE_DRIVER_VCPU. */
+extern const DeviceClass cpuhp_cpu_class;
+/* Its number. */
+unsigned cpuhp_cpu_index(const Device *dev);
+
+/*
+ * Adds "/machine/cpuhp" with the bus "cpu.0", for a board with a topology.  Without
+ * @registers vCPUs come only before the machine is started.
+ */
+Device *cpuhp_add(DeviceTree *tree, bool registers, GError **error);
+/* The device that is vCPU @index, NULL for one of those that there are from the start. */
+Device *cpuhp_find(Device *hp, unsigned index);
+/* What the guest told last of each place that is not one of those. */
+ACPIOSTInfoList *cpuhp_query(Device *hp);

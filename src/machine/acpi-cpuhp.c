@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The part of the DSDT by which vCPUs are hot-plugged: the methods between the registers
+ * of hw/x86/cpuhp.c and the guest's processor driver.
+ *
+ *     \_SB.CPUS.CSTA    whether a processor is there
+ *               .CEJE    ejects it
+ *               .COST    passes on what the guest tells of it
+ *               .CTFY    notifies it
+ *               .CSCN    looks for those that came or are to go, for \_GPE._E02
+ *               .Cxxx    a processor that comes and goes: _STA, _MAT, _EJ0, _OST
+ *
+ * ACPI 6.3, 5.6.6 (notifications), 6.2.10 (_MAT), 6.3.3 (_EJx), 6.3.5 (_OST).
+ */
+#include "acpi-table.h"
+#include "berth/x86-layout.h"
+
+#define NOTIFY_DEVICE_CHECK 1
+#define NOTIFY_EJECT_REQUEST 3
+#define STA_WORKING 0x0f                /* present, enabled, shown, working */
+#define FOR_EVER 0xffff
+
+#define COMMAND_NEXT 0
+#define COMMAND_OST_EVENT 1
+#define COMMAND_OST_STATUS 2
+
+void acpi_cpuhp_name(char *name, size_t index)
+{
+    g_snprintf(name, 5, "C%03X", (unsigned)index & 0xfff);
+}
+
+static void append_registers(Aml *aml)
+{
+    static const char *const bits[] = { "CPEN", "CINS", "CRMV", "CEJ0" };
+
+    aml_region(aml, "PRST", AML_SYSTEM_IO, X86_PORT_CPUHP, X86_PORT_CPUHP_SIZE);
+    aml_field(aml, "PRST", AML_ACCESS_DWORD, AML_WRITE_AS_ZEROS);
+    aml_field_bits(aml, "CSEL", 32);
+    aml_field_skip(aml, 32);
+    aml_field_bits(aml, "CDAT", 32);
+    aml_end(aml);
+    aml_field(aml, "PRST", AML_ACCESS_BYTE, AML_WRITE_AS_ZEROS);
+    aml_field_skip(aml, 32);
+    for (size_t i = 0; i < G_N_ELEMENTS(bits); i++)
+        aml_field_bits(aml, bits[i], 1);
+    aml_field_skip(aml, 4);
+    aml_field_bits(aml, "CCMD", 8);
+    aml_end(aml);
+    aml_op(aml, AML_MUTEX);
+    aml_path(aml, "CPLK");
+    aml_byte(aml, 0);
+}
+
+static void append_acquire(Aml *aml)
+{
+    aml_op(aml, AML_ACQUIRE);
+    aml_path(aml, "CPLK");
+    aml_word(aml, FOR_EVER);
+}
+
+static void append_release(Aml *aml)
+{
+    aml_op(aml, AML_RELEASE);
+    aml_path(aml, "CPLK");
+}
+
+static void append_store_int(Aml *aml, uint64_t value, const char *target)
+{
+    aml_op(aml, AML_STORE);
+    aml_int(aml, value);
+    aml_path(aml, target);
+}
+
+static void append_store_arg(Aml *aml, unsigned arg, const char *target)
+{
+    aml_op(aml, AML_STORE);
+    aml_arg(aml, arg);
+    aml_path(aml, target);
+}
+
+static void append_set_local(Aml *aml, uint64_t value)
+{
+    aml_op(aml, AML_STORE);
+    aml_int(aml, value);
+    aml_local(aml, 0);
+}
+
+/* CSTA (uid) */
+static void append_status(Aml *aml)
+{
+    aml_method(aml, "CSTA", 1, true);
+    append_acquire(aml);
+    append_store_arg(aml, 0, "CSEL");
+    append_set_local(aml, 0);
+    aml_if(aml);
+    aml_path(aml, "CPEN");
+    append_set_local(aml, STA_WORKING);
+    aml_end(aml);
+    append_release(aml);
+    aml_op(aml, AML_RETURN);
+    aml_local(aml, 0);
+    aml_end(aml);
+}
+
+/* CEJE (uid) */
+static void append_eject(Aml *aml)
+{
+    aml_method(aml, "CEJE", 1, true);
+    append_acquire(aml);
+    append_store_arg(aml, 0, "CSEL");
+    append_store_int(aml, 1, "CEJ0");
+    append_release(aml);
+    aml_end(aml);
+}
+
+/* COST (uid, event, status) */
+static void append_ost(Aml *aml)
+{
+    aml_method(aml, "COST", 3, true);
+    append_acquire(aml);
+    append_store_arg(aml, 0, "CSEL");
+    append_store_int(aml, COMMAND_OST_EVENT, "CCMD");
+    append_store_arg(aml, 1, "CDAT");
+    append_store_int(aml, COMMAND_OST_STATUS, "CCMD");
+    append_store_arg(aml, 2, "CDAT");
+    append_release(aml);
+    aml_end(aml);
+}
+
+/* CTFY (uid, what) */
+static void append_notify(Aml *aml, const AcpiMachine *machine)
+{
+    aml_method(aml, "CTFY", 2, false);
+    for (size_t i = 0; i < machine->n_cpus; i++) {
+        char name[5];
+
+        if (machine->cpus[i].fixed)
+            continue;
+        acpi_cpuhp_name(name, i);
+        aml_if(aml);
+        aml_op(aml, AML_LEQUAL);
+        aml_arg(aml, 0);
+        aml_int(aml, i);
+        aml_op(aml, AML_NOTIFY);
+        aml_path(aml, name);
+        aml_arg(aml, 1);
+        aml_end(aml);
+    }
+    aml_end(aml);
+}
+
+/* If the processor that is selected has the bit, it is notified and the bit cleared. */
+static void append_look(Aml *aml, const char *bit, unsigned what)
+{
+    aml_if(aml);
+    aml_path(aml, bit);
+    aml_path(aml, "CTFY");
+    aml_path(aml, "CDAT");
+    aml_int(aml, what);
+    append_store_int(aml, 1, bit);
+    append_set_local(aml, 1);
+    aml_end(aml);
+}
+
+static void append_scan(Aml *aml)
+{
+    aml_method(aml, "CSCN", 0, true);
+    append_acquire(aml);
+    append_set_local(aml, 1);
+    aml_while(aml);
+    aml_local(aml, 0);
+    append_store_int(aml, COMMAND_NEXT, "CCMD");
+    append_set_local(aml, 0);
+    append_look(aml, "CINS", NOTIFY_DEVICE_CHECK);
+    append_look(aml, "CRMV", NOTIFY_EJECT_REQUEST);
+    aml_end(aml);
+    append_release(aml);
+    aml_end(aml);
+}
+
+void acpi_cpuhp_append(Aml *aml, const AcpiMachine *machine)
+{
+    append_registers(aml);
+    append_status(aml);
+    append_eject(aml);
+    append_ost(aml);
+    append_notify(aml, machine);
+    append_scan(aml);
+}
+
+void acpi_cpuhp_append_cpu(Aml *aml, const AcpiMachine *machine, size_t index)
+{
+    const AcpiCpu *cpu = &machine->cpus[index];
+    uint8_t entry[ACPI_MADT_CPU_MAX];
+    size_t size = acpi_madt_cpu((uint32_t)index, cpu, entry);
+
+    aml_method(aml, "_STA", 0, true);
+    aml_op(aml, AML_RETURN);
+    aml_path(aml, "CSTA");
+    aml_int(aml, index);
+    aml_end(aml);
+
+    aml_name(aml, "_MAT");
+    aml_buffer(aml, entry, size);
+
+    aml_method(aml, "_EJ0", 1, false);
+    aml_path(aml, "CEJE");
+    aml_int(aml, index);
+    aml_end(aml);
+
+    aml_method(aml, "_OST", 3, true);
+    aml_path(aml, "COST");
+    aml_int(aml, index);
+    for (unsigned i = 0; i < 2; i++)
+        aml_arg(aml, i);
+    aml_end(aml);
+
+    /* The SRAT's entry is lost on a guest that finds no processor there as it starts. */
+    if (machine->n_nodes)
+        aml_name_int(aml, "_PXM", cpu->node);
+}
+
+void acpi_cpuhp_append_event(Aml *aml)
+{
+    char name[5];
+
+    g_snprintf(name, sizeof(name), "_E%02X", X86_GPE_CPU_HOTPLUG & 0xff);
+    aml_scope(aml, "\\_GPE");
+    aml_method(aml, name, 0, false);
+    aml_path(aml, "\\_SB.CPUS.CSCN");
+    aml_end(aml);
+    aml_end(aml);
+}
