@@ -26,11 +26,39 @@
 #define EXPRESS_CAP_SIZE 0x3cu          /* version 2 */
 #define LINK_WIDTH 32u                  /* lanes; nothing is as slow as its link */
 
-static bool check_unused_args(const DeviceAddArgs *args, GError **error)
+static bool has_acpi_index(const Device *dev)
 {
-    if (args->has_acpi_index && args->acpi_index) {
+    return dev->args && dev->args->has_acpi_index && dev->args->acpi_index;
+}
+
+/*
+ * Whether the guest can be told of the index: by the tables, or, of a device that comes
+ * later, by the registers of ACPI's hot-plug.
+ */
+static bool check_acpi_index(const PciDevice *pci, GError **error)
+{
+    const Device *dev = &pci->dev;
+    const PciBus *bus = pci_bus(dev->bus);
+
+    if (!has_acpi_index(dev))
+        return true;
+    if (dev->args->driver != DEVICE_DRIVER_VIRTIO_NET_PCI) {
         error_set(error, "parameter 'acpi-index' is for network devices only");
         return false;
+    }
+    if (dev->tree->started && (!bus->slots || pci->devfn != 0)) {
+        error_set(error, "parameter 'acpi-index': ACPI tells the guest nothing of bus "
+                  "'%s'", bus->bus.name);
+        return false;
+    }
+    LIST_FOREACH(node, &dev->tree->devices) {
+        const Device *other = CONTAINER_OF(node, Device, tree_node);
+
+        if (has_acpi_index(other) && other->args->acpi_index == dev->args->acpi_index) {
+            error_set(error, "parameter 'acpi-index': '%s' has %u already",
+                      device_name(other), dev->args->acpi_index);
+            return false;
+        }
     }
     return true;
 }
@@ -61,12 +89,10 @@ bool pci_device_init(PciDevice *pci, const PciClass *class, GError **error)
     const DeviceAddArgs *args = pci->dev.args;
 
     pci->class = class;
-    if (args && !check_unused_args(args, error))
-        return false;
     if (!pci_bus_reserve(pci_bus(pci->dev.bus), pci, args, error))
         return false;
     init_header(pci);
-    if (args && !pci_rom_init(pci, args, error)) {
+    if (!check_acpi_index(pci, error) || (args && !pci_rom_init(pci, args, error))) {
         pci_device_done(pci);
         return false;
     }

@@ -9,6 +9,7 @@
  *     08  write: eject; read: features    (none)
  *     0c  slots that can be ejected
  *     10  which bus the others are about
+ *     14  write: a slot; read: its device's acpi-index, 0 for none
  *
  * Each bus is that below a root port, so slot 0 is the only one.  Buses are numbered when
  * the tables are made.  What there is to see raises a general-purpose event.
@@ -28,6 +29,7 @@
 #define REG_EJECT 0x08u
 #define REG_REMOVABLE 0x0cu
 #define REG_SELECT 0x10u
+#define REG_INDEX 0x14u
 #define SLOT_0 1u
 #define WORDS (PCIHP_MAX_SLOTS / 32)
 
@@ -44,6 +46,8 @@ typedef struct PciHp {
     uint32_t down[WORDS];
     uint32_t ejects[WORDS];     /* that main has not done yet */
     uint32_t select;
+    uint32_t index_slots;       /* which slot's index is read */
+    uint16_t indices[PCIHP_MAX_SLOTS];  /* by the bus */
 } PciHp;
 
 static PciHp *to_pcihp(Device *dev)
@@ -82,6 +86,9 @@ static uint64_t pcihp_read(void *opaque, uint64_t offset, unsigned size)
     case REG_SELECT:
         value = hp->select;
         break;
+    case REG_INDEX:
+        value = selected && hp->index_slots & SLOT_0 ? hp->indices[hp->select] : 0;
+        break;
     }
     return value;
 }
@@ -92,6 +99,8 @@ static void pcihp_write(void *opaque, uint64_t offset, uint64_t value, unsigned 
 
     if (offset == REG_SELECT) {
         hp->select = value;
+    } else if (offset == REG_INDEX) {
+        hp->index_slots = (uint32_t)value;
     } else if (offset == REG_EJECT && value & SLOT_0 && hp->select < hp->n_buses) {
         put_bit(hp->down, hp->select, false);
         put_bit(hp->ejects, hp->select, true);
@@ -124,10 +133,20 @@ static void on_ejected(void *opaque)
     }
 }
 
+/* Main: what the device in the slot has, 0 for none. */
+static uint16_t acpi_index_of(const PciHp *hp, unsigned index)
+{
+    const PciDevice *pci = hp->buses[index]->reserved[0];
+    const DeviceAddArgs *args = pci ? pci->dev.args : NULL;
+
+    return args && args->has_acpi_index ? (uint16_t)args->acpi_index : 0;
+}
+
 static void tell(PciHp *hp, uint32_t *bits, unsigned index)
 {
     lock_take(&hp->dev.lock);
     put_bit(bits, index, true);
+    hp->indices[index] = acpi_index_of(hp, index);
     lock_drop(&hp->dev.lock);
     if (hp->dev.board->gpes[X86_GPE_PCI_HOTPLUG])
         irq_pulse(hp->dev.board->gpes[X86_GPE_PCI_HOTPLUG]);
@@ -154,6 +173,7 @@ static void on_went(PciSlots *slots, unsigned index)
     lock_take(&hp->dev.lock);
     put_bit(hp->up, index, false);
     put_bit(hp->down, index, false);
+    hp->indices[index] = 0;
     lock_drop(&hp->dev.lock);
 }
 
@@ -173,7 +193,9 @@ unsigned pcihp_take_slots(Device *dev, uint8_t *ret_ports)
         ret_ports[hp->n_buses] = pci->bridge->devfn;
         pci->slots = &hp->slots;
         pci->slots_index = hp->n_buses;
-        hp->buses[hp->n_buses++] = pci;
+        hp->buses[hp->n_buses] = pci;
+        hp->indices[hp->n_buses] = acpi_index_of(hp, hp->n_buses);
+        hp->n_buses++;
     }
     return hp->n_buses;
 }
@@ -207,12 +229,14 @@ static void pcihp_reset(Device *dev)
     memset(hp->down, 0, sizeof(hp->down));
     memset(hp->ejects, 0, sizeof(hp->ejects));
     hp->select = 0;
+    hp->index_slots = 0;
 }
 
 static const VMStateField pcihp_fields[] = {
     VMSTATE_U32_ARRAY(PciHp, up, WORDS),
     VMSTATE_U32_ARRAY(PciHp, down, WORDS),
     VMSTATE_U32(PciHp, select),
+    VMSTATE_U32(PciHp, index_slots),
     VMSTATE_END
 };
 

@@ -43,6 +43,12 @@ typedef struct AcpiSerial {
     uint16_t iobase;
 } AcpiSerial;
 
+/* What a function of bus 0 has beside what it tells of itself. */
+typedef struct AcpiFunction {
+    uint8_t devfn;
+    uint16_t index;             /* of a network device: its name follows from it */
+} AcpiFunction;
+
 typedef struct AcpiMachine {
     const AcpiCpu *cpus;
     size_t n_cpus;              /* all that there can be, up to 4096 */
@@ -60,6 +66,8 @@ typedef struct AcpiMachine {
     uint64_t vmgenid;           /* where the generation ID is; 0: there is none */
     const uint8_t *slots;       /* root ports hot-plugged by ACPI: functions of bus 0 */
     size_t n_slots;             /* 0: hot-plug of ports is their own */
+    const AcpiFunction *functions;      /* none of them a port with a slot above */
+    size_t n_functions;
     bool s3;                    /* the guest may suspend to RAM */
     bool s4;                    /* and to disk */
     size_t n_nodes;             /* 0: the guest is told of none */

@@ -4,7 +4,8 @@
  * hands down.  Generated for one machine, so that it holds no code where a constant does.
  *
  *     \_SB.PCI0        host bridge: windows, interrupt routing, _OSC
- *     \_SB.PCI0.Sxx    root ports whose slots ACPI hot-plugs (acpi-pcihp.c)
+ *     \_SB.PCI0.Sxx    root ports whose slots ACPI hot-plugs (acpi-pcihp.c), network
+ *                      devices with an index (acpi-index.c)
  *     \_SB.PCI0.ISA    LPC bridge at 1f.0: RTC, COMx, keyboard controller, pvpanic
  *     \_SB.CPUS.Cxxx   vCPUs, hexadecimal index; how they come and go (acpi-cpuhp.c)
  *     \_SB.HPET        HPET
@@ -206,6 +207,7 @@ static void append_host_bridge(Aml *aml, const AcpiMachine *machine)
     append_interrupts(aml);
     append_osc(aml, machine);
     append_isa(aml, machine);
+    acpi_index_append(aml, machine);
     if (machine->n_slots)
         acpi_pcihp_append(aml, machine);
     aml_end(aml);

@@ -5,10 +5,11 @@
  * guests know from QEMU.
  *
  *     \_SB.PCI0.Sxx       the port at function xx of bus 0
- *                 .S00   its slot: _SUN, _EJ0
+ *                 .S00   its slot: _SUN, _EJ0, _DSM (acpi-index.c)
  *                 .PCNT  tells of its slot
  *     \_SB.PCI0.PCNT      tells of all, for the event \_GPE._E01
  *     \_SB.PCI0.PCEJ      ejects
+ *     \_SB.PCI0.AIDX      the index of what is in a slot
  *
  * ACPI 6.3, 5.6.6 (device object notifications) and 6.3.3 (_EJx).
  */
@@ -29,7 +30,7 @@ static void append_registers(Aml *aml)
     } rows[] = {
         { "PCST", { "PCIU", "PCID" }, 0x00 },
         { "SEJ", { "B0EJ" }, 0x08 },
-        { "BNMR", { "BNUM" }, 0x10 },
+        { "BNMR", { "BNUM", "PIDX" }, 0x10 },
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -78,6 +79,27 @@ static void append_eject(Aml *aml)
     aml_end(aml);
 }
 
+/* AIDX (bus, slot) */
+static void append_index(Aml *aml)
+{
+    aml_method(aml, "AIDX", 2, true);
+    append_acquire(aml, "BLCK");
+    aml_op(aml, AML_STORE);
+    aml_arg(aml, 0);
+    aml_path(aml, "BNUM");
+    aml_op(aml, AML_SHIFT_LEFT);
+    aml_int(aml, 1);
+    aml_arg(aml, 1);
+    aml_path(aml, "PIDX");
+    aml_op(aml, AML_STORE);
+    aml_path(aml, "PIDX");
+    aml_local(aml, 0);
+    append_release(aml, "BLCK");
+    aml_op(aml, AML_RETURN);
+    aml_local(aml, 0);
+    aml_end(aml);
+}
+
 /* If the register has the bit of slot 0, that is notified. */
 static void append_notify(Aml *aml, const char *bits, unsigned what)
 {
@@ -113,6 +135,11 @@ static void append_port(Aml *aml, unsigned devfn, unsigned bus)
     aml_int(aml, bus);
     aml_path(aml, "_SUN");
     aml_end(aml);
+    acpi_index_begin_dsm(aml);
+    aml_path(aml, "AIDX");
+    aml_int(aml, bus);
+    aml_path(aml, "_SUN");
+    acpi_index_end_dsm(aml);
     aml_end(aml);
 
     aml_method(aml, "PCNT", 0, false);
@@ -129,6 +156,7 @@ void acpi_pcihp_append(Aml *aml, const AcpiMachine *machine)
 {
     append_registers(aml);
     append_eject(aml);
+    append_index(aml);
     for (size_t i = 0; i < machine->n_slots; i++)
         append_port(aml, machine->slots[i], i);
     aml_method(aml, "PCNT", 0, false);

@@ -64,6 +64,12 @@ uint32_t acpi_srat_append(AcpiTables *tables, const AcpiMachine *machine);
 uint32_t acpi_srat_append_slit(AcpiTables *tables, const AcpiMachine *machine);
 uint32_t acpi_dsdt_append(AcpiTables *tables, const AcpiMachine *machine);
 
+/* In the scope of the host bridge: functions with an index, _DSM for them and slots. */
+void acpi_index_append(Aml *aml, const AcpiMachine *machine);
+/* Method _DSM of a function, whose index follows as a value or a call. */
+void acpi_index_begin_dsm(Aml *aml);
+void acpi_index_end_dsm(Aml *aml);
+
 /* Parts of the DSDT: in the scope of the host bridge, and at its end. */
 void acpi_pcihp_append(Aml *aml, const AcpiMachine *machine);
 void acpi_pcihp_append_event(Aml *aml);

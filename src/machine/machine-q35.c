@@ -47,6 +47,7 @@
 #include "rtc-options.h"
 
 #define N_SERIALS 4
+#define PCI_ROOT_FUNCTIONS 256u
 #define VMGENID_GPA (X86_VMGENID_PAGE + VMGENID_OFFSET)
 #define ACPI_RSDP_GPA X86_BIOS_AREA_BASE
 #define ACPI_TABLES_GPA (X86_BIOS_AREA_BASE + ACPI_TABLES_ALIGN)
@@ -360,6 +361,48 @@ static bool add_vmcoreinfo(Machine *machine, GError **error)
     return fw_cfg_add_writable_file(machine->q35->fw_cfg, &file, error);
 }
 
+static bool has_acpi_index(const Device *dev)
+{
+    return dev->class->bus == BUS_PCI && dev->args && dev->args->has_acpi_index &&
+           dev->args->acpi_index;
+}
+
+/* Network devices of bus 0 with an index, which stay where they are. */
+static size_t list_functions(Machine *machine, AcpiFunction *functions)
+{
+    size_t n = 0;
+
+    LIST_FOREACH(node, &machine->tree.devices) {
+        Device *dev = CONTAINER_OF(node, Device, tree_node);
+
+        if (has_acpi_index(dev) && pci_bus(dev->bus) == machine->q35->pci)
+            functions[n++] = (AcpiFunction) {
+                .devfn = pci_device(dev)->devfn,
+                .index = (uint16_t)dev->args->acpi_index,
+            };
+    }
+    return n;
+}
+
+/* The guest is told of an index on bus 0 and in slots that ACPI hot-plugs. */
+static bool check_indices(Machine *machine, GError **error)
+{
+    LIST_FOREACH(node, &machine->tree.devices) {
+        Device *dev = CONTAINER_OF(node, Device, tree_node);
+        const PciBus *bus = has_acpi_index(dev) ? pci_bus(dev->bus) : NULL;
+
+        if (!bus || (machine_has_acpi(machine) && bus == machine->q35->pci) ||
+            (machine->q35->pcihp && pci_bus_is_below_port(bus) &&
+             !bus->bridge->bus->bridge && pci_device(dev)->devfn == 0 &&
+             bus->bus.ops->check_hotplug(dev->bus, NULL, NULL)))
+            continue;
+        error_set(error, "parameter 'acpi-index': ACPI tells the guest nothing of '%s' "
+                  "on bus '%s'", device_name(dev), dev->bus->name);
+        return false;
+    }
+    return true;
+}
+
 static AcpiTables *describe(Machine *machine);
 
 /* For firmware. */
@@ -376,7 +419,7 @@ bool machine_q35_complete(Machine *machine, GError **error)
 {
     FwCfg *fw_cfg = machine->q35->fw_cfg;
 
-    if (!boot_devices_check(&machine->tree, error) ||
+    if (!boot_devices_check(&machine->tree, error) || !check_indices(machine, error) ||
         !firmware_describe(machine, fw_cfg, machine->q35->pci64.base, error))
         return false;
     return machine_identity_describe(machine, fw_cfg, error) &&
@@ -448,6 +491,7 @@ static AcpiMemory *describe_nodes(const Machine *machine, AcpiMachine *acpi)
 
 static AcpiTables *describe(Machine *machine)
 {
+    AcpiFunction functions[PCI_ROOT_FUNCTIONS];
     unsigned n_cpus = machine->topology.max_cpus;
     g_autofree AcpiCpu *cpus = g_new0(AcpiCpu, n_cpus);
     g_autofree AcpiMemory *memory = NULL;
@@ -472,6 +516,8 @@ static AcpiTables *describe(Machine *machine)
         .slots = slots,
         .n_slots = machine->q35->pcihp ? pcihp_take_slots(machine->q35->pcihp, slots) : 0,
         .cpu_hotplug = machine->q35->cpuhp != NULL,
+        .functions = functions,
+        .n_functions = list_functions(machine, functions),
     };
 
     for (unsigned i = 0; i < n_cpus; i++) {

@@ -16,6 +16,7 @@
 #define EJECT (X86_PORT_PCIHP + 8)
 #define REMOVABLE (X86_PORT_PCIHP + 0xc)
 #define SELECT (X86_PORT_PCIHP + 0x10)
+#define INDEX (X86_PORT_PCIHP + 0x14)
 
 /* Ports "p0" and "p1", of which a guest without a driver for them knows by ACPI. */
 typedef struct Fixture {
@@ -172,6 +173,46 @@ static void test_senseless_accesses(void)
     kit_board_free(f.kit);
 }
 
+static uint32_t index_of(Fixture *f, unsigned bus, uint32_t slots)
+{
+    kit_out(f->kit, SELECT, 4, bus);
+    kit_out(f->kit, INDEX, 4, slots);
+    return kit_in(f->kit, INDEX, 4);
+}
+
+static void test_index_of_a_network_device(void)
+{
+    Fixture f;
+
+    fixture_init(&f);
+    kit_add_netdev(f.kit, "{'type': 'null', 'id': 'n'}");
+    kit_add_netdev(f.kit, "{'type': 'null', 'id': 'm'}");
+    kit_add(f.kit, "{'driver': 'virtio-net-pci', 'id': 'nic', 'netdev': 'n', 'bus': 'p1',"
+            " 'acpi-index': 5}");
+    g_assert_cmpuint(index_of(&f, 1, 1), ==, 5);
+    g_assert_cmpuint(index_of(&f, 1, 0xfffffffe), ==, 0);
+    g_assert_cmpuint(index_of(&f, 0, 1), ==, 0);
+    g_assert_cmpuint(index_of(&f, 2, 1), ==, 0);
+    g_assert_cmpuint(index_of(&f, 0xffffffff, 1), ==, 0);
+    kit_save_and_load(f.kit);
+    g_assert_cmpuint(index_of(&f, 1, 1), ==, 5);
+
+    kit_assert_refused(f.kit, "{'driver': 'virtio-net-pci', 'netdev': 'm', 'bus': 'p0',"
+                       " 'acpi-index': 5}", "'nic' has 5 already");
+    kit_assert_refused(f.kit, "{'driver': 'virtio-net-pci', 'netdev': 'm', 'bus': 'p0',"
+                       " 'addr': '0.1', 'acpi-index': 6}", "tells the guest nothing");
+    kit_assert_refused(f.kit, "{'driver': 'virtio-net-pci', 'netdev': 'm', 'bus':"
+                       " 'fixed', 'acpi-index': 6}", "tells the guest nothing");
+    kit_assert_refused(f.kit, "{'driver': 'virtio-rng-pci', 'bus': 'p0',"
+                       " 'acpi-index': 6}", "network devices only");
+    eject(&f, 1);
+    g_assert_cmpuint(index_of(&f, 1, 1), ==, 0);
+    kit_add(f.kit, "{'driver': 'virtio-net-pci', 'netdev': 'm', 'bus': 'p0',"
+            " 'acpi-index': 5}");
+    g_assert_cmpuint(index_of(&f, 0, 1), ==, 5);
+    kit_board_free(f.kit);
+}
+
 static void test_saved_and_reset(void)
 {
     Fixture f;
@@ -196,6 +237,7 @@ int main(int argc, char **argv)
     g_test_add_func("/pcihp/went", test_device_that_went_is_not_told_of);
     g_test_add_func("/pcihp/driven-port", test_guest_that_drives_the_port);
     g_test_add_func("/pcihp/senseless", test_senseless_accesses);
+    g_test_add_func("/pcihp/index", test_index_of_a_network_device);
     g_test_add_func("/pcihp/saved", test_saved_and_reset);
     return g_test_run();
 }

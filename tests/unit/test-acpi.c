@@ -56,11 +56,14 @@ static const uint8_t other_distances[] = { 10, 21, 22, 10 };
 static const AcpiSerial other_serials[] = {
     { 1, X86_GSI_COM2, X86_PORT_COM2 }, { 3, X86_GSI_COM2, X86_PORT_COM4 },
 };
+static const AcpiFunction other_functions[] = { { 0x18, 7 }, { 0xf9, 16383 } };
 static const uint8_t other_slots[] = { 0x10, 0x11, 0xf3 };
 static const AcpiMachine other = {
     .cpus = other_cpus,
     .n_cpus = G_N_ELEMENTS(other_cpus),
     .cpu_hotplug = true,
+    .functions = other_functions,
+    .n_functions = G_N_ELEMENTS(other_functions),
     .ecam = { 0xe0000000, 0x4000000 },
     .pci32 = { 0x80000000, 0x60000000 },
     .serials = other_serials,

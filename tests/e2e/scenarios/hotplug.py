@@ -85,12 +85,14 @@ def check_two(lab, guest):
     guest.qmp.command("netdev_add", type="tap", id="n0", ifname="berthhp0", script="no",
                       downscript="no")
     guest.qmp.command("device_add", driver="virtio-net-pci", id="nic", netdev="n0",
-                      mac="52:54:00:00:00:07")
+                      mac="52:54:00:00:00:07", acpi_index=5)
     guest.qmp.command("device_add", driver="virtio-blk-pci", id="disk", drive="a")
     guest.run("until [ -b /dev/vda ] && [ -d /sys/class/net/eth0 ]; do usleep 10000; "
               "done; ip link set eth0 up")
     lab.equal("two come at once", guest.run("cat /sys/class/net/eth0/address"),
               "52:54:00:00:00:07")
+    lab.equal("the network device has its number",
+              guest.run("cat /sys/class/net/eth0/device/../acpi_index"), "5")
     guest.qmp.command("device_del", id="nic")
     guest.qmp.command("device_del", id="disk")
     deleted(guest, "nic", "disk")

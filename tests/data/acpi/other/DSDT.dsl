@@ -1176,6 +1176,75 @@ DefinitionBlock ("", "DSDT", 2, "BERTH ", "Q35     ", 0x00000001)
                 }
             }
 
+            Method (PDSM, 4, Serialized)
+            {
+                If ((Arg0 != ToUUID ("e5c937d0-3553-4d7a-9117-ea4d19c3434d") /* Device Labeling Interface */))
+                {
+                    Return (Buffer (One)
+                    {
+                         0x00                                             // .
+                    })
+                }
+
+                If ((Arg1 < 0x02))
+                {
+                    Return (Buffer (One)
+                    {
+                         0x00                                             // .
+                    })
+                }
+
+                If ((Arg3 == Zero))
+                {
+                    Return (Buffer (One)
+                    {
+                         0x00                                             // .
+                    })
+                }
+
+                If ((Arg2 == Zero))
+                {
+                    Return (Buffer (One)
+                    {
+                         0x81                                             // .
+                    })
+                }
+
+                If ((Arg2 == 0x07))
+                {
+                    Local0 = Package (0x02)
+                        {
+                            Zero, 
+                            ""
+                        }
+                    Local0 [Zero] = Arg3
+                    Return (Local0)
+                }
+
+                Return (Buffer (One)
+                {
+                     0x00                                             // .
+                })
+            }
+
+            Device (S18)
+            {
+                Name (_ADR, 0x00030000)  // _ADR: Address
+                Method (_DSM, 4, Serialized)  // _DSM: Device-Specific Method
+                {
+                    Return (PDSM (Arg0, Arg1, Arg2, 0x07))
+                }
+            }
+
+            Device (SF9)
+            {
+                Name (_ADR, 0x001F0001)  // _ADR: Address
+                Method (_DSM, 4, Serialized)  // _DSM: Device-Specific Method
+                {
+                    Return (PDSM (Arg0, Arg1, Arg2, 0x3FFF))
+                }
+            }
+
             OperationRegion (PCST, SystemIO, 0xAE00, 0x08)
             Field (PCST, DWordAcc, NoLock, WriteAsZeros)
             {
@@ -1189,10 +1258,11 @@ DefinitionBlock ("", "DSDT", 2, "BERTH ", "Q35     ", 0x00000001)
                 B0EJ,   32
             }
 
-            OperationRegion (BNMR, SystemIO, 0xAE10, 0x04)
+            OperationRegion (BNMR, SystemIO, 0xAE10, 0x08)
             Field (BNMR, DWordAcc, NoLock, WriteAsZeros)
             {
-                BNUM,   32
+                BNUM,   32, 
+                PIDX,   32
             }
 
             Mutex (BLCK, 0x00)
@@ -1205,6 +1275,16 @@ DefinitionBlock ("", "DSDT", 2, "BERTH ", "Q35     ", 0x00000001)
                 Return (Zero)
             }
 
+            Method (AIDX, 2, Serialized)
+            {
+                Acquire (BLCK, 0xFFFF)
+                BNUM = Arg0
+                PIDX = (One << Arg1)
+                Local0 = PIDX /* \_SB_.PCI0.PIDX */
+                Release (BLCK)
+                Return (Local0)
+            }
+
             Device (S10)
             {
                 Name (_ADR, 0x00020000)  // _ADR: Address
@@ -1215,6 +1295,11 @@ DefinitionBlock ("", "DSDT", 2, "BERTH ", "Q35     ", 0x00000001)
                     Method (_EJ0, 1, NotSerialized)  // _EJx: Eject Device, x=0-9
                     {
                         PCEJ (Zero, _SUN)
+                    }
+
+                    Method (_DSM, 4, Serialized)  // _DSM: Device-Specific Method
+                    {
+                        Return (PDSM (Arg0, Arg1, Arg2, AIDX (Zero, _SUN)))
                     }
                 }
 
@@ -1244,6 +1329,11 @@ DefinitionBlock ("", "DSDT", 2, "BERTH ", "Q35     ", 0x00000001)
                     {
                         PCEJ (One, _SUN)
                     }
+
+                    Method (_DSM, 4, Serialized)  // _DSM: Device-Specific Method
+                    {
+                        Return (PDSM (Arg0, Arg1, Arg2, AIDX (One, _SUN)))
+                    }
                 }
 
                 Method (PCNT, 0, NotSerialized)
@@ -1271,6 +1361,11 @@ DefinitionBlock ("", "DSDT", 2, "BERTH ", "Q35     ", 0x00000001)
                     Method (_EJ0, 1, NotSerialized)  // _EJx: Eject Device, x=0-9
                     {
                         PCEJ (0x02, _SUN)
+                    }
+
+                    Method (_DSM, 4, Serialized)  // _DSM: Device-Specific Method
+                    {
+                        Return (PDSM (Arg0, Arg1, Arg2, AIDX (0x02, _SUN)))
                     }
                 }
 
