@@ -83,11 +83,20 @@ static FakeVcpu *to_fake(Vcpu *vcpu)
     return CONTAINER_OF(vcpu, FakeVcpu, vcpu);
 }
 
+static bool fails(Vcpu *vcpu, const char *what, GError **error)
+{
+    int err = vm_fake_next_failure(vcpu->vm);
+
+    if (err)
+        error_set_errno(error, -err, "the fake hypervisor cannot %s", what);
+    return err != 0;
+}
+
 static bool fake_open(Vcpu *vcpu, GError **error)
 {
     g_mutex_init(&to_fake(vcpu)->lock);
     g_cond_init(&to_fake(vcpu)->changed);
-    return true;
+    return !fails(vcpu, "make a vCPU", error);
 }
 
 static void fake_close(Vcpu *vcpu)
@@ -100,6 +109,8 @@ static bool fake_reset(Vcpu *vcpu, const VcpuBoot *boot, GError **error)
 {
     FakeVcpu *fake = to_fake(vcpu);
 
+    if (fails(vcpu, "reset a vCPU", error))
+        return false;
     lock_take(&fake->lock);
     fake->n_resets++;
     fake->boot = *boot;

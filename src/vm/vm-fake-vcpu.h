@@ -13,5 +13,7 @@ extern const VcpuOps vm_fake_vcpu_ops;
 
 CpuHost *vm_fake_vcpu_host(const VmFakeCpu *cpu);
 
-/* From vm-fake.c: a descriptor of a vCPU's statistics, or a negative errno. */
+/* From vm-fake.c: 0, or the error with which this call fails. */
+int vm_fake_next_failure(Vm *vm);
+/* A descriptor of a vCPU's statistics, or a negative errno. */
 int vm_fake_open_vcpu_stats(Vm *vm);

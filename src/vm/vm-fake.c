@@ -67,6 +67,17 @@ static int next_failure_locked(FakeVm *fake)
     return fake->fail_with;
 }
 
+int vm_fake_next_failure(Vm *vm)
+{
+    FakeVm *fake = to_fake(vm);
+    int err;
+
+    lock_take(&fake->lock);
+    err = next_failure_locked(fake);
+    lock_drop(&fake->lock);
+    return err;
+}
+
 static int map_locked(FakeVm *fake, const VmSlot *slot)
 {
     unsigned at = 0;

@@ -3,6 +3,7 @@
  * vCPUs that come and go: what a client says, what the guest's ACPI finds in the
  * registers, how each request to let one go ends.  The test is the client and the guest.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "berth/hotplug.h"
@@ -588,6 +589,38 @@ static void test_its_state_is_saved(void)
     fixture_done(&f);
 }
 
+/* The n-th call of the hypervisor fails, for n = 1 until the vCPU is there. */
+static void test_an_add_that_fails_leaves_nothing(void)
+{
+    g_autoptr(GByteArray) before = NULL, after = NULL;
+    unsigned n = 1;
+    Fixture f;
+
+    fixture_init(&f);
+    kit_qmp_do(f.qmp, "stop", NULL);
+    before = save(&f);
+    for (;; n++) {
+        g_autoptr(JsonValue) reply = NULL;
+
+        vm_fake_fail_nth(f.bench.machine->vm, n, -ENOMEM);
+        kit_qmp_send(f.qmp, "device_add", ADD_CPU2);
+        reply = kit_qmp_receive(f.qmp);
+        vm_fake_fail_nth(f.bench.machine->vm, 0, 0);
+        if (!json_member(reply, "error"))
+            break;
+        g_assert_cmpuint(n_vcpus(&f), ==, 2);
+        g_assert_cmphex(status_of(&f, 2), ==, 0);
+        out(&f, SELECT, 4, 0);
+        after = save(&f);
+        g_assert_cmpmem(before->data, before->len, after->data, after->len);
+        g_clear_pointer(&after, g_byte_array_unref);
+    }
+    g_assert_cmpuint(n, ==, 3);
+    g_assert_cmpuint(n_vcpus(&f), ==, 3);
+    kit_qmp_do(f.qmp, "cont", NULL);
+    fixture_done(&f);
+}
+
 /* Threads and descriptors are as before, however often. */
 static void test_comes_and_goes(void)
 {
@@ -632,6 +665,8 @@ int main(int argc, char **argv)
     g_test_add_func("/cpuhp/while-stopped", test_while_stopped);
     g_test_add_func("/cpuhp/a-reset-carries-out", test_a_reset_carries_out);
     g_test_add_func("/cpuhp/its-state-is-saved", test_its_state_is_saved);
+    g_test_add_func("/cpuhp/an-add-that-fails-leaves-nothing",
+                    test_an_add_that_fails_leaves_nothing);
     g_test_add_func("/cpuhp/comes-and-goes", test_comes_and_goes);
     return g_test_run();
 }

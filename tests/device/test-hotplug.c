@@ -3,12 +3,14 @@
  * Devices that come and go: what a client says, what the slot of a port shows its guest,
  * and how each request to let a device go ends.  The test is the client and the guest.
  */
+#include <errno.h>
 #include <linux/virtio_blk.h>
 #include <string.h>
 
 #include "berth/hotplug.h"
 #include "berth/inject.h"
 #include "berth/thread.h"
+#include "berth/vm-fake.h"
 
 #include "kit-blk.h"
 #include "kit-pci.h"
@@ -358,35 +360,105 @@ static void test_refused(void)
     fixture_done(&f);
 }
 
-/* The n-th descriptor is refused, for n = 1 until the device can be added. */
+/* What is refused while a device is added. */
+typedef enum Fault {
+    FAULT_DESCRIPTORS,          /* the n-th of the process */
+    FAULT_HYPERVISOR,           /* the n-th call */
+} Fault;
+
+static void set_fault(KitBoard *kit, Fault fault, unsigned n)
+{
+    if (fault == FAULT_DESCRIPTORS)
+        kit_limit_fds(n ? (int)n - 1 : -1);
+    else
+        vm_fake_fail_nth(kit->vm, n, -ENOSPC);
+}
+
+/* Places, ids, addresses, descriptors, and the state that a save would have. */
+static void look(KitBoard *kit, char **ret_dump, GByteArray **ret_saved)
+{
+    *ret_dump = kit_dump(kit);
+    device_tree_pause(&kit->tree);
+    *ret_saved = kit_save(kit);
+    device_tree_resume(&kit->tree);
+}
+
+/*
+ * Adds the device with each fault in turn until it is added; before that, each time the
+ * board is as it was.  The number of times.
+ */
+static unsigned add_with_faults(KitBoard *kit, const char *json, Fault fault)
+{
+    g_autoptr(DeviceAddArgs) args =
+        qapi_parse_json(QAPI_TYPE_DEVICE_ADD_ARGS, json, NULL);
+    g_autoptr(GByteArray) before = NULL;
+    g_autofree char *dump = NULL;
+    unsigned n = 0;
+    Device *dev;
+
+    look(kit, &dump, &before);
+    do {
+        g_autoptr(GByteArray) after = NULL;
+        g_autoptr(GError) error = NULL;
+        g_autofree char *text = NULL;
+
+        g_assert_cmpuint(++n, <, 100);
+        set_fault(kit, fault, n);
+        dev = hotplug_add(&kit->tree, args, &error);
+        set_fault(kit, fault, 0);
+        g_assert_true(!dev == !!error);
+        if (dev)
+            continue;
+        look(kit, &text, &after);
+        g_assert_cmpstr(dump, ==, text);
+        g_assert_cmpmem(before->data, before->len, after->data, after->len);
+    } while (!dev);
+    g_assert_true(hotplug_force(dev, NULL));
+    return n;
+}
+
 static void test_an_add_that_fails_leaves_nothing(void)
 {
-    static const char add[] =
-        "{'driver': 'virtio-rng-pci', 'id': 'rng', 'rng': 'source'}";
-    g_autoptr(KitBoard) kit = kit_board_new_threaded();
-    g_autoptr(DeviceAddArgs) args = NULL;
-    g_autofree char *before = NULL;
-    Device *dev = NULL;
-    int n = 0;
+    static const struct {
+        const char *json;
+        unsigned least;         /* descriptors that it needs */
+    } rows[] = {
+        { "{'driver': 'virtio-rng-pci', 'id': 'd', 'rng': 'source'}", 3 },
+        { "{'driver': 'virtio-blk-pci', 'id': 'd', 'drive': 'n', 'num-queues': 3}", 3 },
+        { "{'driver': 'virtio-net-pci', 'id': 'd', 'netdev': 'nn'}", 2 },
+        { "{'driver': 'virtio-scsi-pci', 'id': 'd', 'num_queues': 2}", 2 },
+        { "{'driver': 'virtio-serial-pci', 'id': 'd'}", 2 },
+        { "{'driver': 'pcie-pci-bridge', 'id': 'd'}", 0 },
+        { "{'driver': 'i6300esb', 'id': 'd'}", 0 },
+        { "{'driver': 'pvpanic-pci', 'id': 'd'}", 0 },
+        { "{'driver': 'scsi-hd', 'id': 'd', 'drive': 'n', 'bus': 'hba.0'}", 0 },
+        { "{'driver': 'scsi-cd', 'id': 'd', 'bus': 'hba.0'}", 0 },
+        { "{'driver': 'virtserialport', 'id': 'd', 'chardev': 'c', 'bus': 'vs.0'}", 0 },
+    };
 
-    args = qapi_parse_json(QAPI_TYPE_DEVICE_ADD_ARGS, add, NULL);
-    kit_add_object(kit, "{'qom-type': 'rng-random', 'id': 'source'}");
-    kit_add(kit, "{'driver': 'pcie-root-port', 'id': 'port'}");
-    kit_start(kit);
-    before = kit_dump(kit);
-    for (; !dev && n < 20; n++) {
-        g_autofree char *after = NULL;
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        for (Fault fault = FAULT_DESCRIPTORS; fault <= FAULT_HYPERVISOR; fault++) {
+            g_autoptr(KitBoard) kit = kit_board_new_threaded();
+            int far_end = kit_add_chardev(kit, "c");
+            unsigned n;
 
-        kit_limit_fds(n);
-        dev = hotplug_add(&kit->tree, args, NULL);
-        kit_limit_fds(-1);
-        if (dev)
-            break;
-        after = kit_dump(kit);
-        g_assert_cmpstr(before, ==, after);
+            kit_add_object(kit, "{'qom-type': 'rng-random', 'id': 'source'}");
+            kit_add_node(kit, "{'driver': 'null-co', 'node-name': 'n', 'size': 65536}");
+            kit_add_netdev(kit, "{'type': 'null', 'id': 'nn'}");
+            kit_add(kit, "{'driver': 'pcie-root-port', 'id': 'port'}");
+            if (strstr(rows[i].json, "hba"))
+                kit_add(kit, "{'driver': 'virtio-scsi-pci', 'id': 'hba'}");
+            if (strstr(rows[i].json, "vs"))
+                kit_add(kit, "{'driver': 'virtio-serial-pci', 'id': 'vs'}");
+            kit_start(kit);
+            n = add_with_faults(kit, rows[i].json, fault);
+            if (fault == FAULT_DESCRIPTORS)
+                g_assert_cmpuint(n, >=, rows[i].least);
+            base_close_fd(&far_end);
+            while (device_find(&kit->tree, "d"))
+                loop_turn(kit->loop, true);
+        }
     }
-    g_assert_nonnull(dev);
-    g_assert_cmpint(n, >=, 3);
 }
 
 /* A disk "disk" whose requests do not end, and one under way. */
