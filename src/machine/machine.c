@@ -17,6 +17,7 @@
 #include "berth/sandbox.h"
 #include "berth/smp.h"
 
+#include "default-ports.h"
 #include "disk-errors.h"
 #include "firmware.h"
 #include "machine-identity.h"
@@ -231,7 +232,7 @@ static bool build(Machine *machine, GError **error)
         return false;
     machine->board.cpu_type = cpu_model_type(machine->cpu_model);
     return machine_q35_init(machine, error) && add_devices(machine, error) &&
-           machine_q35_complete(machine, error);
+           default_ports_add(machine, error) && machine_q35_complete(machine, error);
 }
 
 static bool init(Machine *machine, Vm *vm, GError **error)

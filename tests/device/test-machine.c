@@ -542,42 +542,6 @@ static void test_wrong_fw_cfg_files_are_refused(void)
     }
 }
 
-static void test_indices_that_nobody_would_be_told_of(void)
-{
-    static const struct {
-        const char *words[6];
-        const char *error;
-    } cases[] = {
-        { { "-machine", "acpi=off", "-device", "virtio-net-pci,netdev=n,acpi-index=1" },
-          "tells the guest nothing" },
-        { { "-device", "pcie-root-port,id=p,hotplug=off", "-device",
-            "virtio-net-pci,netdev=n,bus=p,acpi-index=1" }, "on bus 'p'" },
-        { { "-device", "pcie-pci-bridge,id=p", "-device",
-            "virtio-net-pci,netdev=n,bus=p,acpi-index=1" }, "on bus 'p'" },
-        { { "-device", "virtio-net-pci,netdev=n,acpi-index=1", "-device",
-            "virtio-net-pci,netdev=m,acpi-index=1" }, "1 already" },
-        { { "-device", "pcie-root-port,id=p", "-device",
-            "virtio-net-pci,netdev=n,bus=p,acpi-index=1", "-device",
-            "virtio-net-pci,netdev=m,acpi-index=2" }, NULL },
-    };
-
-    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-        char *words[16] = { "berth", "-nodefaults", "-netdev", "null,id=n", "-netdev",
-                            "null,id=m" };
-        g_autoptr(GError) error = NULL;
-        int n = 6;
-        Rig rig;
-
-        for (size_t j = 0; j < G_N_ELEMENTS(cases[i].words) && cases[i].words[j]; j++)
-            words[n++] = (char *)cases[i].words[j];
-        rig_make(&rig, words, (size_t)n, &error);
-        g_assert_true(!rig.machine == !!cases[i].error);
-        if (error && !strstr(error->message, cases[i].error))
-            g_error("'%s' is not in '%s'", cases[i].error, error->message);
-        rig_done(&rig);
-    }
-}
-
 /*
  * Registers of the board and of every function, at all widths; not the RTC's, whose
  * memory and time a battery keeps over a reset.
@@ -837,8 +801,6 @@ int main(int argc, char **argv_)
     g_test_add_func("/machine/boot-order-of-the-first-start-is-its-own",
                     test_boot_order_of_the_first_start_is_its_own);
     g_test_add_func("/machine/nodes-have-memory", test_nodes_have_memory);
-    g_test_add_func("/machine/indices-that-nobody-would-be-told-of",
-                    test_indices_that_nobody_would_be_told_of);
     g_test_add_func("/machine/wrong-nodes-are-refused", test_wrong_nodes_are_refused);
     g_test_add_func("/machine/machine-options-reach-memory",
                     test_machine_options_reach_memory);

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a machine does with the PCI devices of its command line, and for those to come. */
+#include <string.h>
+
+#include "berth/char-set.h"
+#include "berth/hotplug.h"
+#include "berth/machine.h"
+#include "berth/pci.h"
+#include "berth/qmp.h"
+#include "berth/thread.h"
+#include "berth/vm-fake.h"
+
+typedef struct Rig {
+    Loop *loop;
+    CharSet *chars;
+    QmpEvents *events;
+    Cmdline *cmdline;
+    Machine *machine;           /* NULL when it is refused */
+} Rig;
+
+static void rig_make(Rig *rig, char *const *words, size_t n, GError **error)
+{
+    MachineHost host;
+
+    rig->loop = loop_new("main", THREAD_MAIN, NULL);
+    rig->chars = char_set_new(rig->loop);
+    rig->events = qmp_events_new();
+    rig->cmdline = cmdline_parse((int)n, (char **)words, NULL);
+    g_assert_nonnull(rig->cmdline);
+    host = (MachineHost) {
+        .loop = rig->loop, .chars = rig->chars, .events = rig->events,
+    };
+    rig->machine = machine_new(rig->cmdline, &host, vm_fake_new(), error);
+}
+
+static void rig_done(Rig *rig)
+{
+    machine_free(rig->machine);
+    cmdline_free(rig->cmdline);
+    qmp_events_free(rig->events);
+    char_set_free(rig->chars);
+    loop_free(rig->loop);
+}
+
+static void test_indices_that_nobody_would_be_told_of(void)
+{
+    static const struct {
+        const char *words[6];
+        const char *error;
+    } cases[] = {
+        { { "-machine", "acpi=off", "-device", "virtio-net-pci,netdev=n,acpi-index=1" },
+          "tells the guest nothing" },
+        { { "-device", "pcie-root-port,id=p,hotplug=off", "-device",
+            "virtio-net-pci,netdev=n,bus=p,acpi-index=1" }, "on bus 'p'" },
+        { { "-device", "pcie-pci-bridge,id=p", "-device",
+            "virtio-net-pci,netdev=n,bus=p,acpi-index=1" }, "on bus 'p'" },
+        { { "-device", "virtio-net-pci,netdev=n,acpi-index=1", "-device",
+            "virtio-net-pci,netdev=m,acpi-index=1" }, "1 already" },
+        { { "-device", "pcie-root-port,id=p", "-device",
+            "virtio-net-pci,netdev=n,bus=p,acpi-index=1", "-device",
+            "virtio-net-pci,netdev=m,acpi-index=2" }, NULL },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        char *words[16] = { "berth", "-nodefaults", "-netdev", "null,id=n", "-netdev",
+                            "null,id=m" };
+        g_autoptr(GError) error = NULL;
+        int n = 6;
+        Rig rig;
+
+        for (size_t j = 0; j < G_N_ELEMENTS(cases[i].words) && cases[i].words[j]; j++)
+            words[n++] = (char *)cases[i].words[j];
+        rig_make(&rig, words, (size_t)n, &error);
+        g_assert_true(!rig.machine == !!cases[i].error);
+        if (error && !strstr(error->message, cases[i].error))
+            g_error("'%s' is not in '%s'", cases[i].error, error->message);
+        rig_done(&rig);
+    }
+}
+
+static unsigned n_root_ports(const Rig *rig)
+{
+    unsigned n = 0;
+
+    LIST_FOREACH(node, &rig->machine->tree.devices) {
+        const Device *dev = CONTAINER_OF(node, Device, tree_node);
+
+        n += dev->class == &pcie_root_port_class;
+    }
+    return n;
+}
+
+static void test_root_ports_that_nobody_asked_for(void)
+{
+    static const struct {
+        const char *words[4];
+        unsigned n;
+    } cases[] = {
+        { { NULL }, 4 },
+        { { "-nodefaults" }, 0 },
+        { { "-device", "pcie-root-port,id=p" }, 1 },
+        { { "-device", "virtio-rng-pci,addr=1e" }, 4 },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        char *words[8] = { "berth", "-display", "none" };
+        g_autoptr(GError) error = NULL;
+        int n = 3;
+        Rig rig;
+
+        for (size_t j = 0; j < G_N_ELEMENTS(cases[i].words) && cases[i].words[j]; j++)
+            words[n++] = (char *)cases[i].words[j];
+        rig_make(&rig, words, (size_t)n, &error);
+        g_assert_no_error(error);
+        rig.machine->tree.started = true;
+        g_assert_cmpuint(n_root_ports(&rig), ==, cases[i].n);
+        for (unsigned j = 0; j < cases[i].n; j++) {
+            g_autoptr(DeviceAddArgs) args = qapi_parse_keyval(
+                QAPI_TYPE_DEVICE_ADD_ARGS, "virtio-rng-pci", "driver", NULL);
+            Device *dev = hotplug_add(&rig.machine->tree, args, &error);
+
+            g_assert_no_error(error);
+            g_assert_true(pci_bus_is_below_port(pci_bus(dev->bus)));
+        }
+        rig_done(&rig);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    thread_set_role(THREAD_MAIN);
+    g_test_add_func("/machine-pci/indices-that-nobody-would-be-told-of",
+                    test_indices_that_nobody_would_be_told_of);
+    g_test_add_func("/machine-pci/root-ports-that-nobody-asked-for",
+                    test_root_ports_that_nobody_asked_for);
+    return g_test_run();
+}
