@@ -8,6 +8,8 @@
 
 #include "berth/char-set.h"
 #include "berth/error.h"
+#include "berth/fw-cfg.h"
+#include "berth/hotplug.h"
 #include "berth/machine.h"
 #include "berth/qmp.h"
 #include "berth/vm-fake.h"
@@ -529,6 +531,61 @@ static void test_generation_id_is_linked(void)
     rig_done(&rig);
 }
 
+static unsigned n_cpus(Rig *rig)
+{
+    out(rig, X86_PORT_FW_CFG, 2, FW_CFG_N_CPUS);
+    return (unsigned)(in(rig, X86_PORT_FW_CFG + 1, 1) |
+                      in(rig, X86_PORT_FW_CFG + 1, 1) << 8);
+}
+
+/* The flags of vCPU 1 in the MADT: 1 it is there, 2 it may come. */
+static uint32_t madt_flags(Rig *rig)
+{
+    size_t size;
+    g_autofree uint8_t *tables = fw_cfg_file(rig, "etc/acpi/tables", &size);
+    const uint8_t *madt = memmem(tables, size, "APIC", 4);
+
+    g_assert_nonnull(madt);
+    g_assert_cmphex(madt[44] | madt[52], ==, 0);
+    return le32(madt + 52 + 4);
+}
+
+static void plug_vcpu(Rig *rig)
+{
+    g_autoptr(DeviceAddArgs) args = qapi_parse_keyval(
+        QAPI_TYPE_DEVICE_ADD_ARGS, "vcpu,id=c1,socket-id=1,core-id=0,thread-id=0",
+        "driver", NULL);
+
+    g_assert_nonnull(hotplug_add(&rig->machine->tree, args, NULL));
+}
+
+static void test_vcpus_that_came_are_told_of(void)
+{
+    Rig rig;
+
+    rig_init(&rig, "-smp 1,maxcpus=2,sockets=2");
+    g_assert_cmpuint(n_cpus(&rig), ==, 1);
+    g_assert_cmphex(madt_flags(&rig), ==, 2);
+    plug_vcpu(&rig);
+    g_assert_true(machine_cont(rig.machine, NULL));
+    g_assert_cmpuint(n_cpus(&rig), ==, 2);
+    g_assert_cmphex(madt_flags(&rig), ==, 1);
+
+    /* While the guest runs what it reads stays. */
+    g_assert_true(hotplug_force(device_find(&rig.machine->tree, "c1"), NULL));
+    g_assert_cmpuint(n_cpus(&rig), ==, 2);
+    reset(&rig);
+    g_assert_cmpuint(n_cpus(&rig), ==, 1);
+    g_assert_cmphex(madt_flags(&rig), ==, 2);
+    rig_done(&rig);
+
+    rig_init(&rig, "-smp 1,maxcpus=2,sockets=2 -device "
+             "host-x86_64-cpu,socket-id=1,core-id=0,thread-id=0");
+    g_assert_cmpuint(n_cpus(&rig), ==, 2);
+    g_assert_cmphex(madt_flags(&rig), ==, 1);
+    rig_done(&rig);
+}
+
 #define SLOT3 0x80001800u
 #define ROM_BAR 0x30u
 #define ROM_AT 0xc0100000u
@@ -657,6 +714,8 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     thread_set_role(THREAD_MAIN);
+    g_test_add_func("/firmware/vcpus-that-came-are-told-of",
+                    test_vcpus_that_came_are_told_of);
     g_test_add_func("/firmware/rom", test_rom_is_at_both_ends);
     g_test_add_func("/firmware/pam", test_pam_chooses_of_rom_and_ram);
     g_test_add_func("/firmware/reset", test_reset_brings_the_rom_back_and_sleep_does_not);
