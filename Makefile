@@ -177,7 +177,8 @@ build/guests/%.elf: tests/e2e/guests/%.S tests/e2e/guests/pvh.inc
 
 # Guests in C run in 32-bit mode, but for those that go to 64 bits by themselves.
 GUEST_MODE := -m32 -march=i686 -Wl,-m,elf_i386
-build/guests/disk.elf build/guests/nic.elf: GUEST_MODE := -mno-red-zone
+build/guests/disk.elf build/guests/giver.elf build/guests/nic.elf: \
+        GUEST_MODE := -mno-red-zone
 build/guests/%.elf: tests/e2e/guests/%.c tests/e2e/guests/hardware.h \
         tests/e2e/guests/orders.h
 	@mkdir -p $(@D)

@@ -38,6 +38,7 @@ static const struct {
     unsigned event;
     const char *subject;        /* a member of the data; NULL: the kind alone */
 } limited[] = {
+    { QAPI_EVENT_BALLOON_CHANGE, NULL },
     { QAPI_EVENT_BLOCK_IO_ERROR, "qom-path" },
     { QAPI_EVENT_MEMORY_FAILURE, NULL },
     { QAPI_EVENT_RTC_CHANGE, NULL },

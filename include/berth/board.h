@@ -97,6 +97,8 @@ typedef struct BoardOps {
      * NULL.  May be NULL.
      */
     void (*rx_filter_changed)(void *opaque, const char *id, const char *path);
+    /* Main only: the balloon has left the guest @actual bytes.  May be NULL. */
+    void (*balloon_changed)(void *opaque, uint64_t actual);
 } BoardOps;
 
 #define BOARD_PCI_IRQS 8
@@ -114,6 +116,7 @@ struct Board {
     IrqLine *gpes[BOARD_GPES];  /* an edge sets the event's status; may be NULL */
     /* 256 MiB of memory: PCI Express configuration space, until firmware moves it. */
     uint64_t ecam_base;
+    uint64_t ram_size;          /* bytes that the guest has */
     RamBlock *ram;              /* what guest address 0 and on is */
     RamBlock *firmware;         /* what 4 GiB ends with; NULL: there is no firmware */
     CharSet *chars;

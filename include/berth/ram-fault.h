@@ -43,7 +43,6 @@ bool ram_fault_take(const RamBlock *block, RamFault *ret_fault);
 
 /* For ram.c. */
 
-/* @page: what the host gives and takes at once. */
-void ram_fault_add(RamBlock *block, uint64_t page);
+void ram_fault_add(RamBlock *block);
 /* Before the memory is unmapped.  Accepts a block that was not added. */
 void ram_fault_remove(RamBlock *block);

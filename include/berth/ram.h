@@ -15,6 +15,8 @@ struct RamBlock {
     uint64_t fd_offset;         /* of the first byte in the file */
     bool guarded;               /* a page before and behind that nobody can access */
     bool shared;
+    bool has_contents;          /* a file with a name, which need not be empty */
+    uint64_t page_size;         /* what the host gives and takes at once */
     bool discards;              /* what a file holds goes with the memory */
     int fault_row;              /* of ram-fault.c; 0: none */
     int ref_count;              /* atomic */
@@ -86,6 +88,14 @@ RamBlock *ram_block_new(const char *name, uint64_t size, const RamOptions *optio
                         GError **error);
 
 /* Any thread. */
+
+/*
+ * Gives whole pages back to the host; the next access finds new ones.  0 or a negative
+ * errno.  May block where the memory is a file of a disk.
+ */
+int ram_discard_pages(RamBlock *block, uint64_t offset, uint64_t size);
+/* Whether what was given back is zeros then; else it is what the file has. */
+bool ram_discard_leaves_zeros(const RamBlock *block);
 
 RamBlock *ram_block_ref(RamBlock *block);
 /* Frees the memory with the last reference.  Accepts NULL. */

@@ -119,6 +119,7 @@ extern const VMStateDesc virtio_vmstate;
 
 /* Carries any of the classes below as a PCI function. */
 extern const DeviceClass virtio_pci_class;
+extern const VirtioClass virtio_balloon_class;
 extern const VirtioClass virtio_blk_class;
 extern const VirtioClass virtio_net_class;
 extern const VirtioClass virtio_rng_class;
@@ -126,8 +127,7 @@ extern const VirtioClass virtio_scsi_class;
 extern const VirtioClass virtio_serial_class;
 extern const VirtioClass vhost_vsock_class;
 /* What is plugged into a virtio-serial. */
-extern const DeviceClass virtserialport_class;
-extern const DeviceClass virtconsole_class;
+extern const DeviceClass virtserialport_class, virtconsole_class;
 
 /* For realize(): @n queues of up to @size entries, a power of two. */
 void virtio_make_queues(VirtioDevice *vdev, uint32_t n, uint16_t size);

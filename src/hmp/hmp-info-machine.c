@@ -46,6 +46,11 @@ void hmp_info_uuid(HmpCall *call, const UuidInfo *value)
     hmp_printf(call, "%s\n", value->UUID);
 }
 
+void hmp_info_balloon(HmpCall *call, const BalloonInfo *value)
+{
+    hmp_printf(call, "balloon: actual=%" PRId64 "\n", value->actual / (int64_t)MIB);
+}
+
 void hmp_info_kvm(HmpCall *call, const KvmInfo *value)
 {
     hmp_printf(call, "kvm support: %s\n", !value->present ? "not present"

@@ -323,6 +323,14 @@ static void on_board_clock_set(void *opaque, const char *path, int64_t ahead)
     qapi_event_rtc_change(machine->events, &event);
 }
 
+static void on_board_balloon_changed(void *opaque, uint64_t actual)
+{
+    Machine *machine = opaque;
+    const BalloonChangeEvent event = { .actual = (int64_t)actual };
+
+    qapi_event_balloon_change(machine->events, &event);
+}
+
 const BoardOps machine_board_ops = {
     .block_io_error = on_board_io_error,
     .device_drained = on_board_drained,
@@ -347,4 +355,5 @@ const BoardOps machine_board_ops = {
     .add_vcpu = on_board_add_vcpu,
     .remove_vcpu = on_board_remove_vcpu,
     .rx_filter_changed = on_board_rx_filter_changed,
+    .balloon_changed = on_board_balloon_changed,
 };

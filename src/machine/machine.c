@@ -223,6 +223,7 @@ static bool build(Machine *machine, GError **error)
         .n_cpus = machine->topology.max_cpus,
         .topology = &machine->topology,
         .cpu_nodes = machine->numa ? machine->numa->cpu_nodes : NULL,
+        .ram_size = machine->ram_size,
         .ram = machine->ram,
         .firmware = machine->rom,
         .ops = &machine_board_ops,

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "berth/balloon.h"
 #include "berth/char-set.h"
 #include "berth/cpu-query.h"
 #include "berth/cpuhp.h"
@@ -279,6 +280,8 @@ static void visit_device(Visit *visit)
                       visit->machine->cmdline->onboard[onboard]);
     if (dev == rtc)
         add_date(visit, "date", rtc);
+    if (balloon_is(dev) && is_wanted(visit, "guest-stats"))
+        add(visit, "guest-stats", "guest statistics", balloon_stats((Device *)dev));
 }
 
 static void add_cpu_property(void *opaque, const char *name, const char *type)
@@ -485,6 +488,27 @@ JsonValue *qom_view_get(Machine *machine, const char *path, const char *property
     return NULL;
 }
 
+/* A device's properties that may change. */
+static bool change_device(const QomPlace *place, const char *property,
+                          const JsonValue *value, GError **error)
+{
+    uint64_t seconds;
+
+    if (!balloon_is(place->device) ||
+        strcmp(property, "guest-stats-polling-interval") != 0) {
+        error_set(error, "Property '%s' of '%s' cannot be changed while the machine is "
+                  "there", property, place->path);
+        return false;
+    }
+    if (!json_as_uint(value, &seconds) || seconds > UINT32_MAX) {
+        error_set(error, "parameter '%s' expects a number from 0 to %u", property,
+                  UINT32_MAX);
+        return false;
+    }
+    balloon_set_interval((Device *)place->device, (uint32_t)seconds);
+    return true;
+}
+
 bool qom_view_set(Machine *machine, const char *path, const char *property,
                   const JsonValue *value, GError **error)
 {
@@ -497,6 +521,8 @@ bool qom_view_set(Machine *machine, const char *path, const char *property,
         return true;
     if (place.kind == QOM_PLACE_OBJECT)
         return object_change(place.object, property, value, error);
+    if (place.kind == QOM_PLACE_DEVICE)
+        return change_device(&place, property, value, error);
     error_set(error, "Property '%s' of '%s' cannot be changed while the machine is there",
               property, path);
     return false;

@@ -276,9 +276,9 @@ bool ram_fault_take(const RamBlock *block, RamFault *ret_fault)
     return ret_fault->n_lost + ret_fault->n_spoilt > 0;
 }
 
-void ram_fault_add(RamBlock *block, uint64_t page)
+void ram_fault_add(RamBlock *block)
 {
-    const Range range = { (uintptr_t)block->host, block->size, page };
+    const Range range = { (uintptr_t)block->host, block->size, block->page_size };
 
     for (int i = 0; i < MAX_ROWS; i++) {
         if (atomic_exchange(&faults.rows[i].taken, true))

@@ -264,6 +264,7 @@ static bool set_size(RamBlock *block, uint64_t size, const RamOptions *options,
         return false;
     }
     block->size = ALIGN_UP(size, page);
+    block->page_size = page;
     block->fd_offset = options->offset;
     return true;
 }
@@ -294,11 +295,12 @@ RamBlock *ram_block_new(const char *name, uint64_t size, const RamOptions *asked
     block->fd = -1;
     block->name = g_strdup(name);
     block->shared = asked->share;
+    block->has_contents = asked->path != NULL;
     if (!settle_options(asked, &options, error) ||
         !set_size(block, size, &options, error) ||
         !ram_file_open(block, &options, error) || !map(block, &options, error))
         return NULL;
-    ram_fault_add(block, ram_page_size(&options));
+    ram_fault_add(block);
     if (!apply_options(block, &options, error))
         return NULL;
     block->discards = options.discard;

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The memory of tiny guests: given, taken back, lost."""
 
+import os
 import sys
+import time
 
-from rig import SILENCE, heard, main, wait_until
+from rig import SILENCE, heard, main, resident, wait_until
 from poke import Poke
 from qmp import QmpError
 
@@ -111,7 +113,121 @@ def test_file_shrinks_under_a_busy_disk(t):
         t.equal("quits", guest.wait_exit(), 0)
 
 
-TESTS = [test_file_shrinks_under_the_guest, test_file_shrinks_under_the_monitor,
+BALLOON = "/machine/peripheral/balloon0"
+PART = 16
+
+
+def with_balloon(t, *args, options="", **more):
+    guest = t.guest("giver", "-device",
+                    f"virtio-balloon-pci,id=balloon0,disable-legacy=on{options}",
+                    *args, cpus=1, **more)
+    assert guest.qmp
+    heard(guest, "R")
+    return guest
+
+
+def order(guest, letter, mib, depth=256):
+    """What was done, and what failed."""
+    start = len(guest.console.text)
+    guest.type(f"{letter} {depth} {mib} 0\n")
+    match = guest.console.wait(r"(\d+) \d+ (\d+) \d+\r?\n", start, SILENCE)
+    return int(match[1]), int(match[2])
+
+
+def stats(guest):
+    return guest.qmp.command("qom-get", path=BALLOON, property="guest-stats")
+
+
+def check_given(t, guest, letter, mib, name):
+    """RSS falls by 95% of what the guest gives, and what comes again is zeros."""
+    pages = mib << 8
+    t.equal(f"{name}: filled", order(guest, "f", mib), (pages, 0))
+    before = resident(guest.process.pid)
+    order(guest, letter, mib)
+    fell = before - resident(guest.process.pid)
+    t.check(f"{name}: the host has it back", fell >= 0.95 * mib * MIB,
+            f"{fell} of {mib * MIB}")
+    t.equal(f"{name}: zeros came", order(guest, "z", 1), (256, 0))
+
+
+def test_balloon_gives_half_back(t):
+    path = t.folder / "memory"
+    half = SIZE // 2 // MIB
+    for name, backend in (
+            ("private", f"ram,size={SIZE}"), ("shared", f"ram,size={SIZE},share=on"),
+            ("huge", f"ram,size={SIZE},thp=on"), ("memfd", f"memfd,size={SIZE}"),
+            ("file", f"file,size={SIZE},mem-path={path},share=on")):
+        guest = with_balloon(
+            t, "-object", f"memory-backend-{backend},id=ram",
+            "-machine", "memory-backend=ram", options=",free-page-reporting=on")
+        mib = half if name in ("private", "memfd") else PART
+        check_given(t, guest, "i", mib, f"{name}, in order")
+        order(guest, "d", mib)
+        check_given(t, guest, "r", PART, f"{name}, free pages")
+        if name == "private":
+            check_given(t, guest, "x", PART, f"{name}, every other")
+        t.equal(f"{name}: all was taken",
+                guest.qmp.command("query-balloon")["x-failed"], 0)
+        if name == "file":
+            blocks = os.stat(path).st_blocks * 512
+            t.check("the file has holes", blocks < SIZE - PART * MIB, blocks)
+        guest.qmp.command("quit")
+        t.equal(f"{name}: quits", guest.wait_exit(), 0)
+
+
+def test_balloon_is_told(t):
+    guest = with_balloon(t, "-object", "iothread,id=io", options=",iothread=io")
+    qmp = guest.qmp
+    t.equal("all is left", qmp.command("query-balloon")["actual"], SIZE)
+    qmp.command("balloon", value=SIZE - 8 * MIB)
+    t.check("the guest is asked", wait_until(lambda: order(guest, "q", 0)[0] == 2048))
+    order(guest, "i", 8)
+    t.equal("event", qmp.wait_event("BALLOON_CHANGE", SILENCE),
+            {"actual": SIZE - 8 * MIB})
+    t.equal("info balloon", qmp.command("human-monitor-command",
+                                        command_line="info balloon"),
+            "balloon: actual=120\r\n")
+    qmp.command("human-monitor-command", command_line="balloon 96")
+    t.check("the monitor for people asks, too",
+            wait_until(lambda: order(guest, "q", 0)[0] == 8192))
+    order(guest, "d", 8)
+    t.check("all is left again", wait_until(
+        lambda: qmp.command("query-balloon")["actual"] == SIZE))
+
+
+def test_balloon_statistics(t):
+    guest = with_balloon(t)
+    qmp = guest.qmp
+    nothing = 2 ** 64 - 1
+    first = stats(guest)
+    t.equal("none at first", set(first["stats"].values()), {nothing})
+    t.equal("never", first["last-update"], 0)
+    names = {p["name"]: p["type"] for p in qmp.command("qom-list", path=BALLOON)}
+    t.equal("where clients look for them", names.get("guest-stats"), "guest statistics")
+    order(guest, "s", 7)
+    t.check("as told", wait_until(
+        lambda: stats(guest)["stats"]["stat-free-memory"] == 7 * MIB))
+    t.equal("the last of Linux 6.12", stats(guest)["stats"]["stat-direct-reclaims"], 1)
+    t.equal("what is not told", stats(guest)["stats"]["stat-swap-in"], nothing)
+    t.check("when", abs(stats(guest)["last-update"] - time.time()) < 60)
+    for value in (-1, 1 << 32, "x"):
+        try:
+            qmp.command("qom-set", path=BALLOON,
+                        property="guest-stats-polling-interval", value=value)
+            t.check(f"{value} is refused", False)
+        except QmpError as error:
+            t.match(f"{value} is refused", error.text, "interval")
+    qmp.command("qom-set", path=BALLOON, property="guest-stats-polling-interval", value=5)
+    t.equal("how often", qmp.command("qom-get", path=BALLOON,
+                                     property="guest-stats-polling-interval"), 5)
+    guest.qmp.command("system_reset")
+    qmp.wait_event("RESET", SILENCE)
+    t.check("a reset guest has told nothing",
+            wait_until(lambda: stats(guest)["last-update"] == 0))
+
+
+TESTS = [test_balloon_gives_half_back, test_balloon_is_told, test_balloon_statistics,
+         test_file_shrinks_under_the_guest, test_file_shrinks_under_the_monitor,
          test_file_shrinks_under_a_busy_disk]
 
 if __name__ == "__main__":

@@ -57,6 +57,7 @@ static char *const argv[] = {
     "-device", "pcie-pci-bridge,id=bridge,addr=0x11",
     "-device", "pvpanic-pci,bus=bridge,addr=0x1",
     "-global", "ICH9-LPC.noreboot=off",
+    "-device", "virtio-balloon-pci,addr=0x12,free-page-reporting=on,free-page-hint=on",
 };
 
 /* The next @size bytes as a number; zero when there are no more. */
@@ -339,6 +340,8 @@ static void check_state(Machine *machine)
     g_autoptr(GError) error = NULL;
 
     runstate_stop(&machine->run, RUN_STATE_PAUSED);
+    while (!device_tree_is_quiet(&machine->tree))
+        loop_turn(machine->loop, true);
     device_tree_save(&machine->tree, first);
     device_tree_load(&machine->tree, first->data, first->len, &error);
     g_assert_no_error(error);

@@ -82,6 +82,14 @@ static void on_rx_filter_changed(void *opaque, const char *id, const char *path)
     kit->n_rx_filter_changes++;
 }
 
+static void on_balloon_changed(void *opaque, uint64_t actual)
+{
+    KitBoard *kit = opaque;
+
+    kit->n_balloon_changes++;
+    kit->balloon_actual = actual;
+}
+
 static void on_watchdog_expired(void *opaque)
 {
     KitBoard *kit = opaque;
@@ -132,6 +140,7 @@ static const BoardOps kit_ops = {
     .device_kept = on_device_kept,
     .device_silent = on_device_silent,
     .rx_filter_changed = on_rx_filter_changed,
+    .balloon_changed = on_balloon_changed,
 };
 
 static void init_memory(KitBoard *kit)
@@ -166,6 +175,7 @@ static void init_board(KitBoard *kit)
         .blocks = kit->blocks,
         .nets = kit->nets,
         .n_cpus = 2,
+        .ram_size = KIT_RAM_SIZE + KIT_HIGH_RAM_SIZE,
         .ops = &kit_ops,
         .opaque = kit,
     };

@@ -45,6 +45,8 @@ typedef struct KitBoard {
     unsigned n_resets;
     unsigned n_watchdogs;
     unsigned n_rx_filter_changes;
+    unsigned n_balloon_changes;
+    uint64_t balloon_actual;    /* as told the last time */
     unsigned n_io_errors;
     BlockErrorAction io_error;  /* the last */
     int io_errnum;

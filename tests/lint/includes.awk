@@ -42,6 +42,7 @@ BEGIN {
     group("machine", "sandbox sandbox-filter sandbox-table syscall-names")
     group("board", "x86-layout")
     # Contracts of single devices, for the board and for the device itself.
+    group("part", "balloon")
     group("part", "cpuhp debug-exit debugcon fw-cfg hpet i6300esb i8042 i8254 i8259 " \
           "ioapic lpc pc-ports pcihp pvpanic rtc serial vmgenid")
 

@@ -405,6 +405,49 @@ static void test_nodes_of_the_host(void)
     g_assert_nonnull(strstr(error->message, "nodes of the host"));
 }
 
+/* What a balloon gives back: the host has it, and the rest is as it was. */
+static void check_discard(const char *name, const RamOptions *options, bool leaves_zeros)
+{
+    g_autoptr(RamBlock) block = ram_block_new(name, 16 * PAGE, options, NULL);
+    unsigned before;
+
+    g_assert_nonnull(block);
+    memset(block->host, 7, block->size);
+    before = resident_pages(block);
+    g_assert_cmpuint(block->page_size, ==, PAGE);
+    g_assert_cmpint(ram_discard_pages(block, 4 * PAGE, 8 * PAGE), ==, 0);
+
+    g_assert_true(ram_discard_leaves_zeros(block) == leaves_zeros);
+    /* A file system may keep pages of its own. */
+    if (!options->path)
+        g_assert_cmpuint(resident_pages(block), ==, before - 8);
+    for (unsigned i = 0; i < 16; i++) {
+        bool is_gone = i >= 4 && i < 12;
+
+        g_assert_cmpint(block->host[i * PAGE], ==, !is_gone ? 7 : leaves_zeros ? 0 : 3);
+    }
+}
+
+static void test_pages_are_given_back(Folder *f, gconstpointer unused)
+{
+    g_autofree char *path = g_build_filename(f->path, "memory", NULL);
+    g_autofree char *contents = g_malloc(16 * PAGE);
+    static const RamOptions plain[] = {
+        { .no_reserve = true },
+        { .share = true },
+        { .memfd = true, .share = true },
+        { .memfd = true },
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(plain); i++)
+        check_discard("plain", &plain[i], true);
+    memset(contents, 3, 16 * PAGE);
+    g_assert_true(g_file_set_contents(path, contents, 16 * PAGE, NULL));
+    check_discard("private file", &(RamOptions) { .path = path }, false);
+    check_discard("file", &(RamOptions) { .path = path, .share = true }, true);
+    g_assert_cmpint(unlink(path), ==, 0);
+}
+
 #define add_file_test(path, fn) \
     g_test_add("/ram/file/" path, Folder, NULL, set_up, fn, tear_down)
 
@@ -416,6 +459,7 @@ int main(int argc, char **argv)
     add_file_test("template", test_a_template_stays_as_it_is);
     add_file_test("folder", test_a_folder_keeps_nothing);
     add_file_test("discard", test_what_is_discarded_is_not_in_the_file);
+    add_file_test("given-back", test_pages_are_given_back);
     add_file_test("wrong", test_files_that_cannot_be);
     add_file_test("aligned", test_addresses_are_aligned);
     g_test_add_func("/ram/prealloc-threads", test_threads_touch_all);
