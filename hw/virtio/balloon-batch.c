@@ -16,6 +16,8 @@
 #include "balloon-batch.h"
 
 #define PFN_SHIFT 12
+/* What the kernel frees in a millisecond or two. */
+#define SLOW_BYTES (16 * MIB)
 
 void balloon_batch_init(BalloonBatch *batch, AddressSpace *memory)
 {
@@ -140,6 +142,8 @@ static void add_run(void *opaque, RamBlock *block, uint64_t offset, uint64_t siz
     BalloonRun *runs = batch->room->runs;
     BalloonRun *last = batch->n_runs > 0 ? &runs[batch->n_runs - 1] : NULL;
 
+    batch->n_bytes += size;
+    batch->has_files = batch->has_files || block->has_contents;
     if (last && last->block == block && last->offset + last->size == offset) {
         last->size += size;
         return;
@@ -272,10 +276,17 @@ bool balloon_batch_has_room(const BalloonBatch *batch)
     return BALLOON_BATCH_RUNS - batch->n_runs >= BALLOON_BATCH_BUFFERS;
 }
 
-void balloon_batch_discard(BalloonBatch *batch)
+bool balloon_batch_is_slow(const BalloonBatch *batch)
 {
-    for (unsigned i = 0; i < batch->n_runs; i++) {
-        const BalloonRun *run = &batch->room->runs[i];
+    return batch->has_files || batch->n_bytes > SLOW_BYTES;
+}
+
+bool balloon_batch_discard(BalloonBatch *batch, unsigned max)
+{
+    unsigned end = batch->next_run + MIN(max, batch->n_runs - batch->next_run);
+
+    for (; batch->next_run < end; batch->next_run++) {
+        const BalloonRun *run = &batch->room->runs[batch->next_run];
         int err = ram_discard_pages(run->block, run->offset, run->size);
 
         if (err)
@@ -283,6 +294,7 @@ void balloon_batch_discard(BalloonBatch *batch)
         __atomic_add_fetch(err ? &batch->failed : &batch->discarded, run->size,
                            __ATOMIC_RELAXED);
     }
+    return batch->next_run == batch->n_runs;
 }
 
 void balloon_batch_reset(BalloonBatch *batch)
@@ -290,6 +302,9 @@ void balloon_batch_reset(BalloonBatch *batch)
     for (unsigned i = 0; i < batch->n_runs; i++)
         ram_block_unref(batch->room->runs[i].block);
     batch->n_runs = 0;
+    batch->next_run = 0;
+    batch->n_bytes = 0;
+    batch->has_files = false;
     batch->n_bad = 0;
     batch->err = 0;
 }

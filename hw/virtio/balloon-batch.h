@@ -3,8 +3,8 @@
  * Pages that a guest gives, gathered from requests until it is worth while to tell the
  * host: sorted, neighbours together, so that a call gives back many.
  *
- * The loop gathers; balloon_batch_discard() may run beside it, on a worker, and then the
- * loop adds nothing to what is given.
+ * The loop gathers, and gives back a slice a turn, or has a worker do it where that may
+ * take long; until all is given the loop adds nothing.
  */
 #pragma once
 
@@ -38,6 +38,9 @@ typedef struct BalloonBatch {
     BalloonRoom *room;
     unsigned n_pfns;
     unsigned n_runs;
+    unsigned next_run;          /* those before it were given back */
+    uint64_t n_bytes;           /* of all runs */
+    bool has_files;             /* some of it may be on a disk */
     unsigned n_bad;             /* pages of this batch that are no RAM */
     uint32_t bad_pfn;           /* one of them */
     int err;                    /* errno of the last that the host did not take */
@@ -73,7 +76,9 @@ void balloon_batch_report(BalloonBatch *batch, const struct iovec *buffers, unsi
 /* Whether a request of reports still fits. */
 bool balloon_batch_has_room(const BalloonBatch *batch);
 
-/* Gives all runs back to the host.  Any thread. */
-void balloon_batch_discard(BalloonBatch *batch);
+/* Whether to give it back may take so long that a loop should not. */
+bool balloon_batch_is_slow(const BalloonBatch *batch);
+/* Gives @max more runs back to the host; true when none is left.  Any thread. */
+bool balloon_batch_discard(BalloonBatch *batch, unsigned max);
 /* Begins a new batch. */
 void balloon_batch_reset(BalloonBatch *batch);

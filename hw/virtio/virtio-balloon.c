@@ -4,9 +4,10 @@
  * gives and takes, one of its statistics, one of free pages that it tells of.
  *
  * What the guest gives goes back to the host at once.  Requests are gathered into a batch
- * (balloon-batch.h), which a worker hands to the kernel, so that neither the loop nor
- * the devices on it wait for as much as a guest likes to give.  One batch is under way at
- * a time; meanwhile requests stay in the ring.
+ * (balloon-batch.h), which the loop hands to the kernel in slices, one a turn, so that
+ * the devices on it do not wait for as much as a guest likes to give.  Where a call may
+ * block (files) or take long, a worker makes it.  One batch is under way at a time;
+ * meanwhile requests stay in the ring.
  *
  * A page that the guest takes back needs nothing done, but where the host has memory in
  * larger pages: those go whole or not at all, so it is noted which parts are given
@@ -26,6 +27,8 @@
 #define QUEUE_SIZE 32
 /* Pieces of requests that the guest takes pages back with, in a turn. */
 #define TAKE_MAX 64u
+/* Calls to the kernel in a turn. */
+#define SLICE_RUNS 32u
 
 typedef struct virtio_balloon_config Config;
 
@@ -127,17 +130,22 @@ static void end_batch(VirtioBalloon *balloon)
     balloon->n_reqs = 0;
 }
 
-static void begin_batch(VirtioBalloon *balloon)
+/* True when the batch has ended; else on_done() comes. */
+static bool begin_batch(VirtioBalloon *balloon)
 {
-    balloon->busy = balloon->batch.n_runs > 0;
-    if (balloon->busy &&
-        !worker_submit(worker_pool_of(balloon->vdev.loop), &balloon->job, NULL)) {
-        /* The host has no thread for it. */
-        balloon_batch_discard(&balloon->batch);
-        balloon->busy = false;
+    BalloonBatch *batch = &balloon->batch;
+    bool is_slow = balloon_batch_is_slow(batch);
+
+    /* Where the host has no thread for it, the loop does it all the same. */
+    balloon->busy =
+        is_slow && worker_submit(worker_pool_of(balloon->vdev.loop), &balloon->job, NULL);
+    if (!balloon->busy && !balloon_batch_discard(batch, SLICE_RUNS)) {
+        balloon->busy = true;
+        loop_post(balloon->vdev.loop, &balloon->slice);
     }
     if (!balloon->busy)
         end_batch(balloon);
+    return !balloon->busy;
 }
 
 static void schedule(VirtioBalloon *balloon, BalloonRole role)
@@ -162,8 +170,7 @@ static void give(VirtioBalloon *balloon)
         fill_from_report(balloon, report);
     if (balloon->n_reqs == 0 && balloon->batch.n_runs == 0 && !balloon->req)
         return;
-    begin_batch(balloon);
-    if (balloon->busy)
+    if (!begin_batch(balloon))
         return;
     schedule(balloon, BALLOON_INFLATE);
     schedule(balloon, BALLOON_REPORT);
@@ -180,7 +187,7 @@ static void push_rest(VirtqueueReq **req)
 
 static void on_work(void *opaque)
 {
-    balloon_batch_discard(&((VirtioBalloon *)opaque)->batch);
+    balloon_batch_discard(&((VirtioBalloon *)opaque)->batch, BALLOON_BATCH_RUNS);
 }
 
 static void on_done(void *opaque)
@@ -195,6 +202,16 @@ static void on_done(void *opaque)
         return;
     schedule(balloon, BALLOON_INFLATE);
     schedule(balloon, BALLOON_REPORT);
+}
+
+static void on_slice(void *opaque)
+{
+    VirtioBalloon *balloon = opaque;
+
+    if (balloon_batch_discard(&balloon->batch, SLICE_RUNS))
+        on_done(balloon);
+    else
+        loop_post(balloon->vdev.loop, &balloon->slice);
 }
 
 /* A bounded part of what the ring has; the rest in the next turn. */
@@ -406,6 +423,7 @@ static bool balloon_realize(VirtioDevice *vdev, const DeviceAddArgs *args, GErro
         return false;
     balloon_batch_init(&balloon->batch, vdev->dev->board->memory);
     worker_job_init(&balloon->job, on_work, on_done, balloon);
+    loop_message_init(&balloon->slice, on_slice, balloon);
     loop_message_init(&balloon->changed, on_changed, balloon);
     balloon->interval = props->guest_stats_polling_interval;
     balloon_stats_reset(balloon);

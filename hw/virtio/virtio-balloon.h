@@ -44,8 +44,9 @@ typedef struct VirtioBalloon {
     VirtqueueReq *stats_req;    /* held, to be given back when statistics are wanted */
     bool stats_are_known;       /* those of the request that was held */
     BalloonBatch batch;
-    WorkerJob job;
-    bool busy;                  /* the job is under way */
+    WorkerJob job;              /* gives a batch back that takes long */
+    LoopMessage slice;          /* gives back the next part of one that does not */
+    bool busy;                  /* either is under way */
     VirtqueueReq *req;          /* of which a part was read */
     size_t req_offset;
     VirtqueueReq *taken;        /* the same of what the guest takes back */

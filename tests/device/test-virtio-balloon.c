@@ -170,6 +170,21 @@ static void test_large_requests(void)
     fixture_done(&f);
 }
 
+static void test_a_file_is_a_workers(void)
+{
+    const uint32_t pfns[] = { FIRST, FIRST + 7, FIRST + 9, FIRST + 10 };
+    Fixture f;
+
+    fixture_init(&f, BALLOON_ALL);
+    f.kit->ram->has_contents = true;
+    give(&f, pfns, 2);
+    give(&f, pfns + 2, 2);
+
+    g_assert_cmpuint(count_gone(&f), ==, 4);
+    g_assert_cmpuint(counts(&f).discarded, ==, 4 * PAGE);
+    fixture_done(&f);
+}
+
 static void test_many_requests_at_once(void)
 {
     Fixture f;
@@ -469,6 +484,24 @@ static void test_free_pages_are_reported(void)
     fixture_done(&f);
 }
 
+/* What a private file would bring back is not what the guest has left there. */
+static void test_zeros_that_would_not_be(void)
+{
+    Fixture f;
+
+    fixture_init(&f, BALLOON_ALL);
+    f.kit->ram->has_contents = true;
+    report(&f, FIRST * PAGE, 4 * PAGE);
+    g_assert_cmpuint(count_gone(&f), ==, 0);
+    fixture_done(&f);
+
+    fixture_init_without(&f, BALLOON_ALL, 1u << VIRTIO_BALLOON_F_PAGE_POISON);
+    f.kit->ram->has_contents = true;
+    report(&f, FIRST * PAGE, 4 * PAGE);
+    g_assert_cmpuint(count_gone(&f), ==, 4);
+    fixture_done(&f);
+}
+
 /* Several blocks at once, over the end of memory: the ring is broken, nothing else. */
 static void test_reports_that_are_wrong(void)
 {
@@ -594,7 +627,10 @@ static void give_many(Fixture *f, uint32_t n)
     kit_virtio_kick(f->v);
 }
 
-/* A10 of the hostile inputs: with a batch under way. */
+/*
+ * A10 of the hostile inputs: with a batch under way, on the loop and, as with memory that
+ * is a file, on a worker.
+ */
 static void test_reset_while_pages_go(void)
 {
     for (unsigned round = 0; round < 8; round++) {
@@ -602,6 +638,7 @@ static void test_reset_while_pages_go(void)
         Fixture f;
 
         fixture_init(&f, BALLOON);
+        f.kit->ram->has_contents = round % 2;
         give_many(&f, 100000);
         for (unsigned i = 0; i < round; i++)
             loop_turn(f.kit->queue_loop, false);
@@ -632,6 +669,7 @@ static void test_removal_while_pages_go(void)
         Fixture f;
 
         fixture_init_threaded(&f);
+        f.kit->ram->has_contents = round % 2;
         give_many(&f, 100000);
         g_usleep(100 * round);
         fixture_done(&f);
@@ -698,6 +736,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/balloon/pages-go-back", test_pages_go_back);
     g_test_add_func("/balloon/large-requests", test_large_requests);
+    g_test_add_func("/balloon/a-file-is-a-workers", test_a_file_is_a_workers);
     g_test_add_func("/balloon/many-requests-at-once", test_many_requests_at_once);
     g_test_add_func("/balloon/pages-that-are-no-ram", test_pages_that_are_no_ram);
     g_test_add_func("/balloon/pages-in-use", test_pages_in_use);
@@ -707,6 +746,7 @@ int main(int argc, char **argv)
     g_test_add_func("/balloon/statistics", test_statistics);
     g_test_add_func("/balloon/statistics-that-are-odd", test_statistics_that_are_odd);
     g_test_add_func("/balloon/free-pages-are-reported", test_free_pages_are_reported);
+    g_test_add_func("/balloon/zeros-that-would-not-be", test_zeros_that_would_not_be);
     g_test_add_func("/balloon/reports-that-are-wrong", test_reports_that_are_wrong);
     g_test_add_func("/balloon/hints-are-taken", test_hints_are_taken);
     g_test_add_func("/balloon/large-pages-go-whole", test_large_pages_go_whole);
