@@ -225,6 +225,7 @@ bench: all guests $(BUILD)/tests/perf/tap-calls
 	$(Q)python3 -B tests/perf/bench_disks.py --vmm $(BERTH)
 	$(Q)python3 -B tests/perf/bench_net.py --vmm $(BERTH) \
 	    --calls $(BUILD)/tests/perf/tap-calls
+	$(Q)python3 -B tests/perf/bench_balloon.py --vmm $(BERTH)
 
 install: all
 	install -D -m 755 $(BERTH) $(DESTDIR)$(PREFIX)/bin/berth
