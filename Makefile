@@ -29,8 +29,8 @@ TEST_PACKAGES := libseccomp
 # Optional: what needs it is refused where it is not there.  It is not linked, but loaded
 # by the machines that use it.
 SLIRP := slirp >= 4.7
-SLIRP_CFLAGS := $(shell pkg-config --exists '$(SLIRP)' 2>/dev/null && \
-        echo -DBERTH_HAS_SLIRP && pkg-config --cflags slirp)
+HAS_SLIRP := $(shell pkg-config --exists '$(SLIRP)' 2>/dev/null && echo yes)
+SLIRP_CFLAGS := $(if $(HAS_SLIRP),$(shell pkg-config --cflags slirp))
 VERSION := 1.0.0
 
 CFLAGS ?= -O2 -g
@@ -76,7 +76,7 @@ TEST_LIBS := $(shell pkg-config --libs $(TEST_PACKAGES) 2>/dev/null)
 ALL_LIBS = -pthread -Wl,--as-needed $(PKG_LIBS) -laio
 
 SRCS := $(wildcard src/*/*.c hw/*.c hw/*/*.c block/*.c net/*.c qmp/*.c)
-SRCS := $(filter-out $(if $(SLIRP_CFLAGS),net/net-user-absent.c,net/net-user.c \
+SRCS := $(filter-out $(if $(HAS_SLIRP),net/net-user-absent.c,net/net-user.c \
         net/user-stack.c net/user-library.c),$(SRCS))
 MAIN := $(wildcard src/main.c)
 SCHEMA := $(wildcard qmp/schema/*.json)
