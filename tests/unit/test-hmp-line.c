@@ -203,6 +203,8 @@ static void test_random_keys(void)
 
         g_free(hmp_bench_type(&bench, key));
     }
+    /* What the last keys began is ended. */
+    g_free(hmp_bench_type(&bench, "\033x"));
     enter(&bench, "");
     g_autofree char *said = hmp_bench_ask(&bench, "print 5");
     g_assert_cmpstr(said, ==, "0x5\n");
