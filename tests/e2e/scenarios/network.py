@@ -6,7 +6,9 @@ and an interface that is gone at the end."""
 import hashlib
 import os
 import socket
+import struct
 import subprocess
+import time
 
 HOST = "192.168.77.1"
 GUEST = "192.168.77.2"
@@ -50,6 +52,7 @@ def check_guest(lab):
     lab.equal("and both pairs", pairs, "2")
     lab.match("the guest reaches the host", guest.run(f"ping -c 3 -W 20 {HOST}"),
               "3 packets received|3 received")
+    lab.equal("and the host the guest", answers(3), 3)
     check_to_guest(lab, guest)
     check_to_host(lab, guest)
     check_link(lab, guest)
@@ -60,6 +63,32 @@ def check_guest(lab):
     guest.qmp.command("quit")
     lab.equal("quit ends the VMM", guest.wait_exit(), 0)
     lab.check("and its interface is gone", not os.path.exists("/sys/class/net/berth0"))
+
+
+def answers(count):
+    """How many of so many echo requests the guest answers, one after another."""
+    got = 0
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as sock:
+        for number in range(count):
+            words = [0x0800, 0, 0x6274, number]
+            total = sum(words)
+            words[1] = ~((total & 0xffff) + (total >> 16)) & 0xffff
+            sock.sendto(struct.pack(">4H", *words), (GUEST, 0))
+            got += is_answered(sock, number, time.monotonic() + 20)
+    return got
+
+
+def is_answered(sock, number, deadline):
+    answer = struct.pack(">3H", 0, 0x6274, number)
+    while time.monotonic() < deadline:
+        sock.settimeout(max(0.01, deadline - time.monotonic()))
+        try:
+            packet, (sender, _) = sock.recvfrom(2048)
+        except TimeoutError:
+            return False
+        if sender == GUEST and packet[20:22] + packet[24:28] == answer:
+            return True
+    return False
 
 
 def check_to_guest(lab, guest):
