@@ -26,11 +26,6 @@ GEN := build/gen
 
 PACKAGES := glib-2.0 json-c zlib libzstd nettle libnl-3.0
 TEST_PACKAGES := libseccomp
-# Optional: what needs it is refused where it is not there.  It is not linked, but loaded
-# by the machines that use it.
-SLIRP := slirp >= 4.7
-HAS_SLIRP := $(shell pkg-config --exists '$(SLIRP)' 2>/dev/null && echo yes)
-SLIRP_CFLAGS := $(if $(HAS_SLIRP),$(shell pkg-config --cflags slirp))
 VERSION := 1.0.0
 
 CFLAGS ?= -O2 -g
@@ -61,6 +56,12 @@ ifneq ($(shell pkg-config --exists $(PACKAGES) $(TEST_PACKAGES) 2>/dev/null && \
 $(shell tests/install-deps.sh >&2)
 endif
 endif
+
+# Optional: what needs it is refused where it is not there.  It is not linked, but loaded
+# by the machines that use it.
+SLIRP := slirp >= 4.7
+HAS_SLIRP := $(shell pkg-config --exists '$(SLIRP)' 2>/dev/null && echo yes)
+SLIRP_CFLAGS := $(if $(HAS_SLIRP),$(shell pkg-config --cflags slirp))
 
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null) $(SLIRP_CFLAGS)
 # A few objects of nettle, zstd and libnl are used: from their archives, where there are
