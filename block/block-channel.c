@@ -111,9 +111,9 @@ static void tell_hurry(BlockChannel *channel)
     bool all = channel->in_flight > 0 &&
         (channel->closed || __atomic_load_n(&channel->hurry, __ATOMIC_RELAXED));
 
-    block_queue_hurry(channel->layers.queue, all || channel->n_unwanted > 0);
-    block_throttle_hurry(channel, all);
     channel->is_hurried = all || channel->n_unwanted > 0;
+    block_queue_hurry(channel->layers.queue, channel->is_hurried);
+    block_throttle_hurry(channel, all);
 }
 
 static void tell_quiet(BlockChannel *channel)

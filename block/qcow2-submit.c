@@ -137,13 +137,10 @@ bool qcow2_submit_cancel(BlockReq *req)
     const Qcow2Queue *state = block_queue_state(req->queue);
     Qcow2Ctx *ctx = ctx_of(req);
 
-    LIST_FOREACH(at, &state->parked) {
-        if (at != &ctx->node)
-            continue;
-        list_remove(at);
-        return true;
-    }
-    return false;
+    if (!list_has(&state->parked, &ctx->node))
+        return false;
+    list_remove(&ctx->node);
+    return true;
 }
 
 /* A worker does it, or has begun to do what it waits for. */

@@ -404,26 +404,17 @@ bool throttle_group_admit(ThrottleLane *lane, ThrottleTicket *ticket, const Bloc
     return goes;
 }
 
-static bool has(const ListNode *list, const ThrottleTicket *ticket)
-{
-    LIST_FOREACH(at, list) {
-        if (at == &ticket->wait.node)
-            return true;
-    }
-    return false;
-}
-
 bool throttle_group_cancel(ThrottleLane *lane, ThrottleTicket *ticket)
 {
     ThrottleGroup *group = lane->group;
     bool waits = false;
 
     lock_take(&group->lock);
-    if (has(&lane->ready, ticket)) {
+    if (list_has(&lane->ready, &ticket->wait.node)) {
         list_remove(&ticket->wait.node);
         waits = true;
-    } else if (has(&lane->member->waiting[0], ticket) ||
-               has(&lane->member->waiting[1], ticket)) {
+    } else if (list_has(&lane->member->waiting[0], &ticket->wait.node) ||
+               list_has(&lane->member->waiting[1], &ticket->wait.node)) {
         throttle_state_remove(&group->state, &ticket->wait);
         lane->n_waiting--;
         /* Those behind it may go sooner. */

@@ -66,3 +66,13 @@ static inline ListNode *list_first(const ListNode *head)
 #define LIST_FOREACH(node, head)                                                         \
     for (ListNode *node = (head)->next, *node##_next = node->next; node != (head);       \
          node = node##_next, node##_next = node->next)
+
+/* Whether @node, which may be anything by now, is one of @head's. */
+static inline bool list_has(const ListNode *head, const ListNode *node)
+{
+    LIST_FOREACH(at, head) {
+        if (at == node)
+            return true;
+    }
+    return false;
+}
