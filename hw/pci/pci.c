@@ -26,9 +26,9 @@
 #define EXPRESS_CAP_SIZE 0x3cu          /* version 2 */
 #define LINK_WIDTH 32u                  /* lanes; nothing is as slow as its link */
 
-static bool has_acpi_index(const Device *dev)
+uint16_t pci_acpi_index(const Device *dev)
 {
-    return dev->args && dev->args->has_acpi_index && dev->args->acpi_index;
+    return dev->args && dev->args->has_acpi_index ? (uint16_t)dev->args->acpi_index : 0;
 }
 
 /*
@@ -39,8 +39,9 @@ static bool check_acpi_index(const PciDevice *pci, GError **error)
 {
     const Device *dev = &pci->dev;
     const PciBus *bus = pci_bus(dev->bus);
+    uint16_t index = pci_acpi_index(dev);
 
-    if (!has_acpi_index(dev))
+    if (!index)
         return true;
     if (dev->args->driver != DEVICE_DRIVER_VIRTIO_NET_PCI) {
         error_set(error, "parameter 'acpi-index' is for network devices only");
@@ -54,9 +55,9 @@ static bool check_acpi_index(const PciDevice *pci, GError **error)
     LIST_FOREACH(node, &dev->tree->devices) {
         const Device *other = CONTAINER_OF(node, Device, tree_node);
 
-        if (has_acpi_index(other) && other->args->acpi_index == dev->args->acpi_index) {
+        if (pci_acpi_index(other) == index) {
             error_set(error, "parameter 'acpi-index': '%s' has %u already",
-                      device_name(other), dev->args->acpi_index);
+                      device_name(other), index);
             return false;
         }
     }

@@ -137,9 +137,8 @@ static void on_ejected(void *opaque)
 static uint16_t acpi_index_of(const PciHp *hp, unsigned index)
 {
     const PciDevice *pci = hp->buses[index]->reserved[0];
-    const DeviceAddArgs *args = pci ? pci->dev.args : NULL;
 
-    return args && args->has_acpi_index ? (uint16_t)args->acpi_index : 0;
+    return pci ? pci_acpi_index(&pci->dev) : 0;
 }
 
 static void tell(PciHp *hp, uint32_t *bits, unsigned index)

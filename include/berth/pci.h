@@ -153,6 +153,8 @@ extern const DeviceClass pcie_pci_bridge_class;
  * False with @error that names the parameter; nothing is left to undo then.
  */
 bool pci_device_init(PciDevice *pci, const PciClass *class, GError **error);
+/* What ACPI is to tell the guest of any device as its index; 0: nothing.  Main. */
+uint16_t pci_acpi_index(const Device *dev);
 /* Undoes all that the functions below have added, too. */
 void pci_device_done(PciDevice *pci);
 

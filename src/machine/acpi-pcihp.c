@@ -61,18 +61,24 @@ static void append_release(Aml *aml, const char *mutex)
     aml_path(aml, mutex);
 }
 
-/* PCEJ (bus, slot) */
-static void append_eject(Aml *aml)
+/* Selects the bus of the first argument and writes the slot of the second to @target. */
+static void append_write_slot(Aml *aml, const char *target)
 {
-    aml_method(aml, "PCEJ", 2, false);
-    append_acquire(aml, "BLCK");
     aml_op(aml, AML_STORE);
     aml_arg(aml, 0);
     aml_path(aml, "BNUM");
     aml_op(aml, AML_SHIFT_LEFT);
     aml_int(aml, 1);
     aml_arg(aml, 1);
-    aml_path(aml, "B0EJ");
+    aml_path(aml, target);
+}
+
+/* PCEJ (bus, slot) */
+static void append_eject(Aml *aml)
+{
+    aml_method(aml, "PCEJ", 2, false);
+    append_acquire(aml, "BLCK");
+    append_write_slot(aml, "B0EJ");
     append_release(aml, "BLCK");
     aml_op(aml, AML_RETURN);
     aml_int(aml, 0);
@@ -84,13 +90,7 @@ static void append_index(Aml *aml)
 {
     aml_method(aml, "AIDX", 2, true);
     append_acquire(aml, "BLCK");
-    aml_op(aml, AML_STORE);
-    aml_arg(aml, 0);
-    aml_path(aml, "BNUM");
-    aml_op(aml, AML_SHIFT_LEFT);
-    aml_int(aml, 1);
-    aml_arg(aml, 1);
-    aml_path(aml, "PIDX");
+    append_write_slot(aml, "PIDX");
     aml_op(aml, AML_STORE);
     aml_path(aml, "PIDX");
     aml_local(aml, 0);

@@ -361,12 +361,6 @@ static bool add_vmcoreinfo(Machine *machine, GError **error)
     return fw_cfg_add_writable_file(machine->q35->fw_cfg, &file, error);
 }
 
-static bool has_acpi_index(const Device *dev)
-{
-    return dev->class->bus == BUS_PCI && dev->args && dev->args->has_acpi_index &&
-           dev->args->acpi_index;
-}
-
 /* Network devices of bus 0 with an index, which stay where they are. */
 static size_t list_functions(Machine *machine, AcpiFunction *functions)
 {
@@ -375,10 +369,11 @@ static size_t list_functions(Machine *machine, AcpiFunction *functions)
     LIST_FOREACH(node, &machine->tree.devices) {
         Device *dev = CONTAINER_OF(node, Device, tree_node);
 
-        if (has_acpi_index(dev) && pci_bus(dev->bus) == machine->q35->pci)
+        uint16_t index = pci_acpi_index(dev);
+
+        if (index && pci_bus(dev->bus) == machine->q35->pci)
             functions[n++] = (AcpiFunction) {
-                .devfn = pci_device(dev)->devfn,
-                .index = (uint16_t)dev->args->acpi_index,
+                .devfn = pci_device(dev)->devfn, .index = index,
             };
     }
     return n;
@@ -389,7 +384,7 @@ static bool check_indices(Machine *machine, GError **error)
 {
     LIST_FOREACH(node, &machine->tree.devices) {
         Device *dev = CONTAINER_OF(node, Device, tree_node);
-        const PciBus *bus = has_acpi_index(dev) ? pci_bus(dev->bus) : NULL;
+        const PciBus *bus = pci_acpi_index(dev) ? pci_bus(dev->bus) : NULL;
 
         if (!bus || (machine_has_acpi(machine) && bus == machine->q35->pci) ||
             (machine->q35->pcihp && pci_bus_is_below_port(bus) &&
