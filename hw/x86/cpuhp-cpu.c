@@ -5,11 +5,9 @@
  */
 #include <string.h>
 
-#include "berth/error.h"
-
+#include "berth/cpu-query.h"
 #include "berth/cpuhp.h"
-
-#define TYPE_SUFFIX "-x86_64-cpu"
+#include "berth/error.h"
 
 typedef struct CpuhpCpu {
     Device dev;
@@ -29,7 +27,8 @@ unsigned cpuhp_cpu_index(const Device *dev)
 static bool check_model(const Board *board, const VcpuProps *props, GError **error)
 {
     g_autofree char *type =
-        props->model ? g_strconcat(props->model, TYPE_SUFFIX, NULL) : NULL;
+        props->model ? g_strconcat(props->model, CPU_QUERY_TYPE_SUFFIX, NULL)
+                     : NULL;
 
     if (!type || strcmp(type, board->cpu_type) == 0)
         return true;

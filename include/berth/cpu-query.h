@@ -26,6 +26,12 @@ GPtrArray *cpu_query_definitions(const CpuHost *host);
 /* Whether there is a model of this name, or an alias. */
 bool cpu_query_exists(const char *name);
 
+/* What the names of models end with as types: "Nehalem-x86_64-cpu". */
+#define CPU_QUERY_TYPE_SUFFIX "-x86_64-cpu"
+/* "Nehalem" of that, whether there is such a model or not; NULL of a name that does not
+ * end so.  The caller frees. */
+char *cpu_query_model_of(const char *type);
+
 /* A model and properties that differ from what it has: { "avx2": false }, or NULL. */
 typedef struct CpuQuery {
     const char *model;

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "berth/cpu-query.h"
 #include "berth/device.h"
 #include "berth/error.h"
 #include "berth/keyval.h"
@@ -16,8 +17,6 @@
 
 /* The longest piece of the operator's text that an error repeats. */
 #define ECHO_MAX 64
-
-#define CPU_SUFFIX "-x86_64-cpu"
 
 struct DeviceGlobals {
     GHashTable *drivers;        /* of JsonValue: an object of properties */
@@ -165,12 +164,11 @@ static const char *driver_of(const JsonValue *json)
 static JsonValue *name_vcpu(const JsonValue *json)
 {
     const char *name = driver_of(json);
-    g_autofree char *model = NULL;
+    g_autofree char *model = name ? cpu_query_model_of(name) : NULL;
     JsonValue *named;
 
-    if (!name || !g_str_has_suffix(name, CPU_SUFFIX) || json_member(json, "model"))
+    if (!model || json_member(json, "model"))
         return NULL;
-    model = g_strndup(name, strlen(name) - strlen(CPU_SUFFIX));
     named = with_defaults(json, NULL);
     json_set(named, "driver", json_new_string(DeviceDriver_str(DEVICE_DRIVER_VCPU)));
     json_set(named, "model", json_new_string(model));

@@ -122,13 +122,9 @@ typedef struct Search {
 /* "Nehalem" of "Nehalem-x86_64-cpu", NULL for no name of a model; the caller frees. */
 static char *model_of(const char *name)
 {
-    static const char suffix[] = "-x86_64-cpu";
-    g_autofree char *model = NULL;
+    g_autofree char *model = cpu_query_model_of(name);
 
-    if (!g_str_has_suffix(name, suffix))
-        return NULL;
-    model = g_strndup(name, strlen(name) - strlen(suffix));
-    return cpu_query_exists(model) ? g_steal_pointer(&model) : NULL;
+    return model && cpu_query_exists(model) ? g_steal_pointer(&model) : NULL;
 }
 
 static const char *parent_of_model(const char *model)
@@ -198,7 +194,7 @@ static void list_models(const Listing *listing)
     g_autoptr(GPtrArray) definitions = NULL;
     bool all = !listing->implements || is_a("x86_64-cpu", listing->implements);
 
-    if (!all && !g_str_has_suffix(listing->implements, "-x86_64-cpu"))
+    if (!all && !g_str_has_suffix(listing->implements, CPU_QUERY_TYPE_SUFFIX))
         return;
     definitions = cpu_query_definitions(NULL);
     for (guint i = 0; i < definitions->len; i++) {

@@ -49,7 +49,8 @@ static CpuDefinition *add_definition(GPtrArray *list, const char *name, const ch
     CpuDefinition *definition = g_new0(CpuDefinition, 1);
 
     g_strlcpy(definition->name, name, sizeof(definition->name));
-    g_snprintf(definition->type, sizeof(definition->type), "%s-x86_64-cpu", name);
+    g_snprintf(definition->type, sizeof(definition->type), "%s" CPU_QUERY_TYPE_SUFFIX,
+               name);
     g_strlcpy(definition->text, text, sizeof(definition->text));
     g_ptr_array_add(list, definition);
     return definition;
@@ -139,6 +140,12 @@ GPtrArray *cpu_query_definitions(const CpuHost *host)
         ->unavailable = names_of(&none);
     add_definition(list, "max", "the same as host")->unavailable = names_of(&none);
     return list;
+}
+
+char *cpu_query_model_of(const char *type)
+{
+    return g_str_has_suffix(type, CPU_QUERY_TYPE_SUFFIX)
+        ? g_strndup(type, strlen(type) - strlen(CPU_QUERY_TYPE_SUFFIX)) : NULL;
 }
 
 bool cpu_query_exists(const char *name)
