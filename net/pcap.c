@@ -227,7 +227,7 @@ PcapWriter *pcap_new(const char *name, int fd, uint32_t maxlen, GError **error)
 
 void pcap_close(PcapWriter *pcap)
 {
-    bool in_time = true;
+    bool has_ended;
 
     assert_main();
     assert_may_wait(THREAD_WORKER);
@@ -236,20 +236,20 @@ void pcap_close(PcapWriter *pcap)
     pcap->deadline_ns = loop_clock_ns() + PCAP_GRACE_NS;
     g_cond_signal(&pcap->wake);
     /* The thread sees its deadline soon, unless the kernel has it. */
-    while (!pcap->has_ended && in_time)
-        in_time = lock_wait_until(&pcap->finished, &pcap->lock,
-                                  pcap->deadline_ns + PCAP_GRACE_NS);
-    pcap->is_abandoned = !pcap->has_ended;
-    if (pcap->is_abandoned) {
+    while (!pcap->has_ended &&
+           lock_wait_until(&pcap->finished, &pcap->lock,
+                           pcap->deadline_ns + PCAP_GRACE_NS))
+        ;
+    has_ended = pcap->has_ended;
+    if (!has_ended || pcap->used > 0)
         log_warn("%s: the file takes nothing, its end is missing", pcap->name);
+    /* Who frees it: the thread, as soon as the lock is dropped, or this one. */
+    pcap->is_abandoned = !has_ended;
+    if (!has_ended)
         pthread_detach(pcap->thread);
-    }
-    in_time = !pcap->is_abandoned;
     lock_drop(&pcap->lock);
-    if (!in_time)
+    if (!has_ended)
         return;
     pthread_join(pcap->thread, NULL);
-    if (pcap->used > 0)
-        log_warn("%s: the file takes nothing, its end is missing", pcap->name);
     pcap_free(pcap);
 }

@@ -14,7 +14,7 @@ static VirtioBalloon *to_balloon(Device *dev)
 
 bool balloon_is(const Device *dev)
 {
-    return dev->args && dev->args->driver == DEVICE_DRIVER_VIRTIO_BALLOON_PCI;
+    return virtio_balloon_is(dev);
 }
 
 Device *balloon_find(DeviceTree *tree, GError **error)

@@ -32,7 +32,8 @@
 
 typedef struct virtio_balloon_config Config;
 
-G_STATIC_ASSERT(offsetof(VirtioBalloonProps, packed) == offsetof(VirtioPciProps, packed));
+G_STATIC_ASSERT(offsetof(VirtioBalloonProps, notify_on_empty) ==
+                offsetof(VirtioPciProps, notify_on_empty));
 G_STATIC_ASSERT(QUEUE_SIZE <= BALLOON_BATCH_BUFFERS);
 
 static bool has_role(uint64_t features, BalloonRole role)
@@ -148,12 +149,17 @@ static bool begin_batch(VirtioBalloon *balloon)
     return !balloon->busy;
 }
 
-static void schedule(VirtioBalloon *balloon, BalloonRole role)
+/* The queues that batches are filled from have another turn. */
+static void schedule_givers(VirtioBalloon *balloon)
 {
-    Virtqueue *vq = queue_of(balloon, role);
+    static const BalloonRole givers[] = { BALLOON_INFLATE, BALLOON_REPORT };
 
-    if (vq)
-        virtqueue_schedule(vq);
+    for (size_t i = 0; i < G_N_ELEMENTS(givers); i++) {
+        Virtqueue *vq = queue_of(balloon, givers[i]);
+
+        if (vq)
+            virtqueue_schedule(vq);
+    }
 }
 
 /* One batch; what is left in the rings comes in a later turn. */
@@ -170,10 +176,8 @@ static void give(VirtioBalloon *balloon)
         fill_from_report(balloon, report);
     if (balloon->n_reqs == 0 && balloon->batch.n_runs == 0 && !balloon->req)
         return;
-    if (!begin_batch(balloon))
-        return;
-    schedule(balloon, BALLOON_INFLATE);
-    schedule(balloon, BALLOON_REPORT);
+    if (begin_batch(balloon))
+        schedule_givers(balloon);
 }
 
 /* Ends a request of which a part was read, if there is one. */
@@ -198,10 +202,8 @@ static void on_done(void *opaque)
     if (!balloon->running)
         push_rest(&balloon->req);
     end_batch(balloon);
-    if (!balloon->running)
-        return;
-    schedule(balloon, BALLOON_INFLATE);
-    schedule(balloon, BALLOON_REPORT);
+    if (balloon->running)
+        schedule_givers(balloon);
 }
 
 static void on_slice(void *opaque)
@@ -359,13 +361,17 @@ static void on_changed(void *opaque)
         board->ops->balloon_changed(board->opaque, virtio_balloon_actual(balloon));
 }
 
+bool virtio_balloon_is(const Device *dev)
+{
+    return dev->args && dev->args->driver == DEVICE_DRIVER_VIRTIO_BALLOON_PCI;
+}
+
 VirtioBalloon *virtio_balloon_find(DeviceTree *tree)
 {
     LIST_FOREACH(node, &tree->devices) {
         Device *dev = CONTAINER_OF(node, Device, tree_node);
 
-        if (dev->args && dev->args->driver == DEVICE_DRIVER_VIRTIO_BALLOON_PCI &&
-            dev->state == DEVICE_STATE_REALIZED)
+        if (virtio_balloon_is(dev) && dev->state == DEVICE_STATE_REALIZED)
             return virtio_balloon_of(virtio_pci_device(dev));
     }
     return NULL;

@@ -60,6 +60,8 @@ static inline VirtioBalloon *virtio_balloon_of(VirtioDevice *vdev)
     return CONTAINER_OF(vdev, VirtioBalloon, vdev);
 }
 
+/* Main. */
+bool virtio_balloon_is(const Device *dev);
 /* Main: that of the machine, or NULL. */
 VirtioBalloon *virtio_balloon_find(DeviceTree *tree);
 /* Any thread: the bytes that the guest has left. */

@@ -316,9 +316,8 @@ void fw_cfg_add_bytes(FwCfg *fw_cfg, uint16_t key, GBytes *bytes)
 
 void fw_cfg_add_number(FwCfg *fw_cfg, uint16_t key, uint64_t value, unsigned size)
 {
-    uint64_t little = GUINT64_TO_LE(value);
-
-    fw_cfg_add_bytes(fw_cfg, key, g_bytes_new(&little, size));
+    g_assert(!g_hash_table_contains(fw_cfg->items, GUINT_TO_POINTER(key)));
+    fw_cfg_put_number(fw_cfg, key, value, size);
 }
 
 void fw_cfg_put_number(FwCfg *fw_cfg, uint16_t key, uint64_t value, unsigned size)

@@ -71,8 +71,7 @@ bool hmp_flag(const HmpCall *call, const char *name)
 
 Vcpu *hmp_vcpu(HmpCall *call, GError **error)
 {
-    Machine *machine = call->ctx->machine;
-
+    const Machine *machine = call->ctx->machine;
     Vcpu *vcpu = machine ? machine_vcpu(machine, call->state->cpu) : NULL;
 
     /* The one that was chosen may have gone. */

@@ -488,6 +488,13 @@ JsonValue *qom_view_get(Machine *machine, const char *path, const char *property
     return NULL;
 }
 
+static bool refuse_change(const char *path, const char *property, GError **error)
+{
+    error_set(error, "Property '%s' of '%s' cannot be changed while the machine is there",
+              property, path);
+    return false;
+}
+
 /* A device's properties that may change. */
 static bool change_device(const QomPlace *place, const char *property,
                           const JsonValue *value, GError **error)
@@ -495,11 +502,8 @@ static bool change_device(const QomPlace *place, const char *property,
     uint64_t seconds;
 
     if (!balloon_is(place->device) ||
-        strcmp(property, "guest-stats-polling-interval") != 0) {
-        error_set(error, "Property '%s' of '%s' cannot be changed while the machine is "
-                  "there", property, place->path);
-        return false;
-    }
+        strcmp(property, "guest-stats-polling-interval") != 0)
+        return refuse_change(place->path, property, error);
     if (!json_as_uint(value, &seconds) || seconds > UINT32_MAX) {
         error_set(error, "parameter '%s' expects a number from 0 to %u", property,
                   UINT32_MAX);
@@ -523,7 +527,5 @@ bool qom_view_set(Machine *machine, const char *path, const char *property,
         return object_change(place.object, property, value, error);
     if (place.kind == QOM_PLACE_DEVICE)
         return change_device(&place, property, value, error);
-    error_set(error, "Property '%s' of '%s' cannot be changed while the machine is there",
-              property, path);
-    return false;
+    return refuse_change(path, property, error);
 }
