@@ -6,14 +6,14 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
-#include "berth/char-set.h"
 #include "berth/error.h"
 #include "berth/fw-cfg.h"
 #include "berth/hotplug.h"
-#include "berth/machine.h"
 #include "berth/qmp.h"
 #include "berth/vm-fake.h"
 #include "berth/x86-layout.h"
+
+#include "machine-bench.h"
 
 #define ROM_SIZE (256 * KIB)
 #define MCH 0x80000000u                 /* configuration addresses */
@@ -22,11 +22,7 @@
 #define MCH_ID 0x29c08086u
 
 typedef struct Rig {
-    Loop *loop;
-    CharSet *chars;
-    QmpEvents *events;
-    Cmdline *cmdline;
-    Machine *machine;
+    MachineBench bench;
     char *rom;                  /* its path */
 } Rig;
 
@@ -50,18 +46,9 @@ static void rig_make(Rig *rig, const char *words, GError **error)
 {
     g_autofree char *line = g_strconcat("berth -nodefaults -no-shutdown ", words, NULL);
     g_auto(GStrv) argv = g_strsplit(g_strchomp(line), " ", -1);
-    MachineHost host;
 
-    rig->loop = loop_new("main", THREAD_MAIN, NULL);
-    rig->chars = char_set_new(rig->loop);
-    rig->events = qmp_events_new();
-    host = (MachineHost) {
-        .loop = rig->loop, .chars = rig->chars, .events = rig->events,
-    };
-    rig->machine = NULL;
-    rig->cmdline = cmdline_parse((int)g_strv_length(argv), argv, error);
-    if (rig->cmdline)
-        rig->machine = machine_new(rig->cmdline, &host, vm_fake_new(), error);
+    if (machine_bench_init(&rig->bench, argv, g_strv_length(argv), error))
+        machine_bench_make(&rig->bench, vm_fake_new(), error);
 }
 
 static void rig_init(Rig *rig, const char *more)
@@ -73,17 +60,13 @@ static void rig_init(Rig *rig, const char *more)
     words = g_strdup_printf("-m 64 -bios %s -S %s", rig->rom, more);
     rig_make(rig, words, &error);
     g_assert_no_error(error);
-    g_assert_true(machine_start(rig->machine, &error));
+    g_assert_true(machine_start(rig->bench.machine, &error));
     g_assert_no_error(error);
 }
 
 static void rig_done(Rig *rig)
 {
-    machine_free(rig->machine);
-    cmdline_free(rig->cmdline);
-    qmp_events_free(rig->events);
-    char_set_free(rig->chars);
-    loop_free(rig->loop);
+    machine_bench_done(&rig->bench);
     if (rig->rom)
         g_unlink(rig->rom);
     g_clear_pointer(&rig->rom, g_free);
@@ -91,22 +74,22 @@ static void rig_done(Rig *rig)
 
 static uint64_t peek(Rig *rig, uint64_t gpa, unsigned size)
 {
-    return vm_fake_read(rig->machine->vm, rig->machine->memory, gpa, size);
+    return vm_fake_read(rig->bench.machine->vm, rig->bench.machine->memory, gpa, size);
 }
 
 static void poke(Rig *rig, uint64_t gpa, uint64_t value)
 {
-    vm_fake_write(rig->machine->vm, rig->machine->memory, gpa, 1, value);
+    vm_fake_write(rig->bench.machine->vm, rig->bench.machine->memory, gpa, 1, value);
 }
 
 static uint64_t in(Rig *rig, uint16_t port, unsigned size)
 {
-    return vm_fake_read(rig->machine->vm, rig->machine->io, port, size);
+    return vm_fake_read(rig->bench.machine->vm, rig->bench.machine->io, port, size);
 }
 
 static void out(Rig *rig, uint16_t port, unsigned size, uint64_t value)
 {
-    vm_fake_write(rig->machine->vm, rig->machine->io, port, size, value);
+    vm_fake_write(rig->bench.machine->vm, rig->bench.machine->io, port, size, value);
 }
 
 static void mch_write(Rig *rig, unsigned reg, unsigned size, uint32_t value)
@@ -159,8 +142,9 @@ static uint8_t *fw_cfg_file(Rig *rig, const char *name, size_t *ret_size)
 
 static void reset(Rig *rig)
 {
-    runstate_request_reset(&rig->machine->run, SHUTDOWN_CAUSE_HOST_QMP_SYSTEM_RESET);
-    loop_turn(rig->loop, false);
+    runstate_request_reset(&rig->bench.machine->run,
+                           SHUTDOWN_CAUSE_HOST_QMP_SYSTEM_RESET);
+    loop_turn(rig->bench.loop, false);
 }
 
 static void test_rom_is_at_both_ends(void)
@@ -219,7 +203,7 @@ static void test_reset_brings_the_rom_back_and_sleep_does_not(void)
     rig_init(&rig, "");
     mch_write(&rig, PAM0, 1, 0x30);
     poke(&rig, 0xf0000, 0x42);
-    device_tree_suspend(&rig.machine->tree);
+    device_tree_suspend(&rig.bench.machine->tree);
     g_assert_cmphex(peek(&rig, 0xf0000, 1), ==, 0x42);
     g_assert_cmphex(mch_read(&rig, PCIEXBAR, 4), ==, 0);
     reset(&rig);
@@ -556,7 +540,7 @@ static void plug_vcpu(Rig *rig)
         QAPI_TYPE_DEVICE_ADD_ARGS, "vcpu,id=c1,socket-id=1,core-id=0,thread-id=0",
         "driver", NULL);
 
-    g_assert_nonnull(hotplug_add(&rig->machine->tree, args, NULL));
+    g_assert_nonnull(hotplug_add(&rig->bench.machine->tree, args, NULL));
 }
 
 static void test_vcpus_that_came_are_told_of(void)
@@ -567,12 +551,12 @@ static void test_vcpus_that_came_are_told_of(void)
     g_assert_cmpuint(n_cpus(&rig), ==, 1);
     g_assert_cmphex(madt_flags(&rig), ==, 2);
     plug_vcpu(&rig);
-    g_assert_true(machine_cont(rig.machine, NULL));
+    g_assert_true(machine_cont(rig.bench.machine, NULL));
     g_assert_cmpuint(n_cpus(&rig), ==, 2);
     g_assert_cmphex(madt_flags(&rig), ==, 1);
 
     /* While the guest runs what it reads stays. */
-    g_assert_true(hotplug_force(device_find(&rig.machine->tree, "c1"), NULL));
+    g_assert_true(hotplug_force(device_find(&rig.bench.machine->tree, "c1"), NULL));
     g_assert_cmpuint(n_cpus(&rig), ==, 2);
     reset(&rig);
     g_assert_cmpuint(n_cpus(&rig), ==, 1);
@@ -681,7 +665,7 @@ static void assert_refused(const char *words, const char *part)
     Rig rig = { 0 };
 
     rig_make(&rig, words, &error);
-    g_assert_null(rig.machine);
+    g_assert_null(rig.bench.machine);
     g_assert_nonnull(error);
     if (!strstr(error->message, part))
         g_error("'%s' is not in '%s'", part, error->message);

@@ -2,44 +2,18 @@
 /* What a machine does with the PCI devices of its command line, and for those to come. */
 #include <string.h>
 
-#include "berth/char-set.h"
 #include "berth/hotplug.h"
-#include "berth/machine.h"
 #include "berth/pci.h"
 #include "berth/qmp.h"
 #include "berth/thread.h"
 #include "berth/vm-fake.h"
 
-typedef struct Rig {
-    Loop *loop;
-    CharSet *chars;
-    QmpEvents *events;
-    Cmdline *cmdline;
-    Machine *machine;           /* NULL when it is refused */
-} Rig;
+#include "machine-bench.h"
 
-static void rig_make(Rig *rig, char *const *words, size_t n, GError **error)
+static void make(MachineBench *bench, char *const *words, size_t n, GError **error)
 {
-    MachineHost host;
-
-    rig->loop = loop_new("main", THREAD_MAIN, NULL);
-    rig->chars = char_set_new(rig->loop);
-    rig->events = qmp_events_new();
-    rig->cmdline = cmdline_parse((int)n, (char **)words, NULL);
-    g_assert_nonnull(rig->cmdline);
-    host = (MachineHost) {
-        .loop = rig->loop, .chars = rig->chars, .events = rig->events,
-    };
-    rig->machine = machine_new(rig->cmdline, &host, vm_fake_new(), error);
-}
-
-static void rig_done(Rig *rig)
-{
-    machine_free(rig->machine);
-    cmdline_free(rig->cmdline);
-    qmp_events_free(rig->events);
-    char_set_free(rig->chars);
-    loop_free(rig->loop);
+    g_assert_true(machine_bench_init(bench, words, n, NULL));
+    machine_bench_make(bench, vm_fake_new(), error);
 }
 
 static void test_indices_that_nobody_would_be_told_of(void)
@@ -66,23 +40,23 @@ static void test_indices_that_nobody_would_be_told_of(void)
                             "null,id=m" };
         g_autoptr(GError) error = NULL;
         int n = 6;
-        Rig rig;
+        MachineBench bench;
 
         for (size_t j = 0; j < G_N_ELEMENTS(cases[i].words) && cases[i].words[j]; j++)
             words[n++] = (char *)cases[i].words[j];
-        rig_make(&rig, words, (size_t)n, &error);
-        g_assert_true(!rig.machine == !!cases[i].error);
+        make(&bench, words, (size_t)n, &error);
+        g_assert_true(!bench.machine == !!cases[i].error);
         if (error && !strstr(error->message, cases[i].error))
             g_error("'%s' is not in '%s'", cases[i].error, error->message);
-        rig_done(&rig);
+        machine_bench_done(&bench);
     }
 }
 
-static unsigned n_root_ports(const Rig *rig)
+static unsigned n_root_ports(const MachineBench *bench)
 {
     unsigned n = 0;
 
-    LIST_FOREACH(node, &rig->machine->tree.devices) {
+    LIST_FOREACH(node, &bench->machine->tree.devices) {
         const Device *dev = CONTAINER_OF(node, Device, tree_node);
 
         n += dev->class == &pcie_root_port_class;
@@ -106,23 +80,23 @@ static void test_root_ports_that_nobody_asked_for(void)
         char *words[8] = { "berth", "-display", "none" };
         g_autoptr(GError) error = NULL;
         int n = 3;
-        Rig rig;
+        MachineBench bench;
 
         for (size_t j = 0; j < G_N_ELEMENTS(cases[i].words) && cases[i].words[j]; j++)
             words[n++] = (char *)cases[i].words[j];
-        rig_make(&rig, words, (size_t)n, &error);
+        make(&bench, words, (size_t)n, &error);
         g_assert_no_error(error);
-        rig.machine->tree.started = true;
-        g_assert_cmpuint(n_root_ports(&rig), ==, cases[i].n);
+        bench.machine->tree.started = true;
+        g_assert_cmpuint(n_root_ports(&bench), ==, cases[i].n);
         for (unsigned j = 0; j < cases[i].n; j++) {
             g_autoptr(DeviceAddArgs) args = qapi_parse_keyval(
                 QAPI_TYPE_DEVICE_ADD_ARGS, "virtio-rng-pci", "driver", NULL);
-            Device *dev = hotplug_add(&rig.machine->tree, args, &error);
+            Device *dev = hotplug_add(&bench.machine->tree, args, &error);
 
             g_assert_no_error(error);
             g_assert_true(pci_bus_is_below_port(pci_bus(dev->bus)));
         }
-        rig_done(&rig);
+        machine_bench_done(&bench);
     }
 }
 

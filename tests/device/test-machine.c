@@ -5,9 +5,7 @@
  */
 #include <string.h>
 
-#include "berth/char-set.h"
 #include "berth/error.h"
-#include "berth/machine.h"
 #include "berth/memory-backend.h"
 #include "berth/numa.h"
 #include "berth/qmp.h"
@@ -16,15 +14,9 @@
 #include "berth/x86-layout.h"
 #include "qmp-commands.h"
 
-#define KERNEL "tests/fuzz/seeds/kernel/elf64"
+#include "machine-bench.h"
 
-typedef struct Rig {
-    Loop *loop;
-    CharSet *chars;
-    QmpEvents *events;
-    Cmdline *cmdline;
-    Machine *machine;
-} Rig;
+#define KERNEL "tests/fuzz/seeds/kernel/elf64"
 
 static char *const argv[] = {
     "berth", "-machine", "q35", "-nodefaults", "-no-shutdown", "-m", "3G", "-smp", "2",
@@ -47,26 +39,14 @@ static Vm *make_vm(const MachineOptions *options)
 }
 
 /* The machine that @words describe, or none with @error. */
-static void rig_make(Rig *rig, char *const *words, int n_words, GError **error)
+static void rig_make(MachineBench *rig, char *const *words, int n_words, GError **error)
 {
-    MachineHost host;
-
-    rig->loop = loop_new("main", THREAD_MAIN, NULL);
-    g_assert_nonnull(rig->loop);
-    rig->chars = char_set_new(rig->loop);
-    rig->events = qmp_events_new();
-    host = (MachineHost) {
-        .loop = rig->loop, .chars = rig->chars, .events = rig->events,
-    };
-    rig->machine = NULL;
-    rig->cmdline = cmdline_parse(n_words, (char **)words, error);
-    if (rig->cmdline)
-        rig->machine = machine_new(rig->cmdline, &host, make_vm(rig->cmdline->machine),
-                                   error);
+    if (machine_bench_init(rig, words, (size_t)n_words, error))
+        machine_bench_make(rig, make_vm(rig->cmdline->machine), error);
 }
 
 /* @more: further words of the command line, ended by NULL, or NULL. */
-static void rig_init_with(Rig *rig, const char *const *more)
+static void rig_init_with(MachineBench *rig, const char *const *more)
 {
     g_autoptr(GPtrArray) words = g_ptr_array_new();
     g_autoptr(GError) error = NULL;
@@ -81,31 +61,22 @@ static void rig_init_with(Rig *rig, const char *const *more)
     g_assert_no_error(error);
 }
 
-static void rig_init(Rig *rig)
+static void rig_init(MachineBench *rig)
 {
     rig_init_with(rig, NULL);
 }
 
-static void rig_done(Rig *rig)
-{
-    machine_free(rig->machine);
-    cmdline_free(rig->cmdline);
-    qmp_events_free(rig->events);
-    char_set_free(rig->chars);
-    loop_free(rig->loop);
-}
-
-static uint64_t peek(Rig *rig, uint64_t gpa, unsigned size)
+static uint64_t peek(MachineBench *rig, uint64_t gpa, unsigned size)
 {
     return vm_fake_read(rig->machine->vm, rig->machine->memory, gpa, size);
 }
 
-static uint8_t fw_cfg_byte(Rig *rig)
+static uint8_t fw_cfg_byte(MachineBench *rig)
 {
     return vm_fake_read(rig->machine->vm, rig->machine->io, X86_PORT_FW_CFG + 1, 1);
 }
 
-static uint32_t fw_cfg_be(Rig *rig, unsigned size)
+static uint32_t fw_cfg_be(MachineBench *rig, unsigned size)
 {
     uint32_t value = 0;
 
@@ -114,13 +85,13 @@ static uint32_t fw_cfg_be(Rig *rig, unsigned size)
     return value;
 }
 
-static void fw_cfg_select(Rig *rig, uint16_t key)
+static void fw_cfg_select(MachineBench *rig, uint16_t key)
 {
     vm_fake_write(rig->machine->vm, rig->machine->io, X86_PORT_FW_CFG, 2, key);
 }
 
 /* The bytes of file @name, as a guest reads them by the ports; it is there. */
-static char *fw_cfg_file(Rig *rig, const char *name, size_t *ret_size)
+static char *fw_cfg_file(MachineBench *rig, const char *name, size_t *ret_size)
 {
     unsigned n;
 
@@ -151,7 +122,7 @@ static uint64_t config(unsigned bus, unsigned slot, unsigned offset)
     return X86_ECAM_BASE + (bus << 20) + (slot << 15) + offset;
 }
 
-static GByteArray *save(Rig *rig)
+static GByteArray *save(MachineBench *rig)
 {
     GByteArray *state = g_byte_array_new();
 
@@ -161,7 +132,7 @@ static GByteArray *save(Rig *rig)
 }
 
 /* All devices but the RTC, whose time goes on. */
-static GByteArray *save_but_rtc(Rig *rig)
+static GByteArray *save_but_rtc(MachineBench *rig)
 {
     GByteArray *state = g_byte_array_new();
 
@@ -177,7 +148,7 @@ static GByteArray *save_but_rtc(Rig *rig)
 
 static void test_kernel_finds_tables_and_resources(gconstpointer more)
 {
-    Rig rig;
+    MachineBench rig;
     uint8_t rsdp[8];
 
     rig_init_with(&rig, more);
@@ -191,7 +162,7 @@ static void test_kernel_finds_tables_and_resources(gconstpointer more)
     g_assert_cmphex(peek(&rig, config(0, 1, 4), 2) & 2, ==, 2);
     g_assert_cmphex(peek(&rig, config(0, 1, 0x20), 4) & ~0xfull, !=, 0);
 
-    rig_done(&rig);
+    machine_bench_done(&rig);
 }
 
 /* The tables of thousands of vCPUs do not fit below 1 MiB. */
@@ -202,7 +173,7 @@ static void test_tables_of_many_vcpus_go_to_the_end_of_ram(void)
     };
     uint64_t xsdt, madt;
     char text[4];
-    Rig rig;
+    MachineBench rig;
 
     rig_init_with(&rig, more);
 
@@ -215,7 +186,7 @@ static void test_tables_of_many_vcpus_go_to_the_end_of_ram(void)
     g_assert_cmpmem(text, 4, "APIC", 4);
     g_assert_cmpuint(peek(&rig, madt + 4, 4), >, 60000);
 
-    rig_done(&rig);
+    machine_bench_done(&rig);
 }
 
 static void test_without_acpi_there_is_an_mp_table(void)
@@ -223,7 +194,7 @@ static void test_without_acpi_there_is_an_mp_table(void)
     static const char *const more[] = { "-no-acpi", NULL };
     uint8_t text[8];
     uint32_t table;
-    Rig rig;
+    MachineBench rig;
 
     rig_init_with(&rig, more);
 
@@ -239,10 +210,10 @@ static void test_without_acpi_there_is_an_mp_table(void)
     g_assert_nonnull(device_find(&rig.machine->tree, "/machine/kbc"));
     g_assert_cmphex(peek(&rig, config(0, 31, 0), 4), ==, 0x29188086);
 
-    rig_done(&rig);
+    machine_bench_done(&rig);
 }
 
-static uint8_t cmos(Rig *rig, uint8_t reg)
+static uint8_t cmos(MachineBench *rig, uint8_t reg)
 {
     vm_fake_write(rig->machine->vm, rig->machine->io, X86_PORT_RTC, 1, reg);
     return (uint8_t)vm_fake_read(rig->machine->vm, rig->machine->io, X86_PORT_RTC + 1, 1);
@@ -253,7 +224,7 @@ static void test_clock_begins_as_told(void)
     static const char *const more[] = {
         "-rtc", "base=2001-09-09T01:46:40,clock=vm,driftfix=slew", NULL,
     };
-    Rig rig;
+    MachineBench rig;
 
     rig_init_with(&rig, more);
     runstate_stop(&rig.machine->run, RUN_STATE_PAUSED);
@@ -262,7 +233,7 @@ static void test_clock_begins_as_told(void)
     g_assert_cmphex(cmos(&rig, 7), ==, 0x09);
     g_assert_cmphex(cmos(&rig, 4), ==, 0x01);
     g_assert_cmphex(cmos(&rig, 2), ==, 0x46);
-    rig_done(&rig);
+    machine_bench_done(&rig);
 }
 
 static void test_boot_order_of_the_first_start_is_its_own(void)
@@ -270,7 +241,7 @@ static void test_boot_order_of_the_first_start_is_its_own(void)
     static const char *const more[] = {
         "-boot", "order=nc,once=d,menu=on", "-no-fd-bootchk", NULL,
     };
-    Rig rig;
+    MachineBench rig;
 
     rig_init_with(&rig, more);
     g_assert_cmphex(cmos(&rig, 0x3d), ==, 0x03);
@@ -282,7 +253,7 @@ static void test_boot_order_of_the_first_start_is_its_own(void)
 
     g_assert_cmphex(cmos(&rig, 0x3d), ==, 0x24);
     g_assert_cmphex(cmos(&rig, 0x38), ==, 0x01);
-    rig_done(&rig);
+    machine_bench_done(&rig);
 }
 
 static void test_machine_options_reach_memory(void)
@@ -292,7 +263,7 @@ static void test_machine_options_reach_memory(void)
         "memory-backend=ram0,dump-guest-core=off,mem-merge=off,i8042=off", NULL,
     };
     const MemoryBackendProps *props;
-    Rig rig;
+    MachineBench rig;
 
     rig_init_with(&rig, more);
     props = memory_backend_props(rig.machine->ram_object);
@@ -301,14 +272,14 @@ static void test_machine_options_reach_memory(void)
     g_assert_false(props->dump);
     g_assert_false(props->merge);
     g_assert_null(device_find(&rig.machine->tree, "/machine/kbc"));
-    rig_done(&rig);
+    machine_bench_done(&rig);
 }
 
 static void test_memory_goes_on_at_four_gib(gconstpointer more)
 {
     static const char text[] = "above";
     char back[sizeof(text)];
-    Rig rig;
+    MachineBench rig;
 
     rig_init_with(&rig, more);
 
@@ -321,7 +292,7 @@ static void test_memory_goes_on_at_four_gib(gconstpointer more)
                     sizeof(text));
     g_assert_null(address_space_map(rig.machine->memory, X86_LOW_RAM_MAX, 1, false));
 
-    rig_done(&rig);
+    machine_bench_done(&rig);
 }
 
 static const char *const nodes[] = {
@@ -338,7 +309,7 @@ static void test_nodes_have_memory(void)
     g_autoptr(CpuInfoFastList) cpus = NULL;
     QmpContext ctx = { 0 };
     RamBlock *ram;
-    Rig rig;
+    MachineBench rig;
     char back[5];
 
     rig_init_with(&rig, nodes);
@@ -358,7 +329,7 @@ static void test_nodes_have_memory(void)
     g_assert_cmpuint(cpus->n, ==, 2);
     g_assert_cmpint(cpus->items[0]->props->node_id, ==, 1);
     g_assert_cmpint(cpus->items[1]->props->node_id, ==, 0);
-    rig_done(&rig);
+    machine_bench_done(&rig);
 }
 
 static const struct {
@@ -388,7 +359,7 @@ static void test_wrong_nodes_are_refused(void)
     for (size_t i = 0; i < G_N_ELEMENTS(wrong_nodes); i++) {
         g_autoptr(GPtrArray) words = g_ptr_array_new();
         g_autoptr(GError) error = NULL;
-        Rig rig;
+        MachineBench rig;
 
         for (size_t n = 0; n < G_N_ELEMENTS(first); n++)
             g_ptr_array_add(words, (char *)first[n]);
@@ -399,12 +370,12 @@ static void test_wrong_nodes_are_refused(void)
         g_assert_null(rig.machine);
         if (!strstr(error->message, wrong_nodes[i].words))
             g_error("'%s' is not in: %s", wrong_nodes[i].words, error->message);
-        rig_done(&rig);
+        machine_bench_done(&rig);
     }
 }
 
 /* As a guest without firmware looks for it (DSP0134, 5.2.1). */
-static uint64_t find_smbios(Rig *rig)
+static uint64_t find_smbios(MachineBench *rig)
 {
     char anchor[4];
 
@@ -420,7 +391,7 @@ static void test_guest_finds_smbios(void)
 {
     g_autofree char *tables = NULL;
     uint64_t entry, start, size;
-    Rig rig;
+    MachineBench rig;
 
     rig_init(&rig);
     entry = find_smbios(&rig);
@@ -439,7 +410,7 @@ static void test_guest_finds_smbios(void)
     g_assert_cmphex(rig.machine->uuid.bytes[0], ==, 0x43);
     g_assert_cmphex((uint8_t)tables[size - 6], ==, 127);
 
-    rig_done(&rig);
+    machine_bench_done(&rig);
 }
 
 static void test_guest_finds_its_generation_id(void)
@@ -448,7 +419,7 @@ static void test_guest_finds_its_generation_id(void)
     g_autofree char *page = NULL, *address = NULL;
     uint8_t bytes[sizeof(guid)];
     size_t page_size, address_size;
-    Rig rig;
+    MachineBench rig;
 
     rig_init(&rig);
     page = fw_cfg_file(&rig, "etc/vmgenid_guid", &page_size);
@@ -462,14 +433,14 @@ static void test_guest_finds_its_generation_id(void)
                                      sizeof(bytes)));
     g_assert_cmpmem(bytes, sizeof(bytes), guid, sizeof(guid));
 
-    rig_done(&rig);
+    machine_bench_done(&rig);
 }
 
 static void test_fw_cfg_has_the_same_smbios(void)
 {
     static const char *const names[] = { "etc/smbios/smbios-anchor",
                                          "etc/smbios/smbios-tables" };
-    Rig rig;
+    MachineBench rig;
 
     rig_init(&rig);
 
@@ -490,7 +461,7 @@ static void test_fw_cfg_has_the_same_smbios(void)
         }
     }
 
-    rig_done(&rig);
+    machine_bench_done(&rig);
 }
 
 static void test_fw_cfg_has_the_operators_files(void)
@@ -498,7 +469,7 @@ static void test_fw_cfg_has_the_operators_files(void)
     g_autofree char *text = NULL, *bytes = NULL, *wanted = NULL;
     size_t text_size, size;
     gsize wanted_size;
-    Rig rig;
+    MachineBench rig;
 
     rig_init(&rig);
     text = fw_cfg_file(&rig, "opt/org.example/text", &text_size);
@@ -508,7 +479,7 @@ static void test_fw_cfg_has_the_operators_files(void)
     g_assert_true(g_file_get_contents(KERNEL, &wanted, &wanted_size, NULL));
     g_assert_cmpmem(bytes, size, wanted, wanted_size);
 
-    rig_done(&rig);
+    machine_bench_done(&rig);
 }
 
 static void test_wrong_fw_cfg_files_are_refused(void)
@@ -531,14 +502,14 @@ static void test_wrong_fw_cfg_files_are_refused(void)
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         char *wrong[] = { "berth", "-nodefaults", "-fw_cfg", (char *)cases[i].text };
         g_autoptr(GError) error = NULL;
-        Rig rig;
+        MachineBench rig;
 
         rig_make(&rig, wrong, G_N_ELEMENTS(wrong), &error);
 
         g_assert_null(rig.machine);
         if (!strstr(error->message, cases[i].words))
             g_error("'%s' is not in '%s'", cases[i].words, error->message);
-        rig_done(&rig);
+        machine_bench_done(&rig);
     }
 }
 
@@ -546,7 +517,7 @@ static void test_wrong_fw_cfg_files_are_refused(void)
  * Registers of the board and of every function, at all widths; not the RTC's, whose
  * memory and time a battery keeps over a reset.
  */
-static void scribble(Rig *rig, GRand *rand)
+static void scribble(MachineBench *rig, GRand *rand)
 {
     static const uint16_t ports[] = {
         X86_PORT_COM1, X86_PORT_KBC_DATA, X86_PORT_PCI_ADDRESS, X86_PORT_PCI_DATA,
@@ -586,7 +557,7 @@ static void test_reset_brings_every_device_back(gconstpointer more)
     g_autoptr(GByteArray) dirty = NULL;
     g_autoptr(GByteArray) after = NULL;
     GRand *rand = g_rand_new_with_seed(1);
-    Rig rig;
+    MachineBench rig;
 
     rig_init_with(&rig, more);
     before = save_but_rtc(&rig);
@@ -603,7 +574,7 @@ static void test_reset_brings_every_device_back(gconstpointer more)
     g_assert_cmpmem(after->data, after->len, before->data, before->len);
 
     g_rand_free(rand);
-    rig_done(&rig);
+    machine_bench_done(&rig);
 }
 
 static void test_state_goes_from_one_machine_to_another(gconstpointer more)
@@ -612,7 +583,7 @@ static void test_state_goes_from_one_machine_to_another(gconstpointer more)
     g_autoptr(GByteArray) saved = NULL;
     g_autoptr(GByteArray) again = NULL;
     GRand *rand = g_rand_new_with_seed(2);
-    Rig source, target;
+    MachineBench source, target;
 
     rig_init_with(&source, more);
     rig_init_with(&target, more);
@@ -628,8 +599,8 @@ static void test_state_goes_from_one_machine_to_another(gconstpointer more)
     g_assert_cmpmem(again->data, again->len, saved->data, saved->len);
 
     g_rand_free(rand);
-    rig_done(&source);
-    rig_done(&target);
+    machine_bench_done(&source);
+    machine_bench_done(&target);
 }
 
 /* What a device does on vCPU 1 while that accesses its register. */
@@ -648,7 +619,7 @@ static void suspend(void *opaque)
     machine->board.ops->request_suspend(machine);
 }
 
-static void on_vcpu(Rig *rig, VmFakeExitFn *fn, RunState expected)
+static void on_vcpu(MachineBench *rig, VmFakeExitFn *fn, RunState expected)
 {
     gint64 end = g_get_monotonic_time() + 10 * G_TIME_SPAN_SECOND;
 
@@ -660,7 +631,7 @@ static void on_vcpu(Rig *rig, VmFakeExitFn *fn, RunState expected)
 
 static void test_panic_stops_the_machine(void)
 {
-    Rig rig;
+    MachineBench rig;
 
     rig_init(&rig);
 
@@ -669,13 +640,13 @@ static void test_panic_stops_the_machine(void)
         vcpu_wait_paused(rig.machine->vcpus[i]);
 
     g_assert_true(runstate_start(&rig.machine->run, NULL));
-    rig_done(&rig);
+    machine_bench_done(&rig);
 }
 
 static void test_panic_that_does_nothing_leaves_the_vcpus_running(void)
 {
     const ActionOptions actions = { .has_panic = true, .panic = PANIC_ACTION_NONE };
-    Rig rig;
+    MachineBench rig;
 
     rig_init(&rig);
     runstate_set_action(&rig.machine->run, &actions);
@@ -686,13 +657,13 @@ static void test_panic_that_does_nothing_leaves_the_vcpus_running(void)
     /* A vCPU that was left paused would never come to this. */
     on_vcpu(&rig, suspend, RUN_STATE_SUSPENDED);
 
-    rig_done(&rig);
+    machine_bench_done(&rig);
 }
 
 static void test_suspended_machine_has_lost_its_devices(void)
 {
     Machine *machine;
-    Rig rig;
+    MachineBench rig;
 
     rig_init(&rig);
     machine = rig.machine;
@@ -703,10 +674,10 @@ static void test_suspended_machine_has_lost_its_devices(void)
     g_assert_cmphex(peek(&rig, config(0, 1, 4), 2), ==, 0);
     g_assert_cmphex(peek(&rig, 0x5000, 4), ==, 0x12345678);
     g_assert_true(machine->tree.running);
-    rig_done(&rig);
+    machine_bench_done(&rig);
 }
 
-static uint64_t find_facs(Rig *rig)
+static uint64_t find_facs(MachineBench *rig)
 {
     uint64_t at = X86_BIOS_AREA_BASE;
 
@@ -720,7 +691,7 @@ static void test_woken_machine_is_at_its_vector(void)
     Machine *machine;
     VcpuBoot boot;
     uint64_t bar;
-    Rig rig;
+    MachineBench rig;
 
     rig_init(&rig);
     machine = rig.machine;
@@ -738,12 +709,12 @@ static void test_woken_machine_is_at_its_vector(void)
     g_assert_cmpint(boot.entry, ==, VCPU_ENTRY_REAL);
     g_assert_cmphex(boot.ip, ==, 0x98765);
     g_assert_cmphex(peek(&rig, config(1, 0, 0x20), 4), ==, bar);
-    rig_done(&rig);
+    machine_bench_done(&rig);
 }
 
 static void test_nmi_comes_to_every_vcpu(void)
 {
-    Rig rig;
+    MachineBench rig;
 
     rig_init(&rig);
     runstate_stop(&rig.machine->run, RUN_STATE_PAUSED);
@@ -753,7 +724,7 @@ static void test_nmi_comes_to_every_vcpu(void)
 
     for (unsigned i = 0; i < 2; i++)
         g_assert_cmpuint(vm_fake_vcpu_nmis(rig.machine->vcpus[i]), ==, 1);
-    rig_done(&rig);
+    machine_bench_done(&rig);
 }
 
 /* With the interrupt controllers in the hypervisor, in user space, and with an HPET. */

@@ -279,18 +279,6 @@ static void test_reset_with_frames_under_way(void)
     assert_alive(net);
 }
 
-/* How often the queue is served while the loop has every reason to sleep. */
-static uint64_t rounds_asleep(KitNet *net, const Virtqueue *vq)
-{
-    uint64_t before;
-
-    kit_run_both(net->kit);
-    before = vq->counters.rounds;
-    for (unsigned i = 0; i < 20; i++)
-        kit_let_sleep(net->kit);
-    return vq->counters.rounds - before;
-}
-
 /*
  * A network that takes nothing and a guest that has no buffers, for any time: nothing
  * turns meanwhile, the other direction and another device go on, and when it is over all
@@ -318,7 +306,7 @@ static void test_network_that_stays_full(void)
     while (kit_queue_take(&net->tx, &head, &len))
         n_used++;
     g_assert_cmpuint(n_used, <, n_sent);
-    g_assert_cmpuint(rounds_asleep(net, &vdev->queues[1]), <=, 1);
+    g_assert_cmpuint(kit_net_sleep(net, 20, &vdev->queues[1]), <=, 1);
     /* The other way. */
     kit_net_offer(net, 4, KIT_NET_BUFFER);
     for (unsigned i = 0; i < 4; i++) {
@@ -327,8 +315,8 @@ static void test_network_that_stays_full(void)
     }
     /* The guest has no buffer now. */
     kit_net_wire_send(net, frame, sizeof(frame));
-    g_assert_cmpuint(rounds_asleep(net, &vdev->queues[0]), <=, 1);
-    g_assert_cmpuint(rounds_asleep(net, &vdev->queues[1]), <=, 1);
+    g_assert_cmpuint(kit_net_sleep(net, 20, &vdev->queues[0]), <=, 1);
+    g_assert_cmpuint(kit_net_sleep(net, 20, &vdev->queues[1]), <=, 1);
     while (n_got < n_sent) {
         g_assert_cmpint(kit_net_wire_take(net, got, sizeof(got)), ==, 60);
         g_assert_cmpuint(got[20], ==, n_got++);

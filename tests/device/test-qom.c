@@ -2,20 +2,16 @@
 /* What clients read and write under the paths of the object tree, and of the machine. */
 #include <string.h>
 
-#include "berth/char-set.h"
 #include "berth/error.h"
-#include "berth/machine.h"
 #include "berth/qmp.h"
 #include "berth/vm-fake.h"
 
 #include "qmp-commands.h"
 
+#include "machine-bench.h"
+
 typedef struct Rig {
-    Loop *loop;
-    CharSet *chars;
-    QmpEvents *events;
-    Cmdline *cmdline;
-    Machine *machine;
+    MachineBench bench;
     QmpContext ctx;
 } Rig;
 
@@ -31,32 +27,21 @@ static char *const argv[] = {
 static void rig_init(Rig *rig)
 {
     g_autoptr(GError) error = NULL;
-    MachineHost host;
 
-    rig->loop = loop_new("main", THREAD_MAIN, NULL);
-    rig->chars = char_set_new(rig->loop);
-    rig->events = qmp_events_new();
-    rig->cmdline = cmdline_parse(G_N_ELEMENTS(argv), (char **)argv, &error);
+    machine_bench_init(&rig->bench, argv, G_N_ELEMENTS(argv), &error);
     g_assert_no_error(error);
-    host = (MachineHost) {
-        .loop = rig->loop, .chars = rig->chars, .events = rig->events,
-    };
-    rig->machine = machine_new(rig->cmdline, &host, vm_fake_new(), &error);
+    machine_bench_make(&rig->bench, vm_fake_new(), &error);
     g_assert_no_error(error);
     rig->ctx = (QmpContext) {
-        .machine = rig->machine,
-        .objects = rig->machine->objects,
-        .tree = &rig->machine->tree,
+        .machine = rig->bench.machine,
+        .objects = rig->bench.machine->objects,
+        .tree = &rig->bench.machine->tree,
     };
 }
 
 static void rig_done(Rig *rig)
 {
-    machine_free(rig->machine);
-    cmdline_free(rig->cmdline);
-    qmp_events_free(rig->events);
-    char_set_free(rig->chars);
-    loop_free(rig->loop);
+    machine_bench_done(&rig->bench);
 }
 
 /* The value as JSON; NULL with @error. */

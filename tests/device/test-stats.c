@@ -4,20 +4,16 @@
  */
 #include <string.h>
 
-#include "berth/char-set.h"
-#include "berth/machine.h"
 #include "berth/monitor.h"
 #include "berth/vm-fake.h"
 #include "qmp-commands.h"
 
 #include "stats-image.h"
 
+#include "machine-bench.h"
+
 typedef struct Rig {
-    Loop *loop;
-    CharSet *chars;
-    QmpEvents *events;
-    Cmdline *cmdline;
-    Machine *machine;
+    MachineBench bench;
     GPtrArray *monitors;
     QmpContext ctx;
 } Rig;
@@ -45,21 +41,15 @@ static void rig_init_with(Rig *rig, const char *vcpus, Vm *vm)
     char *argv[] = { "berth", "-nodefaults", "-S", "-smp", (char *)vcpus,
                      "-device", "virtio-rng-pci,id=rng0" };
     g_autoptr(GError) error = NULL;
-    MachineHost host;
 
-    rig->loop = loop_new("main", THREAD_MAIN, NULL);
-    rig->chars = char_set_new(rig->loop);
-    rig->events = qmp_events_new();
-    rig->cmdline = cmdline_parse(G_N_ELEMENTS(argv), argv, &error);
+    machine_bench_init(&rig->bench, argv, G_N_ELEMENTS(argv), &error);
     g_assert_no_error(error);
-    host = (MachineHost) {
-        .loop = rig->loop, .chars = rig->chars, .events = rig->events,
-    };
-    rig->machine = machine_new(rig->cmdline, &host, vm, &error);
+    machine_bench_make(&rig->bench, vm, &error);
     g_assert_no_error(error);
     rig->monitors = g_ptr_array_new();
     rig->ctx = (QmpContext) {
-        .machine = rig->machine, .tree = &rig->machine->tree, .monitors = rig->monitors,
+        .machine = rig->bench.machine, .tree = &rig->bench.machine->tree,
+        .monitors = rig->monitors,
     };
 }
 
@@ -71,11 +61,7 @@ static void rig_init(Rig *rig, const char *vcpus)
 static void rig_done(Rig *rig)
 {
     g_ptr_array_unref(rig->monitors);
-    machine_free(rig->machine);
-    cmdline_free(rig->cmdline);
-    qmp_events_free(rig->events);
-    char_set_free(rig->chars);
-    loop_free(rig->loop);
+    machine_bench_done(&rig->bench);
 }
 
 static StatsResultList *ask(Rig *rig, const char *json)
@@ -125,7 +111,7 @@ static void test_each_vcpu_has_one_list(void)
 
     g_assert_cmpuint(results->n, ==, 3);
     for (size_t i = 0; i < results->n; i++) {
-        g_autofree char *path = machine_vcpu_path(rig.machine, i);
+        g_autofree char *path = machine_vcpu_path(rig.bench.machine, i);
 
         g_assert_cmpstr(results->items[i]->qom_path, ==, path);
         g_assert_cmpint(results->items[i]->provider, ==, STATS_PROVIDER_KVM);
@@ -238,7 +224,7 @@ static void test_broken_statistics_are_an_error(void)
     Rig rig;
 
     rig_init(&rig, "2");
-    vm_fake_set_stats(rig.machine->vm, true, "short", 5);
+    vm_fake_set_stats(rig.bench.machine->vm, true, "short", 5);
 
     g_assert_null(qmp_query_stats(&rig.ctx, &filter, &error));
     g_assert_nonnull(strstr(error->message, "statistics"));
@@ -253,10 +239,10 @@ static void test_running_vcpus_are_disturbed_once(void)
 
     rig_init(&rig, "4");
     for (unsigned i = 0; i < 4; i++)
-        vcpu_resume(rig.machine->vcpus[i]);
+        vcpu_resume(rig.bench.machine->vcpus[i]);
     first = ask(&rig, "{\"target\":\"vcpu\"}");
     /* What is opened later would have this. */
-    vm_fake_set_stats(rig.machine->vm, true, "short", 5);
+    vm_fake_set_stats(rig.bench.machine->vm, true, "short", 5);
     second = ask(&rig, "{\"target\":\"vcpu\"}");
 
     g_assert_cmpuint(first->n, ==, 4);

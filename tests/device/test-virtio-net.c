@@ -796,18 +796,6 @@ static void test_backend_in_use_stays(void)
     g_clear_error(&error);
 }
 
-/* Has the loop sleep; how often it served the queue meanwhile. */
-static uint64_t rounds_of_sleep(KitNet *net, const Virtqueue *vq)
-{
-    uint64_t before;
-
-    kit_run_both(net->kit);
-    before = vq->counters.rounds;
-    for (int i = 0; i < 3; i++)
-        kit_let_sleep(net->kit);
-    return vq->counters.rounds - before;
-}
-
 /*
  * Buffers that nobody needs yet: neither does the loop look at them again and again, nor
  * does a driver without EVENT_IDX ring for each.
@@ -826,7 +814,7 @@ static void test_buffers_in_store_cost_nothing(void)
         kit_net_start(net, MRG | 1ull << VIRTIO_F_VERSION_1);
         for (unsigned n = 0; n < 5; n++) {
             kit_net_offer(net, n == 0 ? amounts[i] : 1, KIT_NET_BUFFER);
-            g_assert_cmpuint(rounds_of_sleep(net, vq), <=, 1);
+            g_assert_cmpuint(kit_net_sleep(net, 3, vq), <=, 1);
         }
         g_assert_cmpuint(net->rx.used[0], ==,
                          amounts[i] >= 33 ? VRING_USED_F_NO_NOTIFY : 0);
@@ -836,7 +824,7 @@ static void test_buffers_in_store_cost_nothing(void)
                             sizeof(frame) + KIT_NET_HEADER);
         }
         /* None is left: the driver rings for the next. */
-        rounds_of_sleep(net, vq);
+        kit_net_sleep(net, 3, vq);
         g_assert_cmpuint(net->rx.used[0], ==, 0);
     }
 }

@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "berth/virtqueue.h"
+
 #include "kit-net.h"
 
 #define QUEUE_SPACE (KIT_NET_BUFFERS * KIT_NET_BUFFER)
@@ -180,4 +182,15 @@ void kit_net_wire_send(KitNet *net, const void *frame, uint32_t size)
 int kit_net_wire_take(KitNet *net, uint8_t *bytes, uint32_t size)
 {
     return (int)recv(net->wire, bytes, size, 0);
+}
+
+uint64_t kit_net_sleep(KitNet *net, unsigned n, const Virtqueue *vq)
+{
+    uint64_t before;
+
+    kit_run_both(net->kit);
+    before = vq->counters.rounds;
+    for (unsigned i = 0; i < n; i++)
+        kit_let_sleep(net->kit);
+    return vq->counters.rounds - before;
 }

@@ -48,6 +48,8 @@ void kit_net_queue(KitNet *net, unsigned n, uint32_t size);
  * (may be NULL) is how many buffers it has.
  */
 int kit_net_take(KitNet *net, uint8_t *bytes, uint32_t size, unsigned *ret_buffers);
+/* Has the loop sleep @n times, if it will; how often it served the queue meanwhile. */
+uint64_t kit_net_sleep(KitNet *net, unsigned n, const Virtqueue *vq);
 /* A command of the control queue; returns its status. */
 uint8_t kit_net_command(KitNet *net, uint8_t class, uint8_t cmd, const void *data,
                         uint32_t size);

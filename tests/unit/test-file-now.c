@@ -13,8 +13,9 @@
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 
-#include "berth/block-driver.h"
 #include "berth/iothread.h"
+
+#include "file-bench.h"
 
 #define BLOCK 4096u
 #define LARGE (256 * KIB)
@@ -118,53 +119,20 @@ int fallocate(int fd, int mode, off_t offset, off_t size)
 }
 
 typedef struct Fixture {
-    Loop *loop;
-    BlockGraph *graph;
-    BlockNode *node;
-    BlockUse *use;
+    FileBench file;
     BlockChannel *channel;
-    char *path;
     uint8_t *data;
 } Fixture;
-
-static char *describe(void *opaque)
-{
-    return g_strdup("test");
-}
-
-static const BlockUseOps use_ops = { .describe = describe };
-
-static void on_ready(void *opaque)
-{
-}
-
-static const BlockChannelOps channel_ops = { .ready = on_ready };
 
 /* @magic: the file system's. */
 static void set_up(Fixture *f, const void *magic)
 {
-    g_autoptr(BlockdevOptions) options = NULL;
-    g_autofree char *text = NULL;
-    int fd;
-
     memset(&host, 0, offsetof(typeof(host), lock));
     hold(HOLD_NOTHING);
     host.type = GPOINTER_TO_INT(magic);
     host.loop_thread = pthread_self();
-    f->loop = loop_new("main", THREAD_MAIN, NULL);
-    f->graph = block_graph_new(f->loop);
-    f->path = g_strdup("build/test-file-now-XXXXXX");
-    fd = g_mkstemp(f->path);
-    g_assert_cmpint(ftruncate(fd, SIZE), ==, 0);
-    close(fd);
-    text = g_strdup_printf("{'driver':'file','node-name':'f','filename':'%s',"
-                           "'aio':'threads','discard':'unmap'}", f->path);
-    options = qapi_parse_json(QAPI_TYPE_BLOCKDEV_OPTIONS, text, NULL);
-    f->node = block_graph_add(f->graph, options, NULL);
-    g_assert_nonnull(f->node);
-    f->use = block_use_new(f->node, BLOCK_PERM_CONSISTENT_READ | BLOCK_PERM_WRITE,
-                           BLOCK_PERM_ALL, &use_ops, NULL, NULL);
-    f->channel = block_channel_new(f->use, f->loop, 4, &channel_ops, NULL, NULL);
+    file_bench_init(&f->file, SIZE, "'aio':'threads','discard':'unmap'");
+    f->channel = file_bench_channel(&f->file, f->file.loop);
     f->data = g_malloc(LARGE);
     memset(f->data, 0x11, LARGE);
 }
@@ -172,57 +140,30 @@ static void set_up(Fixture *f, const void *magic)
 static void tear_down(Fixture *f, const void *unused)
 {
     block_channel_free(f->channel);
-    block_use_free(f->use);
-    block_graph_free(f->graph);
-    loop_free(f->loop);
-    g_unlink(f->path);
-    g_free(f->path);
+    file_bench_done(&f->file);
     g_free(f->data);
 }
 
-typedef struct Op {
-    struct iovec iov;
-    bool is_done;               /* atomic */
-} Op;
-
-static void on_done(BlockReq *req, int ret)
-{
-    Op *op = req->opaque;
-
-    g_assert_cmpint(ret, ==, 0);
-    __atomic_store_n(&op->is_done, true, __ATOMIC_SEQ_CST);
-}
-
-static bool is_done(Op *op)
-{
-    return __atomic_load_n(&op->is_done, __ATOMIC_SEQ_CST);
-}
-
 /* Whether it is done at once. */
-static bool submit(Fixture *f, BlockOp what, size_t size, uint32_t flags, Op *op)
+static bool submit(Fixture *f, BlockOp what, size_t size, uint32_t flags, FileBenchOp *op)
 {
-    BlockReq *req = block_channel_get(f->channel);
+    const BlockIo io = { .op = what, .flags = flags, .bytes = size };
 
-    *op = (Op) { .iov = { f->data, size } };
-    req->io = (BlockIo) {
-        .op = what, .flags = flags, .bytes = size, .iov = &op->iov, .n_iov = 1,
-    };
-    req->done = on_done;
-    req->opaque = op;
-    block_channel_submit(f->channel, req);
-    return is_done(op);
+    *op = (FileBenchOp) { .is_done = false };
+    file_bench_submit(f->channel, &io, f->data, op);
+    return file_bench_is_done(op);
 }
 
-static void wait_for(Fixture *f, Op *op)
+static void wait_for(Fixture *f, FileBenchOp *op)
 {
-    while (!is_done(op))
-        loop_turn(f->loop, true);
+    while (!file_bench_is_done(op))
+        loop_turn(f->file.loop, true);
 }
 
 static bool ends_now(Fixture *f, BlockOp what, size_t size, uint32_t flags)
 {
     bool was_now;
-    Op op;
+    FileBenchOp op;
 
     was_now = submit(f, what, size, flags, &op);
     wait_for(f, &op);
@@ -233,7 +174,7 @@ static void check_contents(const Fixture *f, size_t size, uint8_t value)
 {
     g_autofree char *contents = NULL;
 
-    g_assert_true(g_file_get_contents(f->path, &contents, NULL, NULL));
+    g_assert_true(g_file_get_contents(f->file.path, &contents, NULL, NULL));
     for (size_t i = 0; i < size; i++)
         g_assert_cmphex((uint8_t)contents[i], ==, value);
 }
@@ -245,7 +186,7 @@ static void test_memory_needs_no_worker(Fixture *f, const void *magic)
     g_assert_true(ends_now(f, BLOCK_OP_READ, BLOCK, 0));
     g_assert_true(ends_now(f, BLOCK_OP_FLUSH, 0, 0));
 
-    g_assert_false(worker_pool_is_made(f->loop));
+    g_assert_false(worker_pool_is_made(f->file.loop));
     g_assert_cmpuint(host.n_tries, ==, 3);
     check_contents(f, BLOCK, 0x11);
 }
@@ -274,7 +215,7 @@ static void test_what_is_short_is_done_by_a_worker(Fixture *f, const void *magic
 /* To free a large part takes the kernel long, and it lets nobody write meanwhile. */
 static void test_no_write_waits_for_what_is_freed(Fixture *f, const void *magic)
 {
-    Op discard, write;
+    FileBenchOp discard, write;
 
     hold(HOLD_FREE);
     submit(f, BLOCK_OP_DISCARD, BLOCK, 0, &discard);
@@ -304,7 +245,7 @@ static void *discard_in_thread(void *opaque)
     const BlockIo io = { .op = BLOCK_OP_DISCARD, .bytes = BLOCK };
 
     thread_set_role(THREAD_WORKER);
-    g_assert_cmpint(block_io(f->node, &io), ==, 0);
+    g_assert_cmpint(block_io(f->file.node, &io), ==, 0);
     return NULL;
 }
 

@@ -12,9 +12,10 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#include "berth/block-driver.h"
 #include "berth/iothread.h"
 #include "berth/timer.h"
+
+#include "file-bench.h"
 
 #define BLOCK 4096u
 #define SECTOR 512u
@@ -81,50 +82,19 @@ static bool wait_for_hold(int64_t limit_ns)
 }
 
 typedef struct Fixture {
-    Loop *loop;
-    BlockGraph *graph;
-    BlockNode *node;
-    BlockUse *use;
-    char *path;
+    FileBench file;
     uint8_t *partial;           /* a sector of 0x11 */
     uint8_t *whole;             /* a block of 0x22 */
 } Fixture;
 
-static char *describe(void *opaque)
-{
-    return g_strdup("test");
-}
-
-static const BlockUseOps use_ops = { .describe = describe };
-
-static void on_ready(void *opaque)
-{
-}
-
-static const BlockChannelOps channel_ops = { .ready = on_ready };
-
 static void set_up(Fixture *f, const void *aio)
 {
-    g_autoptr(BlockdevOptions) options = NULL;
-    g_autofree char *text = NULL;
-    int fd;
+    g_autofree char *options = g_strdup_printf("'cache':{'direct':true},'aio':'%s'",
+                                               (const char *)aio);
 
-    f->loop = loop_new("main", THREAD_MAIN, NULL);
-    f->graph = block_graph_new(f->loop);
-    f->path = g_strdup("build/test-file-overlap-XXXXXX");
-    fd = g_mkstemp(f->path);
-    g_assert_cmpint(ftruncate(fd, N_BLOCKS * BLOCK), ==, 0);
-    close(fd);
-    text = g_strdup_printf("{'driver':'file','node-name':'f','filename':'%s',"
-                           "'cache':{'direct':true},'aio':'%s'}", f->path,
-                           (const char *)aio);
-    options = qapi_parse_json(QAPI_TYPE_BLOCKDEV_OPTIONS, text, NULL);
-    f->node = block_graph_add(f->graph, options, NULL);
-    g_assert_nonnull(f->node);
+    file_bench_init(&f->file, N_BLOCKS * BLOCK, options);
     /* As of a disk with large sectors. */
-    f->node->limits.request_alignment = BLOCK;
-    f->use = block_use_new(f->node, BLOCK_PERM_CONSISTENT_READ | BLOCK_PERM_WRITE,
-                           BLOCK_PERM_ALL, &use_ops, NULL, NULL);
+    f->file.node->limits.request_alignment = BLOCK;
     f->partial = aligned_alloc(BLOCK, BLOCK);
     f->whole = aligned_alloc(BLOCK, BLOCK);
     memset(f->partial, 0x11, BLOCK);
@@ -133,46 +103,9 @@ static void set_up(Fixture *f, const void *aio)
 
 static void tear_down(Fixture *f, const void *unused)
 {
-    block_use_free(f->use);
-    block_graph_free(f->graph);
-    loop_free(f->loop);
-    g_unlink(f->path);
-    g_free(f->path);
+    file_bench_done(&f->file);
     free(f->partial);
     free(f->whole);
-}
-
-typedef struct Write {
-    struct iovec iov;
-    bool is_done;               /* atomic */
-} Write;
-
-static void on_done(BlockReq *req, int ret)
-{
-    Write *write = req->opaque;
-
-    g_assert_cmpint(ret, ==, 0);
-    __atomic_store_n(&write->is_done, true, __ATOMIC_SEQ_CST);
-}
-
-static bool is_done(Write *write)
-{
-    return __atomic_load_n(&write->is_done, __ATOMIC_SEQ_CST);
-}
-
-static void submit(BlockChannel *channel, BlockIo io, void *data, Write *write)
-{
-    BlockReq *req = block_channel_get(channel);
-
-    write->iov = (struct iovec) { data, io.bytes };
-    req->io = io;
-    if (io.op == BLOCK_OP_WRITE) {
-        req->io.iov = &write->iov;
-        req->io.n_iov = 1;
-    }
-    req->done = on_done;
-    req->opaque = write;
-    block_channel_submit(channel, req);
 }
 
 static void on_time(void *opaque)
@@ -181,15 +114,15 @@ static void on_time(void *opaque)
 }
 
 /* Turns the loop until @write is done, or for as long as a disk needs for one. */
-static void turn_a_while(const Fixture *f, Write *write)
+static void turn_a_while(const Fixture *f, FileBenchOp *write)
 {
     bool is_late = false;
     Timer timer;
 
-    timer_init(&timer, f->loop, on_time, &is_late);
+    timer_init(&timer, f->file.loop, on_time, &is_late);
     timer_set(&timer, loop_clock_ns() + HELD_NS);
-    while (!is_done(write) && !is_late)
-        loop_turn(f->loop, true);
+    while (!file_bench_is_done(write) && !is_late)
+        loop_turn(f->file.loop, true);
     timer_cancel(&timer);
 }
 
@@ -197,7 +130,7 @@ static void check_rest_of_block(const Fixture *f, uint8_t value)
 {
     g_autofree char *contents = NULL;
 
-    g_assert_true(g_file_get_contents(f->path, &contents, NULL, NULL));
+    g_assert_true(g_file_get_contents(f->file.path, &contents, NULL, NULL));
     for (unsigned i = SECTOR; i < BLOCK; i++)
         g_assert_cmphex((uint8_t)contents[i], ==, value);
 }
@@ -211,20 +144,19 @@ static const BlockIo other_sectors = {
 /* @other comes when a sector's block has been read, and is not written yet. */
 static void overtake(Fixture *f, const BlockIo *other, uint8_t value)
 {
-    BlockChannel *channel =
-        block_channel_new(f->use, f->loop, 4, &channel_ops, NULL, NULL);
-    Write a = { 0 }, b = { 0 };
+    BlockChannel *channel = file_bench_channel(&f->file, f->file.loop);
+    FileBenchOp a = { 0 }, b = { 0 };
 
-    g_assert_cmpint(block_io_write(f->node, 0, f->partial, BLOCK, 0), ==, 0);
+    g_assert_cmpint(block_io_write(f->file.node, 0, f->partial, BLOCK, 0), ==, 0);
     arm_hold();
-    submit(channel, first_sector, f->partial, &a);
+    file_bench_submit(channel, &first_sector, f->partial, &a);
     while (!wait_for_hold(NS_PER_MS))
-        loop_turn(f->loop, false);
-    submit(channel, *other, f->whole, &b);
+        loop_turn(f->file.loop, false);
+    file_bench_submit(channel, other, f->whole, &b);
     turn_a_while(f, &b);
     release_hold();
-    while (!is_done(&a) || !is_done(&b))
-        loop_turn(f->loop, true);
+    while (!file_bench_is_done(&a) || !file_bench_is_done(&b))
+        loop_turn(f->file.loop, true);
 
     check_rest_of_block(f, value);
     block_channel_free(channel);
@@ -243,18 +175,17 @@ static void test_zeroes_written_during_a_partial_write(Fixture *f, const void *a
 /* The whole block is queued for the kernel, which gets it at the end of the turn. */
 static void test_a_block_written_before_a_partial_write(Fixture *f, const void *aio)
 {
-    BlockChannel *channel =
-        block_channel_new(f->use, f->loop, 4, &channel_ops, NULL, NULL);
-    Write a = { 0 }, b = { 0 };
+    BlockChannel *channel = file_bench_channel(&f->file, f->file.loop);
+    FileBenchOp a = { 0 }, b = { 0 };
 
     arm_hold();
-    submit(channel, whole_block, f->whole, &b);
-    submit(channel, first_sector, f->partial, &a);
+    file_bench_submit(channel, &whole_block, f->whole, &b);
+    file_bench_submit(channel, &first_sector, f->partial, &a);
     wait_for_hold(HELD_NS);
     turn_a_while(f, &b);
     release_hold();
-    while (!is_done(&a) || !is_done(&b))
-        loop_turn(f->loop, true);
+    while (!file_bench_is_done(&a) || !file_bench_is_done(&b))
+        loop_turn(f->file.loop, true);
 
     check_rest_of_block(f, 0x22);
     block_channel_free(channel);
@@ -263,16 +194,15 @@ static void test_a_block_written_before_a_partial_write(Fixture *f, const void *
 /* Main before a guest runs, or a loop for which there is no worker. */
 static void test_a_thread_with_a_queue_does_not_wait(Fixture *f, const void *aio)
 {
-    BlockChannel *channel =
-        block_channel_new(f->use, f->loop, 4, &channel_ops, NULL, NULL);
-    Write b = { 0 };
+    BlockChannel *channel = file_bench_channel(&f->file, f->file.loop);
+    FileBenchOp b = { 0 };
 
-    submit(channel, whole_block, f->whole, &b);
-    g_assert_cmpint(block_io_write(f->node, BLOCK, f->partial, SECTOR, 0), ==, 0);
-    g_assert_cmpint(block_io_write(f->node, 0, f->partial, SECTOR, 0), ==, -EDEADLK);
-    while (!is_done(&b))
-        loop_turn(f->loop, true);
-    g_assert_cmpint(block_io_write(f->node, 0, f->partial, SECTOR, 0), ==, 0);
+    file_bench_submit(channel, &whole_block, f->whole, &b);
+    g_assert_cmpint(block_io_write(f->file.node, BLOCK, f->partial, SECTOR, 0), ==, 0);
+    g_assert_cmpint(block_io_write(f->file.node, 0, f->partial, SECTOR, 0), ==, -EDEADLK);
+    while (!file_bench_is_done(&b))
+        loop_turn(f->file.loop, true);
+    g_assert_cmpint(block_io_write(f->file.node, 0, f->partial, SECTOR, 0), ==, 0);
 
     check_rest_of_block(f, 0x22);
     block_channel_free(channel);
@@ -281,15 +211,14 @@ static void test_a_thread_with_a_queue_does_not_wait(Fixture *f, const void *aio
 /* The host has no thread to give: the request waits for the one in its way. */
 static void test_a_loop_without_a_worker_tries_again(Fixture *f, const void *aio)
 {
-    BlockChannel *channel =
-        block_channel_new(f->use, f->loop, 4, &channel_ops, NULL, NULL);
-    Write a = { 0 }, b = { 0 };
+    BlockChannel *channel = file_bench_channel(&f->file, f->file.loop);
+    FileBenchOp a = { 0 }, b = { 0 };
 
-    worker_pool_of(f->loop)->max_jobs = 0;
-    submit(channel, whole_block, f->whole, &b);
-    submit(channel, first_sector, f->partial, &a);
-    while (!is_done(&a) || !is_done(&b))
-        loop_turn(f->loop, true);
+    worker_pool_of(f->file.loop)->max_jobs = 0;
+    file_bench_submit(channel, &whole_block, f->whole, &b);
+    file_bench_submit(channel, &first_sector, f->partial, &a);
+    while (!file_bench_is_done(&a) || !file_bench_is_done(&b))
+        loop_turn(f->file.loop, true);
 
     check_rest_of_block(f, 0x22);
     block_channel_free(channel);
@@ -311,22 +240,21 @@ static void test_the_end_of_a_file_within_a_block(Fixture *f, const void *aio)
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
-        BlockChannel *channel =
-            block_channel_new(f->use, f->loop, 4, &channel_ops, NULL, NULL);
+        BlockChannel *channel = file_bench_channel(&f->file, f->file.loop);
         BlockIo io = first_sector;
-        Write write = { 0 };
+        FileBenchOp write = { 0 };
         struct stat st;
         uint8_t byte;
 
-        g_assert_true(block_node_resize(f->node, rows[i].before, PREALLOC_MODE_OFF,
+        g_assert_true(block_node_resize(f->file.node, rows[i].before, PREALLOC_MODE_OFF,
                                         NULL));
         io.offset = rows[i].offset;
-        submit(channel, io, f->partial, &write);
-        while (!is_done(&write))
-            loop_turn(f->loop, true);
-        g_assert_cmpint(stat(f->path, &st), ==, 0);
+        file_bench_submit(channel, &io, f->partial, &write);
+        while (!file_bench_is_done(&write))
+            loop_turn(f->file.loop, true);
+        g_assert_cmpint(stat(f->file.path, &st), ==, 0);
         g_assert_cmpint(st.st_size, ==, rows[i].after);
-        g_assert_cmpint(block_io_read(f->node, rows[i].offset, &byte, 1), ==, 0);
+        g_assert_cmpint(block_io_read(f->file.node, rows[i].offset, &byte, 1), ==, 0);
         g_assert_cmphex(byte, ==, 0x11);
         block_channel_free(channel);
     }
@@ -338,21 +266,21 @@ typedef struct Side {
     LoopMessage go;
     BlockIo io;
     uint8_t *data;
-    Write write;
+    FileBenchOp write;
 } Side;
 
 static void on_go(void *opaque)
 {
     Side *side = opaque;
 
-    submit(side->channel, side->io, side->data, &side->write);
+    file_bench_submit(side->channel, &side->io, side->data, &side->write);
 }
 
 static void side_init(Side *side, const Fixture *f, const BlockIo *io, uint8_t *data,
                       Loop *loop)
 {
     *side = (Side) { .io = *io, .data = data };
-    side->channel = block_channel_new(f->use, loop, 4, &channel_ops, NULL, NULL);
+    side->channel = file_bench_channel(&f->file, loop);
     loop_message_init(&side->go, on_go, side);
 }
 
@@ -370,7 +298,7 @@ static void test_two_threads_write_one_block(Fixture *f, const void *aio)
         __atomic_store_n(&b.write.is_done, false, __ATOMIC_SEQ_CST);
         loop_post(iothread_loop(one), &a.go);
         loop_post(iothread_loop(two), &b.go);
-        while (!is_done(&a.write) || !is_done(&b.write))
+        while (!file_bench_is_done(&a.write) || !file_bench_is_done(&b.write))
             g_thread_yield();
         check_rest_of_block(f, (uint8_t)i);
     }
