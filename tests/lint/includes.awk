@@ -15,8 +15,8 @@
 
 BEGIN {
     # The contracts in include/berth (and what the generator writes), by subject.
-    group("base", "base cipher counters error fdset file-find file-read id iov json " \
-          "keyval list log qapi qsbr thread trace uuid vmstate")
+    group("base", "base cipher counters error fdset file-find file-read host-memory id " \
+          "iov json keyval list log qapi qsbr thread trace uuid vmstate")
     group("types", "qapi-types")
     group("loop", "aio iothread loop poller timer worker")
     group("vm", "cpu-query cpuid irq irqchip ram region vcpu vm vm-fake vm-stats")
@@ -42,7 +42,7 @@ BEGIN {
     group("machine", "sandbox sandbox-filter sandbox-table syscall-names")
     group("board", "x86-layout")
     # Contracts of single devices, for the board and for the device itself.
-    group("part", "balloon")
+    group("part", "balloon balloon-auto")
     group("part", "cpuhp debug-exit debugcon fw-cfg hpet i6300esb i8042 i8254 i8259 " \
           "ioapic lpc pc-ports pcihp pvpanic rtc serial vmgenid")
 
