@@ -52,6 +52,7 @@ struct Region {
     uint64_t size;              /* bytes, never 0; UINT64_MAX stands for all 2^64 */
     int priority;
     bool enabled;
+    bool apart;                 /* REGION_RAM: never one memory slot with a neighbour */
     Region *parent;
     AddressSpace *as;           /* set on a root only */
     ListNode node;              /* in the parent's children */
@@ -173,9 +174,9 @@ bool address_space_write_near(AddressSpace *as, AddressHint *hint, uint64_t addr
                               const void *data, size_t size);
 
 /*
- * The host memory of [@gpa, @gpa + @size) when all of it is one range of RAM (or of
- * ROM, unless @for_write) and @size is not 0, else NULL.  Valid while the RAM is
- * plugged.
+ * The host memory of [@gpa, @gpa + @size) when all of it is RAM in one piece of this
+ * process (or ROM, unless @for_write) and @size is not 0, else NULL.  Valid while the RAM
+ * is plugged.
  */
 void *address_space_map(AddressSpace *as, uint64_t gpa, uint64_t size, bool for_write);
 void *address_space_map_near(AddressSpace *as, AddressHint *hint, uint64_t gpa,

@@ -210,6 +210,10 @@ RamRange *address_space_ram(AddressSpace *as, size_t *ret_count)
 
         if (range->kind != REGION_RAM)
             continue;
+        if (i > 0 && flat_view_adjoins(range - 1, range)) {
+            g_array_index(ram, RamRange, ram->len - 1).size += found.size;
+            continue;
+        }
         found.host = range->ram.host;
         found.fd = range->ram.block->fd;
         found.fd_offset = range->ram.block->fd_offset +
@@ -302,14 +306,27 @@ bool address_space_write(AddressSpace *as, uint64_t addr, const void *data, size
     return address_space_write_near(as, &hint, addr, data, size);
 }
 
+/* Whether @range, and what adjoins it, have @size bytes from @gpa on. */
+static bool holds(const FlatView *view, const FlatRange *range, uint64_t gpa,
+                  uint64_t size)
+{
+    const FlatRange *end = &view->ranges[view->n];
+
+    for (; size - 1 > range->last - gpa; range++) {
+        if (range + 1 == end || !flat_view_adjoins(range, range + 1))
+            return false;
+    }
+    return true;
+}
+
 void *address_space_map_near(AddressSpace *as, AddressHint *hint, uint64_t gpa,
                              uint64_t size, bool for_write)
 {
     const FlatView *view = __atomic_load_n(&as->view, __ATOMIC_ACQUIRE);
     const FlatRange *range = flat_view_find(view, &hint->index, gpa);
 
-    if (!range || gpa < range->start || size == 0 || size - 1 > range->last - gpa ||
-        range->kind == REGION_IO || (for_write && range->kind != REGION_RAM))
+    if (!range || gpa < range->start || size == 0 || range->kind == REGION_IO ||
+        (for_write && range->kind != REGION_RAM) || !holds(view, range, gpa, size))
         return NULL;
     return range->ram.host + (gpa - range->start);
 }

@@ -130,19 +130,32 @@ static void render(GArray *ranges, const Region *region, Position base, Window w
     }
 }
 
+static bool is_side_by_side(const FlatRange *range, const FlatRange *next)
+{
+    return range->last != UINT64_MAX && range->last + 1 == next->start &&
+           range->kind == next->kind;
+}
+
+bool flat_view_adjoins(const FlatRange *range, const FlatRange *next)
+{
+    uint64_t length = next->start - range->start;
+
+    return is_side_by_side(range, next) && range->kind != REGION_IO &&
+           range->ram.block == next->ram.block &&
+           range->ram.host + length == next->ram.host;
+}
+
 /* Whether @next continues @range: side by side, same registers or same memory. */
 static bool continues(const FlatRange *range, const FlatRange *next)
 {
     uint64_t length = next->start - range->start;
 
-    if (range->last == UINT64_MAX || range->last + 1 != next->start ||
-        range->kind != next->kind)
-        return false;
-    if (range->kind == REGION_IO)
-        return range->region == next->region &&
-               range->io.offset + length == next->io.offset;
-    return range->ram.block == next->ram.block &&
-           range->ram.host + length == next->ram.host;
+    if (range->kind != REGION_IO)
+        return flat_view_adjoins(range, next) &&
+               (range->region == next->region ||
+                (!range->region->apart && !next->region->apart));
+    return is_side_by_side(range, next) && range->region == next->region &&
+           range->io.offset + length == next->io.offset;
 }
 
 /* Joins ranges that continue each other, in place. */

@@ -45,6 +45,9 @@ void flat_view_retire(FlatView *view);
 
 bool flat_view_equal(const FlatView *a, const FlatView *b);
 
+/* Whether both are memory, @next behind @range for the guest and for this process. */
+bool flat_view_adjoins(const FlatRange *range, const FlatRange *next);
+
 /*
  * The range that holds @addr, else the first above it, else NULL.  *@hint is where to
  * look first, and is set to what was found.

@@ -26,6 +26,10 @@ RamMap *ram_map_new(AddressSpace *as)
 
         if (!is_memory(range))
             continue;
+        if (i > 0 && flat_view_adjoins(range - 1, range)) {
+            map->ranges[map->n - 1].size += range->last - range->start + 1;
+            continue;
+        }
         map->ranges[map->n++] = (RamMapRange) {
             .gpa = range->start,
             .size = range->last - range->start + 1,

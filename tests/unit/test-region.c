@@ -10,6 +10,7 @@
 
 #include "berth/log.h"
 #include "berth/qsbr.h"
+#include "berth/ram-map.h"
 #include "berth/region.h"
 #include "berth/thread.h"
 #include "berth/vm-fake.h"
@@ -394,6 +395,44 @@ static void test_neighbours_of_one_block_are_one_slot(Fixture *f, gconstpointer 
     g_assert_cmpuint(ram[0].size, ==, 8 * PAGE);
     region_done(&low);
     region_done(&high);
+}
+
+/* Pieces come and go beside each other while vCPUs use the rest. */
+static void test_pieces_apart_keep_their_slots(Fixture *f, gconstpointer data)
+{
+    Region pieces[3];
+    VmFakeCalls before, after;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(pieces); i++) {
+        region_init_ram(&pieces[i], "piece", f->ram, i * PAGE, PAGE);
+        pieces[i].apart = true;
+        pieces[i].enabled = i != 1;
+        region_add(&f->root, i * PAGE, &pieces[i], 0);
+    }
+    g_assert_cmpuint(vm_fake_slot_count(f->vm), ==, 2);
+    g_assert_null(address_space_map(f->as, PAGE - 1, 2, true));
+    before = vm_fake_calls(f->vm);
+
+    region_set_enabled(&pieces[1], true);
+
+    after = vm_fake_calls(f->vm);
+    g_assert_cmpuint(after.map - before.map, ==, 1);
+    g_assert_cmpuint(after.unmap, ==, before.unmap);
+    g_assert_cmpuint(vm_fake_slot_count(f->vm), ==, 3);
+    /* Who does not look at slots sees one piece of memory. */
+    g_assert_true(address_space_map(f->as, 1, 3 * PAGE - 1, true) == f->ram->host + 1);
+    g_assert_null(address_space_map(f->as, 1, 3 * PAGE, true));
+
+    size_t n;
+    g_autofree RamRange *ram = address_space_ram(f->as, &n);
+    g_autoptr(RamMap) map = ram_map_new(f->as);
+
+    g_assert_cmpuint(n, ==, 1);
+    g_assert_cmpuint(ram[0].size, ==, 3 * PAGE);
+    g_assert_cmpuint(map->n, ==, 1);
+    g_assert_cmpuint(map->ranges[0].size, ==, 3 * PAGE);
+    for (unsigned i = 0; i < G_N_ELEMENTS(pieces); i++)
+        region_done(&pieces[i]);
 }
 
 static void test_refused_slot_is_told_and_tried_again(Fixture *f, gconstpointer data)
@@ -828,6 +867,7 @@ int main(int argc, char **argv)
     ADD("slots-follow-ram", test_slots_follow_ram);
     ADD("unchanged-slots-stay", test_unchanged_slots_stay);
     ADD("neighbours-of-a-block-are-one-slot", test_neighbours_of_one_block_are_one_slot);
+    ADD("pieces-apart-keep-their-slots", test_pieces_apart_keep_their_slots);
     ADD("refused-slot-is-tried-again", test_refused_slot_is_told_and_tried_again);
     ADD("refused-doorbells-fill-no-log", test_refused_doorbells_fill_no_log);
     ADD("doorbell-follows-its-region", test_doorbell_follows_its_region);
