@@ -117,15 +117,26 @@ static bool start_ring(VhostPair *pair, unsigned index, GError **error)
         loop_fd_add(pair->vdev->loop, &ring->own, EPOLLIN, error);
 }
 
-static bool start_rings(VhostPair *pair, GError **error)
+static bool set_memory(VhostPair *pair, GError **error)
 {
-    VirtioDevice *vdev = pair->vdev;
     g_autofree RamRange *ranges = NULL;
     size_t n;
 
-    ranges = address_space_ram(vdev->dev->board->memory, &n);
+    ranges = address_space_ram(pair->vdev->dev->board->memory, &n);
+    return vhost_set_memory(pair->vhost, ranges, n, error);
+}
+
+bool vhost_pair_memory_added(VhostPair *pair, GError **error)
+{
+    return !pair->running || set_memory(pair, error);
+}
+
+static bool start_rings(VhostPair *pair, GError **error)
+{
+    VirtioDevice *vdev = pair->vdev;
+
     if (!vhost_set_features(pair->vhost, vdev->features, error) ||
-        !vhost_set_memory(pair->vhost, ranges, n, error))
+        !set_memory(pair, error))
         return false;
     for (unsigned i = 0; i < VHOST_PAIR_RINGS; i++) {
         VhostPairRing *ring = &pair->rings[i];

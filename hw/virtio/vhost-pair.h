@@ -65,5 +65,8 @@ bool vhost_pair_pause(VhostPair *pair);
 /* Takes the rings back, with their place. */
 void vhost_pair_stop(VhostPair *pair);
 
+/* For VirtioClass.memory_added. */
+bool vhost_pair_memory_added(VhostPair *pair, GError **error);
+
 /* For VirtioClass.irqfd_changed; dev->lock is held. */
 void vhost_pair_irqfd_changed(VhostPair *pair);

@@ -47,6 +47,11 @@ static void vsock_irqfd_changed(VirtioDevice *vdev)
     vhost_pair_irqfd_changed(&to_vsock(vdev)->pair);
 }
 
+static bool vsock_memory_added(VirtioDevice *vdev, GError **error)
+{
+    return vhost_pair_memory_added(&to_vsock(vdev)->pair, error);
+}
+
 static void vsock_stop(VirtioDevice *vdev)
 {
     VhostVsock *vsock = to_vsock(vdev);
@@ -207,6 +212,7 @@ const VirtioClass vhost_vsock_class = {
     .stop = vsock_stop,
     .reset = vsock_reset,
     .is_external = vsock_is_external,
+    .memory_added = vsock_memory_added,
     .irqfd_changed = vsock_irqfd_changed,
     .read_config = vsock_read_config,
     .handle_queue = vsock_handle_queue,

@@ -55,6 +55,17 @@ void virtio_net_kernel_irqfd_changed(VirtioDevice *vdev)
         vhost_pair_irqfd_changed(&net->kernel[i]);
 }
 
+bool virtio_net_kernel_memory_added(VirtioDevice *vdev, GError **error)
+{
+    VirtioNet *net = virtio_net_of(vdev);
+
+    for (uint32_t i = 0; net->kernel && i < net->n_pairs; i++) {
+        if (!vhost_pair_memory_added(&net->kernel[i], error))
+            return false;
+    }
+    return true;
+}
+
 static bool set_backend(VhostPair *pair, unsigned index, int fd, GError **error)
 {
     return !pair->rings[index].started ||

@@ -587,6 +587,7 @@ const VirtioClass virtio_net_class = {
     .reset = virtio_net_reset,
     .queue_loop = virtio_net_queue_loop,
     .is_external = virtio_net_kernel_is_external,
+    .memory_added = virtio_net_kernel_memory_added,
     .irqfd_changed = virtio_net_kernel_irqfd_changed,
     .read_config = virtio_net_read_config,
     .handle_queue = virtio_net_handle_queue,

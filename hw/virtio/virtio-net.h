@@ -175,3 +175,5 @@ void virtio_net_kernel_stop(VirtioDevice *vdev);
 /* As those of VirtioClass. */
 bool virtio_net_kernel_is_external(const VirtioDevice *vdev, uint32_t index);
 void virtio_net_kernel_irqfd_changed(VirtioDevice *vdev);
+/* For VirtioClass.memory_added. */
+bool virtio_net_kernel_memory_added(VirtioDevice *vdev, GError **error);

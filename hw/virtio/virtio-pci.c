@@ -27,7 +27,7 @@
 #include "berth/msix.h"
 #include "berth/pci.h"
 #include "berth/thread.h"
-#include "berth/virtio.h"
+#include "berth/virtio-transport.h"
 
 #define MSIX_BAR 1
 #define STRUCTURES_BAR 4
@@ -719,6 +719,21 @@ static void virtio_pci_settle(Device *dev)
     virtio_settle(virtio_pci_device(dev));
 }
 
+static bool virtio_pci_memory_added(Device *dev, GError **error)
+{
+    return virtio_memory_added(virtio_pci_device(dev), error);
+}
+
+static void virtio_pci_memory_removed(Device *dev)
+{
+    virtio_restart(virtio_pci_device(dev));
+}
+
+static bool virtio_pci_uses_removed(Device *dev)
+{
+    return virtio_is_restarting(virtio_pci_device(dev));
+}
+
 static void *vdev_via(void *opaque, const VMStateDesc **ret_desc)
 {
     *ret_desc = &virtio_vmstate;
@@ -766,4 +781,7 @@ const DeviceClass virtio_pci_class = {
     .pause = virtio_pci_settle,
     .resume = virtio_pci_settle,
     .is_draining = virtio_pci_is_draining,
+    .memory_added = virtio_pci_memory_added,
+    .memory_removed = virtio_pci_memory_removed,
+    .uses_removed = virtio_pci_uses_removed,
 };

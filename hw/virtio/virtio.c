@@ -32,7 +32,7 @@
 #include "berth/error.h"
 #include "berth/thread.h"
 #include "berth/trace.h"
-#include "berth/virtio.h"
+#include "berth/virtio-transport.h"
 
 #define STATUS_DRIVER                                                                    \
     (VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |                              \
@@ -486,6 +486,38 @@ void virtio_restart(VirtioDevice *vdev)
     vdev->restart_pending = true;
     lock_drop(&vdev->dev->lock);
     virtio_settle(vdev);
+}
+
+bool virtio_is_restarting(VirtioDevice *vdev)
+{
+    bool restarting;
+
+    lock_take(&vdev->dev->lock);
+    restarting = vdev->restart_pending || vdev->draining;
+    lock_drop(&vdev->dev->lock);
+    return restarting;
+}
+
+typedef struct MemoryCall {
+    VirtioDevice *vdev;
+    bool good;
+    GError **error;
+} MemoryCall;
+
+static void on_memory_added(void *opaque)
+{
+    MemoryCall *call = opaque;
+
+    call->good = call->vdev->class->memory_added(call->vdev, call->error);
+}
+
+bool virtio_memory_added(VirtioDevice *vdev, GError **error)
+{
+    MemoryCall call = { .vdev = vdev, .good = true, .error = error };
+
+    if (vdev->class->memory_added)
+        loop_call_sync(vdev->loop, on_memory_added, &call);
+    return call.good;
 }
 
 static void free_parts(VirtioDevice *vdev)

@@ -34,6 +34,7 @@ typedef struct AcpiMemory {
     uint64_t base;
     uint64_t size;
     unsigned node;
+    bool comes;                 /* it may come later: addresses for it */
 } AcpiMemory;
 
 /* A 16550A with eight ports. */

@@ -60,6 +60,7 @@ typedef struct Iothread Iothread;               /* iothread.h */
 typedef struct IrqLine IrqLine;                 /* irq.h */
 typedef struct Loop Loop;                       /* loop.h */
 typedef struct Machine Machine;                 /* machine.h */
+typedef struct MemoryWindow MemoryWindow;       /* memory-device.h */
 typedef struct Monitor Monitor;                 /* monitor.h */
 typedef struct NetSet NetSet;                   /* net-set.h */
 typedef struct NetDumpCounters NetDumpCounters; /* net-dump.h */

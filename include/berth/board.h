@@ -118,6 +118,7 @@ struct Board {
     uint64_t ecam_base;
     uint64_t ram_size;          /* bytes that the guest has */
     RamBlock *ram;              /* what guest address 0 and on is */
+    MemoryWindow *memory_window;        /* NULL: no memory can come */
     RamBlock *firmware;         /* what 4 GiB ends with; NULL: there is no firmware */
     CharSet *chars;
     BlockGraph *blocks;

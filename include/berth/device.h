@@ -55,6 +55,17 @@ struct DeviceClass {
     void (*resume)(Device *dev);
     /* Whether host I/O is under way after pause() or reset().  NULL: never. */
     bool (*is_draining)(Device *dev);
+    /*
+     * Guest memory has come: a copy of the map is made anew.  False with @error when it
+     * stays as it was.  NULL: the device has none.
+     */
+    bool (*memory_added)(Device *dev, GError **error);
+    /*
+     * Guest memory is out of sight: pointers into it are let go, of requests when these
+     * have ended; and whether that is yet to be.  NULL: the device keeps none.
+     */
+    void (*memory_removed)(Device *dev);
+    bool (*uses_removed)(Device *dev);
 };
 
 struct Device {

@@ -70,6 +70,10 @@ struct Machine {
     unsigned n_ram_parts;
     Object *ram_object;         /* the one that is all memory; NULL where nodes have it */
     RamBlock *ram;              /* of that */
+    MemoryWindow *memory_window;        /* NULL: all memory is there from the start */
+    uint64_t come_base;         /* its addresses */
+    uint64_t come_size;
+    uint64_t high_end;          /* of all memory, when all has come */
     struct MemoryFailure *memory_failure;       /* memory-failure.c */
 
     CpuTopology topology;

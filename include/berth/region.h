@@ -139,6 +139,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(AddressSpace, address_space_free)
  * doorbell.
  */
 bool address_space_check(AddressSpace *as, GError **error);
+/* The same of its memory alone. */
+bool address_space_check_memory(AddressSpace *as, GError **error);
 /* The view as text, one line a range, in the shape of "info mtree -f". */
 char *address_space_describe(AddressSpace *as);
 /* The tree below its @root in the shape of "info mtree"; @disabled: all of it. */

@@ -45,12 +45,13 @@ uint64_t vhost_features(const Vhost *vhost);
 
 /* What the driver accepted; bits that are not the kernel's business are left out. */
 bool vhost_set_features(Vhost *vhost, uint64_t features, GError **error);
-bool vhost_set_memory(Vhost *vhost, const RamRange *ranges, size_t n, GError **error);
 bool vhost_start_ring(Vhost *vhost, unsigned index, const VhostRing *ring,
                       GError **error);
 /* The next available entry is in *@ret_base; false when the kernel does not tell. */
 bool vhost_stop_ring(Vhost *vhost, unsigned index, uint16_t *ret_base);
 
+/* At any time; on failure the kernel has what it had. */
+bool vhost_set_memory(Vhost *vhost, const RamRange *ranges, size_t n, GError **error);
 /* At any time after the ring was started. */
 bool vhost_set_call_fd(Vhost *vhost, unsigned index, int fd, GError **error);
 

@@ -62,6 +62,11 @@ struct VirtioClass {
      * checked and mapped; the rest is up to start() and stop().  NULL: none is.
      */
     bool (*is_external)(const VirtioDevice *vdev, uint32_t index);
+    /*
+     * Guest memory has come, on the loop: what the kernel was told of the map is told
+     * anew.  False with @error.  NULL: it is not told.
+     */
+    bool (*memory_added)(VirtioDevice *vdev, GError **error);
     /* transport->queue_irqfd() may say otherwise now; dev->lock is held.  May be NULL. */
     void (*irqfd_changed)(VirtioDevice *vdev);
     /* The loop of queue @index, on main, after realize().  NULL: vdev->loop. */
@@ -135,39 +140,8 @@ void virtio_make_queues(VirtioDevice *vdev, uint32_t n, uint16_t size);
 /* What a device of virtio_pci_class carries.  Main. */
 VirtioDevice *virtio_pci_device(Device *dev);
 
-/* Main, for the transport. */
-
-/*
- * Makes the device of @class for @dev, offering @features too.  NULL with @error of the
- * class's realize().
- */
-VirtioDevice *virtio_device_new(const VirtioClass *class,
-                                const VirtioTransport *transport, Device *dev,
-                                uint64_t features, GError **error);
-/* Resets and unrealizes it; it does not drain.  Accepts NULL. */
-void virtio_device_free(VirtioDevice *vdev);
-
-/* Registers, for the transport; dev->lock is held. */
-
-/* 32 bits of the features offered, and of those accepted; 0 beyond the first two. */
-uint32_t virtio_get_offered(const VirtioDevice *vdev, uint32_t select);
-uint32_t virtio_get_features(const VirtioDevice *vdev, uint32_t select);
-void virtio_set_features(VirtioDevice *vdev, uint32_t select, uint32_t value);
-/*
- * virtio_settle() must follow, without the lock, and before the register is read again.
- */
-void virtio_set_status(VirtioDevice *vdev, uint8_t value);
-/* The registers of @vq may still change. */
-bool virtio_queue_is_open(const Virtqueue *vq);
-void virtio_queue_set_size(Virtqueue *vq, uint16_t size);
-void virtio_queue_enable(Virtqueue *vq);
-/* A doorbell that the kernel did not take. */
+/* dev->lock is held: a doorbell that the kernel did not take. */
 void virtio_queue_kick(Virtqueue *vq);
-/* Reads device configuration space; bytes beyond it are all ones. */
-void virtio_read_config(VirtioDevice *vdev, uint64_t offset, void *data, size_t size);
-/* Writes to it; what is beyond it is ignored. */
-void virtio_write_config(VirtioDevice *vdev, uint64_t offset, const void *data,
-                         size_t size);
 
 /* Main or a vCPU; no lock is held. */
 
@@ -181,7 +155,10 @@ void virtio_settle(VirtioDevice *vdev);
 void virtio_reset(VirtioDevice *vdev);
 /* Whether requests are in flight that keep the device from what virtio_settle() began. */
 bool virtio_is_draining(VirtioDevice *vdev);
-/* Stops and starts a device that runs: its class has other queues now. */
+/*
+ * Stops and starts a device that runs: its class has other queues now, or there is other
+ * memory.
+ */
 void virtio_restart(VirtioDevice *vdev);
 
 /* The queue's loop: @vq has stopped after virtqueue_stop() said that it had not. */

@@ -12,7 +12,8 @@
  *     0xb0000000      ECAM of buses 0 to 255
  *     0xc0000000      32-bit PCI window
  *     0xfec00000      IOAPIC, HPET, RCBA, local APICs, pages of KVM, firmware at the end
- *     0x100000000     RAM above 4 GiB, then (aligned to 1 GiB) the 64-bit PCI window
+ *     0x100000000     RAM above 4 GiB, then (each aligned to 1 GiB) addresses for memory
+ *                     that comes later, the 64-bit PCI window
  */
 #pragma once
 

@@ -4,6 +4,7 @@
  */
 #include "berth/error.h"
 #include "berth/machine.h"
+#include "berth/memory-device.h"
 #include "berth/net-set.h"
 #include "berth/numa.h"
 
@@ -158,6 +159,7 @@ void hmp_info_numa(HmpCall *call)
     const Machine *machine = call->ctx->machine;
     const Numa *numa = machine->numa;
     unsigned n = numa ? numa->n_nodes : 0;
+    uint64_t plugged;
 
     hmp_printf(call, "%u nodes\n", n);
     for (unsigned i = 0; i < n; i++) {
@@ -166,8 +168,10 @@ void hmp_info_numa(HmpCall *call)
             if (numa->cpu_nodes[cpu] == i)
                 hmp_printf(call, " %u", cpu);
         }
-        hmp_printf(call, "\nnode %u size: %" PRIu64 " MB\nnode %u plugged: 0 MB\n", i,
-                   (uint64_t)(numa->nodes[i].size / MIB), i);
+        plugged = memory_device_plugged(machine->memory_window, (int)i) / MIB;
+        hmp_printf(call, "\nnode %u size: %" PRIu64 " MB\nnode %u plugged: %" PRIu64
+                   " MB\n", i, (uint64_t)(numa->nodes[i].size / MIB) + plugged, i,
+                   plugged);
     }
 }
 

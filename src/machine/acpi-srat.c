@@ -8,6 +8,7 @@
 #define SRAT_REVISION 3
 #define SLIT_REVISION 1
 #define AFFINITY_ENABLED 1u
+#define AFFINITY_HOT_PLUGGABLE 2u
 #define XAPIC_ID_MAX 254
 
 /* ACPI 6.3, 5.2.16. */
@@ -90,7 +91,8 @@ uint32_t acpi_srat_append(AcpiTables *tables, const AcpiMachine *machine)
         const AcpiMemory *memory = &machine->memory[i];
         SratMemory entry = {
             .type = SRAT_MEMORY, .length = sizeof(entry), .node = memory->node,
-            .base = memory->base, .size = memory->size, .flags = AFFINITY_ENABLED,
+            .base = memory->base, .size = memory->size,
+            .flags = AFFINITY_ENABLED | (memory->comes ? AFFINITY_HOT_PLUGGABLE : 0),
         };
 
         acpi_table_append(tables, &entry, sizeof(entry));

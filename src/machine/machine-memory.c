@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Guest RAM: one backend, or one for each node that has memory, one behind the other;
- * mapped below the 32-bit hole and, what is left, from 4 GiB.
+ * mapped below the 32-bit hole and, what is left, from 4 GiB.  Behind it are addresses
+ * for memory that comes later: as much as may come, and 1 GiB more for each slot, so that
+ * every module can begin at a multiple of that.
  */
 #include <string.h>
 
 #include "berth/error.h"
 #include "berth/memory-backend.h"
+#include "berth/memory-device.h"
 #include "berth/numa.h"
 #include "berth/object.h"
 #include "berth/x86-layout.h"
@@ -15,6 +18,7 @@
 
 #define DEFAULT_RAM_SIZE (128 * MIB)
 #define MAX_RAM_SIZE (16 * 1024 * GIB)
+#define PAGE 4096u
 
 void machine_memory_init(Machine *machine)
 {
@@ -31,29 +35,42 @@ static bool check_options(const Cmdline *cmdline, GError **error)
 
     if (!memory)
         return true;
-    if (memory->has_size && (memory->size == 0 || memory->size > MAX_RAM_SIZE)) {
+    if (memory->has_size && (memory->size == 0 || memory->size > MAX_RAM_SIZE))
         error_set(error,
                   "option '-m': parameter 'size' expects 1 byte to %" PRIu64 " GiB",
                   (uint64_t)(MAX_RAM_SIZE / GIB));
+    else if (memory->slots > 0 && !memory->has_maxmem)
+        error_set(error, "option '-m': parameter 'slots' expects 'maxmem', too");
+    else if (memory->slots > MEMORY_MAX_SLOTS)
+        error_set(error, "option '-m': parameter 'slots' expects 0 to %u",
+                  MEMORY_MAX_SLOTS);
+    else if (memory->has_maxmem && memory->maxmem > MAX_RAM_SIZE)
+        error_set(error, "option '-m': parameter 'maxmem' expects %" PRIu64 " GiB at "
+                  "most", (uint64_t)(MAX_RAM_SIZE / GIB));
+    else if (memory->has_maxmem && memory->maxmem % PAGE != 0)
+        error_set(error, "option '-m': parameter 'maxmem' expects a multiple of %u bytes",
+                  PAGE);
+    else
+        return true;
+    return false;
+}
+
+/* Against the memory that there is from the start, @size. */
+static bool check_maxmem(const MemoryOptions *memory, uint64_t size, GError **error)
+{
+    if (!memory || !memory->has_maxmem)
+        return true;
+    if (memory->maxmem < (memory->has_size ? MIN(memory->size, size) : size)) {
+        error_set(error, "option '-m': parameter 'maxmem' must be at least 'size' (%"
+                  PRIu64 " bytes)", size);
         return false;
     }
-    if (memory->has_slots && memory->slots != 0) {
-        error_set(error, "option '-m': parameter 'slots' expects 0: there are no memory "
-                  "devices that could be plugged");
+    if (memory->slots > 0 && memory->maxmem <= size) {
+        error_set(error, "option '-m': parameter 'slots' expects 'maxmem' to be more "
+                  "than 'size' (%" PRIu64 " bytes)", size);
         return false;
     }
     return true;
-}
-
-static bool check_maxmem(const MemoryOptions *memory, uint64_t size, GError **error)
-{
-    if (!memory || !memory->has_maxmem || memory->maxmem == size ||
-        (memory->has_size && memory->maxmem == memory->size))
-        return true;
-    error_set(error,
-              "option '-m': parameter 'maxmem' expects the same as 'size' (%" PRIu64
-              " bytes): there are no memory devices that could be plugged", size);
-    return false;
 }
 
 /* The options of what -m makes, with -mem-path a file. */
@@ -245,16 +262,40 @@ static bool plug_nodes(Machine *machine, GError **error)
     return check_sum(machine, error);
 }
 
+static void make_window(Machine *machine)
+{
+    const MemoryOptions *memory = machine->cmdline->memory;
+    uint64_t low = MIN(machine->ram_size, X86_LOW_RAM_MAX);
+    MemoryWindowOptions options = {
+        .root = &machine->memory_root,
+        .memory = machine->memory,
+        .n_nodes = machine->numa ? machine->numa->n_nodes : 1,
+    };
+
+    machine->high_end = X86_HIGH_RAM_BASE + machine->ram_size - low;
+    if (!memory || memory->maxmem <= machine->ram_size)
+        return;
+    options.limit = memory->maxmem - machine->ram_size;
+    options.gpa = ALIGN_UP(machine->high_end, GIB);
+    options.size = ALIGN_UP(options.limit + memory->slots * GIB, GIB);
+    machine->memory_window = memory_device_window_new(&options);
+    machine->come_base = options.gpa;
+    machine->come_size = options.size;
+    machine->high_end = options.gpa + options.size;
+}
+
 bool machine_memory_plug(Machine *machine, GError **error)
 {
+    bool good;
+
     if (!check_options(machine->cmdline, error))
         return false;
-    if (!machine->numa)
-        return plug_whole(machine, error);
-    if (plug_nodes(machine, error))
-        return true;
-    g_prefix_error(error, "option '-numa': ");
-    return false;
+    good = machine->numa ? plug_nodes(machine, error) : plug_whole(machine, error);
+    if (good)
+        make_window(machine);
+    else if (machine->numa)
+        g_prefix_error(error, "option '-numa': ");
+    return good;
 }
 
 unsigned machine_memory_of_node(const Machine *machine, unsigned node,
@@ -268,9 +309,13 @@ unsigned machine_memory_of_node(const Machine *machine, unsigned node,
         if (part->node != node)
             continue;
         if (part->low_size)
-            ret_parts[n++] = (AcpiMemory) { part->start, part->low_size, node };
+            ret_parts[n++] = (AcpiMemory) {
+                .base = part->start, .size = part->low_size, .node = node,
+            };
         if (high_size(part))
-            ret_parts[n++] = (AcpiMemory) { high_base(part), high_size(part), node };
+            ret_parts[n++] = (AcpiMemory) {
+                .base = high_base(part), .size = high_size(part), .node = node,
+            };
     }
     return n;
 }
@@ -286,6 +331,7 @@ void machine_memory_done(Machine *machine)
             region_done(&part->high);
         object_release(part->object);
     }
+    g_clear_pointer(&machine->memory_window, memory_device_window_free);
     g_clear_pointer(&machine->ram_parts, g_free);
     machine->n_ram_parts = 0;
     machine->ram_object = NULL;

@@ -313,16 +313,28 @@ static bool add_debugcon(Machine *machine, GError **error)
     return args && device_add(&machine->tree, args, error) != NULL;
 }
 
+static bool check_addresses(const Machine *machine, GError **error)
+{
+    unsigned bits = cpu_model_phys_bits(machine->cpu_model);
+
+    if (!machine->memory_window || machine->high_end <= 1ull << bits)
+        return true;
+    error_set(error, "option '-m': parameter 'maxmem': memory would end at 0x%" PRIx64
+              ", but the guest's CPU has addresses of %u bits", machine->high_end - 1,
+              bits);
+    return false;
+}
+
 bool machine_q35_init(Machine *machine, GError **error)
 {
     machine->q35 = g_new0(Q35Board, 1);
     machine->q35->pci64 = (AcpiWindow) {
-        .base = ALIGN_UP(X86_HIGH_RAM_BASE + high_ram(machine), X86_PCI64_ALIGN),
+        .base = ALIGN_UP(machine->high_end, X86_PCI64_ALIGN),
         .size = X86_PCI64_SIZE,
     };
     wire_irqs(machine);
-    return add_onboard(machine, error) && add_serials(machine, error) &&
-           add_debugcon(machine, error);
+    return check_addresses(machine, error) && add_onboard(machine, error) &&
+           add_serials(machine, error) && add_debugcon(machine, error);
 }
 
 /* The files of vmgenid, for firmware. */
@@ -470,17 +482,26 @@ static AcpiWindow pci64_window(const Machine *machine)
     return window;
 }
 
-/* Tells of the nodes; the caller frees the list of memory. */
+/*
+ * Tells of the nodes; the caller frees the list of memory.  A machine to which memory may
+ * come has one at least: from its memory a guest knows how far addresses go.
+ */
 static AcpiMemory *describe_nodes(const Machine *machine, AcpiMachine *acpi)
 {
     const Numa *numa = machine->numa;
-    AcpiMemory *memory = g_new0(AcpiMemory, 2 * numa->n_nodes);
+    unsigned n = numa ? numa->n_nodes : 1;
+    AcpiMemory *memory = g_new0(AcpiMemory, 2 * n + 1);
 
-    for (unsigned i = 0; i < numa->n_nodes; i++)
+    for (unsigned i = 0; i < n; i++)
         acpi->n_memory += machine_memory_of_node(machine, i, memory + acpi->n_memory);
-    acpi->n_nodes = numa->n_nodes;
+    if (machine->memory_window)
+        memory[acpi->n_memory++] = (AcpiMemory) {
+            .base = machine->come_base, .size = machine->come_size, .node = n - 1,
+            .comes = true,
+        };
+    acpi->n_nodes = n;
     acpi->memory = memory;
-    acpi->distances = numa->distances;
+    acpi->distances = numa ? numa->distances : NULL;
     return memory;
 }
 
@@ -521,7 +542,7 @@ static AcpiTables *describe(Machine *machine)
         cpus[i].fixed = i < machine->topology.cpus;
         cpus[i].node = machine->numa ? machine->numa->cpu_nodes[i] : 0;
     }
-    if (machine->numa)
+    if (machine->numa || machine->memory_window)
         memory = describe_nodes(machine, &acpi);
     return acpi_tables_new(&acpi);
 }

@@ -5,6 +5,7 @@
 #include "berth/error.h"
 #include "berth/machine.h"
 #include "berth/memory-backend.h"
+#include "berth/memory-device.h"
 #include "berth/numa.h"
 #include "berth/qmp.h"
 
@@ -160,12 +161,13 @@ MemoryInfo *qmp_query_memory_size_summary(QmpContext *ctx, GError **error)
 
     info->base_memory = ctx->machine->ram_size;
     info->has_plugged_memory = true;
+    info->plugged_memory = memory_device_plugged(ctx->machine->memory_window, -1);
     return info;
 }
 
 MemoryDeviceInfoList *qmp_query_memory_devices(QmpContext *ctx, GError **error)
 {
-    return MemoryDeviceInfoList_new();
+    return memory_device_query(ctx->machine->memory_window);
 }
 
 StrList *qmp_query_tpm_models(QmpContext *ctx, GError **error)

@@ -225,6 +225,7 @@ static bool build(Machine *machine, GError **error)
         .cpu_nodes = machine->numa ? machine->numa->cpu_nodes : NULL,
         .ram_size = machine->ram_size,
         .ram = machine->ram,
+        .memory_window = machine->memory_window,
         .firmware = machine->rom,
         .ops = &machine_board_ops,
         .opaque = machine,

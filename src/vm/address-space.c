@@ -162,19 +162,30 @@ const FlatView *address_space_view(AddressSpace *as)
     return as->view;
 }
 
-bool address_space_check(AddressSpace *as, GError **error)
+bool address_space_check_memory(AddressSpace *as, GError **error)
 {
-    int slots_error, doorbells_error;
+    int slots_error;
 
     address_space_begin(as);
     slots_error = as->slots_error;
-    doorbells_error = as->doorbells_error;
     address_space_end(as);
     if (slots_error)
         error_set_errno(error, -slots_error, "the host refused memory of the guest");
-    else if (doorbells_error)
+    return slots_error == 0;
+}
+
+bool address_space_check(AddressSpace *as, GError **error)
+{
+    int doorbells_error;
+
+    if (!address_space_check_memory(as, error))
+        return false;
+    address_space_begin(as);
+    doorbells_error = as->doorbells_error;
+    address_space_end(as);
+    if (doorbells_error)
         error_set_errno(error, -doorbells_error, "the host refused an ioeventfd");
-    return !slots_error && !doorbells_error;
+    return doorbells_error == 0;
 }
 
 char *address_space_describe(AddressSpace *as)

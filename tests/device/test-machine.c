@@ -344,9 +344,59 @@ static const struct {
     { { "-numa", "node,memdev=a", "-numa", "node,memdev=b", "-m", "64" }, "RAM size" },
     { { "-numa", "node,memdev=a", "-machine", "memory-backend=b" }, "exclusive" },
     { { "-numa", "node,memdev=a", "-mem-path", "/tmp" }, "exclusive" },
-    { { "-numa", "node,memdev=a", "-numa", "node,memdev=b", "-m", "128,maxmem=1G" },
+    { { "-numa", "node,memdev=a", "-numa", "node,memdev=b", "-m", "128,maxmem=64" },
       "maxmem" },
 };
+
+static const struct {
+    const char *m;
+    const char *words;
+} wrong_memory[] = {
+    { "0", "parameter 'size' expects 1 byte to 16384 GiB" },
+    { "64,slots=1", "'slots' expects 'maxmem', too" },
+    { "64,slots=257,maxmem=1G", "'slots' expects 0 to 256" },
+    { "64,slots=1,maxmem=64", "'slots' expects 'maxmem' to be more than 'size'" },
+    { "64,maxmem=32", "'maxmem' must be at least 'size' (67108864 bytes)" },
+    { "64,maxmem=100001K", "'maxmem' expects a multiple of 4096 bytes" },
+    { "64,maxmem=17T", "'maxmem' expects 16384 GiB at most" },
+    { "64,slots=256,maxmem=1G", "memory would end at 0x413fffffff, but the guest's CPU "
+      "has addresses of 36 bits" },
+};
+
+static void test_wrong_memory_is_refused(void)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(wrong_memory); i++) {
+        const char *const words[] = {
+            "berth", "-nodefaults", "-cpu", "host,phys-bits=36", "-m", wrong_memory[i].m,
+        };
+        g_autoptr(GError) error = NULL;
+        MachineBench rig;
+
+        rig_make(&rig, (char *const *)words, G_N_ELEMENTS(words), &error);
+        g_assert_null(rig.machine);
+        if (!strstr(error->message, wrong_memory[i].words))
+            g_error("\"%s\" is not in \"%s\"", wrong_memory[i].words, error->message);
+        machine_bench_done(&rig);
+    }
+}
+
+/* At 1 GiB above RAM, with 1 GiB more a slot; the PCI window is behind it. */
+static void test_addresses_for_memory_to_come(void)
+{
+    const char *const words[] = { "berth", "-nodefaults", "-m",
+                                  "size=2560M,slots=2,maxmem=5G" };
+    g_autofree char *view = NULL;
+    g_autoptr(GError) error = NULL;
+    MachineBench rig;
+
+    rig_make(&rig, (char *const *)words, G_N_ELEMENTS(words), &error);
+    g_assert_no_error(error);
+    view = region_text_tree(rig.machine->memory, &rig.machine->memory_root, false);
+    g_assert_nonnull(strstr(view, "0000000140000000-000000027fffffff"
+                            " (prio 0, i/o): device-memory"));
+    g_assert_cmphex(rig.machine->high_end, ==, 10 * GIB);
+    machine_bench_done(&rig);
+}
 
 static void test_wrong_nodes_are_refused(void)
 {
@@ -773,6 +823,9 @@ int main(int argc, char **argv_)
                     test_boot_order_of_the_first_start_is_its_own);
     g_test_add_func("/machine/nodes-have-memory", test_nodes_have_memory);
     g_test_add_func("/machine/wrong-nodes-are-refused", test_wrong_nodes_are_refused);
+    g_test_add_func("/machine/wrong-memory-is-refused", test_wrong_memory_is_refused);
+    g_test_add_func("/machine/addresses-for-memory-to-come",
+                    test_addresses_for_memory_to_come);
     g_test_add_func("/machine/machine-options-reach-memory",
                     test_machine_options_reach_memory);
     add_test("memory-goes-on-at-four-gib",

@@ -15,6 +15,7 @@
 
 #include "berth/error.h"
 #include "berth/log.h"
+#include "berth/memory-device.h"
 #include "berth/virtio.h"
 #include "berth/vm-fake.h"
 
@@ -236,6 +237,45 @@ static void test_reset_and_start_again(Fixture *f, gconstpointer unused)
         kit_pci_write(&f->v->pci, cap + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_BCR_FLR);
     device_remove(f->dev);
     g_assert_false(stub.running);
+}
+
+/* A device that is no more than memory; the kernel learns of it while it serves. */
+static void test_memory_comes_and_goes(Fixture *f, gconstpointer unused)
+{
+    const MemoryWindowOptions options = {
+        .root = &f->kit->memory_root, .memory = f->kit->memory, .gpa = 8 * GIB,
+        .size = GIB, .limit = GIB, .n_nodes = 1,
+    };
+    const MemoryRequest request = { .memdev = "ram" };
+    const MemoryDeviceOps ops = { .query = NULL };
+    Device dev = { .tree = &f->kit->tree, .board = &f->kit->board };
+    MemoryDevice memory = { .ops = &ops, .dev = &dev };
+    g_autoptr(GError) error = NULL;
+
+    f->kit->board.memory_window = memory_device_window_new(&options);
+    kit_add_object(f->kit, "{'qom-type': 'memory-backend-ram', 'id': 'ram',"
+                   " 'size': 2097152}");
+    stub.fail_after = 0;
+    g_assert_false(memory_device_plug(&memory, &request, &error));
+    g_assert_nonnull(strstr(error->message, "device 'vsock': vhost: cannot set"));
+    g_clear_error(&error);
+    stub.fail_after = -1;
+    kit_run_both(f->kit);
+    g_assert_cmpuint(stub.n_regions, ==, 2);
+    g_assert_true(stub.running);
+
+    g_assert_true(memory_device_plug(&memory, &request, &error));
+    g_assert_cmpuint(stub.n_regions, ==, 3);
+    g_assert_cmphex(stub.regions[2].guest_phys_addr, ==, 8 * GIB);
+    g_assert_cmphex(stub.regions[2].userspace_addr, ==, (uintptr_t)memory.ram->host);
+    g_assert_true(stub.running);
+
+    memory_device_hide(&memory);
+    kit_run_both(f->kit);
+    g_assert_cmpuint(stub.n_regions, ==, 2);
+    g_assert_true(stub.running);
+    memory_device_done(&memory);
+    memory_device_window_free(f->kit->board.memory_window);
 }
 
 static void test_fault_in_a_ring_breaks_the_device(Fixture *f, gconstpointer unused)
@@ -474,6 +514,7 @@ int main(int argc, char **argv)
     add("/vhost-vsock/pin", test_pin_without_msix);
     add("/vhost-vsock/pause", test_pause_keeps_the_place);
     add("/vhost-vsock/reset", test_reset_and_start_again);
+    add("/vhost-vsock/memory", test_memory_comes_and_goes);
     add("/vhost-vsock/fault", test_fault_in_a_ring_breaks_the_device);
     add("/vhost-vsock/half", test_half_a_driver_is_not_served);
     add("/vhost-vsock/no-memory", test_rings_outside_memory_never_reach_the_kernel);

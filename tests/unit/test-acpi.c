@@ -50,7 +50,8 @@ static const AcpiCpu other_cpus[] = {
     { 4096, false, 300, false },
 };
 static const AcpiMemory other_memory[] = {
-    { 0, 0x80000000, 0 }, { 0x100000000, 0x40000000, 0 }, { 0x140000000, 0x1000, 300 },
+    { 0, 0x80000000, 0, false }, { 0x100000000, 0x40000000, 0, false },
+    { 0x140000000, 0x1000, 300, true },
 };
 static const uint8_t other_distances[] = { 10, 21, 22, 10 };
 static const AcpiSerial other_serials[] = {
