@@ -127,6 +127,7 @@ bool qcow2_repair(Qcow2 *q, GError **error);
 /* qcow2-info.c: main. */
 
 void qcow2_info_describe(BlockNode *node, ImageInfo *info);
+void qcow2_info_memory(BlockNode *node, uint64_t *ret_now, uint64_t *ret_most);
 
 /* Any thread; the caller frees. */
 SnapshotInfo *qcow2_info_of_snapshot(const Qcow2Snapshot *snapshot);

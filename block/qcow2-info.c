@@ -98,3 +98,34 @@ void qcow2_info_describe(BlockNode *node, ImageInfo *info)
     info->format_specific->u.qcow2.data = describe_specific(q);
     lock_drop(&q->queues_lock);
 }
+
+static uint64_t sum_cache(const Qcow2Cache *cache, uint64_t n_tables)
+{
+    return n_tables * (cache->table_size + sizeof(Qcow2Table)) +
+        (cache->mask + 1ull) * sizeof(cache->buckets[0]);
+}
+
+/*
+ * While a worker has the lock the caches count as full.  What is dirty may be more than
+ * that until the next flush.
+ */
+void qcow2_info_memory(BlockNode *node, uint64_t *ret_now, uint64_t *ret_most)
+{
+    Qcow2 *q = qcow2_of(node);
+    uint64_t tables;
+    bool is_ours;
+
+    if (!q->is_open)
+        return;
+    is_ours = lock_try_long(&q->lock);
+    tables = (q->n_l1 + (is_ours ? q->n_reftable : 0)) * sizeof(uint64_t) +
+        (is_ours ? q->header_size : 0);
+    *ret_most = tables + sum_cache(&q->l2, q->l2.max_tables) +
+        sum_cache(&q->refblocks, q->refblocks.max_tables);
+    *ret_now = *ret_most;
+    if (!is_ours)
+        return;
+    *ret_now = tables + sum_cache(&q->l2, q->l2.n_tables) +
+        sum_cache(&q->refblocks, q->refblocks.n_tables);
+    lock_drop_long(&q->lock);
+}

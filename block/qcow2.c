@@ -91,4 +91,5 @@ const BlockDriver qcow2_driver = {
     .snapshot_create = qcow2_snapshot_create,
     .snapshot_delete = qcow2_snapshot_delete,
     .describe = qcow2_info_describe,
+    .memory = qcow2_info_memory,
 };

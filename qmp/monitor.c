@@ -408,6 +408,29 @@ const MonitorCounters *monitor_counted(const Monitor *monitor)
     return &monitor->counters;
 }
 
+static size_t text_size(const GString *text)
+{
+    return text ? text->allocated_len : 0;
+}
+
+void monitor_memory(const Monitor *monitor, uint64_t *ret_now, uint64_t *ret_most)
+{
+    const MonitorLanguage *language = monitor->language;
+    uint64_t own = sizeof(MonitorClient) + language->session_size;
+    unsigned n_most = char_is_listener(monitor->chr) ? CHAR_MAX_CLIENTS : 1;
+
+    *ret_now = sizeof(*monitor);
+    LIST_FOREACH(node, &monitor->clients) {
+        const MonitorClient *client = CONTAINER_OF(node, MonitorClient, node);
+
+        *ret_now += own + text_size(client->input) + text_size(client->output);
+        if (client->session && language->held)
+            *ret_now += language->held(client->session);
+    }
+    *ret_most = sizeof(*monitor) +
+        n_most * (own + language->input_max + MONITOR_INPUT_SIZE + MONITOR_OUTPUT_MAX);
+}
+
 const char *monitor_chardev(const Monitor *monitor)
 {
     return char_id(monitor->chr);

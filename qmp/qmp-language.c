@@ -38,6 +38,11 @@ static bool can_feed(const void *session, size_t size)
     return qmp_session_can_feed(session, size);
 }
 
+static size_t held(const void *session)
+{
+    return json_stream_held(((const QmpSession *)session)->stream);
+}
+
 const MonitorLanguage qmp_language = {
     .session_size = sizeof(QmpSession),
     .begin = begin,
@@ -45,6 +50,8 @@ const MonitorLanguage qmp_language = {
     .greet = greet,
     .feed = feed,
     .can_feed = can_feed,
+    .held = held,
+    .input_max = JSON_MAX_SIZE,
 };
 
 const MonitorLanguage qmp_language_pretty = {
@@ -54,4 +61,6 @@ const MonitorLanguage qmp_language_pretty = {
     .greet = greet,
     .feed = feed,
     .can_feed = can_feed,
+    .held = held,
+    .input_max = JSON_MAX_SIZE,
 };

@@ -523,6 +523,33 @@ static bool map_rings(Virtqueue *vq)
     return true;
 }
 
+static size_t slot_size_of(const VirtioClass *class)
+{
+    return ALIGN_UP(sizeof(VirtqueueReq) + class->req_size, (size_t)REQ_ALIGN);
+}
+
+static uint64_t memory_of(const VirtioClass *class, uint64_t size)
+{
+    uint64_t n_lists = class->one_by_one ? 1 : size;
+    uint64_t n_segments = class->max_segments ? class->max_segments : size;
+
+    return size * slot_size_of(class) + n_lists * n_segments * sizeof(struct iovec);
+}
+
+void virtqueue_memory(const Virtqueue *vq, uint64_t *ret_now, uint64_t *ret_most)
+{
+    VirtioDevice *vdev = vq->vdev;
+    const VirtioClass *class = vdev->class;
+    bool is_ours = !class->is_external || !class->is_external(vdev, vq->index);
+    bool runs;
+
+    lock_take(&vdev->dev->lock);
+    runs = vdev->started && vq->enabled;
+    *ret_now = is_ours && runs ? memory_of(class, vq->size) : 0;
+    *ret_most = is_ours ? memory_of(class, vq->max_size) : 0;
+    lock_drop(&vdev->dev->lock);
+}
+
 /* Pages of slots that are never used are never touched. */
 static bool make_slots(Virtqueue *vq, GError **error)
 {
@@ -530,7 +557,7 @@ static bool make_slots(Virtqueue *vq, GError **error)
     size_t n_lists = class->one_by_one ? 1 : vq->size;
 
     vq->max_segments = class->max_segments ? class->max_segments : vq->size;
-    vq->slot_size = ALIGN_UP(sizeof(VirtqueueReq) + class->req_size, (size_t)REQ_ALIGN);
+    vq->slot_size = slot_size_of(class);
     vq->slots = g_try_malloc0_n(vq->size, vq->slot_size);
     vq->iovs = g_try_malloc_n(n_lists * vq->max_segments, sizeof(struct iovec));
     if (!vq->slots || !vq->iovs) {

@@ -118,6 +118,8 @@ struct BlockDriver {
     char *(*filename)(const BlockNode *node);
     /* Main.  What it counts.  NULL: nothing. */
     BlockStatsSpecific *(*count)(BlockNode *node);
+    /* Main: the bytes of its tables, now and at most.  NULL: it has none. */
+    void (*memory)(BlockNode *node, uint64_t *ret_now, uint64_t *ret_most);
 };
 
 extern const BlockDriver file_driver;

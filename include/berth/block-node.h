@@ -80,3 +80,11 @@ BlockNode *block_node_child(const BlockNode *node, BlockRole role);
 /* The child that a filter filters, or that stores a format. */
 BlockNode *block_node_storage(const BlockNode *node);
 void block_node_set_size(BlockNode *node, uint64_t size);
+
+/* What is allocated for a node, in bytes, @most: at most.  Main. */
+typedef void BlockMemoryFn(void *opaque, const char *name, uint64_t now, uint64_t most);
+/*
+ * Calls @fn for each node, with its tables and what requests have that come to it by
+ * channels.
+ */
+void block_memory_visit(const BlockGraph *graph, BlockMemoryFn *fn, void *opaque);

@@ -99,6 +99,8 @@ JsonValue *json_parse_text(const char *text, size_t size, GError **error);
 typedef struct JsonStream JsonStream;
 
 JsonStream *json_stream_new(void);
+/* The bytes that it keeps of a value whose end has not come. */
+size_t json_stream_held(const JsonStream *stream);
 void json_stream_free(JsonStream *stream);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(JsonStream, json_stream_free)
 

@@ -98,6 +98,7 @@ struct Machine {
     DeviceTree tree;
     Q35Board *q35;              /* machine-q35.c */
     MachineDump *dump;          /* machine-dump.c; NULL before the first dump */
+    ListNode memory_queries;    /* memory-ledger.c; zeros before the first */
 };
 
 /* What a machine is made for; all lent, and outlives it. */

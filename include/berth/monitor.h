@@ -65,6 +65,9 @@ typedef struct MonitorLanguage {
     bool (*can_feed)(const void *session, size_t size);
     /* Of a client at a mux: what is typed comes to it from now on, or no longer. */
     void (*focus)(void *session, bool focus, GString *out);     /* NULL: no matter */
+    /* The bytes of input that it keeps, of which there are @input_max at most. */
+    size_t (*held)(const void *session);                        /* NULL: none */
+    size_t input_max;
 } MonitorLanguage;
 
 extern const MonitorLanguage qmp_language;
@@ -82,6 +85,8 @@ void monitor_free(Monitor *monitor);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Monitor, monitor_free)
 
 const MonitorCounters *monitor_counted(const Monitor *monitor);
+/* The bytes that its clients have now, and the most that they can have. */
+void monitor_memory(const Monitor *monitor, uint64_t *ret_now, uint64_t *ret_most);
 /* The id of its character device. */
 const char *monitor_chardev(const Monitor *monitor);
 

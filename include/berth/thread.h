@@ -13,6 +13,8 @@
 
 #include <pthread.h>
 
+#define THREAD_STACK_SIZE (256 * KIB)
+
 typedef enum ThreadRole {
     THREAD_NONE,
     THREAD_WORKER,
@@ -35,8 +37,9 @@ void thread_set_role(ThreadRole role);
 
 /*
  * Starts a thread of @role that is named @name (cut to 15 bytes for the kernel) with
- * all signals but the synchronous ones blocked and a small stack (256 KiB).  False with
- * @error when the host refuses.  The owner joins it with pthread_join() on @ret_thread.
+ * all signals but the synchronous ones blocked and a stack of THREAD_STACK_SIZE.  False
+ * with @error when the host refuses.  The owner joins it with pthread_join() on
+ * @ret_thread.
  */
 bool thread_start(pthread_t *ret_thread, ThreadRole role, const char *name,
                   void *(*fn)(void *opaque), void *opaque, GError **error);

@@ -170,6 +170,9 @@ size_t virtqueue_req_read(const VirtqueueReq *req, size_t offset, void *data,
 size_t virtqueue_req_write(const VirtqueueReq *req, size_t offset, const void *data,
                            size_t size);
 
+/* Main: the bytes that its requests have, and those of the largest ring. */
+void virtqueue_memory(const Virtqueue *vq, uint64_t *ret_now, uint64_t *ret_most);
+
 /* For virtio.c. */
 
 void virtqueue_init(Virtqueue *vq, VirtioDevice *vdev, uint16_t index, uint16_t max_size);

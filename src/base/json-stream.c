@@ -50,6 +50,11 @@ JsonStream *json_stream_new(void)
     return g_new0(JsonStream, 1);
 }
 
+size_t json_stream_held(const JsonStream *stream)
+{
+    return stream->text ? stream->text->allocated_len : 0;
+}
+
 static void reset_text(JsonStream *stream)
 {
     if (stream->text)

@@ -23,7 +23,6 @@
 #include "berth/qsbr.h"
 #include "berth/thread.h"
 
-#define STACK_SIZE (256 * KIB)
 #define NAME_MAX_SIZE 16        /* the kernel's TASK_COMM_LEN */
 
 typedef struct ThreadStart {
@@ -202,7 +201,7 @@ static int create_thread(pthread_t *thread, ThreadStart *start)
     sigdelset(&blocked, SIGSYS);
 
     pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK_SIZE);
+    pthread_attr_setstacksize(&attr, THREAD_STACK_SIZE);
     pthread_sigmask(SIG_SETMASK, &blocked, &before);
     ret = pthread_create(thread, &attr, run_thread, start);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -27,6 +27,7 @@
 #include "machine-run.h"
 #include "machine-vcpus.h"
 #include "memory-failure.h"
+#include "berth/memory-ledger.h"
 
 #include "berth/machine.h"
 
@@ -310,6 +311,7 @@ void machine_free(Machine *machine)
     assert_main();
 
     machine_dump_done(machine);
+    memory_ledger_done(machine);
     block_graph_let_go(machine->blocks);
     machine_vcpus_pause(machine);
     device_tree_done(&machine->tree);

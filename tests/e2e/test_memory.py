@@ -236,9 +236,60 @@ def test_balloon_statistics(t):
             wait_until(lambda: stats(guest)["last-update"] == 0))
 
 
-TESTS = [test_balloon_gives_half_back, test_balloon_is_told, test_balloon_statistics,
-         test_file_shrinks_under_the_guest, test_file_shrinks_under_the_monitor,
-         test_file_shrinks_under_a_busy_disk]
+def smaps(pid):
+    """Resident and private bytes of a process, as the kernel tells."""
+    sums = {"Rss": 0, "Private_Clean": 0, "Private_Dirty": 0}
+    with open(f"/proc/{pid}/smaps") as file:
+        for line in file:
+            name, _, rest = line.partition(":")
+            if name in sums:
+                sums[name] += int(rest.split()[0]) * 1024
+    return sums["Rss"], sums["Private_Clean"] + sums["Private_Dirty"]
+
+
+def near(value, expected):
+    return abs(value - expected) <= 0.05 * expected
+
+
+def test_ledger(t):
+    """The ledger's owners sum up to what the kernel counts, within 5%."""
+    disk = t.folder / "disk"
+    with open(disk, "wb") as file:
+        file.truncate(16 * MIB)
+    guest = with_balloon(
+        t, "-object", f"memory-backend-ram,id=ram,size={SIZE},thp=off",
+        "-machine", "memory-backend=ram",
+        "-object", "memory-backend-memfd,id=spare,size=16M", "-object", "iothread,id=io",
+        "-blockdev", f"file,filename={disk},node-name=d",
+        "-device", "virtio-blk-pci,drive=d,iothread=io", "-device", "virtio-serial-pci",
+        "-device", "virtio-rng-pci")
+    qmp = guest.qmp
+    order(guest, "f", 32)
+    ledger = qmp.command("x-query-memory-ledger")
+    resident_now, private_now = smaps(guest.process.pid)
+    entries = {(e["owner"], e.get("id")): e for e in ledger["entries"]}
+    heap = {(e["owner"], e.get("id")): e for e in ledger["heap"]}
+    for name, told, counted in (("resident", ledger["resident"], resident_now),
+                                ("private", ledger["private"], private_now)):
+        t.check(f"{name}: told and counted", near(told, counted), (told, counted))
+        t.equal(f"{name}: the sum", told, sum(e[name] for e in ledger["entries"]))
+    ram = entries["guest-ram", "ram"]
+    t.check("what the guest has touched", 32 * MIB <= ram["private"] < 34 * MIB, ram)
+    t.equal("what it can touch", ram["worst-case"], SIZE)
+    t.equal("what nobody has touched", entries["guest-ram", "spare"]["resident"], 0)
+    for owner in ("heap", "stacks", "program", "libraries", "kvm"):
+        t.check(f"{owner} has some", entries[owner, None]["resident"] > 0)
+    balloon = heap["device", BALLOON]
+    t.check("its queues run", 16384 < balloon["allocated"] <= balloon["worst-case"],
+            balloon)
+    t.check("page tables", 64 << 10 <= ledger["page-tables"] < MIB, ledger["page-tables"])
+    t.check("the heap has what its parts say", sum(
+        e["allocated"] for e in ledger["heap"]) < 2 * entries["heap", None]["mapped"])
+
+
+TESTS = [test_ledger, test_balloon_gives_half_back, test_balloon_is_told,
+         test_balloon_statistics, test_file_shrinks_under_the_guest,
+         test_file_shrinks_under_the_monitor, test_file_shrinks_under_a_busy_disk]
 
 if __name__ == "__main__":
     sys.exit(main(TESTS, __doc__))
