@@ -30,6 +30,7 @@ const DeviceKind device_kinds[] = {
     [DEVICE_DRIVER_VIRTIO_NET_PCI] = { &virtio_pci_class, &virtio_net_class },
     [DEVICE_DRIVER_VIRTIO_RNG_PCI] = { &virtio_pci_class, &virtio_rng_class },
     [DEVICE_DRIVER_VIRTIO_BALLOON_PCI] = { &virtio_pci_class, &virtio_balloon_class },
+    [DEVICE_DRIVER_VIRTIO_MEM_PCI] = { &virtio_pci_class, &virtio_mem_class },
     [DEVICE_DRIVER_VHOST_VSOCK_PCI] = { &virtio_pci_class, &vhost_vsock_class },
     [DEVICE_DRIVER_VIRTIO_SCSI_PCI] = { &virtio_pci_class, &virtio_scsi_class },
     [DEVICE_DRIVER_SCSI_HD] = { &scsi_hd_class, NULL },

@@ -40,6 +40,7 @@ static const struct {
 } limited[] = {
     { QAPI_EVENT_BALLOON_CHANGE, NULL },
     { QAPI_EVENT_BLOCK_IO_ERROR, "qom-path" },
+    { QAPI_EVENT_MEMORY_DEVICE_SIZE_CHANGE, "qom-path" },
     { QAPI_EVENT_MEMORY_FAILURE, NULL },
     { QAPI_EVENT_RTC_CHANGE, NULL },
     { QAPI_EVENT_VSERPORT_CHANGE, "id" },

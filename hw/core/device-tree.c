@@ -51,6 +51,12 @@ void device_tree_reset(DeviceTree *tree)
     LIST_FOREACH(node, &tree->devices) {
         Device *dev = CONTAINER_OF(node, Device, tree_node);
 
+        if (dev->class->machine_reset)
+            dev->class->machine_reset(dev);
+    }
+    LIST_FOREACH(node, &tree->devices) {
+        Device *dev = CONTAINER_OF(node, Device, tree_node);
+
         if (dev->class->reset)
             dev->class->reset(dev);
     }

@@ -264,6 +264,8 @@ void device_withdraw(Device *dev)
         dev->bus->ops->unplug(dev->bus, dev);
     if (dev->tree->running && dev->class->pause)
         dev->class->pause(dev);
+    if (dev->class->withdraw)
+        dev->class->withdraw(dev);
 }
 
 static void add_draining(Device *dev, void *opaque)

@@ -245,7 +245,8 @@ bool hotplug_remove(Device *dev, GError **error)
     bool ejects = true;
 
     assert_main();
-    if (!check_removal(dev, error))
+    if (!check_removal(dev, error) ||
+        (dev->class->check_removal && !dev->class->check_removal(dev, error)))
         return false;
     ops = dev->bus->ops;
     if (dev->tree->guest_ran && ops->request_unplug &&

@@ -83,7 +83,7 @@ MemoryDeviceInfoList *memory_device_query(const MemoryWindow *window)
     return list;
 }
 
-static Object *find_memdev(const Board *board, const char *id, GError **error)
+Object *memory_device_find_memdev(const Board *board, const char *id, GError **error)
 {
     Object *object = object_find(board->objects, id);
 
@@ -229,14 +229,22 @@ static bool tell_devices(DeviceTree *tree, GError **error)
     return true;
 }
 
-static bool show(MemoryDevice *memory, GError **error)
+bool memory_device_changed(MemoryDevice *memory, GError **error)
+{
+    return address_space_check_memory(memory->dev->board->memory, error) &&
+           tell_devices(memory->dev->tree, error);
+}
+
+static bool show(MemoryDevice *memory, Region *own, GError **error)
 {
     MemoryWindow *window = memory->dev->board->memory_window;
 
-    region_init_ram(&memory->region, memory->memdev->id, memory->ram, 0, memory->size);
-    region_add(&window->region, memory->gpa - window->options.gpa, &memory->region, 0);
-    return address_space_check_memory(window->options.memory, error) &&
-           tell_devices(memory->dev->tree, error);
+    if (!own)
+        region_init_ram(&memory->region, memory->memdev->id, memory->ram, 0,
+                        memory->size);
+    memory->shown = own ? own : &memory->region;
+    region_add(&window->region, memory->gpa - window->options.gpa, memory->shown, 0);
+    return memory_device_changed(memory, error);
 }
 
 bool memory_device_plug(MemoryDevice *memory, const MemoryRequest *request,
@@ -252,7 +260,7 @@ bool memory_device_plug(MemoryDevice *memory, const MemoryRequest *request,
                   "with '-m' and 'maxmem'");
         return false;
     }
-    object = find_memdev(board, request->memdev, error);
+    object = memory_device_find_memdev(board, request->memdev, error);
     if (!object || !choose_gpa(window, request, memory_backend_ram(object),
                                &memory->gpa, error))
         return false;
@@ -265,7 +273,7 @@ bool memory_device_plug(MemoryDevice *memory, const MemoryRequest *request,
     link_device(window, memory);
     TRACE(memory_device_plug, "%s gpa 0x%" PRIx64 " size 0x%" PRIx64, object->id,
           memory->gpa, memory->size);
-    if (show(memory, error))
+    if (show(memory, request->region, error))
         return true;
     memory_device_done(memory);
     return false;
@@ -274,10 +282,10 @@ bool memory_device_plug(MemoryDevice *memory, const MemoryRequest *request,
 void memory_device_hide(MemoryDevice *memory)
 {
     assert_main();
-    if (!memory->memdev || !memory->region.parent)
+    if (!memory->memdev || !memory->shown->parent)
         return;
     TRACE(memory_device_hide, "%s gpa 0x%" PRIx64, memory->memdev->id, memory->gpa);
-    region_remove(&memory->region);
+    region_remove(memory->shown);
     LIST_FOREACH(node, &memory->dev->tree->devices) {
         Device *dev = CONTAINER_OF(node, Device, tree_node);
 
@@ -302,7 +310,8 @@ void memory_device_done(MemoryDevice *memory)
     if (!memory->memdev)
         return;
     memory_device_hide(memory);
-    region_done(&memory->region);
+    if (memory->shown == &memory->region)
+        region_done(&memory->region);
     list_remove(&memory->list_node);
     memory->dev->board->memory_window->used -= memory->size;
     object_release(memory->memdev);

@@ -709,9 +709,35 @@ static void virtio_pci_reset(Device *dev)
     pci_device_reset(&vp->pci);
 }
 
+static void virtio_pci_machine_reset(Device *dev)
+{
+    VirtioDevice *vdev = virtio_pci_device(dev);
+
+    if (vdev->class->machine_reset)
+        vdev->class->machine_reset(vdev);
+}
+
+static bool virtio_pci_check_removal(Device *dev, GError **error)
+{
+    VirtioDevice *vdev = virtio_pci_device(dev);
+
+    return !vdev->class->check_removal || vdev->class->check_removal(vdev, error);
+}
+
+static void virtio_pci_withdraw(Device *dev)
+{
+    VirtioDevice *vdev = virtio_pci_device(dev);
+
+    if (vdev->class->withdraw)
+        vdev->class->withdraw(vdev);
+}
+
 static bool virtio_pci_is_draining(Device *dev)
 {
-    return virtio_is_draining(virtio_pci_device(dev));
+    VirtioDevice *vdev = virtio_pci_device(dev);
+
+    return virtio_is_draining(vdev) ||
+           (vdev->class->is_draining && vdev->class->is_draining(vdev));
 }
 
 static void virtio_pci_settle(Device *dev)
@@ -778,6 +804,9 @@ const DeviceClass virtio_pci_class = {
     .realize = virtio_pci_realize,
     .unrealize = virtio_pci_unrealize,
     .reset = virtio_pci_reset,
+    .machine_reset = virtio_pci_machine_reset,
+    .check_removal = virtio_pci_check_removal,
+    .withdraw = virtio_pci_withdraw,
     .pause = virtio_pci_settle,
     .resume = virtio_pci_settle,
     .is_draining = virtio_pci_is_draining,

@@ -69,7 +69,8 @@ void virtio_set_features(VirtioDevice *vdev, uint32_t select, uint32_t value)
 
 static bool features_are_valid(const VirtioDevice *vdev, uint64_t features)
 {
-    return !(features & ~vdev->offered) && features >> VIRTIO_F_VERSION_1 & 1;
+    return !(features & ~vdev->offered) && !(vdev->required & ~features) &&
+           features >> VIRTIO_F_VERSION_1 & 1;
 }
 
 void virtio_set_status(VirtioDevice *vdev, uint8_t value)

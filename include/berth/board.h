@@ -99,6 +99,13 @@ typedef struct BoardOps {
     void (*rx_filter_changed)(void *opaque, const char *id, const char *path);
     /* Main only: the balloon has left the guest @actual bytes.  May be NULL. */
     void (*balloon_changed)(void *opaque, uint64_t actual);
+    /*
+     * Main only: @size bytes of a memory device are plugged; it has not come to the size
+     * that it was asked for.  Both may be NULL.
+     */
+    void (*memory_size_changed)(void *opaque, const char *id, const char *path,
+                                uint64_t size);
+    void (*memory_size_unmet)(void *opaque, const XMemoryDeviceSizeUnmetEvent *event);
 } BoardOps;
 
 #define BOARD_PCI_IRQS 8

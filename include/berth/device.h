@@ -43,8 +43,17 @@ struct DeviceClass {
     bool (*realize)(Device *dev, const DeviceAddArgs *args, GError **error);
     /* The device is out of the guest's sight.  NULL: nothing to undo. */
     void (*unrealize)(Device *dev);
+    /* It leaves, and the guest does not see it any more.  NULL: nothing to do. */
+    void (*withdraw)(Device *dev);
     /* The state at power-on.  NULL: nothing to do. */
     void (*reset)(Device *dev);
+    /*
+     * The whole machine is reset, before any reset(): what a reset of the device alone
+     * keeps.  NULL: nothing.
+     */
+    void (*machine_reset)(Device *dev);
+    /* Whether the guest may be asked to let the device go.  NULL: always. */
+    bool (*check_removal)(Device *dev, GError **error);
     /*
      * The machine is suspended to RAM: what the device keeps, for it has standby power or
      * a battery.  NULL: nothing, it is reset.

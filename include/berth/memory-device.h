@@ -39,7 +39,8 @@ struct MemoryDevice {
     uint64_t gpa;
     uint64_t size;
     uint32_t node;
-    Region region;
+    Region region;              /* of all of it as RAM, unless the device has its own */
+    Region *shown;              /* that, or the device's */
     ListNode list_node;         /* in the window, by address */
 };
 
@@ -51,11 +52,20 @@ typedef struct MemoryRequest {
     const char *gpa_name;       /* the parameter that says an address: "addr" */
     bool has_gpa;               /* else the first range that is free */
     uint64_t gpa;
+    Region *region;             /* as large, lent until done; NULL: all of it is RAM */
 } MemoryRequest;
+
+/* The backend @id, which nobody else uses; NULL with @error. */
+Object *memory_device_find_memdev(const Board *board, const char *id, GError **error);
 
 /* @memory is zero but for ops and dev.  False with @error that names the parameter. */
 bool memory_device_plug(MemoryDevice *memory, const MemoryRequest *request,
                         GError **error);
+/*
+ * Parts of the device's own region have come or gone: those that have a copy of the map
+ * make it anew.  False with @error when the hypervisor or one of them does not take it.
+ */
+bool memory_device_changed(MemoryDevice *memory, GError **error);
 /* No effect on memory that is not plugged, or hidden already. */
 void memory_device_hide(MemoryDevice *memory);
 bool memory_device_is_used(const MemoryDevice *memory);

@@ -94,6 +94,11 @@ RamBlock *ram_block_new(const char *name, uint64_t size, const RamOptions *optio
  * errno.  May block where the memory is a file of a disk.
  */
 int ram_discard_pages(RamBlock *block, uint64_t offset, uint64_t size);
+/*
+ * Takes the pages from the host now, as zeros where there were none.  0 or a negative
+ * errno.  Blocks for as long as the host takes to clear them.
+ */
+int ram_populate_pages(RamBlock *block, uint64_t offset, uint64_t size);
 /* Whether what was given back is zeros then; else it is what the file has. */
 bool ram_discard_leaves_zeros(const RamBlock *block);
 

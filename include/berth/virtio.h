@@ -53,6 +53,18 @@ struct VirtioClass {
     /* The state at power-on, on the loop, between stop and start.  NULL: has none. */
     void (*reset)(VirtioDevice *vdev);
     /*
+     * The machine is reset, main; no request is in flight, reset() follows.  NULL: it is
+     * no other thing than a reset of the device.
+     */
+    void (*machine_reset)(VirtioDevice *vdev);
+    /*
+     * Main; as of DeviceClass.  Whether something beside queues is under way, besides.
+     * All may be NULL.
+     */
+    bool (*check_removal)(VirtioDevice *vdev, GError **error);
+    void (*withdraw)(VirtioDevice *vdev);
+    bool (*is_draining)(VirtioDevice *vdev);
+    /*
      * Whether queue @index is served at all, any thread; one that is not costs nothing.
      * After a change virtio_restart().  NULL: all are.
      */
@@ -104,6 +116,7 @@ struct VirtioDevice {
     uint32_t n_queues;
     Virtqueue *queues;
     uint64_t offered;           /* features */
+    uint64_t required;          /* those of them that a driver must accept */
 
     /* Under dev->lock. */
     uint64_t features;          /* that the driver accepted */
@@ -126,6 +139,7 @@ extern const VMStateDesc virtio_vmstate;
 extern const DeviceClass virtio_pci_class;
 extern const VirtioClass virtio_balloon_class;
 extern const VirtioClass virtio_blk_class;
+extern const VirtioClass virtio_mem_class;
 extern const VirtioClass virtio_net_class;
 extern const VirtioClass virtio_rng_class;
 extern const VirtioClass virtio_scsi_class;

@@ -331,6 +331,25 @@ static void on_board_balloon_changed(void *opaque, uint64_t actual)
     qapi_event_balloon_change(machine->events, &event);
 }
 
+static void on_board_memory_size_changed(void *opaque, const char *id, const char *path,
+                                         uint64_t size)
+{
+    Machine *machine = opaque;
+    const MemoryDeviceSizeChangeEvent event = {
+        .id = (char *)id, .qom_path = (char *)path, .size = size,
+    };
+
+    qapi_event_memory_device_size_change(machine->events, &event);
+}
+
+static void on_board_memory_size_unmet(void *opaque,
+                                       const XMemoryDeviceSizeUnmetEvent *event)
+{
+    Machine *machine = opaque;
+
+    qapi_event_x_memory_device_size_unmet(machine->events, event);
+}
+
 const BoardOps machine_board_ops = {
     .block_io_error = on_board_io_error,
     .device_drained = on_board_drained,
@@ -356,4 +375,6 @@ const BoardOps machine_board_ops = {
     .remove_vcpu = on_board_remove_vcpu,
     .rx_filter_changed = on_board_rx_filter_changed,
     .balloon_changed = on_board_balloon_changed,
+    .memory_size_changed = on_board_memory_size_changed,
+    .memory_size_unmet = on_board_memory_size_unmet,
 };

@@ -15,6 +15,7 @@
 #include "berth/object.h"
 #include "berth/qapi-tables.h"
 #include "berth/rtc.h"
+#include "berth/virtio-mem.h"
 
 #include "machine-q35.h"
 #include "qom-types.h"
@@ -282,6 +283,8 @@ static void visit_device(Visit *visit)
         add_date(visit, "date", rtc);
     if (balloon_is(dev) && is_wanted(visit, "guest-stats"))
         add(visit, "guest-stats", "guest statistics", balloon_stats((Device *)dev));
+    if (virtio_mem_is(dev))
+        add(visit, "size", "size", json_new_uint(virtio_mem_size((Device *)dev)));
 }
 
 static void add_cpu_property(void *opaque, const char *name, const char *type)
@@ -495,22 +498,40 @@ static bool refuse_change(const char *path, const char *property, GError **error
     return false;
 }
 
+static bool change_interval(Device *balloon, const JsonValue *value, GError **error)
+{
+    uint64_t seconds;
+
+    if (!json_as_uint(value, &seconds) || seconds > UINT32_MAX) {
+        error_set(error, "parameter 'guest-stats-polling-interval' expects a number from "
+                  "0 to %u", UINT32_MAX);
+        return false;
+    }
+    balloon_set_interval(balloon, (uint32_t)seconds);
+    return true;
+}
+
+static bool change_requested_size(Device *mem, const JsonValue *value, GError **error)
+{
+    uint64_t size;
+
+    if (json_as_uint(value, &size))
+        return virtio_mem_size_request(mem, size, error);
+    error_set(error, "parameter 'requested-size' expects a number of bytes");
+    return false;
+}
+
 /* A device's properties that may change. */
 static bool change_device(const QomPlace *place, const char *property,
                           const JsonValue *value, GError **error)
 {
-    uint64_t seconds;
+    Device *dev = (Device *)place->device;
 
-    if (!balloon_is(place->device) ||
-        strcmp(property, "guest-stats-polling-interval") != 0)
-        return refuse_change(place->path, property, error);
-    if (!json_as_uint(value, &seconds) || seconds > UINT32_MAX) {
-        error_set(error, "parameter '%s' expects a number from 0 to %u", property,
-                  UINT32_MAX);
-        return false;
-    }
-    balloon_set_interval((Device *)place->device, (uint32_t)seconds);
-    return true;
+    if (balloon_is(dev) && strcmp(property, "guest-stats-polling-interval") == 0)
+        return change_interval(dev, value, error);
+    if (virtio_mem_is(dev) && strcmp(property, "requested-size") == 0)
+        return change_requested_size(dev, value, error);
+    return refuse_change(place->path, property, error);
 }
 
 bool qom_view_set(Machine *machine, const char *path, const char *property,

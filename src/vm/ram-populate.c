@@ -57,6 +57,13 @@ static int touch(uint8_t *start, uint64_t size)
     return ret < 0 ? errno : 0;
 }
 
+int ram_populate_pages(RamBlock *block, uint64_t offset, uint64_t size)
+{
+    g_assert(offset % block->page_size == 0 && size % block->page_size == 0 &&
+             offset <= block->size && size <= block->size - offset);
+    return -touch(block->host + offset, size);
+}
+
 static void *touch_slice(void *opaque)
 {
     Slice *slice = opaque;

@@ -30,13 +30,8 @@ static const MemoryDeviceOps ops = { .query = query };
 
 static void set_up(Fixture *f, gconstpointer unused)
 {
-    MemoryWindowOptions options = { .gpa = BASE, .size = SIZE, .limit = LIMIT,
-                                    .n_nodes = 2 };
-
     f->kit = kit_board_new();
-    options.root = &f->kit->memory_root;
-    options.memory = f->kit->memory;
-    f->kit->board.memory_window = memory_device_window_new(&options);
+    kit_add_memory_window(f->kit, BASE, SIZE, LIMIT);
     f->dev = (Device) { .tree = &f->kit->tree, .board = &f->kit->board,
                         .path = (char *)"/test" };
     kit_add_object(f->kit, "{'qom-type': 'memory-backend-ram', 'id': 'a',"
@@ -54,7 +49,6 @@ static void set_up(Fixture *f, gconstpointer unused)
 
 static void tear_down(Fixture *f, gconstpointer unused)
 {
-    memory_device_window_free(f->kit->board.memory_window);
     kit_board_free(f->kit);
 }
 

@@ -275,7 +275,6 @@ static void test_memory_comes_and_goes(Fixture *f, gconstpointer unused)
     g_assert_cmpuint(stub.n_regions, ==, 2);
     g_assert_true(stub.running);
     memory_device_done(&memory);
-    memory_device_window_free(f->kit->board.memory_window);
 }
 
 static void test_fault_in_a_ring_breaks_the_device(Fixture *f, gconstpointer unused)

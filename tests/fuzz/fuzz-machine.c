@@ -44,7 +44,8 @@ typedef struct Guest {
 } Guest;
 
 static char *const argv[] = {
-    "berth", "-machine", "q35", "-nodefaults", "-no-shutdown", "-m", RAM_MIB,
+    "berth", "-machine", "q35", "-nodefaults", "-no-shutdown", "-m",
+    RAM_MIB ",maxmem=1G", "-object", "memory-backend-ram,id=mem,size=64M",
     "-machine", "hpet=on", "-global", "hpet.msi=on",
     "-kernel", "tests/fuzz/seeds/kernel/elf64", "-append", "quiet",
     "-serial", "null", "-serial", "null",
@@ -58,6 +59,7 @@ static char *const argv[] = {
     "-device", "pvpanic-pci,bus=bridge,addr=0x1",
     "-global", "ICH9-LPC.noreboot=off",
     "-device", "virtio-balloon-pci,addr=0x12,free-page-reporting=on,free-page-hint=on",
+    "-device", "virtio-mem-pci,addr=0x13,memdev=mem,requested-size=32M",
 };
 
 /* The next @size bytes as a number; zero when there are no more. */

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "berth/error.h"
+#include "berth/memory-device.h"
 #include "berth/msix.h"
 #include "berth/net-set.h"
 #include "berth/pci-assign.h"
@@ -90,6 +91,23 @@ static void on_balloon_changed(void *opaque, uint64_t actual)
     kit->balloon_actual = actual;
 }
 
+static void on_memory_size_changed(void *opaque, const char *id, const char *path,
+                                   uint64_t size)
+{
+    KitBoard *kit = opaque;
+
+    kit->n_memory_changes++;
+    kit->memory_size = size;
+}
+
+static void on_memory_size_unmet(void *opaque, const XMemoryDeviceSizeUnmetEvent *event)
+{
+    KitBoard *kit = opaque;
+
+    kit->n_memory_unmet++;
+    kit->memory_unmet = *event;
+}
+
 static void on_watchdog_expired(void *opaque)
 {
     KitBoard *kit = opaque;
@@ -141,6 +159,8 @@ static const BoardOps kit_ops = {
     .device_silent = on_device_silent,
     .rx_filter_changed = on_rx_filter_changed,
     .balloon_changed = on_balloon_changed,
+    .memory_size_changed = on_memory_size_changed,
+    .memory_size_unmet = on_memory_size_unmet,
 };
 
 static void init_memory(KitBoard *kit)
@@ -228,6 +248,7 @@ void kit_board_free(KitBoard *kit)
     if (!kit)
         return;
     device_tree_done(&kit->tree);
+    memory_device_window_free(kit->board.memory_window);
     block_graph_free(kit->blocks);
     net_set_free(kit->nets);
     object_set_free(kit->objects);
@@ -352,6 +373,16 @@ void kit_assert_refused(KitBoard *kit, const char *json, const char *words)
         g_error("'%s' is not in: %s", words, error->message);
     after = kit_dump(kit);
     g_assert_cmpstr(before, ==, after);
+}
+
+void kit_add_memory_window(KitBoard *kit, uint64_t gpa, uint64_t size, uint64_t limit)
+{
+    const MemoryWindowOptions options = {
+        .root = &kit->memory_root, .memory = kit->memory, .gpa = gpa, .size = size,
+        .limit = limit, .n_nodes = 2,
+    };
+
+    kit->board.memory_window = memory_device_window_new(&options);
 }
 
 void kit_start(KitBoard *kit)

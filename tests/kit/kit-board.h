@@ -47,6 +47,10 @@ typedef struct KitBoard {
     unsigned n_rx_filter_changes;
     unsigned n_balloon_changes;
     uint64_t balloon_actual;    /* as told the last time */
+    unsigned n_memory_changes;
+    uint64_t memory_size;       /* as told the last time */
+    unsigned n_memory_unmet;
+    XMemoryDeviceSizeUnmetEvent memory_unmet;   /* the last; its texts are lent */
     unsigned n_io_errors;
     BlockErrorAction io_error;  /* the last */
     int io_errnum;
@@ -84,6 +88,8 @@ int kit_change_chardev(KitBoard *kit, const char *id);
  */
 void kit_assert_refused(KitBoard *kit, const char *json, const char *words);
 
+/* Addresses for memory devices, as the board has then. */
+void kit_add_memory_window(KitBoard *kit, uint64_t gpa, uint64_t size, uint64_t limit);
 /* Assigns PCI resources as the machine does, and resumes the devices. */
 void kit_start(KitBoard *kit);
 /* Turns main's loop until *@counter is @wanted; fails after 10 seconds. */

@@ -47,7 +47,7 @@ BEGIN {
     group("part", "cpuhp debug-exit debugcon fw-cfg hpet i6300esb i8042 i8254 i8259 " \
           "ioapic lpc pc-ports pcihp pvpanic rtc serial vmgenid")
 
-    group("part", "vmcoreinfo")
+    group("part", "virtio-mem vmcoreinfo")
     group("scsi", "scsi")
 
     # What a folder or file may include: groups and single headers.  The first row that
