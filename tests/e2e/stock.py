@@ -19,7 +19,8 @@ FULL_KERNEL = "linux-image-amd64"
 TOOL_PROGRAMS = ["dmidecode", "qemu-ga", "mke2fs", "e2fsck"]
 TOOL_MODULES = ["qemu_fw_cfg", "virtio_console", "pvpanic-mmio", "pvpanic-pci",
                 "vmw_vsock_virtio_transport", "virtio_balloon", "virtio_blk",
-                "virtio_net", "virtio_scsi", "sd_mod", "sr_mod", "isofs", "8021q"]
+                "virtio_mem", "virtio_net", "virtio_scsi", "sd_mod", "sr_mod", "isofs",
+                "8021q"]
 FULL_MODULES = ["button", "evdev", "lpc_ich", "iTCO_wdt", "i6300esb"]
 FOLDERS = ["proc", "sys", "dev", "tmp", "root"]
 SCRIPTS = {"init": HERE / "init" / "guest-init.sh",
