@@ -26,6 +26,7 @@ const DeviceKind device_kinds[] = {
     [DEVICE_DRIVER_PVPANIC_PCI] = { &pvpanic_pci_class, NULL },
     [DEVICE_DRIVER_PCIE_ROOT_PORT] = { &pcie_root_port_class, NULL },
     [DEVICE_DRIVER_PCIE_PCI_BRIDGE] = { &pcie_pci_bridge_class, NULL },
+    [DEVICE_DRIVER_PCI_BRIDGE] = { &pci_bridge_class, NULL },
     [DEVICE_DRIVER_VIRTIO_BLK_PCI] = { &virtio_pci_class, &virtio_blk_class },
     [DEVICE_DRIVER_VIRTIO_NET_PCI] = { &virtio_pci_class, &virtio_net_class },
     [DEVICE_DRIVER_VIRTIO_RNG_PCI] = { &virtio_pci_class, &virtio_rng_class },

@@ -110,6 +110,7 @@ static void measure(const Assign *assign, const PciBus *bus, Space space,
 {
     g_autoptr(GArray) items = list_items(assign, bus, space);
     uint64_t granule = space == SPACE_IO ? IO_GRANULE : MEMORY_GRANULE;
+    uint64_t reserve = reserve_of(assign, bus, space);
     uint64_t size = 0;
 
     *ret_align = granule;
@@ -119,7 +120,9 @@ static void measure(const Assign *assign, const PciBus *bus, Space space,
         size = ALIGN_UP(size, item->align) + item->size;
         *ret_align = MAX(*ret_align, item->align);
     }
-    *ret_size = ALIGN_UP(MAX(size, reserve_of(assign, bus, space)), granule);
+    /* What is in a port's slot goes before another comes; a bridge has more slots. */
+    size = bus->kind == PCI_BUS_SLOT ? MAX(size, reserve) : size + reserve;
+    *ret_size = ALIGN_UP(size, granule);
 }
 
 static void set_bar(PciDevice *pci, unsigned n, uint64_t addr)

@@ -89,7 +89,7 @@ static void update_forwarding(PciBridge *bridge)
     lock_drop(&pci->dev.lock);
 }
 
-/* The bridges below are a few at most, by the kinds of bus they are plugged into. */
+/* As deep as bridges are plugged into each other, which bus numbers bound. */
 static void reset_bus(PciBus *bus)
 {
     for (unsigned devfn = 0; devfn < bus->n_functions; devfn++) {

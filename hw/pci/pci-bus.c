@@ -179,8 +179,9 @@ void pci_bus_release(PciBus *bus, PciDevice *pci)
 static void publish(PciBus *bus, unsigned devfn, PciDevice *pci)
 {
     __atomic_store_n(&bus->functions[devfn], pci, __ATOMIC_RELEASE);
-    if (bus->slots && devfn == 0)
-        (pci ? bus->slots->came : bus->slots->went)(bus->slots, bus->slots_index);
+    if (bus->slots && PCI_FUNCTION(devfn) == 0)
+        (pci ? bus->slots->came : bus->slots->went)(bus->slots, bus->slots_index,
+                                                    PCI_SLOT(devfn));
     if (bus->bridge && bus->bridge->class->secondary_changed)
         bus->bridge->class->secondary_changed(bus->bridge);
 }
@@ -237,6 +238,8 @@ void pci_bus_done(PciBus *bus)
 {
     if (!bus->functions)
         return;
+    if (bus->slots)
+        bus->slots->gone(bus->slots, bus->slots_index);
     region_done(&bus->io);
     region_done(&bus->memory);
     if (!bus->bridge)

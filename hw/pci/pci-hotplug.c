@@ -6,8 +6,9 @@
  * before, unseen, and goes again without a word; the function 0 that follows shows all of
  * them.  Whichever of them the guest is asked for, the whole slot goes.
  *
- * A guest is asked by ACPI, where there is that (PciSlots), unless it drives the bridge
- * above the slot itself, which has its own way (PciClass.slot_*).
+ * A guest is asked by ACPI, where there is that (PciSlots), unless it drives the port
+ * above the slot itself, which has its own way (PciClass.slot_*).  A bridge to
+ * conventional PCI has none: without ACPI its bus takes nothing.
  */
 #include "berth/error.h"
 #include "berth/hotplug.h"
@@ -16,11 +17,30 @@
 
 #include "pci-private.h"
 
+/* What can have a slot of its own is not put there without being told to. */
+static bool check_conventional(const PciBus *bus, const DeviceAddArgs *args,
+                               GError **error)
+{
+    if (!bus->slots) {
+        error_set(error, "parameter 'bus': '%s' takes no devices after the start; ACPI, "
+                  "when it is on, does so for bridges of the command line",
+                  bus->bus.name);
+        return false;
+    }
+    if (args && !args->bus) {
+        error_set(error, "parameter 'bus' is needed for conventional PCI");
+        return false;
+    }
+    return true;
+}
+
 bool pci_hotplug_check(Bus *bus, const DeviceAddArgs *args, GError **error)
 {
     PciBus *pci = pci_bus(bus);
     const PciDevice *bridge = pci->bridge;
 
+    if (pci->kind == PCI_BUS_CONVENTIONAL)
+        return check_conventional(pci, args, error);
     if (!bridge || !bridge->class->slot_takes || !bridge->class->slot_takes(bridge)) {
         error_set(error, "parameter 'bus': '%s' takes no devices after the start; a "
                   "pcie-root-port of the command line does, with its id as bus",
@@ -38,15 +58,15 @@ bool pci_hotplug_check(Bus *bus, const DeviceAddArgs *args, GError **error)
 bool pci_hotplug_request_unplug(Bus *bus, Device *dev, bool *ret_eject, GError **error)
 {
     PciBus *pci = pci_bus(bus);
-
     const PciClass *class = pci->bridge->class;
+    unsigned slot = PCI_SLOT(pci_device(dev)->devfn);
 
-    *ret_eject = !pci_bus_function(pci, PCI_DEVFN(PCI_SLOT(pci_device(dev)->devfn), 0));
+    *ret_eject = !pci_bus_function(pci, PCI_DEVFN(slot, 0));
     if (*ret_eject)
         return true;
-    if (!pci->slots || class->slot_is_driven(pci->bridge))
+    if (!pci->slots || (class->slot_is_driven && class->slot_is_driven(pci->bridge)))
         return class->slot_ask(pci->bridge, ret_eject, error);
-    pci->slots->ask(pci->slots, pci->slots_index);
+    pci->slots->ask(pci->slots, pci->slots_index, slot);
     return true;
 }
 

@@ -47,7 +47,7 @@ static bool check_acpi_index(const PciDevice *pci, GError **error)
         error_set(error, "parameter 'acpi-index' is for network devices only");
         return false;
     }
-    if (dev->tree->started && (!bus->slots || pci->devfn != 0)) {
+    if (dev->tree->started && (!bus->slots || PCI_FUNCTION(pci->devfn) != 0)) {
         error_set(error, "parameter 'acpi-index': ACPI tells the guest nothing of bus "
                   "'%s'", bus->bus.name);
         return false;

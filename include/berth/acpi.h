@@ -10,7 +10,7 @@
  */
 #pragma once
 
-#include "berth/base.h"
+#include "berth/pci-slots.h"
 
 #define ACPI_RSDP_SIZE 36u
 #define ACPI_TABLES_ALIGN 64u
@@ -65,9 +65,9 @@ typedef struct AcpiMachine {
     bool fw_cfg;
     uint16_t pvpanic;           /* the port of pvpanic; 0: there is none */
     uint64_t vmgenid;           /* where the generation ID is; 0: there is none */
-    const uint8_t *slots;       /* root ports hot-plugged by ACPI: functions of bus 0 */
-    size_t n_slots;             /* 0: hot-plug of ports is their own */
-    const AcpiFunction *functions;      /* none of them a port with a slot above */
+    const PciSlotsBus *buses;   /* whose slots are hot-plugged by ACPI */
+    size_t n_buses;             /* 0: hot-plug of ports is their own */
+    const AcpiFunction *functions;      /* of bus 0 */
     size_t n_functions;
     bool s3;                    /* the guest may suspend to RAM */
     bool s4;                    /* and to disk */

@@ -91,7 +91,7 @@ struct PciDevice {
     bool irq_driven;            /* on the wire */
 };
 
-/* The least that a bridge gets when resources are assigned, for devices added later. */
+/* What a bridge gets when resources are assigned, for devices added later. */
 typedef struct PciReserve {
     uint64_t io;                /* bytes */
     uint64_t memory;
@@ -144,7 +144,7 @@ extern const DeviceClass pci_host_class;
 extern const DeviceClass mch_class;
 
 extern const DeviceClass pcie_root_port_class;
-extern const DeviceClass pcie_pci_bridge_class;
+extern const DeviceClass pcie_pci_bridge_class, pci_bridge_class;
 
 /* Main, in realize and unrealize. */
 

@@ -5,15 +5,18 @@
  */
 #pragma once
 
-#include "berth/pci.h"
+#include "berth/pci-slots.h"
 
-/* The slots that one machine can have: functions of the root bus. */
-#define PCIHP_MAX_SLOTS 256u
+/* The buses that one machine can have beside the root. */
+#define PCIHP_MAX_BUSES 255u
 
 /* Adds "/machine/pcihp". */
 Device *pcihp_add(DeviceTree *tree, GError **error);
+/* Whether it takes the slots of @bus, which is not the root. */
+bool pcihp_has_slots(PciBus *bus);
 /*
- * Takes the slots of the root ports that are there now.  Their number; in @ret_ports (for
- * PCIHP_MAX_SLOTS) the function of each port on the root bus, by the slot's number.
+ * Takes the slots of the ports and bridges that the machine is started with.  In
+ * @ret_buses (for PCIHP_MAX_BUSES) the buses below all ports and bridges, each after
+ * that above it; returns their number, 0 when there is no slot.
  */
-unsigned pcihp_take_slots(Device *dev, uint8_t *ret_ports);
+unsigned pcihp_take_slots(Device *dev, PciSlotsBus *ret_buses);

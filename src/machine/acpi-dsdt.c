@@ -52,7 +52,7 @@ static void append_or(Aml *aml, const char *target, uint64_t bits)
 /* _OSC (UUID, revision, count, capabilities): grants what we can do of what is asked. */
 static void append_osc(Aml *aml, const AcpiMachine *machine)
 {
-    uint32_t granted = OSC_GRANTED & ~(machine->n_slots ? OSC_NATIVE_HOTPLUG : 0);
+    uint32_t granted = OSC_GRANTED & ~(machine->n_buses ? OSC_NATIVE_HOTPLUG : 0);
 
     aml_method(aml, "_OSC", 4, true);
     aml_op(aml, AML_CREATE_DWORD_FIELD);
@@ -208,7 +208,7 @@ static void append_host_bridge(Aml *aml, const AcpiMachine *machine)
     append_osc(aml, machine);
     append_isa(aml, machine);
     acpi_index_append(aml, machine);
-    if (machine->n_slots)
+    if (machine->n_buses)
         acpi_pcihp_append(aml, machine);
     aml_end(aml);
 }
@@ -258,7 +258,7 @@ static void append_reserved(Aml *aml, const AcpiMachine *machine)
     aml_res_memory32(aml, X86_RCBA_BASE, X86_RCBA_SIZE);
     aml_res_io(aml, X86_PM_BASE, X86_PM_SIZE);
     aml_res_io(aml, X86_PORT_SMI_CMD, 2);
-    if (machine->n_slots)
+    if (machine->n_buses)
         aml_res_io(aml, X86_PORT_PCIHP, X86_PORT_PCIHP_SIZE);
     if (machine->cpu_hotplug)
         aml_res_io(aml, X86_PORT_CPUHP, X86_PORT_CPUHP_SIZE);
@@ -352,7 +352,7 @@ uint32_t acpi_dsdt_append(AcpiTables *tables, const AcpiMachine *machine)
         machine->vmgenid ? tables->blob->len - VMGENID_ADDRESS_TAIL : 0;
     if (machine->vmgenid)
         append_vmgenid_event(&aml);
-    if (machine->n_slots)
+    if (machine->n_buses)
         acpi_pcihp_append_event(&aml);
     if (machine->cpu_hotplug)
         acpi_cpuhp_append_event(&aml);

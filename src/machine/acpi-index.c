@@ -114,7 +114,7 @@ static void append_function(Aml *aml, const AcpiFunction *function)
 
 void acpi_index_append(Aml *aml, const AcpiMachine *machine)
 {
-    if (machine->n_functions || machine->n_slots)
+    if (machine->n_functions || machine->n_buses)
         append_method(aml);
     for (size_t i = 0; i < machine->n_functions; i++)
         append_function(aml, &machine->functions[i]);

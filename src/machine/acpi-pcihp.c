@@ -4,9 +4,11 @@
  * registers of hw/x86/pcihp.c and the guest's PCI core.  Names and numbers are those that
  * guests know from QEMU.
  *
- *     \_SB.PCI0.Sxx       the port at function xx of bus 0
- *                 .S00   its slot: _SUN, _EJ0, _DSM (acpi-index.c)
- *                 .PCNT  tells of its slot
+ *     \_SB.PCI0.Sxx       the port or bridge at function xx of bus 0
+ *                 .Sxx   a slot of it: _SUN, _EJ0, _DSM (acpi-index.c); when a bridge is
+ *                        in it, the same again
+ *                 .DVNT  notifies slots of it
+ *                 .PCNT  tells of its slots, and of those behind them
  *     \_SB.PCI0.PCNT      tells of all, for the event \_GPE._E01
  *     \_SB.PCI0.PCEJ      ejects
  *     \_SB.PCI0.AIDX      the index of what is in a slot
@@ -100,56 +102,116 @@ static void append_index(Aml *aml)
     aml_end(aml);
 }
 
-/* If the register has the bit of slot 0, that is notified. */
-static void append_notify(Aml *aml, const char *bits, unsigned what)
-{
-    aml_if(aml);
-    aml_op(aml, AML_AND);
-    aml_path(aml, bits);
-    aml_int(aml, 1);
-    aml_path(aml, "");
-    aml_op(aml, AML_NOTIFY);
-    aml_path(aml, "S00");
-    aml_int(aml, what);
-    aml_end(aml);
-}
-
-static void port_name(char *name, unsigned devfn)
+static void function_name(char *name, unsigned devfn)
 {
     g_snprintf(name, 5, "S%02X", devfn & 0xff);
 }
 
-static void append_port(Aml *aml, unsigned devfn, unsigned bus)
+static void begin_function(Aml *aml, unsigned devfn)
 {
     char name[5];
 
-    port_name(name, devfn);
+    function_name(name, devfn);
     aml_device(aml, name);
     aml_name_int(aml, "_ADR", PCI_SLOT(devfn) << 16 | PCI_FUNCTION(devfn));
+}
 
-    aml_device(aml, "S00");
-    aml_name_int(aml, "_ADR", 0);
-    aml_name_int(aml, "_SUN", 0);
+/* DVNT (slots, what) */
+static void append_notify(Aml *aml, unsigned n_slots)
+{
+    aml_method(aml, "DVNT", 2, false);
+    for (unsigned slot = 0; slot < n_slots; slot++) {
+        char name[5];
+
+        function_name(name, PCI_DEVFN(slot, 0));
+        aml_if(aml);
+        aml_op(aml, AML_AND);
+        aml_arg(aml, 0);
+        aml_int(aml, 1ull << slot);
+        aml_path(aml, "");
+        aml_op(aml, AML_NOTIFY);
+        aml_path(aml, name);
+        aml_arg(aml, 1);
+        aml_end(aml);
+    }
+    aml_end(aml);
+}
+
+static void append_notify_call(Aml *aml, const char *bits, unsigned what)
+{
+    aml_path(aml, "DVNT");
+    aml_path(aml, bits);
+    aml_int(aml, what);
+}
+
+/* PCNT () of bus number @bus, -1 for the root. */
+static void append_tell(Aml *aml, const AcpiMachine *machine, int bus)
+{
+    aml_method(aml, "PCNT", 0, false);
+    if (bus >= 0 && machine->buses[bus].n_slots) {
+        aml_op(aml, AML_STORE);
+        aml_int(aml, (unsigned)bus);
+        aml_path(aml, "BNUM");
+        append_notify_call(aml, "PCIU", NOTIFY_DEVICE_CHECK);
+        append_notify_call(aml, "PCID", NOTIFY_EJECT_REQUEST);
+    }
+    for (size_t i = 0; i < machine->n_buses; i++) {
+        g_autofree char *path = NULL;
+        char name[5];
+
+        if (machine->buses[i].parent != bus)
+            continue;
+        function_name(name, machine->buses[i].devfn);
+        path = g_strdup_printf("^%s.PCNT", name);
+        aml_path(aml, path);
+    }
+    aml_end(aml);
+}
+
+static void append_bus(Aml *aml, const AcpiMachine *machine, int bus);
+
+static void append_slot(Aml *aml, const AcpiMachine *machine, int bus, unsigned slot)
+{
+    begin_function(aml, PCI_DEVFN(slot, 0));
+    aml_name_int(aml, "_SUN", slot);
     aml_method(aml, "_EJ0", 1, false);
     aml_path(aml, "PCEJ");
-    aml_int(aml, bus);
+    aml_int(aml, (unsigned)bus);
     aml_path(aml, "_SUN");
     aml_end(aml);
     acpi_index_begin_dsm(aml);
     aml_path(aml, "AIDX");
-    aml_int(aml, bus);
+    aml_int(aml, (unsigned)bus);
     aml_path(aml, "_SUN");
     acpi_index_end_dsm(aml);
+    for (size_t i = 0; i < machine->n_buses; i++) {
+        if (machine->buses[i].parent == bus &&
+            machine->buses[i].devfn == PCI_DEVFN(slot, 0))
+            append_bus(aml, machine, (int)i);
+    }
     aml_end(aml);
+}
 
-    aml_method(aml, "PCNT", 0, false);
-    aml_op(aml, AML_STORE);
-    aml_int(aml, bus);
-    aml_path(aml, "BNUM");
-    append_notify(aml, "PCIU", NOTIFY_DEVICE_CHECK);
-    append_notify(aml, "PCID", NOTIFY_EJECT_REQUEST);
-    aml_end(aml);
-    aml_end(aml);
+/* In the scope of the bridge: its slots, the bridges that are in none, PCNT. */
+static void append_bus(Aml *aml, const AcpiMachine *machine, int bus)
+{
+    unsigned n_slots = bus < 0 ? 0 : machine->buses[bus].n_slots;
+
+    for (unsigned slot = 0; slot < n_slots; slot++)
+        append_slot(aml, machine, bus, slot);
+    for (size_t i = 0; i < machine->n_buses; i++) {
+        unsigned devfn = machine->buses[i].devfn;
+
+        if (machine->buses[i].parent != bus ||
+            (PCI_FUNCTION(devfn) == 0 && PCI_SLOT(devfn) < n_slots))
+            continue;
+        begin_function(aml, devfn);
+        append_bus(aml, machine, (int)i);
+        aml_end(aml);
+    }
+    if (n_slots)
+        append_notify(aml, n_slots);
+    append_tell(aml, machine, bus);
 }
 
 void acpi_pcihp_append(Aml *aml, const AcpiMachine *machine)
@@ -157,18 +219,7 @@ void acpi_pcihp_append(Aml *aml, const AcpiMachine *machine)
     append_registers(aml);
     append_eject(aml);
     append_index(aml);
-    for (size_t i = 0; i < machine->n_slots; i++)
-        append_port(aml, machine->slots[i], i);
-    aml_method(aml, "PCNT", 0, false);
-    for (size_t i = 0; i < machine->n_slots; i++) {
-        char name[5];
-        g_autofree char *path = NULL;
-
-        port_name(name, machine->slots[i]);
-        path = g_strdup_printf("^%s.PCNT", name);
-        aml_path(aml, path);
-    }
-    aml_end(aml);
+    append_bus(aml, machine, -1);
 }
 
 void acpi_pcihp_append_event(Aml *aml)

@@ -396,12 +396,11 @@ static bool check_indices(Machine *machine, GError **error)
 {
     LIST_FOREACH(node, &machine->tree.devices) {
         Device *dev = CONTAINER_OF(node, Device, tree_node);
-        const PciBus *bus = pci_acpi_index(dev) ? pci_bus(dev->bus) : NULL;
+        PciBus *bus = pci_acpi_index(dev) ? pci_bus(dev->bus) : NULL;
 
         if (!bus || (machine_has_acpi(machine) && bus == machine->q35->pci) ||
-            (machine->q35->pcihp && pci_bus_is_below_port(bus) &&
-             !bus->bridge->bus->bridge && pci_device(dev)->devfn == 0 &&
-             bus->bus.ops->check_hotplug(dev->bus, NULL, NULL)))
+            (machine->q35->pcihp && bus->bridge && pcihp_has_slots(bus) &&
+             PCI_FUNCTION(pci_device(dev)->devfn) == 0))
             continue;
         error_set(error, "parameter 'acpi-index': ACPI tells the guest nothing of '%s' "
                   "on bus '%s'", device_name(dev), dev->bus->name);
@@ -512,7 +511,7 @@ static AcpiTables *describe(Machine *machine)
     g_autofree AcpiCpu *cpus = g_new0(AcpiCpu, n_cpus);
     g_autofree AcpiMemory *memory = NULL;
     AcpiSerial serials[N_SERIALS];
-    uint8_t slots[PCIHP_MAX_SLOTS];
+    PciSlotsBus buses[PCIHP_MAX_BUSES];
     AcpiMachine acpi = {
         .cpus = cpus,
         .n_cpus = n_cpus,
@@ -529,8 +528,8 @@ static AcpiTables *describe(Machine *machine)
         .vmgenid = vmgenid_gpa(machine),
         .s3 = machine_can_suspend(machine),
         .s4 = has_s4(machine),
-        .slots = slots,
-        .n_slots = machine->q35->pcihp ? pcihp_take_slots(machine->q35->pcihp, slots) : 0,
+        .buses = buses,
+        .n_buses = machine->q35->pcihp ? pcihp_take_slots(machine->q35->pcihp, buses) : 0,
         .cpu_hotplug = machine->q35->cpuhp != NULL,
         .functions = functions,
         .n_functions = list_functions(machine, functions),

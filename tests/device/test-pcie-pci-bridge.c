@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pcie-pci-bridge: the conventional bus behind it. */
+/* pcie-pci-bridge and pci-bridge: the conventional bus behind them. */
 #include "kit-pci.h"
 
 #define PORT "{'driver': 'pcie-root-port', 'id': 'port', 'addr': '3'}"
@@ -136,6 +136,48 @@ static void test_what_needs_express_is_refused(void)
     kit_assert_refused(kit, "{'driver': 'virtio-rng-pci', 'bus': 'bridge',"
                        " 'addr': '0x20'}", "'addr'");
     kit_assert_refused(kit, "{'driver': 'pcie-pci-bridge', 'msi': 'perhaps'}", "msi");
+    kit_assert_refused(kit, "{'driver': 'pci-bridge'}", "chassis_nr");
+    kit_assert_refused(kit, "{'driver': 'pci-bridge', 'chassis_nr': 0}", "chassis_nr");
+    kit_assert_refused(kit, "{'driver': 'pci-bridge', 'chassis_nr': 1, 'shpc': true}",
+                       "'shpc'");
+}
+
+/* What the firmware asks, and a chain of them on the root bus. */
+static void test_conventional_bridge(void)
+{
+    g_autoptr(KitBoard) kit = kit_board_new();
+    Device *outer, *inner, *rng;
+    KitPci pci, behind;
+    unsigned cap;
+
+    outer = kit_add(kit, "{'driver': 'pci-bridge', 'id': 'outer', 'chassis_nr': 7,"
+                    " 'addr': '3'}");
+    inner = kit_add(kit, "{'driver': 'pci-bridge', 'bus': 'outer', 'chassis_nr': 255,"
+                    " 'msi': 'off'}");
+    rng = kit_add(kit, "{'driver': 'virtio-rng-pci', 'bus': 'pci.1', 'addr': '1f'}");
+    kit_start(kit);
+    pci = kit_pci(kit, outer);
+    g_assert_cmphex(kit_pci_read(&pci, PCI_VENDOR_ID, 4), ==, 0x00011b36);
+    g_assert_cmphex(kit_pci_read(&pci, PCI_CLASS_REVISION, 4) >> 8, ==, 0x060400);
+    g_assert_cmpuint(kit_pci_find_cap(&pci, PCI_CAP_ID_EXP, 0), ==, 0);
+    g_assert_cmpuint(kit_pci_find_cap(&pci, PCI_CAP_ID_MSI, 0), !=, 0);
+    cap = kit_pci_find_cap(&pci, PCI_CAP_ID_SLOTID, 0);
+    g_assert_cmphex(kit_pci_read(&pci, cap + PCI_SID_CHASSIS_NR, 1), ==, 7);
+    cap = kit_pci_find_cap(&pci, PCI_CAP_ID_VNDR, 0);
+    g_assert_cmphex(kit_pci_read(&pci, cap + 2, 2), ==, 0x0120);
+    g_assert_cmphex(kit_pci_read(&pci, cap + 8, 4), ==, UINT32_MAX);
+    g_assert_cmphex(kit_pci_read(&pci, cap + 16, 4), ==, 2 * MIB);
+
+    pci = kit_pci(kit, inner);
+    g_assert_cmpuint(pci.bus, ==, 1);
+    g_assert_cmpuint(kit_pci_find_cap(&pci, PCI_CAP_ID_MSI, 0), ==, 0);
+    behind = kit_pci(kit, rng);
+    g_assert_cmpuint(behind.bus, ==, 2);
+    g_assert_cmphex(kit_read(kit, kit_pci_bar(&behind, 4) + 0x12, 2), ==, 1);
+    /* Slot 31, slot 0 of the outer bus, slot 3 of the root: 31 % 4 + 0 + 3. */
+    pci_intx_set(pci_device(rng), true);
+    g_assert_true(kit->irq_levels[6]);
+    pci_intx_set(pci_device(rng), false);
 }
 
 static void test_state_is_copied(void)
@@ -196,6 +238,7 @@ int main(int argc, char **argv)
                     test_bus_reset_goes_through_bridges);
     g_test_add_func("/pcie-pci-bridge/what-needs-express-is-refused",
                     test_what_needs_express_is_refused);
+    g_test_add_func("/pcie-pci-bridge/conventional", test_conventional_bridge);
     g_test_add_func("/pcie-pci-bridge/state-is-copied", test_state_is_copied);
     g_test_add_func("/pcie-pci-bridge/any-access-is-answered",
                     test_any_access_is_answered);

@@ -17,8 +17,19 @@
 #define REMOVABLE (X86_PORT_PCIHP + 0xc)
 #define SELECT (X86_PORT_PCIHP + 0x10)
 #define INDEX (X86_PORT_PCIHP + 0x14)
+/* Numbers of buses. */
+#define P0 0u
+#define FIXED 1u
+#define P1 2u
+#define CONV 3u
+#define DEEP 4u
+#define EMPTY 5u
 
-/* Ports "p0" and "p1", of which a guest without a driver for them knows by ACPI. */
+/*
+ * Ports "p0" and "p1", of which a guest without a driver for them knows by ACPI; below
+ * port "fixed", bridge "conv", and on that, bridge "deep" in slot 2; an "empty" port
+ * without hot-plug.
+ */
 typedef struct Fixture {
     KitBoard *kit;
     IrqLine gpe;
@@ -34,23 +45,35 @@ static void on_gpe(void *opaque, unsigned n, bool level)
 
 static void fixture_init(Fixture *f)
 {
-    uint8_t ports[PCIHP_MAX_SLOTS];
+    static const PciSlotsBus expected[] = {
+        [P0] = { -1, 0x20, 1 }, [FIXED] = { -1, 0x28, 0 }, [P1] = { -1, 0x31, 1 },
+        [CONV] = { FIXED, 0, 32 }, [DEEP] = { CONV, 0x10, 32 }, [EMPTY] = { -1, 0x38, 0 },
+    };
+    PciSlotsBus buses[PCIHP_MAX_BUSES];
     Device *hp;
 
     *f = (Fixture) { .kit = kit_board_new() };
     irq_line_init(&f->gpe, on_gpe, f, X86_GPE_PCI_HOTPLUG);
     f->kit->board.gpes[X86_GPE_PCI_HOTPLUG] = &f->gpe;
+    hp = pcihp_add(&f->kit->tree, NULL);
+    g_assert_nonnull(hp);
     kit_add(f->kit, "{'driver': 'pcie-root-port', 'id': 'p0', 'chassis': 1,"
             " 'addr': '4'}");
     kit_add(f->kit, "{'driver': 'pcie-root-port', 'id': 'fixed', 'chassis': 2,"
             " 'addr': '5', 'hotplug': false}");
     kit_add(f->kit, "{'driver': 'pcie-root-port', 'id': 'p1', 'chassis': 3,"
             " 'addr': '6.1'}");
-    hp = pcihp_add(&f->kit->tree, NULL);
-    g_assert_nonnull(hp);
-    g_assert_cmpuint(pcihp_take_slots(hp, ports), ==, 2);
-    g_assert_cmphex(ports[0], ==, 0x20);
-    g_assert_cmphex(ports[1], ==, 0x31);
+    kit_add(f->kit, "{'driver': 'pcie-pci-bridge', 'id': 'conv', 'bus': 'fixed'}");
+    kit_add(f->kit, "{'driver': 'pci-bridge', 'id': 'deep', 'bus': 'conv', 'addr': '2',"
+            " 'chassis_nr': 7}");
+    kit_add(f->kit, "{'driver': 'pcie-root-port', 'id': 'empty', 'chassis': 4,"
+            " 'addr': '7', 'hotplug': false}");
+    g_assert_cmpuint(pcihp_take_slots(hp, buses), ==, G_N_ELEMENTS(expected));
+    for (size_t i = 0; i < G_N_ELEMENTS(expected); i++) {
+        g_assert_cmpint(buses[i].parent, ==, expected[i].parent);
+        g_assert_cmphex(buses[i].devfn, ==, expected[i].devfn);
+        g_assert_cmpuint(buses[i].n_slots, ==, expected[i].n_slots);
+    }
     kit_start(f->kit);
 }
 
@@ -60,11 +83,16 @@ static uint32_t of_bus(Fixture *f, unsigned bus, uint16_t port)
     return kit_in(f->kit, port, 4);
 }
 
-static void eject(Fixture *f, unsigned bus)
+static void eject_slots(Fixture *f, unsigned bus, uint32_t slots)
 {
     kit_out(f->kit, SELECT, 4, bus);
-    kit_out(f->kit, EJECT, 4, 1);
+    kit_out(f->kit, EJECT, 4, slots);
     loop_turn(f->kit->loop, false);
+}
+
+static void eject(Fixture *f, unsigned bus)
+{
+    eject_slots(f, bus, 1);
 }
 
 static Device *add_rng(Fixture *f, const char *bus)
@@ -80,13 +108,13 @@ static void test_device_comes(void)
     Fixture f;
 
     fixture_init(&f);
-    g_assert_cmphex(of_bus(&f, 0, UP) | of_bus(&f, 1, UP), ==, 0);
+    g_assert_cmphex(of_bus(&f, P0, UP) | of_bus(&f, P1, UP), ==, 0);
     add_rng(&f, "p1");
     g_assert_cmpuint(f.n_events, ==, 1);
-    g_assert_cmphex(of_bus(&f, 0, UP), ==, 0);
-    g_assert_cmphex(of_bus(&f, 1, UP), ==, 1);
-    g_assert_cmphex(of_bus(&f, 1, UP), ==, 0);
-    g_assert_cmphex(of_bus(&f, 1, DOWN), ==, 0);
+    g_assert_cmphex(of_bus(&f, P0, UP), ==, 0);
+    g_assert_cmphex(of_bus(&f, P1, UP), ==, 1);
+    g_assert_cmphex(of_bus(&f, P1, UP), ==, 0);
+    g_assert_cmphex(of_bus(&f, P1, DOWN), ==, 0);
     kit_board_free(f.kit);
 }
 
@@ -99,17 +127,17 @@ static void test_guest_lets_go(void)
     rng = add_rng(&f, "p1");
     g_assert_true(hotplug_remove(rng, NULL));
     g_assert_cmpuint(f.n_events, ==, 2);
-    g_assert_cmphex(of_bus(&f, 0, DOWN), ==, 0);
-    g_assert_cmphex(of_bus(&f, 1, DOWN), ==, 1);
+    g_assert_cmphex(of_bus(&f, P0, DOWN), ==, 0);
+    g_assert_cmphex(of_bus(&f, P1, DOWN), ==, 1);
     /* Asked again, it looks again. */
     g_assert_true(hotplug_remove(rng, NULL));
     g_assert_cmpuint(f.n_events, ==, 3);
-    g_assert_cmphex(of_bus(&f, 1, DOWN), ==, 1);
-    eject(&f, 0);
+    g_assert_cmphex(of_bus(&f, P1, DOWN), ==, 1);
+    eject(&f, P0);
     g_assert_cmpstr(f.kit->removals->str, ==, "");
-    eject(&f, 1);
+    eject(&f, P1);
     g_assert_cmpstr(f.kit->removals->str, ==, "rng-");
-    g_assert_cmphex(of_bus(&f, 1, DOWN), ==, 0);
+    g_assert_cmphex(of_bus(&f, P1, DOWN), ==, 0);
     add_rng(&f, "p1");
     kit_board_free(f.kit);
 }
@@ -120,7 +148,7 @@ static void test_device_that_went_is_not_told_of(void)
 
     fixture_init(&f);
     g_assert_true(hotplug_force(add_rng(&f, "p0"), NULL));
-    g_assert_cmphex(of_bus(&f, 0, UP), ==, 0);
+    g_assert_cmphex(of_bus(&f, P0, UP), ==, 0);
     g_assert_cmpstr(f.kit->removals->str, ==, "rng-");
     kit_board_free(f.kit);
 }
@@ -141,13 +169,13 @@ static void test_guest_that_drives_the_port(void)
     g_assert_true(hotplug_remove(rng, NULL));
     g_assert_cmphex(kit_pci_read(&port, cap + PCI_EXP_SLTSTA, 2) & PCI_EXP_SLTSTA_ABP, !=,
                     0);
-    g_assert_cmphex(of_bus(&f, 0, DOWN), ==, 0);
+    g_assert_cmphex(of_bus(&f, P0, DOWN), ==, 0);
     kit_board_free(f.kit);
 }
 
 static void test_senseless_accesses(void)
 {
-    static const uint32_t values[] = { 0, 1, 2, 3, 0xffffffff };
+    static const uint32_t values[] = { 0, 1, 2, 5, 0xffffffff };
     Fixture f;
 
     fixture_init(&f);
@@ -165,10 +193,12 @@ static void test_senseless_accesses(void)
         if (values[i])
             eject(&f, values[i]);
     }
-    g_assert_cmphex(of_bus(&f, 1, REMOVABLE), ==, 1);
-    g_assert_cmphex(of_bus(&f, 2, REMOVABLE), ==, 0);
+    g_assert_cmphex(of_bus(&f, P1, REMOVABLE), ==, 1);
+    g_assert_cmphex(of_bus(&f, FIXED, REMOVABLE), ==, 0);
+    g_assert_cmphex(of_bus(&f, CONV, REMOVABLE), ==, UINT32_MAX);
+    g_assert_cmphex(of_bus(&f, EMPTY + 1, REMOVABLE), ==, 0);
     g_assert_cmpstr(f.kit->removals->str, ==, "");
-    eject(&f, 0);
+    eject(&f, P0);
     g_assert_cmpstr(f.kit->removals->str, ==, "rng-");
     kit_board_free(f.kit);
 }
@@ -189,27 +219,27 @@ static void test_index_of_a_network_device(void)
     kit_add_netdev(f.kit, "{'type': 'null', 'id': 'm'}");
     kit_add(f.kit, "{'driver': 'virtio-net-pci', 'id': 'nic', 'netdev': 'n', 'bus': 'p1',"
             " 'acpi-index': 5}");
-    g_assert_cmpuint(index_of(&f, 1, 1), ==, 5);
-    g_assert_cmpuint(index_of(&f, 1, 0xfffffffe), ==, 0);
-    g_assert_cmpuint(index_of(&f, 0, 1), ==, 0);
-    g_assert_cmpuint(index_of(&f, 2, 1), ==, 0);
+    g_assert_cmpuint(index_of(&f, P1, 1), ==, 5);
+    g_assert_cmpuint(index_of(&f, P1, 0xfffffffe), ==, 0);
+    g_assert_cmpuint(index_of(&f, P0, 1), ==, 0);
+    g_assert_cmpuint(index_of(&f, 9, 1), ==, 0);
     g_assert_cmpuint(index_of(&f, 0xffffffff, 1), ==, 0);
     kit_save_and_load(f.kit);
-    g_assert_cmpuint(index_of(&f, 1, 1), ==, 5);
+    g_assert_cmpuint(index_of(&f, P1, 1), ==, 5);
 
     kit_assert_refused(f.kit, "{'driver': 'virtio-net-pci', 'netdev': 'm', 'bus': 'p0',"
                        " 'acpi-index': 5}", "'nic' has 5 already");
     kit_assert_refused(f.kit, "{'driver': 'virtio-net-pci', 'netdev': 'm', 'bus': 'p0',"
                        " 'addr': '0.1', 'acpi-index': 6}", "tells the guest nothing");
     kit_assert_refused(f.kit, "{'driver': 'virtio-net-pci', 'netdev': 'm', 'bus':"
-                       " 'fixed', 'acpi-index': 6}", "tells the guest nothing");
+                       " 'empty', 'acpi-index': 6}", "tells the guest nothing");
     kit_assert_refused(f.kit, "{'driver': 'virtio-rng-pci', 'bus': 'p0',"
                        " 'acpi-index': 6}", "network devices only");
-    eject(&f, 1);
-    g_assert_cmpuint(index_of(&f, 1, 1), ==, 0);
+    eject(&f, P1);
+    g_assert_cmpuint(index_of(&f, P1, 1), ==, 0);
     kit_add(f.kit, "{'driver': 'virtio-net-pci', 'netdev': 'm', 'bus': 'p0',"
             " 'acpi-index': 5}");
-    g_assert_cmpuint(index_of(&f, 0, 1), ==, 5);
+    g_assert_cmpuint(index_of(&f, P0, 1), ==, 5);
     kit_board_free(f.kit);
 }
 
@@ -220,12 +250,133 @@ static void test_saved_and_reset(void)
     fixture_init(&f);
     g_assert_true(hotplug_remove(add_rng(&f, "p1"), NULL));
     kit_save_and_load(f.kit);
-    g_assert_cmphex(of_bus(&f, 1, UP), ==, 1);
-    g_assert_cmphex(of_bus(&f, 1, DOWN), ==, 1);
+    g_assert_cmphex(of_bus(&f, P1, UP), ==, 1);
+    g_assert_cmphex(of_bus(&f, P1, DOWN), ==, 1);
     device_tree_pause(&f.kit->tree);
     kit_start(f.kit);
     g_assert_cmpstr(f.kit->removals->str, ==, "rng-");
-    g_assert_cmphex(of_bus(&f, 1, UP) | of_bus(&f, 1, DOWN), ==, 0);
+    g_assert_cmphex(of_bus(&f, P1, UP) | of_bus(&f, P1, DOWN), ==, 0);
+    kit_board_free(f.kit);
+}
+
+/* As a client's device_add; with @words it is refused by an error that has them. */
+static Device *plug(Fixture *f, const char *json, const char *words)
+{
+    g_autoptr(DeviceAddArgs) args =
+        qapi_parse_json(QAPI_TYPE_DEVICE_ADD_ARGS, json, NULL);
+    g_autoptr(GError) error = NULL;
+    Device *dev = hotplug_add(&f->kit->tree, args, &error);
+
+    g_assert_true(!dev == !!words);
+    if (words && !strstr(error->message, words))
+        g_error("'%s' is not in '%s'", words, error->message);
+    return dev;
+}
+
+static void test_slots_of_a_bridge(void)
+{
+    Device *high, *low;
+    Fixture f;
+
+    fixture_init(&f);
+    high = kit_add(f.kit, "{'driver': 'virtio-rng-pci', 'id': 'high', 'bus': 'conv',"
+                   " 'addr': '1f'}");
+    low = kit_add(f.kit, "{'driver': 'virtio-rng-pci', 'id': 'low', 'bus': 'conv'}");
+    g_assert_cmpuint(pci_device(low)->devfn, ==, 0);
+    g_assert_cmpuint(f.n_events, ==, 2);
+    g_assert_cmphex(of_bus(&f, CONV, UP), ==, 0x80000001);
+    g_assert_cmphex(of_bus(&f, CONV, UP), ==, 0);
+    g_assert_true(hotplug_remove(high, NULL));
+    g_assert_true(hotplug_remove(low, NULL));
+    g_assert_cmphex(of_bus(&f, CONV, DOWN), ==, 0x80000001);
+    g_assert_cmphex(of_bus(&f, DEEP, DOWN) | of_bus(&f, P0, DOWN), ==, 0);
+    eject_slots(&f, CONV, 0x80000000);
+    g_assert_cmpstr(f.kit->removals->str, ==, "high-");
+    g_assert_cmphex(of_bus(&f, CONV, DOWN), ==, 1);
+    /* Empty slots and the one that is asked for. */
+    eject_slots(&f, CONV, 0xff000001);
+    g_assert_cmpstr(f.kit->removals->str, ==, "high- low-");
+    kit_board_free(f.kit);
+}
+
+static void test_functions_of_a_slot_of_a_bridge(void)
+{
+    Device *two;
+    Fixture f;
+
+    fixture_init(&f);
+    two = kit_add(f.kit, "{'driver': 'virtio-rng-pci', 'id': 'two', 'bus': 'conv',"
+                  " 'addr': '3.2'}");
+    g_assert_cmphex(of_bus(&f, CONV, UP), ==, 0);
+    kit_add(f.kit, "{'driver': 'virtio-rng-pci', 'id': 'zero', 'bus': 'conv',"
+            " 'addr': '3', 'multifunction': true}");
+    g_assert_cmphex(of_bus(&f, CONV, UP), ==, 8);
+    g_assert_true(hotplug_remove(two, NULL));
+    eject_slots(&f, CONV, 8);
+    g_assert_cmpstr(f.kit->removals->str, ==, "two- zero-");
+    kit_board_free(f.kit);
+}
+
+static void test_bridge_that_goes_takes_its_slots(void)
+{
+    Device *rng;
+    Fixture f;
+
+    fixture_init(&f);
+    rng = add_rng(&f, "deep");
+    g_assert_true(hotplug_remove(rng, NULL));
+    g_assert_cmphex(of_bus(&f, DEEP, DOWN), ==, 1);
+    g_assert_true(hotplug_remove(device_find(&f.kit->tree, "deep"), NULL));
+    g_assert_cmphex(of_bus(&f, CONV, DOWN), ==, 4);
+    kit_out(f.kit, SELECT, 4, DEEP);
+    kit_out(f.kit, EJECT, 4, 1);
+    eject_slots(&f, CONV, 4);
+    g_assert_cmpstr(f.kit->removals->str, ==, "rng- deep-");
+    g_assert_cmphex(of_bus(&f, DEEP, REMOVABLE), ==, 0);
+    eject_slots(&f, DEEP, UINT32_MAX);
+
+    /* One that comes is told of; what would come behind it nobody would tell of. */
+    kit_add(f.kit, "{'driver': 'pci-bridge', 'id': 'new', 'bus': 'conv', 'addr': '2',"
+            " 'chassis_nr': 8}");
+    g_assert_cmphex(of_bus(&f, CONV, UP), ==, 4);
+    plug(&f, "{'driver': 'virtio-rng-pci', 'bus': 'new'}",
+         "'new' takes no devices after the start");
+    kit_save_and_load(f.kit);
+    kit_board_free(f.kit);
+}
+
+static void test_bridges_take_what_names_them(void)
+{
+    Fixture f;
+
+    fixture_init(&f);
+    plug(&f, "{'driver': 'virtio-rng-pci', 'bus': 'p0'}", NULL);
+    g_assert_cmpstr(plug(&f, "{'driver': 'virtio-rng-pci'}", NULL)->bus->name, ==, "p1");
+    plug(&f, "{'driver': 'virtio-rng-pci'}", "pcie-root-port");
+    for (unsigned i = 0; i < 31; i++)
+        plug(&f, "{'driver': 'virtio-rng-pci', 'bus': 'conv'}", NULL);
+    plug(&f, "{'driver': 'virtio-rng-pci', 'bus': 'conv'}", "no free slot on 'conv'");
+    kit_board_free(f.kit);
+}
+
+static void test_state_with_slots_that_are_not_there(void)
+{
+    g_autoptr(GByteArray) saved = NULL;
+    g_autoptr(GError) error = NULL;
+    uint8_t *fixed;
+    Fixture f;
+
+    fixture_init(&f);
+    device_tree_pause(&f.kit->tree);
+    saved = kit_save(f.kit);
+    fixed = memmem(saved->data, saved->len, "\5slots", 6);
+    g_assert_nonnull(fixed);
+    for (unsigned i = 0; i < FIXED; i++)
+        fixed = memmem(fixed + 6, 32, "\5slots", 6);
+    /* A version, those that came and those that are to go, big-endian. */
+    fixed[6 + 4 + 4 + 3] = 2;
+    g_assert_false(device_tree_load(&f.kit->tree, saved->data, saved->len, &error));
+    g_assert_nonnull(strstr(error->message, "bus 1 has no slots 0x2"));
     kit_board_free(f.kit);
 }
 
@@ -239,5 +390,10 @@ int main(int argc, char **argv)
     g_test_add_func("/pcihp/senseless", test_senseless_accesses);
     g_test_add_func("/pcihp/index", test_index_of_a_network_device);
     g_test_add_func("/pcihp/saved", test_saved_and_reset);
+    g_test_add_func("/pcihp/bridge", test_slots_of_a_bridge);
+    g_test_add_func("/pcihp/bridge-functions", test_functions_of_a_slot_of_a_bridge);
+    g_test_add_func("/pcihp/bridge-goes", test_bridge_that_goes_takes_its_slots);
+    g_test_add_func("/pcihp/bridge-named", test_bridges_take_what_names_them);
+    g_test_add_func("/pcihp/hostile-state", test_state_with_slots_that_are_not_there);
     return g_test_run();
 }

@@ -14,6 +14,8 @@ from qmp import QmpError
 PORT = 4 << 3                   # where the port is: 00:04.0
 PORTS = ["-device", "pcie-root-port,id=p0,chassis=1,addr=4",
          "-device", "pcie-root-port,id=p1,chassis=2,addr=5"]
+BRIDGE = ["-device", "pcie-root-port,id=p2,chassis=3,addr=6",
+          "-device", "pcie-pci-bridge,id=conv,bus=p2"]
 SLTCTL, SLTSTA = 0x18, 0x1a
 ATTENTION_ON, BLINK, OFF, POWER_OFF = 0x100, 0x200, 0x300, 0x400
 BUTTON, PRESENT = 0x1, 0x40
@@ -102,7 +104,7 @@ def test_kinds(t):
 
 
 def test_slot_by_acpi(t):
-    guest, qmp, driver = started(t)
+    guest, qmp, driver = started(t, *BRIDGE)
     qmp.command("device_add", driver="virtio-rng-pci", id="rng", bus="p1")
     t.equal("the event is there", driver.inp(GPE_STATUS, 1) & GPE_PCI, GPE_PCI)
     driver.out(SLOTS_SELECT, 1, 4)
@@ -111,14 +113,24 @@ def test_slot_by_acpi(t):
     t.equal("it is asked for", driver.inp(SLOTS_DOWN, 4), 1)
     driver.out(SLOTS_EJECT, 1, 4)
     gone(qmp, "rng")
+
+    qmp.command("device_add", driver="i6300esb", id="dog", bus="conv", addr="0x1f")
+    driver.out(SLOTS_SELECT, 3, 4)
+    t.equal("a slot of the bridge has a device", driver.inp(SLOTS_UP, 4), 1 << 31)
+    qmp.command("device_del", id="dog")
+    t.equal("that is asked for", driver.inp(SLOTS_DOWN, 4), 1 << 31)
+    driver.out(SLOTS_EJECT, 1 << 31, 4)
+    gone(qmp, "dog")
     qmp.command("quit")
     t.equal("the VMM ends well", guest.wait_exit(), 0)
 
 
 def test_guest_lets_go(t):
     guest, qmp, driver = started(
-        t, "-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off")
+        t, *BRIDGE, "-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off")
     at = express(driver)
+    refused(t, "there is no button for conventional slots", "'conv' takes no devices",
+            qmp, "device_add", driver="virtio-rng-pci", bus="conv")
     qmp.command("device_add", driver="virtio-rng-pci", id="rng", bus="p0")
     t.equal("the guest sees it", driver.config_read(PORT, at + SLTSTA, 2) & PRESENT,
             PRESENT)

@@ -58,7 +58,10 @@ static const AcpiSerial other_serials[] = {
     { 1, X86_GSI_COM2, X86_PORT_COM2 }, { 3, X86_GSI_COM2, X86_PORT_COM4 },
 };
 static const AcpiFunction other_functions[] = { { 0x18, 7 }, { 0xf9, 16383 } };
-static const uint8_t other_slots[] = { 0x10, 0x11, 0xf3 };
+/* Ports, a bridge in a port that is fixed, and what is in slot 1 of that. */
+static const PciSlotsBus other_buses[] = {
+    { -1, 0x10, 1 }, { -1, 0x11, 0 }, { -1, 0xf3, 1 }, { 1, 0x00, 32 }, { 3, 0x08, 0 },
+};
 static const AcpiMachine other = {
     .cpus = other_cpus,
     .n_cpus = G_N_ELEMENTS(other_cpus),
@@ -71,8 +74,8 @@ static const AcpiMachine other = {
     .n_serials = G_N_ELEMENTS(other_serials),
     .hpet = 0x8086a201,
     .i8042 = true,
-    .slots = other_slots,
-    .n_slots = G_N_ELEMENTS(other_slots),
+    .buses = other_buses,
+    .n_buses = G_N_ELEMENTS(other_buses),
     .n_nodes = 2,
     .memory = other_memory,
     .n_memory = G_N_ELEMENTS(other_memory),
