@@ -10,17 +10,16 @@
 
 #include "qmp-commands.h"
 
-/* A client has its descriptors by name: numbers would reach any of the process. */
-static int take_named_fd(void *opaque, const char *name, GError **error)
+static int take_fd(void *opaque, const char *name, GError **error)
 {
-    return qmp_session_take_named_fd(opaque, name, error);
+    return qmp_session_take_fd(opaque, name, error);
 }
 
 bool qmp_netdev_add(QmpContext *ctx, const Netdev *args, GError **error)
 {
     bool is_added;
 
-    net_set_named_fd_hook(ctx->nets, take_named_fd, ctx->session);
+    net_set_named_fd_hook(ctx->nets, take_fd, ctx->session);
     is_added = net_set_add(ctx->nets, args, error);
     net_set_named_fd_hook(ctx->nets, NULL, NULL);
     return is_added;

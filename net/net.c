@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "berth/error.h"
+#include "berth/fdset.h"
 #include "berth/id.h"
 #include "berth/net-driver.h"
 #include "berth/net-set.h"
@@ -54,18 +55,12 @@ const CounterDesc net_counters[] = {
 static int numbered_fd(void *opaque, const char *name, GError **error)
 {
     uint64_t number;
-    int flags;
 
     if (!g_ascii_string_to_unsigned(name, 10, 0, INT_MAX, &number, NULL)) {
         error_set(error, "'%s' is no number of a descriptor", name);
         return -1;
     }
-    flags = fcntl((int)number, F_GETFD);
-    if (flags < 0) {
-        error_set(error, "descriptor %s is not open", name);
-        return -1;
-    }
-    return (int)number;
+    return fdset_fd_is_of_parent((int64_t)number, error) ? (int)number : -1;
 }
 
 NetSet *net_set_new(Loop *loop)

@@ -10,8 +10,12 @@
  * (exec-oob); the rest waits in `queue`, errors of the parser too, so that the replies
  * keep the order of what they answer.
  */
+#include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 
+#include "berth/error.h"
+#include "berth/fdset.h"
 #include "berth/qmp.h"
 #include "berth/thread.h"
 #include "qmp-line.h"
@@ -157,4 +161,20 @@ int qmp_session_take_named_fd(QmpSession *session, const char *name, GError **er
     }
     g_free(key);
     return GPOINTER_TO_INT(fd);
+}
+
+int qmp_session_take_fd(QmpSession *session, const char *name, GError **error)
+{
+    uint64_t number;
+
+    if (!g_ascii_isdigit(name[0]))
+        return qmp_session_take_named_fd(session, name, error);
+    if (!g_ascii_string_to_unsigned(name, 10, 0, INT_MAX, &number, NULL)) {
+        error_set(error, "Invalid file descriptor number '%s'", name);
+        return -1;
+    }
+    if (!fdset_fd_is_of_parent((int64_t)number, error))
+        return -1;
+    fcntl((int)number, F_SETFD, FD_CLOEXEC);
+    return (int)number;
 }

@@ -15,6 +15,12 @@
 
 typedef struct FdSets FdSets;
 
+/*
+ * Whether descriptor @fd is one that the parent left open for berth, and that berth has
+ * not taken: all that berth opens and takes is close-on-exec.
+ */
+bool fdset_fd_is_of_parent(int64_t fd, GError **error);
+
 FdSets *fdset_new(void);
 /* Closes every descriptor.  Accepts NULL. */
 void fdset_free(FdSets *sets);

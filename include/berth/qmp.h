@@ -175,6 +175,8 @@ void qmp_session_name_fd(QmpSession *session, const char *name, int fd);
 
 /* The descriptor kept as @name, now the caller's; -1 with @error when there is none. */
 int qmp_session_take_named_fd(QmpSession *session, const char *name, GError **error);
+/* The same, or with a digit first the number of one that the parent left open. */
+int qmp_session_take_fd(QmpSession *session, const char *name, GError **error);
 
 /* Where events go: to every session that has negotiated. */
 QmpEvents *qmp_events_new(void);

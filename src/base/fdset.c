@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 
 #include "berth/error.h"
@@ -26,6 +27,17 @@ typedef struct FdSet {
 struct FdSets {
     ListNode sets;          /* FdSet by id */
 };
+
+bool fdset_fd_is_of_parent(int64_t fd, GError **error)
+{
+    int flags = fd > STDERR_FILENO && fd <= INT_MAX ? fcntl((int)fd, F_GETFD) : -1;
+
+    if (flags >= 0 && !(flags & FD_CLOEXEC))
+        return true;
+    error_set(error, "%" PRId64 " is no descriptor that the parent left open, above %d",
+              fd, STDERR_FILENO);
+    return false;
+}
 
 FdSets *fdset_new(void)
 {

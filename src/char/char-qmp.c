@@ -45,22 +45,21 @@ static void on_added(void *opaque, Chardev *chr, GError *error)
     qmp_reply_return(opaque, value);
 }
 
-/* A client has its descriptors by name: numbers would reach any of the process. */
-static int take_named_fd(void *opaque, const char *name, GError **error)
+static int take_fd(void *opaque, const char *name, GError **error)
 {
-    return qmp_session_take_named_fd(opaque, name, error);
+    return qmp_session_take_fd(opaque, name, error);
 }
 
 void qmp_chardev_add(QmpContext *ctx, const ChardevAddArgs *args, QmpReply *reply)
 {
-    char_set_named_fd_hook(ctx->chars, take_named_fd, ctx->session);
+    char_set_named_fd_hook(ctx->chars, take_fd, ctx->session);
     char_add_later(ctx->chars, args->id, args->backend, on_added, reply);
     char_set_named_fd_hook(ctx->chars, NULL, NULL);
 }
 
 void qmp_chardev_change(QmpContext *ctx, const ChardevChangeArgs *args, QmpReply *reply)
 {
-    char_set_named_fd_hook(ctx->chars, take_named_fd, ctx->session);
+    char_set_named_fd_hook(ctx->chars, take_fd, ctx->session);
     char_change_later(ctx->chars, args->id, args->backend, on_added, reply);
     char_set_named_fd_hook(ctx->chars, NULL, NULL);
 }

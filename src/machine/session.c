@@ -45,12 +45,10 @@ static void free_monitor(gpointer monitor)
 static bool add_fd(Session *session, const AddFdOptions *option, GError **error)
 {
     g_autoptr(AddfdInfo) info = NULL;
-    int flags = fcntl((int)option->fd, F_GETFD);
     int fd;
 
-    if (option->fd <= STDERR_FILENO || flags < 0 || (flags & FD_CLOEXEC)) {
-        error_set(error, "parameter 'fd': %" PRId64 " is no descriptor that the parent "
-                  "left open, above %d", option->fd, STDERR_FILENO);
+    if (!fdset_fd_is_of_parent(option->fd, error)) {
+        g_prefix_error(error, "parameter 'fd': ");
         return false;
     }
     if (option->set < 0) {

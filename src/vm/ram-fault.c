@@ -23,6 +23,7 @@
  * action, with the registers of the access in the core dump.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -232,7 +233,7 @@ bool ram_fault_watch_init(RamFaultWatch *watch, Loop *loop, LoopFn *fn, void *op
     if (common < 0)
         return false;
     /* An epoll takes a descriptor once, so each watch has its own. */
-    fd = dup(common);
+    fd = fcntl(common, F_DUPFD_CLOEXEC, 0);
     if (fd < 0) {
         error_set_errno(error, errno, "cannot duplicate an eventfd");
         return false;

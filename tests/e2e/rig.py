@@ -37,13 +37,15 @@ class Rig(Checks):
         self.guests = []
 
     def guest(self, image, *args, **options):
-        """A started VMM with this tiny guest (None for none)."""
+        """A started VMM with this tiny guest (None for none); @popen are arguments of
+        its Popen()."""
+        popen = options.pop("popen", {})
         kernel = GUESTS / f"{image}.elf" if image else None
         options.setdefault("cpu", None)
         options.setdefault("memory", 128)
         guest = Guest(self.vmm, self.folder, *args, kernel=kernel, **options)
         self.guests.append(guest)
-        return guest.start()
+        return guest.start(**popen)
 
     def run(self, *args, timeout=30, **options):
         """Runs the VMM with just these arguments to its end."""

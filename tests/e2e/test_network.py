@@ -3,7 +3,11 @@
 """Network backends by the whole program in its sandbox: a guest that sends every frame
 back, and what is at the far end."""
 
+import contextlib
+import ctypes
+import fcntl
 import os
+import pathlib
 import re
 import socket
 import struct
@@ -17,6 +21,10 @@ from qmp import QmpError
 DEVICE = ["-device", "virtio-net-pci,id=nic,netdev=n0"]
 GUEST = bytes.fromhex("525400123456")
 HOST = bytes.fromhex("020000000001")
+CLONE_NEWNET = 0x40000000
+ETH_P_ALL = 3
+TUNSETIFF, TAP_WITH_HEADER = 0x400454ca, 0x5002
+PASSED = 40                     # a descriptor that the test leaves open
 
 
 def frame_of(number, size=60):
@@ -281,8 +289,116 @@ def test_dump(t):
     t.equal("it ends", guest.wait_exit(), 0)
 
 
+@contextlib.contextmanager
+def namespace():
+    """What is started within has a network of its own, in which nothing speaks first."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open("/proc/self/ns/net") as ours:
+        if libc.unshare(CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "unshare")
+        try:
+            for name in ("all", "default"):
+                path = pathlib.Path("/proc/sys/net/ipv6/conf", name, "disable_ipv6")
+                if path.exists():
+                    path.write_text("1")
+            yield
+        finally:
+            libc.setns(ours.fileno(), CLONE_NEWNET)
+
+
+def may_make_taps(t):
+    if os.geteuid() == 0 and os.path.exists("/dev/net/tun"):
+        return True
+    t.skip("a tap", "not root, or there is no /dev/net/tun")
+    return False
+
+
+class Wire:
+    """The host's side of a tap."""
+
+    def __init__(self, name):
+        self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW,
+                                  socket.htons(ETH_P_ALL))
+        self.sock.bind((name, ETH_P_ALL))
+        self.sock.settimeout(30)
+
+    def send(self, frame):
+        self.sock.send(frame)
+
+    def receive(self):
+        """The next frame of the guest; what was sent here is heard, too."""
+        while True:
+            frame, (_, _, kind, _, _) = self.sock.recvfrom(1 << 16)
+            if kind != socket.PACKET_OUTGOING:
+                return frame
+
+
+def test_tap_dump(t):
+    """What is written of a tap are frames, without the header that the kernel adds."""
+    if not may_make_taps(t):
+        return
+    files = [str(t.folder / name) for name in "ab"]
+    with namespace():
+        guest = t.guest("mirror", "-netdev", "tap,id=n0,ifname=vm0", *DEVICE, "-object",
+                        f"filter-dump,id=a,netdev=n0,queue=rx,file={files[0]}",
+                        "-object",
+                        f"filter-dump,id=b,netdev=n0,queue=tx,file={files[1]}")
+        heard(guest, "R")
+        check_mirror(t, "frames come back", Wire("vm0"))
+    counts = {f"/objects/{name}": [50] for name in "ab"}
+    t.equal("they are counted", await_counts(guest.qmp, counts), counts)
+    for name in "ab":
+        guest.qmp.command("object-del", id=name)
+    sent = [frame_of(i, 60 + i * 10) for i in range(50)]
+    t.check("frames of the guest are in a file",
+            frames_in(files[0]) == [sent_back(frame) for frame in sent])
+    t.check("and those to it", frames_in(files[1]) == sent)
+    guest.qmp.command("quit")
+    t.equal("it ends", guest.wait_exit(), 0)
+
+
+def refusal(qmp, command, **arguments):
+    try:
+        qmp.command(command, **arguments)
+    except QmpError as error:
+        return str(error)
+    return None
+
+
+def inherited(pid):
+    """Descriptors that a program which is started would have."""
+    return {int(info.name) for info in pathlib.Path(f"/proc/{pid}/fdinfo").iterdir()
+            if not int(re.search(r"flags:\s*(\d+)", info.read_text())[1], 8)
+            & os.O_CLOEXEC}
+
+
+def test_numbers(t):
+    """Descriptors that the parent left open are named by their numbers, also later."""
+    if not may_make_taps(t):
+        return
+    with namespace(), open("/dev/net/tun", "rb+", buffering=0) as tap:
+        fcntl.ioctl(tap, TUNSETIFF, struct.pack("16sH22x", b"vm0", TAP_WITH_HEADER))
+        os.dup2(tap.fileno(), PASSED)
+        guest = t.guest(None, "-S", popen={"pass_fds": [PASSED]})
+        os.close(PASSED)
+        qmp = guest.qmp
+    for number in (0, 3, 9, PASSED + 1):
+        t.match(f"{number} is none", refusal(qmp, "netdev_add", type="tap", id="n0",
+                                             fd=str(number)), "parent left open")
+    t.match("nor is what is no number", refusal(qmp, "netdev_add", type="tap", id="n0",
+                                                fd=f"{PASSED}x"), "Invalid file descr")
+    t.equal("the only one is not berth's own", inherited(guest.process.pid) - {0, 1, 2},
+            {PASSED})
+    qmp.command("netdev_add", type="tap", id="n0", fd=str(PASSED))
+    t.match("it is taken once", refusal(qmp, "netdev_add", type="tap", id="n1",
+                                        fd=str(PASSED)), "parent left open")
+    qmp.command("netdev_del", id="n0")
+    qmp.command("quit")
+    t.equal("it ends", guest.wait_exit(), 0)
+
+
 TESTS = [test_stream, test_server, test_added_later, test_user, test_user_later,
-         test_limits, test_dump]
+         test_limits, test_dump, test_tap_dump, test_numbers]
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ static void begin(Subject *subject)
     g_autofree char *text = NULL;
     int fds[2];
 
-    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0,
                                fds), ==, 0);
     text = g_strdup_printf("stream,id=a,addr.type=fd,addr.str=%d", fds[0]);
     subject->bench = net_bench_new();

@@ -41,7 +41,7 @@ KitNet *kit_net_new_with(const char *object, const char *props)
     g_autofree char *netdev = NULL;
     int fds[2], few = 20000;
 
-    g_assert_cmpint(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0,
                                fds), ==, 0);
     g_assert_cmpint(setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &few, sizeof(few)), ==, 0);
     netdev = g_strdup_printf("{'type': 'dgram', 'id': 'wire', 'local': "

@@ -359,6 +359,33 @@ static void test_descriptors_are_kept_by_name_for_the_session(void)
     g_assert_cmpint(fcntl(other, F_GETFD), ==, -1);
 }
 
+static void test_numbers_are_descriptors_that_the_parent_left_open(void)
+{
+    static const char *const wrong[] = { "0", "2", "3x", "-1", "99999", "4294967299" };
+    int own = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int left = open("/dev/null", O_RDONLY);
+    g_autofree char *of_own = g_strdup_printf("%d", own);
+    g_autofree char *of_left = g_strdup_printf("%d", left);
+    g_autoptr(GError) error = NULL;
+    Client client;
+
+    client_init(&client);
+    negotiate(&client);
+    for (size_t i = 0; i < G_N_ELEMENTS(wrong); i++)
+        g_assert_cmpint(qmp_session_take_fd(&client.session, wrong[i], NULL), ==, -1);
+    g_assert_cmpint(qmp_session_take_fd(&client.session, of_own, &error), ==, -1);
+    g_assert_nonnull(strstr(error->message, "no descriptor that the parent left open"));
+    g_assert_cmpint(qmp_session_take_fd(&client.session, of_left, NULL), ==, left);
+    g_assert_cmpint(qmp_session_take_fd(&client.session, of_left, NULL), ==, -1);
+
+    client.fd = own;
+    say(&client, "{'execute': 'getfd', 'arguments': {'fdname': 'a'}}");
+    g_assert_cmpint(qmp_session_take_fd(&client.session, "a", NULL), ==, own);
+    client_done(&client);
+    close(own);
+    close(left);
+}
+
 static void test_a_refused_getfd_closes_what_came(void)
 {
     Client client;
@@ -594,6 +621,8 @@ int main(int argc, char **argv)
     g_test_add_func("/qmp-session/pretty", test_pretty_replies_end_in_one_line_end);
     g_test_add_func("/qmp-session/getfd",
                     test_descriptors_are_kept_by_name_for_the_session);
+    g_test_add_func("/qmp-session/fd-by-number",
+                    test_numbers_are_descriptors_that_the_parent_left_open);
     g_test_add_func("/qmp-session/getfd-refused", test_a_refused_getfd_closes_what_came);
     g_test_add_func("/qmp-session/fdsets", test_fd_sets_are_listed);
     g_test_add_func("/qmp-session/query-commands", test_every_command_is_listed);
