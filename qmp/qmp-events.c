@@ -45,6 +45,7 @@ static const struct {
     { QAPI_EVENT_RTC_CHANGE, NULL },
     { QAPI_EVENT_VSERPORT_CHANGE, "id" },
     { QAPI_EVENT_WATCHDOG, "action" },
+    { QAPI_EVENT_X_AUTOBALLOON_DECISION, NULL },
 };
 
 static void limit_free(gpointer opaque)

@@ -16,6 +16,7 @@ struct ObjectSet {
     Iothread *queue_thread;     /* lent */
     BlockGraph *blocks;         /* lent */
     NetSet *nets;               /* lent */
+    DeviceTree *tree;           /* lent */
     const FdSets *fdsets;        /* lent */
 };
 
@@ -70,6 +71,16 @@ void object_set_lend_blocks(ObjectSet *set, BlockGraph *blocks)
 BlockGraph *object_set_blocks(const ObjectSet *set)
 {
     return set->blocks;
+}
+
+void object_set_lend_tree(ObjectSet *set, DeviceTree *tree)
+{
+    set->tree = tree;
+}
+
+DeviceTree *object_set_tree(const ObjectSet *set)
+{
+    return set->tree;
 }
 
 void object_set_lend_nets(ObjectSet *set, NetSet *nets)

@@ -404,5 +404,6 @@ BalloonAutoDecision balloon_auto_decide(const BalloonAutoConfig *config,
         try_rules(guest_rules, G_N_ELEMENTS(guest_rules), &work, &decision);
     }
     decision.state.actual = work.actual;
+    decision.target = decision.target / PAGE * PAGE;
     return decision;
 }

@@ -11,9 +11,8 @@ bool qmp_balloon(QmpContext *ctx, const BalloonArgs *args, GError **error)
 {
     Device *dev = balloon_find(ctx->tree, error);
 
-    if (dev)
-        balloon_set_target(dev, (uint64_t)args->value);
-    return dev != NULL;
+    return dev &&
+        balloon_auto_object_limit(ctx->objects, dev, (uint64_t)args->value, error);
 }
 
 BalloonInfo *qmp_query_balloon(QmpContext *ctx, GError **error)
@@ -31,4 +30,18 @@ BalloonInfo *qmp_query_balloon(QmpContext *ctx, GError **error)
     info->x_failed = counts.failed;
     info->x_partial = counts.partial;
     return info;
+}
+
+AutoballoonInfoList *qmp_x_query_autoballoon(QmpContext *ctx, GError **error)
+{
+    AutoballoonInfoList *list = AutoballoonInfoList_new();
+
+    LIST_FOREACH(node, object_set_list(ctx->objects)) {
+        AutoballoonInfo *info =
+            balloon_auto_object_info(CONTAINER_OF(node, Object, node));
+
+        if (info)
+            AutoballoonInfoList_append(list, info);
+    }
+    return list;
 }

@@ -41,6 +41,8 @@ static void read_stats(VirtioBalloon *balloon, const VirtqueueReq *req)
             balloon->stats[tag] = GUINT64_FROM_LE(entries[i].val);
     }
     balloon->last_update = g_get_real_time() / G_USEC_PER_SEC;
+    balloon->n_answers++;
+    balloon->told_actual = balloon->actual;
     lock_drop(&balloon->vdev.dev->lock);
 }
 
@@ -135,11 +137,30 @@ static void change_interval(void *opaque)
     set_timer(balloon);
 }
 
-void balloon_stats_set_interval(VirtioBalloon *balloon, uint32_t seconds)
+/* The more frequent of what the operator and the object want. */
+static void update_interval(VirtioBalloon *balloon)
 {
+    const VirtioBalloonProps *props = &balloon->vdev.dev->args->u.virtio_balloon_pci;
+    uint32_t seconds = props->guest_stats_polling_interval;
     IntervalCall call = { balloon, seconds };
 
+    if (balloon->wanted && (!seconds || balloon->wanted < seconds))
+        call.seconds = balloon->wanted;
+    loop_call_sync(balloon->vdev.loop, change_interval, &call);
+}
+
+void balloon_stats_set_interval(VirtioBalloon *balloon, uint32_t seconds)
+{
     assert_main();
     balloon->vdev.dev->args->u.virtio_balloon_pci.guest_stats_polling_interval = seconds;
-    loop_call_sync(balloon->vdev.loop, change_interval, &call);
+    update_interval(balloon);
+}
+
+void balloon_stats_want(VirtioBalloon *balloon, uint32_t seconds)
+{
+    assert_main();
+    if (balloon->wanted == seconds)
+        return;
+    balloon->wanted = seconds;
+    update_interval(balloon);
 }

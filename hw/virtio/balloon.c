@@ -2,10 +2,14 @@
 /*
  * The balloon as operators see it.
  */
+#include <linux/virtio_balloon.h>
+
 #include "berth/balloon.h"
 #include "berth/error.h"
 
 #include "virtio-balloon.h"
+
+#define STAT_OOM_KILLS 10       /* Linux 6.12 */
 
 static VirtioBalloon *to_balloon(Device *dev)
 {
@@ -64,4 +68,39 @@ JsonValue *balloon_stats(Device *dev)
 void balloon_set_interval(Device *dev, uint32_t seconds)
 {
     balloon_stats_set_interval(to_balloon(dev), seconds);
+}
+
+void balloon_want_stats(Device *dev, uint32_t seconds)
+{
+    balloon_stats_want(to_balloon(dev), seconds);
+}
+
+static uint64_t left(const Device *dev, uint32_t pages)
+{
+    uint64_t all = dev->board->ram_size;
+
+    return all - MIN((uint64_t)pages * BALLOON_PAGE, all);
+}
+
+void balloon_sample(Device *dev, BalloonSample *ret_sample)
+{
+    const VirtioBalloon *balloon = to_balloon(dev);
+    uint8_t status;
+
+    lock_take(&dev->lock);
+    status = balloon->vdev.status;
+    *ret_sample = (BalloonSample) {
+        .has_driver = status & VIRTIO_CONFIG_S_DRIVER_OK &&
+                      !(status & VIRTIO_CONFIG_S_NEEDS_RESET),
+        .target = left(dev, balloon->num_pages),
+        .actual = left(dev, balloon->actual),
+        .n_answers = balloon->n_answers,
+        .told_actual = left(dev, balloon->told_actual),
+        .available = balloon->stats[VIRTIO_BALLOON_S_AVAIL],
+        .free = balloon->stats[VIRTIO_BALLOON_S_MEMFREE],
+        .swap_in = balloon->stats[VIRTIO_BALLOON_S_SWAP_IN],
+        .major_faults = balloon->stats[VIRTIO_BALLOON_S_MAJFLT],
+        .oom_kills = balloon->stats[STAT_OOM_KILLS],
+    };
+    lock_drop(&dev->lock);
 }

@@ -36,6 +36,10 @@ typedef struct VirtioBalloon {
     uint32_t poison_val;
     uint64_t stats[BALLOON_N_STATS];    /* UINT64_MAX: not told */
     int64_t last_update;        /* seconds of the epoch; 0: never */
+    uint64_t n_answers;         /* since the device is there */
+    uint32_t told_actual;       /* actual, when they were told */
+
+    uint32_t wanted;            /* main's: as interval, by berth-autoballoon */
 
     /* The loop's. */
     bool running;
@@ -71,6 +75,7 @@ uint64_t virtio_balloon_actual(VirtioBalloon *balloon);
 
 JsonValue *balloon_stats_query(VirtioBalloon *balloon);
 void balloon_stats_set_interval(VirtioBalloon *balloon, uint32_t seconds);
+void balloon_stats_want(VirtioBalloon *balloon, uint32_t seconds);
 
 /* The loop's. */
 

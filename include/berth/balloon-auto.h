@@ -63,7 +63,7 @@ typedef struct BalloonAutoState {
 } BalloonAutoState;
 
 typedef struct BalloonAutoDecision {
-    uint64_t target;            /* within the bounds, unless there is no balloon */
+    uint64_t target;            /* whole pages, within bounds that are whole pages */
     AutoballoonReason reason;
     BalloonAutoState state;
 } BalloonAutoDecision;

@@ -7,6 +7,7 @@
 
 #include "berth/device.h"
 #include "berth/json.h"
+#include "berth/object.h"
 
 /* The machine's balloon, or NULL with @error. */
 Device *balloon_find(DeviceTree *tree, GError **error);
@@ -29,5 +30,35 @@ void balloon_counts(Device *dev, BalloonCounts *ret_counts);
 /* { 'stats': { 'stat-free-memory': ... }, 'last-update': seconds of the epoch } */
 JsonValue *balloon_stats(Device *dev);
 
-/* Asks the guest for them each @seconds, 0 for never. */
+/* The operator wants them each @seconds, 0 for never. */
 void balloon_set_interval(Device *dev, uint32_t seconds);
+/* The same, besides: whichever is more often is done. */
+void balloon_want_stats(Device *dev, uint32_t seconds);
+
+typedef struct BalloonSample {
+    bool has_driver;            /* of the guest, and it works */
+    uint64_t target;            /* bytes that it is asked to have left */
+    uint64_t actual;            /* that it says it has */
+    uint64_t n_answers;         /* how often it told statistics */
+    uint64_t told_actual;       /* what it had left when it did the last time */
+    uint64_t available;         /* what it told then; UINT64_MAX: nothing */
+    uint64_t free;
+    uint64_t swap_in;
+    uint64_t major_faults;
+    uint64_t oom_kills;
+} BalloonSample;
+
+void balloon_sample(Device *dev, BalloonSample *ret_sample);
+
+/* The object berth-autoballoon. */
+
+extern const ObjectClass balloon_auto_object_class;
+
+/*
+ * The target that an operator asks for: the most that an object lets the guest have, or
+ * the target itself where there is none.
+ */
+bool balloon_auto_object_limit(ObjectSet *set, Device *dev, uint64_t bytes,
+                               GError **error);
+/* What @object says of itself; NULL of one of another type.  The caller frees. */
+AutoballoonInfo *balloon_auto_object_info(const Object *object);

@@ -106,6 +106,8 @@ typedef struct BoardOps {
     void (*memory_size_changed)(void *opaque, const char *id, const char *path,
                                 uint64_t size);
     void (*memory_size_unmet)(void *opaque, const XMemoryDeviceSizeUnmetEvent *event);
+    /* Main only: a berth-autoballoon has another target; @event is lent.  May be NULL. */
+    void (*balloon_moved)(void *opaque, const XAutoballoonDecisionEvent *event);
 } BoardOps;
 
 #define BOARD_PCI_IRQS 8

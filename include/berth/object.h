@@ -21,11 +21,18 @@ typedef enum ObjectFamily {
     OBJECT_FAMILY_SETTINGS,     /* of something else: nobody names it */
 } ObjectFamily;
 
+/* When objects of the command line are made: after what they name. */
+typedef enum ObjectStage {
+    OBJECT_STAGE_FIRST,
+    OBJECT_STAGE_NETDEVS,       /* there are backends of the network */
+    OBJECT_STAGE_DEVICES,       /* there are devices */
+} ObjectStage;
+
 typedef struct ObjectClass {
     const char *name;           /* "rng-random" */
     ObjectFamily family;
     size_t instance_size;
-    bool after_netdevs;         /* made when backends of the network are there */
+    ObjectStage stage;
     /* @options is lent.  On false everything done is undone. */
     bool (*complete)(Object *object, const ObjectOptions *options, GError **error);
     /*
@@ -69,6 +76,10 @@ const ObjectDefaults *object_defaults(const Object *object);
 /* Where throttle groups are; lent. */
 void object_set_lend_blocks(ObjectSet *set, BlockGraph *blocks);
 BlockGraph *object_set_blocks(const ObjectSet *set);
+
+/* The devices; lent. */
+void object_set_lend_tree(ObjectSet *set, DeviceTree *tree);
+DeviceTree *object_set_tree(const ObjectSet *set);
 
 /* Where network backends are, and files named "/dev/fdset/N"; lent, NULL: nowhere. */
 void object_set_lend_nets(ObjectSet *set, NetSet *nets);

@@ -52,6 +52,25 @@ void hmp_info_balloon(HmpCall *call, const BalloonInfo *value)
     hmp_printf(call, "balloon: actual=%" PRId64 "\n", value->actual / (int64_t)MIB);
 }
 
+void hmp_info_autoballoon(HmpCall *call, const AutoballoonInfoList *value)
+{
+    for (size_t i = 0; i < value->n; i++) {
+        const AutoballoonInfo *info = value->items[i];
+        const AutoballoonState *state = info->state;
+
+        hmp_printf(call, "%s: device=%s %s\n", info->id, info->device,
+                   info->enabled ? "on" : "off");
+        hmp_printf(call, "  min=%" PRIu64 " max=%" PRIu64 " headroom=%" PRIu64
+                   " target=%" PRIu64 " actual=%" PRIu64 "\n",
+                   (uint64_t)(info->min / MIB), (uint64_t)(info->max / MIB),
+                   (uint64_t)(info->headroom / MIB), (uint64_t)(state->target / MIB),
+                   (uint64_t)(state->actual / MIB));
+        hmp_printf(call, "  pressure=%s reason=%s\n",
+                   AutoballoonPressure_str(state->host->pressure),
+                   AutoballoonReason_str(state->reason));
+    }
+}
+
 void hmp_info_kvm(HmpCall *call, const KvmInfo *value)
 {
     hmp_printf(call, "kvm support: %s\n", !value->present ? "not present"

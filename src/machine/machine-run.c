@@ -350,6 +350,13 @@ static void on_board_memory_size_unmet(void *opaque,
     qapi_event_x_memory_device_size_unmet(machine->events, event);
 }
 
+static void on_board_balloon_moved(void *opaque, const XAutoballoonDecisionEvent *event)
+{
+    Machine *machine = opaque;
+
+    qapi_event_x_autoballoon_decision(machine->events, event);
+}
+
 const BoardOps machine_board_ops = {
     .block_io_error = on_board_io_error,
     .device_drained = on_board_drained,
@@ -377,4 +384,5 @@ const BoardOps machine_board_ops = {
     .balloon_changed = on_board_balloon_changed,
     .memory_size_changed = on_board_memory_size_changed,
     .memory_size_unmet = on_board_memory_size_unmet,
+    .balloon_moved = on_board_balloon_moved,
 };

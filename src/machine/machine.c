@@ -102,8 +102,7 @@ static void set_object_defaults(Machine *machine)
     object_set_defaults(machine->objects, &defaults);
 }
 
-/* Those that need network backends, or all others. */
-static bool add_objects(Machine *machine, bool after_netdevs, GError **error)
+static bool add_objects(Machine *machine, ObjectStage stage, GError **error)
 {
     const GPtrArray *objects = machine->cmdline->objects;
 
@@ -111,7 +110,7 @@ static bool add_objects(Machine *machine, bool after_netdevs, GError **error)
     for (guint i = 0; i < objects->len; i++) {
         const ObjectOptions *options = g_ptr_array_index(objects, i);
 
-        if (object_classes[options->qom_type]->after_netdevs != after_netdevs)
+        if (object_classes[options->qom_type]->stage != stage)
             continue;
         if (!object_add(machine->objects, options, error)) {
             g_prefix_error(error, "option '-object': ");
@@ -171,9 +170,10 @@ static bool add_netdevs(Machine *machine, GError **error)
 /* What devices are at the guest's end of. */
 static bool add_backends(Machine *machine, GError **error)
 {
-    return add_objects(machine, false, error) && add_block_nodes(machine, error) &&
-           add_drives(machine, error) && add_netdevs(machine, error) &&
-           add_objects(machine, true, error);
+    return add_objects(machine, OBJECT_STAGE_FIRST, error) &&
+           add_block_nodes(machine, error) && add_drives(machine, error) &&
+           add_netdevs(machine, error) &&
+           add_objects(machine, OBJECT_STAGE_NETDEVS, error);
 }
 
 static bool add_devices(Machine *machine, GError **error)
@@ -246,7 +246,8 @@ static bool init(Machine *machine, Vm *vm, GError **error)
     set_actions(machine);
     if (machine->type->kind == MACHINE_KIND_NONE) {
         machine->kvm = vm_kvm_available(NULL);
-        return add_backends(machine, error);
+        return add_backends(machine, error) &&
+               add_objects(machine, OBJECT_STAGE_DEVICES, error);
     }
     if (!machine->vm && !make_vm(machine, error))
         return false;
@@ -255,7 +256,7 @@ static bool init(Machine *machine, Vm *vm, GError **error)
     machine_memory_init(machine);
     machine->memory_failure = memory_failure_new(&machine->run, machine->memory, error);
     return machine->memory_failure && add_backends(machine, error) &&
-           build(machine, error);
+           build(machine, error) && add_objects(machine, OBJECT_STAGE_DEVICES, error);
 }
 
 static int open_fdset(void *opaque, const char *path, int flags, GError **error)
@@ -286,6 +287,7 @@ Machine *machine_new(const Cmdline *cmdline, const MachineHost *host, Vm *vm,
     block_graph_set_events(machine->blocks, machine->events);
     object_set_lend_blocks(machine->objects, machine->blocks);
     object_set_lend_nets(machine->objects, machine->nets);
+    object_set_lend_tree(machine->objects, &machine->tree);
     object_set_lend_fdsets(machine->objects, machine->fdsets);
     if (machine->fdsets)
         block_graph_set_open_hook(machine->blocks, open_fdset, machine->fdsets);

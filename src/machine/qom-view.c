@@ -316,9 +316,12 @@ static void visit_vcpu(Visit *visit)
 static void visit_object(Visit *visit)
 {
     const Object *object = visit->place->object;
+    g_autoptr(AutoballoonInfo) info = balloon_auto_object_info(object);
 
     visit_options(visit, QAPI_TYPE_OBJECT_OPTIONS, object->options->qom_type,
                   object->options);
+    if (info)
+        visit_options(visit, QAPI_TYPE_AUTOBALLOON_STATE, 0, info->state);
 }
 
 /* What a switch of "-machine" is that was not given. */

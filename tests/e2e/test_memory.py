@@ -287,9 +287,48 @@ def test_ledger(t):
         e["allocated"] for e in ledger["heap"]) < 2 * entries["heap", None]["mapped"])
 
 
+def test_balloon_that_moves_by_itself(t):
+    guest = with_balloon(t, "-object", "berth-autoballoon,id=auto,device=balloon0,"
+                         "min=32M,headroom=64M,interval=1")
+    qmp = guest.qmp
+
+    def decided():
+        return qmp.wait_event("X_AUTOBALLOON_DECISION", SILENCE)
+
+    order(guest, "s", 110)
+    event = decided()
+    t.check("what is free is asked for", event["target"] < event["previous"] == SIZE,
+            event)
+    order(guest, "i", (SIZE - event["target"]) // MIB)
+    order(guest, "s", 7)
+    while event["target"] < SIZE:
+        event = decided()
+        # One that is slow to answer gets its memory back for that.
+        t.check("less than headroom", event["reason"] in ("guest-low", "silent"), event)
+    state = qmp.command("x-query-autoballoon")[0]["state"]
+    t.check("what it did", state["steps-down"] and state["steps-up"], state)
+    t.check("of what the host says", state["host"]["total"] > 0, state)
+    t.equal("also as properties",
+            qmp.command("qom-get", path="/objects/auto", property="last-step")["target"],
+            SIZE)
+    t.match("for people", qmp.command("human-monitor-command",
+                                      command_line="info autoballoon"),
+            r"auto: device=balloon0 on\r\n  min=32 max=128 headroom=64 target=128 ")
+    qmp.command("object-del", id="auto")
+    qmp.command("object-add", **{"qom-type": "berth-autoballoon", "id": "other",
+                                 "device": "balloon0"})
+    t.equal("again, in the sandbox", qmp.command(
+        "qom-get", path="/objects/other", property="max"), SIZE)
+    t.match("of a balloon that is not there", t.run(
+        "-nodefaults", "-display", "none", "-S",
+        "-object", "berth-autoballoon,id=a,device=none").stderr,
+            "option '-object': parameter 'device': there is no balloon 'none'")
+
+
 TESTS = [test_ledger, test_balloon_gives_half_back, test_balloon_is_told,
-         test_balloon_statistics, test_file_shrinks_under_the_guest,
-         test_file_shrinks_under_the_monitor, test_file_shrinks_under_a_busy_disk]
+         test_balloon_statistics, test_balloon_that_moves_by_itself,
+         test_file_shrinks_under_the_guest, test_file_shrinks_under_the_monitor,
+         test_file_shrinks_under_a_busy_disk]
 
 if __name__ == "__main__":
     sys.exit(main(TESTS, __doc__))

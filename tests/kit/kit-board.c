@@ -108,6 +108,15 @@ static void on_memory_size_unmet(void *opaque, const XMemoryDeviceSizeUnmetEvent
     kit->memory_unmet = *event;
 }
 
+static void on_balloon_moved(void *opaque, const XAutoballoonDecisionEvent *event)
+{
+    KitBoard *kit = opaque;
+
+    kit->n_balloon_moves++;
+    kit->balloon_reason = event->reason;
+    kit->balloon_target = event->target;
+}
+
 static void on_watchdog_expired(void *opaque)
 {
     KitBoard *kit = opaque;
@@ -161,6 +170,7 @@ static const BoardOps kit_ops = {
     .balloon_changed = on_balloon_changed,
     .memory_size_changed = on_memory_size_changed,
     .memory_size_unmet = on_memory_size_unmet,
+    .balloon_moved = on_balloon_moved,
 };
 
 static void init_memory(KitBoard *kit)
@@ -219,6 +229,7 @@ KitBoard *kit_board_new_threaded(void)
     object_set_lend_blocks(kit->objects, kit->blocks);
     kit->nets = net_set_new(kit->loop);
     object_set_lend_nets(kit->objects, kit->nets);
+    object_set_lend_tree(kit->objects, &kit->tree);
     kit->chars = char_set_new(kit->loop);
     kit->port_changes = g_string_new(NULL);
     kit->removals = g_string_new(NULL);

@@ -51,6 +51,9 @@ typedef struct KitBoard {
     uint64_t memory_size;       /* as told the last time */
     unsigned n_memory_unmet;
     XMemoryDeviceSizeUnmetEvent memory_unmet;   /* the last; its texts are lent */
+    unsigned n_balloon_moves;
+    AutoballoonReason balloon_reason;   /* of the last */
+    uint64_t balloon_target;
     unsigned n_io_errors;
     BlockErrorAction io_error;  /* the last */
     int io_errnum;

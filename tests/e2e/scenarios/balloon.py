@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stock guest gives the host half of its memory, and reports what is free."""
+"""A stock guest gives half of its memory, what is free, and what it does not use."""
 
 import re
 import time
@@ -71,6 +71,22 @@ def scenario(lab):
               actual(guest))
     guest.run(FILL)
     lab.check("and uses it", resident(guest) > 200 * MIB, resident(guest))
+    guest.run("rm /tmp/x")
+    guest.qmp.command("object-add", **{
+        "qom-type": "berth-autoballoon", "id": "auto", "device": "balloon0",
+        "min": 96 * MIB, "headroom": 64 * MIB, "aggressiveness": 50, "interval": 1})
+
+    def auto():
+        return guest.qmp.command("x-query-autoballoon")[0]["state"]
+
+    lab.check("an idle guest's target falls until it has no more than it needs",
+              wait_until(lambda: auto()["reason"] in ("settled", "at-min")), auto())
+    low = auto()
+    lab.check("it has given that", low["actual"] < 400 * MIB, low)
+    lab.check("and keeps its headroom", meminfo(guest, "MemAvailable") > 60 * MIB, low)
+    guest.run(FILL)
+    lab.check("the target rises when it uses memory",
+              wait_until(lambda: auto()["target"] > low["target"] + 64 * MIB), auto())
     trouble = guest.run("dmesg | grep -iE 'balloon.*(err|fail|warn)|Out of memory'; true")
     lab.equal("the kernel has nothing to complain of", trouble, "")
     guest.qmp.command("quit")
