@@ -453,6 +453,28 @@ static void test_statistics_that_are_odd(void)
     fixture_done(&f);
 }
 
+/* D3: the driver gets its buffer back, and keeps it. */
+static void test_statistics_buffer_that_never_comes_back(void)
+{
+    static const Stat told[] = { { 4, MIB } };
+    uint32_t head, len;
+    Fixture f;
+
+    fixture_init(&f, BALLOON);
+    send(&f, &f.stats, told, sizeof(told));
+    kit_run(f.kit);
+    balloon_set_interval(f.dev, 1);
+    wait_used(&f, &f.stats);
+    for (uint32_t i = 0; i < 100; i++) {
+        balloon_set_interval(f.dev, i);
+        kit_run(f.kit);
+    }
+    g_assert_false(kit_queue_take(&f.stats, &head, &len));
+    g_assert_false(loop_has_timer(f.kit->queue_loop));
+    g_assert_cmpuint(stat(&f, "stat-free-memory"), ==, MIB);
+    fixture_done(&f);
+}
+
 static void report(Fixture *f, uint64_t gpa, uint32_t size)
 {
     kit_queue_desc(&f->report, 0, gpa, size, VRING_DESC_F_WRITE, 0);
@@ -676,8 +698,31 @@ static void test_removal_while_pages_go(void)
     }
 }
 
+/* D4: with hints and reports that nobody has looked at, and statistics that are held. */
+static void test_removal_with_queues_that_are_full(void)
+{
+    static const Stat told[] = { { 4, MIB } };
+    Fixture f;
+
+    fixture_init(&f, BALLOON_ALL);
+    send(&f, &f.stats, told, sizeof(told));
+    kit_run(f.kit);
+    for (uint16_t i = 0; i < 32; i++) {
+        kit_queue_desc(&f.hint, i, (FIRST + i) * PAGE, PAGE, VRING_DESC_F_WRITE, 0);
+        kit_queue_offer(&f.hint, i);
+        kit_queue_desc(&f.report, i, (FIRST + i) * PAGE, PAGE, VRING_DESC_F_WRITE, 0);
+        kit_queue_offer(&f.report, i);
+    }
+    device_remove(f.dev);
+    g_assert_cmpuint(count_gone(&f), ==, 0);
+    f.dev = kit_add(f.kit, BALLOON_ALL);
+    g_assert_cmpint(last_update(&f), ==, 0);
+    fixture_done(&f);
+}
+
 static void test_queues_on_a_thread(void)
 {
+    BalloonSample sample;
     uint32_t head, len;
     Fixture f;
 
@@ -685,6 +730,8 @@ static void test_queues_on_a_thread(void)
     give_many(&f, 50000);
     for (unsigned i = 0; i < 50; i++) {
         json_unref(balloon_stats(f.dev));
+        balloon_sample(f.dev, &sample);
+        balloon_want_stats(f.dev, i % 3);
         balloon_set_target(f.dev, (8 + i % 2) * MIB);
         balloon_set_interval(f.dev, i % 2);
         kit_write(f.kit, f.v->config + 4, 4, i);
@@ -745,6 +792,8 @@ int main(int argc, char **argv)
     g_test_add_func("/balloon/actual", test_actual);
     g_test_add_func("/balloon/statistics", test_statistics);
     g_test_add_func("/balloon/statistics-that-are-odd", test_statistics_that_are_odd);
+    g_test_add_func("/balloon/statistics-buffer-that-never-comes-back",
+                    test_statistics_buffer_that_never_comes_back);
     g_test_add_func("/balloon/free-pages-are-reported", test_free_pages_are_reported);
     g_test_add_func("/balloon/zeros-that-would-not-be", test_zeros_that_would_not_be);
     g_test_add_func("/balloon/reports-that-are-wrong", test_reports_that_are_wrong);
@@ -753,6 +802,8 @@ int main(int argc, char **argv)
     g_test_add_func("/balloon/locked-memory-stays", test_locked_memory_stays);
     g_test_add_func("/balloon/reset-while-pages-go", test_reset_while_pages_go);
     g_test_add_func("/balloon/removal-while-pages-go", test_removal_while_pages_go);
+    g_test_add_func("/balloon/removal-with-queues-that-are-full",
+                    test_removal_with_queues_that_are_full);
     g_test_add_func("/balloon/queues-on-a-thread", test_queues_on_a_thread);
     g_test_add_func("/balloon/wrong-properties", test_wrong_properties);
     g_test_add_func("/balloon/saved-state", test_saved_state);
