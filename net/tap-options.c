@@ -120,6 +120,10 @@ static bool check_values(const NetdevTapOptions *options, GError **error)
         error_set(error, "parameter 'ifname' expects 1 to %d bytes", IFNAMSIZ - 1);
         return false;
     }
+    if (options->br && (!*options->br || strlen(options->br) >= IFNAMSIZ)) {
+        error_set(error, "parameter 'br' expects 1 to %d bytes", IFNAMSIZ - 1);
+        return false;
+    }
     if (tap_options_vlan(options) && !options->br)
         return refuse(error, tap_options_vlan(options), "needs 'br'");
     return (!options->mac || net_mac_parse(options->mac, "mac", mac, error)) &&

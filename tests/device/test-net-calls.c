@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "berth/iothread.h"
+#include "berth/net-driver.h"
+#include "berth/net-set.h"
 #include "berth/virtio.h"
 
 #include "call-counter.h"
@@ -121,6 +123,15 @@ static void check_answers(Fixture *f, unsigned n)
     g_assert_cmpuint(n_calls, <=, (2 * n + 1) * ROUNDS);
 }
 
+/* A busy wait looks at it: what comes by it ends no sleep. */
+static void test_descriptor_is_watched(Fixture *f, const void *unused)
+{
+    const NetQueue *queue = net_backend_queue(net_set_find(f->net->kit->nets, "wire"), 0);
+
+    g_assert_true(queue->source.loop == f->net->kit->queue_loop);
+    g_assert_true(queue->source.is_watched);
+}
+
 static void test_one_that_is_answered(Fixture *f, const void *unused)
 {
     check_answers(f, 1);
@@ -151,6 +162,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
 #define ADD(path, fn) g_test_add(path, Fixture, NULL, set_up, fn, tear_down)
+    ADD("/net-calls/descriptor-is-watched", test_descriptor_is_watched);
     ADD("/net-calls/one-that-is-answered", test_one_that_is_answered);
     ADD("/net-calls/many-that-are-answered", test_many_that_are_answered);
     ADD("/net-calls/many-that-are-not-answered", test_many_that_are_not_answered);

@@ -235,6 +235,9 @@ static void test_bridges_and_vlans_that_cannot_be_had(void)
     static const Refusal cases[] = {
         { "bridge,id=a,br=nope", "parameter 'br': there is no bridge 'nope'" },
         { "bridge,id=a,br=lo", "parameter 'br': 'lo' is no bridge" },
+        { "bridge,id=a,br=a234567890123456", "parameter 'br' expects 1 to 15 bytes" },
+        { "tap,id=a,br=a234567890123456,helper=/bin/true", "'br' expects 1 to 15" },
+        { "tap,id=a,br=", "'br' expects 1 to 15 bytes" },
         { "bridge,id=a,helper=/bin/false", "'helper': '/bin/false' ended with" },
         { "tap,id=a,vlan=5", "'vlan': needs 'br'" },
         { "tap,id=a,trunk=5", "'trunk': needs 'br'" },
