@@ -99,7 +99,7 @@ def bridge(host):
 def run_emulated(options, kernel, files, folder):
     print("This machine has no KVM with VMX or SVM: the same runs inside an emulated AMD "
           "host, slower.", flush=True)
-    host = EmulatedHost(kernel, options.vmm, folder,
+    host = EmulatedHost(kernel, [options.vmm], folder,
                         {path.name: path for path in files.values()})
     argv = story_argv(f"/usr/bin/{options.vmm.name}",
                       {option: path.name for option, path in files.items()},

@@ -85,7 +85,7 @@ def place_qemu_data(root):
                 shutil.copy(os.path.realpath(path), to)
 
 
-def write_root(root, vmm, extra_files):
+def write_root(root, vmms, extra_files):
     """Fills the folder that becomes the host's disk."""
     for name in ("bin", "dev", "proc", "sys", "tmp", "run", "root", "etc", "sbin", "lab"):
         (root / name).mkdir(parents=True)
@@ -97,7 +97,8 @@ def write_root(root, vmm, extra_files):
     shutil.copy(HERE / "init" / "host-init.sh", root / "sbin/init")
     (root / "sbin/init").chmod(0o755)
     place_python(root)
-    place(root, vmm, f"/usr/bin/{pathlib.Path(vmm).name}")
+    for vmm in vmms:
+        place(root, vmm, f"/usr/bin/{pathlib.Path(vmm).name}")
     for tool in OPTIONAL_TOOLS:
         if shutil.which(tool, path=stock.PATH):
             place(root, shutil.which(tool, path=stock.PATH))
@@ -118,11 +119,11 @@ def write_root(root, vmm, extra_files):
 class EmulatedHost:
     """The files of a host, made once; run() boots it as often as wanted."""
 
-    def __init__(self, kernel, vmm, folder, extra_files=None):
+    def __init__(self, kernel, vmms, folder, extra_files=None):
         self.kernel = kernel
         self.folder = pathlib.Path(folder)
         self.root = self.folder / "root"
-        write_root(self.root, vmm, extra_files or {})
+        write_root(self.root, vmms, extra_files or {})
         image = stock.Initramfs()
         for name in ("proc", "dev", "mnt"):
             image.folder(name)

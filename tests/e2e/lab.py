@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lab: stock Linux guests under real KVM, on any machine.
 
-    tests/e2e/lab.py [--vmm PATH] [SCENARIO...]
+    tests/e2e/lab.py [--vmm PATH] [--beside PATH] [SCENARIO...]
 
 Scenarios are the files of tests/e2e/scenarios.  Where the machine's KVM can run a stock
 kernel they run right here, elsewhere inside an emulated host, several in one boot of it.
@@ -100,15 +100,17 @@ FILES = {"kernel": "vmlinuz", "vmlinux": "vmlinux", "initrd": "guest.cpio",
          "full-initrd": "full.cpio", "boot-disk": "boot-disk.img"}
 
 
-def runner_argv(vmm, files, names):
+def runner_argv(vmm, beside, files, names):
     argv = ["python3", "-B", "tests/e2e/runner.py", "--vmm", str(vmm)]
+    if beside:
+        argv += ["--beside", str(beside)]
     for option, path in files.items():
         argv += [f"--{option}", str(path)]
     return argv + list(names)
 
 
 def run_here(report, options, files):
-    argv = runner_argv(options.vmm, files, options.scenarios)
+    argv = runner_argv(options.vmm, options.beside, files, options.scenarios)
     run = Run(report, hold_stalled=False)
     with subprocess.Popen(argv, cwd=HERE.parent.parent, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, text=True, errors="replace") as process:
@@ -121,12 +123,13 @@ def run_here(report, options, files):
 class EmulatedRun:
     """Runs scenarios in emulated hosts, a new one after each trouble."""
 
-    def __init__(self, report, host, vmm, files, scenarios):
+    def __init__(self, report, host, options, files):
         self.report = report
         self.host = host
         self.files = files
-        self.vmm = f"/usr/bin/{vmm.name}"
-        self.left = list(scenarios)
+        self.vmm = f"/usr/bin/{options.vmm.name}"
+        self.beside = options.beside and f"/usr/bin/{options.beside.name}"
+        self.left = list(options.scenarios)
         self.tried = set()
 
     def run(self):
@@ -141,7 +144,7 @@ class EmulatedRun:
         run = Run(self.report, hold_stalled=True)
         began = time.monotonic()
         files = {option: FILES[option] for option in self.files}
-        self.host.start(runner_argv(self.vmm, files, self.left))
+        self.host.start(runner_argv(self.vmm, self.beside, files, self.left))
         trouble = None
         try:
             for line in self.host.lines():
@@ -198,6 +201,8 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vmm", type=pathlib.Path,
                         default=os.environ.get("VMM") or DEFAULT_VMM)
+    parser.add_argument("--beside", type=pathlib.Path,
+                        help="another VMM, for scenarios that measure both in turns")
     parser.add_argument("--emulated", action="store_true",
                         help="even where KVM would do")
     parser.add_argument("--list", action="store_true", help="list the scenarios")
@@ -212,6 +217,7 @@ def main():
         parser.error(f"no scenario '{unknown.pop()}'; there are: {', '.join(known)}")
     options.scenarios = options.scenarios or known
     options.vmm = pathlib.Path(options.vmm).resolve()
+    options.beside = options.beside and options.beside.resolve()
     report = Report()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="berth-lab-") as folder:
@@ -232,9 +238,10 @@ def main():
         else:
             report.say(f"stock kernel {kernel.release} inside an emulated AMD host: this "
                        "machine has no KVM with VMX or SVM")
-            host = EmulatedHost(kernel, options.vmm, folder,
+            vmms = [vmm for vmm in (options.vmm, options.beside) if vmm]
+            host = EmulatedHost(kernel, vmms, folder,
                                 {FILES[option]: path for option, path in files.items()})
-            EmulatedRun(report, host, options.vmm, files, options.scenarios).run()
+            EmulatedRun(report, host, options, files).run()
     report.say(f"{time.monotonic() - began:.0f} s")
     report.close()
     return 1 if report.failed else 0

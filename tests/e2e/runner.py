@@ -46,7 +46,8 @@ class Lab(Checks):
         options.setdefault("initrd", self.initrd_with_tools() if with_tools
                            else self.options.initrd)
         options["append"] = f"{QUIET} {options.get('append', '')}".strip()
-        guest = Guest(self.options.vmm, self.folder, *args, **options)
+        vmm = options.pop("vmm", self.options.vmm)
+        guest = Guest(vmm, self.folder, *args, **options)
         self.guests.append(guest)
         return guest
 
@@ -115,6 +116,7 @@ def run_one(name, options, out):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--vmm", required=True)
+    parser.add_argument("--beside")
     parser.add_argument("--kernel", required=True)
     parser.add_argument("--vmlinux", required=True)
     parser.add_argument("--initrd", required=True)
