@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/virtio_mem.h>
 #include <linux/virtio_vsock.h>
 #include <stdarg.h>
 #include <string.h>
@@ -277,6 +278,67 @@ static void test_memory_comes_and_goes(Fixture *f, gconstpointer unused)
     memory_device_done(&memory);
 }
 
+#define MEM_REQUEST 0x600000u   /* gpa */
+
+/* A virtio-mem's driver plugs or unplugs the first block; the response. */
+static uint16_t ask_mem(KitVirtio *mem, uint16_t type)
+{
+    struct virtio_mem_req *req = kit_ram(mem->pci.kit, MEM_REQUEST, sizeof(*req));
+    struct virtio_mem_resp *resp = kit_ram(mem->pci.kit, MEM_REQUEST + 64, sizeof(*resp));
+    uint32_t head, len;
+
+    *req = (struct virtio_mem_req) { .type = type };
+    req->u.plug.addr = 8 * GIB;
+    req->u.plug.nb_blocks = 1;
+    kit_virtio_desc(mem, 0, MEM_REQUEST, sizeof(*req), VRING_DESC_F_NEXT, 1);
+    kit_virtio_desc(mem, 1, MEM_REQUEST + 64, sizeof(*resp), VRING_DESC_F_WRITE, 0);
+    kit_virtio_offer(mem, 0);
+    kit_virtio_kick(mem);
+    kit_run_both(mem->pci.kit);
+    g_assert_true(kit_virtio_take(mem, &head, &len));
+    return resp->type;
+}
+
+/* The same in blocks, of which the kernel has the sections that are shown. */
+static void test_blocks_of_memory_come_and_go(void)
+{
+    Fixture f = { .kit = kit_board_new() };
+    g_autofree KitVirtio *mem = NULL;
+    g_autofree char *text = NULL;
+    Device *dev;
+
+    make_stub();
+    text = json("");
+    kit_add_memory_window(f.kit, 8 * GIB, GIB, GIB);
+    kit_add_object(f.kit, "{'qom-type': 'memory-backend-ram', 'id': 'ram',"
+                   " 'size': 67108864}");
+    f.dev = kit_add(f.kit, text);
+    dev = kit_add(f.kit, "{'driver': 'virtio-mem-pci', 'memdev': 'ram',"
+                  " 'requested-size': 4194304}");
+    kit_start(f.kit);
+    f.v = kit_virtio_new(f.kit, f.dev);
+    start_driver(&f);
+    mem = kit_virtio_new(f.kit, dev);
+    mem->ring = KIT_VIRTIO_RING + KIT_VIRTIO_RING_SPACE;
+    kit_virtio_start(mem, UINT64_MAX, 16);
+    g_assert_cmpuint(stub.n_regions, ==, 2);
+
+    g_assert_cmpuint(ask_mem(mem, VIRTIO_MEM_REQ_PLUG), ==, VIRTIO_MEM_RESP_ACK);
+    g_assert_cmpuint(stub.n_regions, ==, 3);
+    g_assert_cmphex(stub.regions[2].guest_phys_addr, ==, 8 * GIB);
+    g_assert_cmpuint(ask_mem(mem, VIRTIO_MEM_REQ_UNPLUG), ==, VIRTIO_MEM_RESP_ACK);
+    g_assert_cmpuint(stub.n_regions, ==, 2);
+    g_assert_true(stub.running);
+    /* The kernel has no room for more: the guest may try again. */
+    stub.fail_after = 0;
+    g_assert_cmpuint(ask_mem(mem, VIRTIO_MEM_REQ_PLUG), ==, VIRTIO_MEM_RESP_BUSY);
+    stub.fail_after = -1;
+    g_assert_null(address_space_map(f.kit->memory, 8 * GIB, 1, true));
+    g_assert_cmpuint(ask_mem(mem, VIRTIO_MEM_REQ_PLUG), ==, VIRTIO_MEM_RESP_ACK);
+    g_assert_cmpuint(stub.n_regions, ==, 3);
+    tear_down(&f, NULL);
+}
+
 static void test_fault_in_a_ring_breaks_the_device(Fixture *f, gconstpointer unused)
 {
     uint64_t one = 1;
@@ -514,6 +576,7 @@ int main(int argc, char **argv)
     add("/vhost-vsock/pause", test_pause_keeps_the_place);
     add("/vhost-vsock/reset", test_reset_and_start_again);
     add("/vhost-vsock/memory", test_memory_comes_and_goes);
+    g_test_add_func("/vhost-vsock/blocks-of-memory", test_blocks_of_memory_come_and_go);
     add("/vhost-vsock/fault", test_fault_in_a_ring_breaks_the_device);
     add("/vhost-vsock/half", test_half_a_driver_is_not_served);
     add("/vhost-vsock/no-memory", test_rings_outside_memory_never_reach_the_kernel);
