@@ -40,7 +40,8 @@ def online(guest, where):
 
 def scenario(lab):
     guest = lab.guest("-object", "memory-backend-ram,id=vmem,size=512M,reserve=off",
-                      "-device", "virtio-mem-pci,id=vm0,memdev=vmem,x-unplug-timeout=10",
+                      "-device", "pcie-root-port,id=rp,chassis=1", "-device",
+                      "virtio-mem-pci,id=vm0,memdev=vmem,bus=rp",
                       memory="256,maxmem=1G", tools=True, cpus=1).boot()
     online(guest, "online_movable")
     guest.run("insmod /lib/virtio_mem.ko")
@@ -66,9 +67,14 @@ def scenario(lab):
               f"{full} {resident(guest)}")
     lab.equal("the guest has what it had", total(guest), before)
 
-    # What the kernel itself uses it cannot move.
+    # Another comes in its place.  What the kernel itself uses it cannot move.
+    guest.qmp.command("device_del", id="vm0")
+    gone = guest.qmp.wait_event("DEVICE_DELETED")
+    lab.equal("the guest lets the device go", gone["device"], "vm0")
     online(guest, "online_kernel")
-    request(guest, 128 * MIB)
+    guest.qmp.command("device_add", driver="virtio-mem-pci", id="vm0", bus="rp",
+                      memdev="vmem", **{"requested-size": 128 * MIB, "prealloc": True,
+                                        "x-unplug-timeout": 10})
     lab.check("the guest plugs memory for its kernel",
               wait_until(lambda: device(guest)["size"] == 128 * MIB), device(guest))
     guest.run("for i in $(seq 40); do sleep 3000 & done")
