@@ -9,6 +9,7 @@
 #include "berth/debugcon.h"
 #include "berth/device.h"
 #include "berth/i6300esb.h"
+#include "berth/memhp.h"
 #include "berth/pci.h"
 #include "berth/pvpanic.h"
 #include "berth/scsi.h"
@@ -41,6 +42,7 @@ const DeviceKind device_kinds[] = {
     [DEVICE_DRIVER_VIRTIO_SERIAL_PCI] = { &virtio_pci_class, &virtio_serial_class },
     [DEVICE_DRIVER_VIRTSERIALPORT] = { &virtserialport_class, NULL },
     [DEVICE_DRIVER_VIRTCONSOLE] = { &virtconsole_class, NULL },
+    [DEVICE_DRIVER_PC_DIMM] = { &memhp_dimm_class, NULL },
     [DEVICE_DRIVER_VCPU] = { &cpuhp_cpu_class, NULL },
 };
 

@@ -24,6 +24,8 @@ const char *bus_kind_str(BusKind kind)
         return "IDE";
     case BUS_CPU:
         return "CPU";
+    case BUS_MEMORY:
+        return "memory";
     }
     return "System";
 }

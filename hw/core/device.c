@@ -81,8 +81,10 @@ static bool choose_bus(DeviceTree *tree, const DeviceClass *class,
     } else {
         bus = first_bus_of(tree, class->bus);
         if (!bus) {
-            error_set(error, "the machine has no %s bus for a '%s'",
-                      bus_kind_str(class->bus), what);
+            error_set(error, "the machine has no %s bus for a '%s'%s%s",
+                      bus_kind_str(class->bus), what,
+                      class->bus == BUS_MEMORY ? ": " : "",
+                      class->bus == BUS_MEMORY ? hotplug_hint(class->bus) : "");
             return false;
         }
     }
@@ -95,7 +97,7 @@ static bool refuse_pci_args(const DeviceClass *class, const DeviceAddArgs *args,
 {
     const char *name = NULL;
 
-    if (args->addr)
+    if (args->addr && class->bus != BUS_MEMORY)
         name = "addr";
     else if (args->has_multifunction && args->multifunction)
         name = "multifunction";
@@ -105,7 +107,8 @@ static bool refuse_pci_args(const DeviceClass *class, const DeviceAddArgs *args,
         name = "romfile";
     else if (args->has_rombar)
         name = "rombar";
-    else if (args->has_x_unplug_timeout && class->bus != BUS_CPU)
+    else if (args->has_x_unplug_timeout && class->bus != BUS_CPU &&
+             class->bus != BUS_MEMORY)
         name = "x-unplug-timeout";
     if (name)
         error_set(error, "parameter '%s': a '%s' is not a PCI device", name,

@@ -23,12 +23,13 @@ struct DeviceUnplug {
     UnplugState state;
     Timer timer;                /* of the time-out, or of the next look */
     int64_t look_ns;
+    char *reason;               /* why it is kept, or NULL */
 };
 
 static bool is_removable_kind(BusKind kind)
 {
     return kind == BUS_PCI || kind == BUS_SCSI || kind == BUS_VIRTIO_SERIAL ||
-           kind == BUS_CPU;
+           kind == BUS_CPU || kind == BUS_MEMORY;
 }
 
 bool hotplug_bus_takes(Bus *bus)
@@ -46,13 +47,14 @@ static bool check_bus(Bus *bus, const DeviceAddArgs *args, GError **error)
     return !bus->ops->check_hotplug || bus->ops->check_hotplug(bus, args, error);
 }
 
-/* What to do where no bus of that kind takes a device. */
-static const char *hint(BusKind kind)
+const char *hotplug_hint(BusKind kind)
 {
     if (kind == BUS_PCI)
         return ROOT_BUS_HINT;
     if (kind == BUS_CPU)
         return "start the machine with -smp maxcpus= and with ACPI";
+    if (kind == BUS_MEMORY)
+        return "start the machine with '-m', 'slots' and 'maxmem', and with ACPI";
     return "add its controller first";
 }
 
@@ -67,7 +69,7 @@ static Bus *find_bus(DeviceTree *tree, BusKind kind, const DeviceAddArgs *args,
             return bus;
     }
     error_set(error, "parameter 'bus': no %s bus has a place for a device that comes "
-              "now; %s", bus_kind_str(kind), hint(kind));
+              "now; %s", bus_kind_str(kind), hotplug_hint(kind));
     return NULL;
 }
 
@@ -167,6 +169,7 @@ static DeviceUnplug *unplug_of(Device *dev)
         timer_init(&dev->unplug->timer, dev->board->loop, on_timer, dev->unplug);
     }
     timer_cancel(&dev->unplug->timer);
+    g_clear_pointer(&dev->unplug->reason, g_free);
     return dev->unplug;
 }
 
@@ -175,6 +178,7 @@ void hotplug_forget(Device *dev)
     if (!dev->unplug)
         return;
     timer_cancel(&dev->unplug->timer);
+    g_free(dev->unplug->reason);
     g_clear_pointer(&dev->unplug, g_free);
 }
 
@@ -192,16 +196,19 @@ void hotplug_eject(Device *dev)
     finish_or_wait(unplug);
 }
 
-void hotplug_kept(Device *dev)
+void hotplug_kept(Device *dev, const char *reason)
 {
     Board *board = dev->board;
+    DeviceUnplug *unplug;
 
     assert_main();
     if (!hotplug_is_asked(dev))
         return;
-    unplug_of(dev)->state = UNPLUG_STATE_KEPT;
+    unplug = unplug_of(dev);
+    unplug->state = UNPLUG_STATE_KEPT;
+    unplug->reason = g_strdup(reason);
     if (board->ops && board->ops->device_kept)
-        board->ops->device_kept(board->opaque, dev->id, dev->path);
+        board->ops->device_kept(board->opaque, dev->id, dev->path, reason);
 }
 
 bool hotplug_is_asked(const Device *dev)
@@ -306,6 +313,7 @@ UnplugInfoList *hotplug_query(DeviceTree *tree)
         info->device = g_strdup(dev->id);
         info->path = g_strdup(dev->path);
         info->state = dev->unplug->state;
+        info->reason = g_strdup(dev->unplug->reason);
         UnplugInfoList_append(list, info);
     }
     return list;

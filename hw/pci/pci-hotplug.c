@@ -92,6 +92,6 @@ void pci_hotplug_kept(PciBus *bus)
 {
     for (unsigned devfn = 0; devfn < bus->n_functions; devfn++) {
         if (bus->reserved[devfn])
-            hotplug_kept(&bus->reserved[devfn]->dev);
+            hotplug_kept(&bus->reserved[devfn]->dev, NULL);
     }
 }

@@ -63,9 +63,30 @@ static void renew_map(BalloonBatch *batch)
     }
 }
 
+static bool has_block(const RamMap *map, const RamBlock *block)
+{
+    for (size_t i = 0; i < map->n; i++) {
+        if (map->ranges[i].block == block)
+            return true;
+    }
+    return false;
+}
+
+/* Memory that is gone is held no longer. */
+static void forget_gone(BalloonBatch *batch)
+{
+    for (guint i = batch->pages ? batch->pages->len : 0; i > 0; i--) {
+        const BalloonPages *pages = g_ptr_array_index(batch->pages, i - 1);
+
+        if (!has_block(batch->map, pages->block))
+            g_ptr_array_remove_index(batch->pages, i - 1);
+    }
+}
+
 void balloon_batch_start(BalloonBatch *batch)
 {
     renew_map(batch);
+    forget_gone(batch);
 }
 
 void balloon_batch_stop(BalloonBatch *batch)

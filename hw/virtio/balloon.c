@@ -35,7 +35,7 @@ Device *balloon_find(DeviceTree *tree, GError **error)
 void balloon_set_target(Device *dev, uint64_t bytes)
 {
     VirtioBalloon *balloon = to_balloon(dev);
-    uint64_t all = dev->board->ram_size;
+    uint64_t all = board_ram(dev->board);
     uint64_t pages = (all - MIN(bytes, all)) / BALLOON_PAGE;
 
     lock_take(&dev->lock);

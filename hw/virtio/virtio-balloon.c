@@ -343,7 +343,7 @@ static void balloon_write_config(VirtioDevice *vdev, uint64_t offset, const void
 uint64_t virtio_balloon_actual(VirtioBalloon *balloon)
 {
     Device *dev = balloon->vdev.dev;
-    uint64_t all = dev->board->ram_size;
+    uint64_t all = board_ram(dev->board);
     uint64_t given;
 
     lock_take(&dev->lock);

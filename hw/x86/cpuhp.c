@@ -13,8 +13,6 @@
  * With a selector out of range all reads are 0 and writes do nothing.  What the guest
  * ejects and tells is main's: a message brings it there, in rows of bounded length.
  */
-#include <string.h>
-
 #include "berth/error.h"
 #include "berth/hotplug.h"
 #include "berth/irq.h"
@@ -25,6 +23,8 @@
 #include "berth/x86-layout.h"
 
 #include "berth/cpuhp.h"
+
+#include "ost-log.h"
 
 #define REG_SELECT 0x0u
 #define REG_STATUS 0x4u
@@ -42,15 +42,6 @@
 #define COMMAND_OST_STATUS 2u
 #define COMMAND_APIC_ID 3u
 
-/* Of _OST: what it is about, and how it went (ACPI 6.3, table 6-213 and on). */
-#define OST_EJECT_REQUEST 0x003u
-#define OST_OSPM_EJECT 0x103u
-#define OST_SUCCESS 0x00u
-#define OST_EJECT_IN_PROGRESS 0x84u
-
-/* What main has not seen yet; when the guest is faster, the oldest is forgotten. */
-#define TOLD_MAX 64u
-
 /* A place; those from topology->cpus on may have a device. */
 typedef struct CpuSlot {
     Device *dev;                /* main */
@@ -62,12 +53,6 @@ typedef struct CpuSlot {
     uint32_t ost_event;
     uint32_t ost_status;
 } CpuSlot;
-
-typedef struct CpuTold {
-    uint32_t index;
-    uint32_t event;
-    uint32_t status;
-} CpuTold;
 
 typedef struct CpuHp {
     Device dev;
@@ -81,8 +66,7 @@ typedef struct CpuHp {
     /* Under dev.lock. */
     uint32_t select;
     uint8_t command;
-    CpuTold told[TOLD_MAX];
-    unsigned n_told;
+    OstLog log;
 } CpuHp;
 
 static CpuHp *to_cpuhp(Device *dev)
@@ -149,13 +133,11 @@ static void write_command(CpuHp *hp, uint64_t value)
 
 static void tell(CpuHp *hp, const CpuSlot *slot)
 {
-    if (hp->n_told == TOLD_MAX) {
-        hp->n_told--;
-        memmove(hp->told, hp->told + 1, hp->n_told * sizeof(hp->told[0]));
-    }
-    hp->told[hp->n_told++] = (CpuTold) {
+    const OstTold told = {
         .index = hp->select, .event = slot->ost_event, .status = slot->ost_status,
     };
+
+    ost_log_add(&hp->log, &told);
     loop_post(hp->dev.board->loop, &hp->message);
 }
 
@@ -205,43 +187,18 @@ static void eject_all(CpuHp *hp)
     }
 }
 
-/* An ejection that was asked for and does not come. */
-static bool is_refusal(const CpuTold *told)
+Device *cpuhp_find(Device *hp, unsigned index)
 {
-    return (told->event == OST_EJECT_REQUEST || told->event == OST_OSPM_EJECT) &&
-           told->status != OST_SUCCESS && told->status != OST_EJECT_IN_PROGRESS;
-}
-
-static void pass_on(CpuHp *hp, const CpuTold *told)
-{
-    const Board *board = hp->dev.board;
-    Device *dev = hp->slots[told->index].dev;
-    const BoardOst ost = {
-        .id = dev ? dev->id : NULL, .slot = told->index, .event = told->event,
-        .status = told->status,
-    };
-
-    if (board->ops && board->ops->device_ost)
-        board->ops->device_ost(board->opaque, &ost);
-    if (dev && is_refusal(told))
-        hotplug_kept(dev);
+    return index < to_cpuhp(hp)->n_slots ? to_cpuhp(hp)->slots[index].dev : NULL;
 }
 
 /* Main: what the guest ejected goes, and then what it told is passed on. */
 static void on_message(void *opaque)
 {
     CpuHp *hp = opaque;
-    CpuTold told[TOLD_MAX];
-    unsigned n;
 
     eject_all(hp);
-    lock_take(&hp->dev.lock);
-    n = hp->n_told;
-    memcpy(told, hp->told, n * sizeof(told[0]));
-    hp->n_told = 0;
-    lock_drop(&hp->dev.lock);
-    for (unsigned i = 0; i < n; i++)
-        pass_on(hp, &told[i]);
+    ost_log_deliver(&hp->log, &hp->dev, ACPI_SLOT_TYPE_CPU, cpuhp_find);
 }
 
 /* Main: something of a place is to be seen, and the guest told to look. */
@@ -302,14 +259,8 @@ static const BusOps cpu_bus_ops = {
     .request_unplug = bus_request_unplug,
 };
 
-Device *cpuhp_find(Device *hp, unsigned index)
+void cpuhp_query(Device *dev, ACPIOSTInfoList *list)
 {
-    return index < to_cpuhp(hp)->n_slots ? to_cpuhp(hp)->slots[index].dev : NULL;
-}
-
-ACPIOSTInfoList *cpuhp_query(Device *dev)
-{
-    ACPIOSTInfoList *list = ACPIOSTInfoList_new();
     CpuHp *hp = to_cpuhp(dev);
 
     for (uint32_t i = dev->board->topology->cpus; i < hp->n_slots; i++) {
@@ -325,7 +276,6 @@ ACPIOSTInfoList *cpuhp_query(Device *dev)
         lock_drop(&dev->lock);
         ACPIOSTInfoList_append(list, info);
     }
-    return list;
 }
 
 static bool cpuhp_realize(Device *dev, const DeviceAddArgs *args, GError **error)
@@ -370,7 +320,7 @@ static void cpuhp_reset(Device *dev)
     }
     hp->select = 0;
     hp->command = COMMAND_NEXT;
-    hp->n_told = 0;
+    hp->log.n = 0;
 }
 
 static bool cpuhp_post_load(void *opaque, GError **error)

@@ -32,7 +32,8 @@ typedef struct BoardIoError {
 /* What a guest says of an event of hot-plug (ACPI 6.3, 6.3.5). */
 typedef struct BoardOst {
     const char *id;             /* of the device, NULL: it has none or is gone */
-    unsigned slot;              /* the vCPU's number */
+    ACPISlotType type;
+    unsigned slot;              /* the vCPU's number, or that of the slot */
     uint32_t event;
     uint32_t status;
 } BoardOst;
@@ -79,8 +80,12 @@ typedef struct BoardOps {
     void (*tray_moved)(void *opaque, const char *drive_name, const char *id, bool open);
     /* Main only: device @path, whose id was @id or NULL, is gone.  May be NULL. */
     void (*device_deleted)(void *opaque, const char *id, const char *path);
-    /* Main only: the guest keeps the device that it was asked for.  May be NULL. */
-    void (*device_kept)(void *opaque, const char *id, const char *path);
+    /*
+     * Main only: the guest keeps the device that it was asked for, for @reason or NULL.
+     * May be NULL.
+     */
+    void (*device_kept)(void *opaque, const char *id, const char *path,
+                        const char *reason);
     /* Main only: it has not answered for @seconds.  May be NULL. */
     void (*device_silent)(void *opaque, const char *id, const char *path,
                           uint32_t seconds);
@@ -125,7 +130,8 @@ struct Board {
     IrqLine *gpes[BOARD_GPES];  /* an edge sets the event's status; may be NULL */
     /* 256 MiB of memory: PCI Express configuration space, until firmware moves it. */
     uint64_t ecam_base;
-    uint64_t ram_size;          /* bytes that the guest has */
+    uint64_t ram_size;          /* bytes that the guest has from the start */
+    uint64_t plugged_ram;       /* modules that came: atomic, changed by main */
     RamBlock *ram;              /* what guest address 0 and on is */
     MemoryWindow *memory_window;        /* NULL: no memory can come */
     RamBlock *firmware;         /* what 4 GiB ends with; NULL: there is no firmware */
@@ -140,3 +146,9 @@ struct Board {
     const BoardOps *ops;
     void *opaque;
 };
+
+/* Any thread: the bytes that the guest has. */
+static inline uint64_t board_ram(const Board *board)
+{
+    return board->ram_size + __atomic_load_n(&board->plugged_ram, __ATOMIC_RELAXED);
+}

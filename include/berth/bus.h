@@ -16,6 +16,7 @@ typedef enum BusKind {
     BUS_SCSI,
     BUS_IDE,
     BUS_CPU,                    /* the places for vCPUs */
+    BUS_MEMORY,                 /* the slots for modules of memory */
 } BusKind;
 
 /* "PCI", "ISA", ...: as in "-device help". */

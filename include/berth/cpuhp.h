@@ -19,5 +19,5 @@ unsigned cpuhp_cpu_index(const Device *dev);
 Device *cpuhp_add(DeviceTree *tree, bool registers, GError **error);
 /* The device that is vCPU @index, NULL for one of those that there are from the start. */
 Device *cpuhp_find(Device *hp, unsigned index);
-/* What the guest told last of each place that is not one of those. */
-ACPIOSTInfoList *cpuhp_query(Device *hp);
+/* Appends what the guest told last of each place that is not one of those. */
+void cpuhp_query(Device *hp, ACPIOSTInfoList *list);

@@ -28,12 +28,14 @@ bool hotplug_remove(Device *dev, GError **error);
 /* Takes it out without asking: a surprise for the guest. */
 bool hotplug_force(Device *dev, GError **error);
 
-/* For buses: the guest let @dev go, or says that it keeps it. */
+/* For buses: the guest let @dev go, or says that it keeps it, for @reason or NULL. */
 void hotplug_eject(Device *dev);
-void hotplug_kept(Device *dev);
+void hotplug_kept(Device *dev, const char *reason);
 
 /* Whether the guest was asked to let @dev go and has not answered. */
 bool hotplug_is_asked(const Device *dev);
+/* What to do where no bus of that kind takes a device. */
+const char *hotplug_hint(BusKind kind);
 /* Whether devices come to and go from @bus, which may be NULL. */
 bool hotplug_bus_takes(Bus *bus);
 

@@ -96,6 +96,11 @@
 #define X86_PORT_CPUHP 0x0cd8u
 #define X86_PORT_CPUHP_SIZE 0x0cu
 
+/* And of memory. */
+
+#define X86_PORT_MEMHP 0x0a00u
+#define X86_PORT_MEMHP_SIZE 0x18u
+
 /* Offsets from the PM base. */
 
 #define X86_PM1_EVT 0x00u
@@ -113,6 +118,7 @@
 
 #define X86_GPE_PCI_HOTPLUG 1u
 #define X86_GPE_CPU_HOTPLUG 2u
+#define X86_GPE_MEMORY_HOTPLUG 3u
 #define X86_GPE_VMGENID 5u
 
 /* Global system interrupts, the IOAPIC's pins. */

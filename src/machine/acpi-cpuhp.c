@@ -18,7 +18,7 @@
 #define NOTIFY_DEVICE_CHECK 1
 #define NOTIFY_EJECT_REQUEST 3
 #define STA_WORKING 0x0f                /* present, enabled, shown, working */
-#define FOR_EVER 0xffff
+#define LOCK "CPLK"
 
 #define COMMAND_NEXT 0
 #define COMMAND_OST_EVENT 1
@@ -46,57 +46,21 @@ static void append_registers(Aml *aml)
     aml_field_skip(aml, 4);
     aml_field_bits(aml, "CCMD", 8);
     aml_end(aml);
-    aml_op(aml, AML_MUTEX);
-    aml_path(aml, "CPLK");
-    aml_byte(aml, 0);
-}
-
-static void append_acquire(Aml *aml)
-{
-    aml_op(aml, AML_ACQUIRE);
-    aml_path(aml, "CPLK");
-    aml_word(aml, FOR_EVER);
-}
-
-static void append_release(Aml *aml)
-{
-    aml_op(aml, AML_RELEASE);
-    aml_path(aml, "CPLK");
-}
-
-static void append_store_int(Aml *aml, uint64_t value, const char *target)
-{
-    aml_op(aml, AML_STORE);
-    aml_int(aml, value);
-    aml_path(aml, target);
-}
-
-static void append_store_arg(Aml *aml, unsigned arg, const char *target)
-{
-    aml_op(aml, AML_STORE);
-    aml_arg(aml, arg);
-    aml_path(aml, target);
-}
-
-static void append_set_local(Aml *aml, uint64_t value)
-{
-    aml_op(aml, AML_STORE);
-    aml_int(aml, value);
-    aml_local(aml, 0);
+    acpi_code_mutex(aml, LOCK);
 }
 
 /* CSTA (uid) */
 static void append_status(Aml *aml)
 {
     aml_method(aml, "CSTA", 1, true);
-    append_acquire(aml);
-    append_store_arg(aml, 0, "CSEL");
-    append_set_local(aml, 0);
+    acpi_code_acquire(aml, LOCK);
+    acpi_code_store_arg(aml, 0, "CSEL");
+    acpi_code_set_local(aml, 0, 0);
     aml_if(aml);
     aml_path(aml, "CPEN");
-    append_set_local(aml, STA_WORKING);
+    acpi_code_set_local(aml, 0, STA_WORKING);
     aml_end(aml);
-    append_release(aml);
+    acpi_code_release(aml, LOCK);
     aml_op(aml, AML_RETURN);
     aml_local(aml, 0);
     aml_end(aml);
@@ -106,10 +70,10 @@ static void append_status(Aml *aml)
 static void append_eject(Aml *aml)
 {
     aml_method(aml, "CEJE", 1, true);
-    append_acquire(aml);
-    append_store_arg(aml, 0, "CSEL");
-    append_store_int(aml, 1, "CEJ0");
-    append_release(aml);
+    acpi_code_acquire(aml, LOCK);
+    acpi_code_store_arg(aml, 0, "CSEL");
+    acpi_code_store_int(aml, 1, "CEJ0");
+    acpi_code_release(aml, LOCK);
     aml_end(aml);
 }
 
@@ -117,13 +81,13 @@ static void append_eject(Aml *aml)
 static void append_ost(Aml *aml)
 {
     aml_method(aml, "COST", 3, true);
-    append_acquire(aml);
-    append_store_arg(aml, 0, "CSEL");
-    append_store_int(aml, COMMAND_OST_EVENT, "CCMD");
-    append_store_arg(aml, 1, "CDAT");
-    append_store_int(aml, COMMAND_OST_STATUS, "CCMD");
-    append_store_arg(aml, 2, "CDAT");
-    append_release(aml);
+    acpi_code_acquire(aml, LOCK);
+    acpi_code_store_arg(aml, 0, "CSEL");
+    acpi_code_store_int(aml, COMMAND_OST_EVENT, "CCMD");
+    acpi_code_store_arg(aml, 1, "CDAT");
+    acpi_code_store_int(aml, COMMAND_OST_STATUS, "CCMD");
+    acpi_code_store_arg(aml, 2, "CDAT");
+    acpi_code_release(aml, LOCK);
     aml_end(aml);
 }
 
@@ -137,14 +101,7 @@ static void append_notify(Aml *aml, const AcpiMachine *machine)
         if (machine->cpus[i].fixed)
             continue;
         acpi_cpuhp_name(name, i);
-        aml_if(aml);
-        aml_op(aml, AML_LEQUAL);
-        aml_arg(aml, 0);
-        aml_int(aml, i);
-        aml_op(aml, AML_NOTIFY);
-        aml_path(aml, name);
-        aml_arg(aml, 1);
-        aml_end(aml);
+        acpi_code_notify(aml, i, name);
     }
     aml_end(aml);
 }
@@ -157,24 +114,24 @@ static void append_look(Aml *aml, const char *bit, unsigned what)
     aml_path(aml, "CTFY");
     aml_path(aml, "CDAT");
     aml_int(aml, what);
-    append_store_int(aml, 1, bit);
-    append_set_local(aml, 1);
+    acpi_code_store_int(aml, 1, bit);
+    acpi_code_set_local(aml, 0, 1);
     aml_end(aml);
 }
 
 static void append_scan(Aml *aml)
 {
     aml_method(aml, "CSCN", 0, true);
-    append_acquire(aml);
-    append_set_local(aml, 1);
+    acpi_code_acquire(aml, LOCK);
+    acpi_code_set_local(aml, 0, 1);
     aml_while(aml);
     aml_local(aml, 0);
-    append_store_int(aml, COMMAND_NEXT, "CCMD");
-    append_set_local(aml, 0);
+    acpi_code_store_int(aml, COMMAND_NEXT, "CCMD");
+    acpi_code_set_local(aml, 0, 0);
     append_look(aml, "CINS", NOTIFY_DEVICE_CHECK);
     append_look(aml, "CRMV", NOTIFY_EJECT_REQUEST);
     aml_end(aml);
-    append_release(aml);
+    acpi_code_release(aml, LOCK);
     aml_end(aml);
 }
 
@@ -194,11 +151,7 @@ void acpi_cpuhp_append_cpu(Aml *aml, const AcpiMachine *machine, size_t index)
     uint8_t entry[ACPI_MADT_CPU_MAX];
     size_t size = acpi_madt_cpu((uint32_t)index, cpu, entry);
 
-    aml_method(aml, "_STA", 0, true);
-    aml_op(aml, AML_RETURN);
-    aml_path(aml, "CSTA");
-    aml_int(aml, index);
-    aml_end(aml);
+    acpi_code_call(aml, "_STA", 0, "CSTA", index);
 
     aml_name(aml, "_MAT");
     aml_buffer(aml, entry, size);
@@ -208,12 +161,7 @@ void acpi_cpuhp_append_cpu(Aml *aml, const AcpiMachine *machine, size_t index)
     aml_int(aml, index);
     aml_end(aml);
 
-    aml_method(aml, "_OST", 3, true);
-    aml_path(aml, "COST");
-    aml_int(aml, index);
-    for (unsigned i = 0; i < 2; i++)
-        aml_arg(aml, i);
-    aml_end(aml);
+    acpi_code_ost(aml, "COST", index);
 
     /* The SRAT's entry is lost on a guest that finds no processor there as it starts. */
     if (machine->n_nodes)
@@ -222,12 +170,5 @@ void acpi_cpuhp_append_cpu(Aml *aml, const AcpiMachine *machine, size_t index)
 
 void acpi_cpuhp_append_event(Aml *aml)
 {
-    char name[5];
-
-    g_snprintf(name, sizeof(name), "_E%02X", X86_GPE_CPU_HOTPLUG & 0xff);
-    aml_scope(aml, "\\_GPE");
-    aml_method(aml, name, 0, false);
-    aml_path(aml, "\\_SB.CPUS.CSCN");
-    aml_end(aml);
-    aml_end(aml);
+    acpi_code_event(aml, X86_GPE_CPU_HOTPLUG, "\\_SB.CPUS.CSCN");
 }

@@ -8,6 +8,7 @@
  *                      devices with an index (acpi-index.c)
  *     \_SB.PCI0.ISA    LPC bridge at 1f.0: RTC, COMx, keyboard controller, pvpanic
  *     \_SB.CPUS.Cxxx   vCPUs, hexadecimal index; how they come and go (acpi-cpuhp.c)
+ *     \_SB.MHPC.MPxx   slots for modules of memory (acpi-memhp.c)
  *     \_SB.HPET        HPET
  *     \_SB.MRES        what no driver may be given: ECAM, RCBA, PM block, SMI command
  *     \_SB.FWCF        fw_cfg
@@ -262,6 +263,8 @@ static void append_reserved(Aml *aml, const AcpiMachine *machine)
         aml_res_io(aml, X86_PORT_PCIHP, X86_PORT_PCIHP_SIZE);
     if (machine->cpu_hotplug)
         aml_res_io(aml, X86_PORT_CPUHP, X86_PORT_CPUHP_SIZE);
+    if (machine->n_memory_slots)
+        aml_res_io(aml, X86_PORT_MEMHP, X86_PORT_MEMHP_SIZE);
     aml_end(aml);
     aml_end(aml);
 }
@@ -340,6 +343,8 @@ uint32_t acpi_dsdt_append(AcpiTables *tables, const AcpiMachine *machine)
     aml_scope(&aml, "\\_SB");
     append_host_bridge(&aml, machine);
     append_cpus(&aml, machine);
+    if (machine->n_memory_slots)
+        acpi_memhp_append(&aml, machine);
     if (machine->hpet)
         append_hpet(&aml);
     append_reserved(&aml, machine);
@@ -356,6 +361,8 @@ uint32_t acpi_dsdt_append(AcpiTables *tables, const AcpiMachine *machine)
         acpi_pcihp_append_event(&aml);
     if (machine->cpu_hotplug)
         acpi_cpuhp_append_event(&aml);
+    if (machine->n_memory_slots)
+        acpi_memhp_append_event(&aml);
     append_sleep_states(&aml, machine);
     aml_done(&aml);
     acpi_table_end(tables);

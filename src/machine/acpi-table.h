@@ -77,5 +77,25 @@ void acpi_pcihp_append_event(Aml *aml);
 void acpi_cpuhp_append(Aml *aml, const AcpiMachine *machine);
 void acpi_cpuhp_append_cpu(Aml *aml, const AcpiMachine *machine, size_t index);
 void acpi_cpuhp_append_event(Aml *aml);
+/* In the scope of the system bus, and at the end. */
+void acpi_memhp_append(Aml *aml, const AcpiMachine *machine);
+void acpi_memhp_append_event(Aml *aml);
+
+/* Statements: a lock, stores, a method that calls another with a number. */
+void acpi_code_mutex(Aml *aml, const char *mutex);
+void acpi_code_acquire(Aml *aml, const char *mutex);
+void acpi_code_release(Aml *aml, const char *mutex);
+void acpi_code_store_int(Aml *aml, uint64_t value, const char *target);
+void acpi_code_store_arg(Aml *aml, unsigned arg, const char *target);
+void acpi_code_store_local(Aml *aml, unsigned local, const char *target);
+void acpi_code_set_local(Aml *aml, unsigned local, uint64_t value);
+void acpi_code_call(Aml *aml, const char *name, unsigned n_args, const char *method,
+                    size_t index);
+/* Notifies @name of the second argument when the first is @index. */
+void acpi_code_notify(Aml *aml, size_t index, const char *name);
+/* _OST, which passes on its first two arguments, and the handler of an event. */
+void acpi_code_ost(Aml *aml, const char *method, size_t index);
+void acpi_code_event(Aml *aml, unsigned gpe, const char *method);
+
 /* "C00A" of processor 10, to @name of 5 bytes. */
 void acpi_cpuhp_name(char *name, size_t index);

@@ -24,6 +24,7 @@
 #include "berth/i8259.h"
 #include "berth/ioapic.h"
 #include "berth/lpc.h"
+#include "berth/memhp.h"
 #include "berth/mp-table.h"
 #include "berth/numa.h"
 #include "berth/pc-ports.h"
@@ -65,6 +66,7 @@ struct Q35Board {
     Device *hpet;               /* NULL: there is none */
     Device *pcihp;              /* NULL: hot-plug is the ports' own */
     Device *cpuhp;              /* NULL: no further vCPU has a place */
+    Device *memhp;              /* NULL: there are no slots for memory */
     IrqLine legacy_timers;
     FwCfg *fw_cfg;
     AcpiTables *acpi;
@@ -185,6 +187,15 @@ static bool has_acpi_hotplug(const Machine *machine)
            lpc_props(machine)->acpi_pci_hotplug_with_bridge_support;
 }
 
+/* Without ACPI no module can come. */
+static unsigned n_memory_slots(const Machine *machine)
+{
+    const MemoryOptions *memory = machine->cmdline->memory;
+
+    return machine->memory_window && machine_has_acpi(machine) ? (unsigned)memory->slots
+                                                                : 0;
+}
+
 static bool add_onboard(Machine *machine, GError **error)
 {
     const LpcConfig lpc_config = {
@@ -218,6 +229,11 @@ static bool add_onboard(Machine *machine, GError **error)
     if (machine->topology.max_cpus > machine->topology.cpus) {
         machine->q35->cpuhp = cpuhp_add(tree, machine_has_acpi(machine), error);
         if (!machine->q35->cpuhp)
+            return false;
+    }
+    if (n_memory_slots(machine)) {
+        machine->q35->memhp = memhp_add(tree, n_memory_slots(machine), error);
+        if (!machine->q35->memhp)
             return false;
     }
     rtc_config.alarm = lpc_alarm_line(machine->q35->lpc);
@@ -531,6 +547,7 @@ static AcpiTables *describe(Machine *machine)
         .buses = buses,
         .n_buses = machine->q35->pcihp ? pcihp_take_slots(machine->q35->pcihp, buses) : 0,
         .cpu_hotplug = machine->q35->cpuhp != NULL,
+        .n_memory_slots = n_memory_slots(machine),
         .functions = functions,
         .n_functions = list_functions(machine, functions),
     };
@@ -739,8 +756,13 @@ Device *machine_q35_vcpu_device(const Machine *machine, unsigned index)
 
 ACPIOSTInfoList *machine_q35_ost(const Machine *machine)
 {
-    return machine->q35 && machine->q35->cpuhp ? cpuhp_query(machine->q35->cpuhp)
-                                               : ACPIOSTInfoList_new();
+    ACPIOSTInfoList *list = ACPIOSTInfoList_new();
+
+    if (machine->q35 && machine->q35->memhp)
+        memhp_query(machine->q35->memhp, list);
+    if (machine->q35 && machine->q35->cpuhp)
+        cpuhp_query(machine->q35->cpuhp, list);
+    return list;
 }
 
 bool machine_q35_wake(Machine *machine, BoardWakeReason reason, VcpuBoot *boot,

@@ -262,11 +262,29 @@ static void on_board_device_deleted(void *opaque, const char *id, const char *pa
     qapi_event_device_deleted(machine->events, &event);
 }
 
-static void on_board_device_kept(void *opaque, const char *id, const char *path)
+/* The event that such memory has had before all devices had one. */
+static void tell_of_memory(Machine *machine, const char *id, const char *reason)
+{
+    MemUnplugErrorEvent event = {
+        .device = (char *)(uintptr_t)(id ? id : ""),
+        .msg = (char *)(uintptr_t)(reason ? reason : "the guest keeps it"),
+    };
+
+    qapi_event_mem_unplug_error(machine->events, &event);
+}
+
+static void on_board_device_kept(void *opaque, const char *id, const char *path,
+                                 const char *reason)
 {
     Machine *machine = opaque;
-    DeviceUnplugGuestErrorEvent event = { .device = (char *)id, .path = (char *)path };
+    const Device *dev = device_find(&machine->tree, path);
+    DeviceUnplugGuestErrorEvent event = {
+        .device = (char *)id, .path = (char *)path,
+        .x_reason = (char *)(uintptr_t)reason,
+    };
 
+    if (dev && dev->class->bus == BUS_MEMORY)
+        tell_of_memory(machine, id, reason);
     qapi_event_device_unplug_guest_error(machine->events, &event);
 }
 
@@ -286,7 +304,7 @@ static void on_board_device_ost(void *opaque, const BoardOst *ost)
     Machine *machine = opaque;
     g_autofree char *slot = g_strdup_printf("%u", ost->slot);
     ACPIOSTInfo info = {
-        .device = (char *)ost->id, .slot = slot, .slot_type = ACPI_SLOT_TYPE_CPU,
+        .device = (char *)ost->id, .slot = slot, .slot_type = ost->type,
         .source = ost->event, .status = ost->status,
     };
     AcpiDeviceOstEvent event = { .info = &info };

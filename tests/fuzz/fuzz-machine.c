@@ -45,7 +45,8 @@ typedef struct Guest {
 
 static char *const argv[] = {
     "berth", "-machine", "q35", "-nodefaults", "-no-shutdown", "-m",
-    RAM_MIB ",maxmem=1G", "-object", "memory-backend-ram,id=mem,size=64M",
+    RAM_MIB ",slots=2,maxmem=1G", "-object", "memory-backend-ram,id=mem,size=64M",
+    "-object", "memory-backend-ram,id=module,size=2M",
     "-machine", "hpet=on", "-global", "hpet.msi=on",
     "-kernel", "tests/fuzz/seeds/kernel/elf64", "-append", "quiet",
     "-serial", "null", "-serial", "null",
@@ -60,6 +61,7 @@ static char *const argv[] = {
     "-global", "ICH9-LPC.noreboot=off",
     "-device", "virtio-balloon-pci,addr=0x12,free-page-reporting=on,free-page-hint=on",
     "-device", "virtio-mem-pci,addr=0x13,memdev=mem,requested-size=32M",
+    "-device", "pc-dimm,memdev=module",
 };
 
 /* The next @size bytes as a number; zero when there are no more. */

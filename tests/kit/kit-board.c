@@ -65,7 +65,8 @@ static void on_device_deleted(void *opaque, const char *id, const char *path)
     note_removal(opaque, id, '-');
 }
 
-static void on_device_kept(void *opaque, const char *id, const char *path)
+static void on_device_kept(void *opaque, const char *id, const char *path,
+                           const char *reason)
 {
     note_removal(opaque, id, '!');
 }

@@ -66,6 +66,7 @@ static const AcpiMachine other = {
     .cpus = other_cpus,
     .n_cpus = G_N_ELEMENTS(other_cpus),
     .cpu_hotplug = true,
+    .n_memory_slots = 2,
     .functions = other_functions,
     .n_functions = G_N_ELEMENTS(other_functions),
     .ecam = { 0xe0000000, 0x4000000 },

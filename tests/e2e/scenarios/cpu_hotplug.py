@@ -78,14 +78,14 @@ def check_refusal(lab, guest):
     online(guest, 2)
     guest.run("echo 0 > /sys/firmware/acpi/hotplug/processor/enabled")
     guest.qmp.command("device_del", id="vcpu2")
-    lab.equal("the guest keeps it",
-              guest.qmp.wait_event("DEVICE_UNPLUG_GUEST_ERROR", timeout=60)["device"],
-              "vcpu2")
+    kept = guest.qmp.wait_event("DEVICE_UNPLUG_GUEST_ERROR", timeout=60)
+    lab.equal("the guest keeps it", kept["device"], "vcpu2")
     told = guest.qmp.command("query-acpi-ospm-status")
     lab.equal("it said why", [t["status"] for t in told if t.get("device") == "vcpu2"],
               [0x80])
     lab.equal("that is to be seen", guest.qmp.command("x-query-unplug"),
-              [{"device": "vcpu2", "path": "/machine/peripheral/vcpu2", "state": "kept"}])
+              [{"device": "vcpu2", "path": "/machine/peripheral/vcpu2", "state": "kept",
+                "reason": kept["x-reason"]}])
     guest.run("echo 1 > /sys/firmware/acpi/hotplug/processor/enabled")
     unplug(guest, 2)
 

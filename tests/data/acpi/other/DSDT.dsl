@@ -2217,6 +2217,205 @@ DefinitionBlock ("", "DSDT", 2, "BERTH ", "Q35     ", 0x00000001)
             }
         }
 
+        Device (MHPC)
+        {
+            Name (_HID, EisaId ("PNP0A06") /* Generic Container Device */)  // _HID: Hardware ID
+            Name (_UID, "DIMM slots")  // _UID: Unique ID
+            OperationRegion (MREG, SystemIO, 0x0A00, 0x18)
+            Field (MREG, DWordAcc, NoLock, Preserve)
+            {
+                MADL,   32, 
+                MADH,   32, 
+                MSZL,   32, 
+                MSZH,   32, 
+                MPXR,   32
+            }
+
+            Field (MREG, DWordAcc, NoLock, WriteAsZeros)
+            {
+                MSEL,   32, 
+                MOEV,   32, 
+                MOSC,   32
+            }
+
+            Field (MREG, ByteAcc, NoLock, WriteAsZeros)
+            {
+                Offset (0x14), 
+                MPEN,   1, 
+                MINS,   1, 
+                MRMV,   1, 
+                MEJ0,   1
+            }
+
+            Mutex (MLCK, 0x00)
+            Method (MSTA, 1, Serialized)
+            {
+                Acquire (MLCK, 0xFFFF)
+                MSEL = Arg0
+                Local0 = Zero
+                If (MPEN)
+                {
+                    Local0 = 0x0F
+                }
+
+                Release (MLCK)
+                Return (Local0)
+            }
+
+            Method (MCRS, 1, Serialized)
+            {
+                Acquire (MLCK, 0xFFFF)
+                MSEL = Arg0
+                Name (MRNG, ResourceTemplate ()
+                {
+                    QWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, Cacheable, ReadWrite,
+                        0x0000000000000000, // Granularity
+                        0x0000000000000000, // Range Minimum
+                        0xFFFFFFFFFFFFFFFE, // Range Maximum
+                        0x0000000000000000, // Translation Offset
+                        0xFFFFFFFFFFFFFFFF, // Length
+                        ,, _Y00, AddressRangeMemory, TypeStatic)
+                })
+                CreateQWordField (MRNG, \_SB.MHPC.MCRS._Y00._MIN, MMIN)  // _MIN: Minimum Base Address
+                CreateQWordField (MRNG, \_SB.MHPC.MCRS._Y00._MAX, MMAX)  // _MAX: Maximum Base Address
+                CreateQWordField (MRNG, \_SB.MHPC.MCRS._Y00._LEN, MLEN)  // _LEN: Length
+                Local0 = (MADH << 0x20)
+                Local0 |= MADL /* \_SB_.MHPC.MADL */
+                Local1 = (MSZH << 0x20)
+                Local1 |= MSZL /* \_SB_.MHPC.MSZL */
+                MMIN = Local0
+                MLEN = Local1
+                Local2 = (Local0 + Local1)
+                MMAX = (Local2 - One)
+                Release (MLCK)
+                Return (MRNG) /* \_SB_.MHPC.MCRS.MRNG */
+            }
+
+            Method (MPXM, 1, Serialized)
+            {
+                Acquire (MLCK, 0xFFFF)
+                MSEL = Arg0
+                Local0 = MPXR /* \_SB_.MHPC.MPXR */
+                Release (MLCK)
+                Return (Local0)
+            }
+
+            Method (MEJE, 1, Serialized)
+            {
+                Acquire (MLCK, 0xFFFF)
+                MSEL = Arg0
+                MEJ0 = One
+                Release (MLCK)
+            }
+
+            Method (MOST, 3, Serialized)
+            {
+                Acquire (MLCK, 0xFFFF)
+                MSEL = Arg0
+                MOEV = Arg1
+                MOSC = Arg2
+                Release (MLCK)
+            }
+
+            Method (MTFY, 2, NotSerialized)
+            {
+                If ((Arg0 == Zero))
+                {
+                    Notify (MP00, Arg1)
+                }
+
+                If ((Arg0 == One))
+                {
+                    Notify (MP01, Arg1)
+                }
+            }
+
+            Method (MSCN, 0, Serialized)
+            {
+                Acquire (MLCK, 0xFFFF)
+                Local0 = Zero
+                While ((Local0 < 0x02))
+                {
+                    MSEL = Local0
+                    If (MINS)
+                    {
+                        MINS = One
+                        MTFY (Local0, One)
+                    }
+
+                    If (MRMV)
+                    {
+                        MRMV = One
+                        MTFY (Local0, 0x03)
+                    }
+
+                    Local0++
+                }
+
+                Release (MLCK)
+            }
+
+            Device (MP00)
+            {
+                Name (_HID, EisaId ("PNP0C80") /* Memory Device */)  // _HID: Hardware ID
+                Name (_UID, Zero)  // _UID: Unique ID
+                Method (_STA, 0, Serialized)  // _STA: Status
+                {
+                    Return (MSTA (Zero))
+                }
+
+                Method (_CRS, 0, Serialized)  // _CRS: Current Resource Settings
+                {
+                    Return (MCRS (Zero))
+                }
+
+                Method (_PXM, 0, Serialized)  // _PXM: Device Proximity
+                {
+                    Return (MPXM (Zero))
+                }
+
+                Method (_EJ0, 1, NotSerialized)  // _EJx: Eject Device, x=0-9
+                {
+                    MEJE (Zero)
+                }
+
+                Method (_OST, 3, Serialized)  // _OST: OSPM Status Indication
+                {
+                    MOST (Zero, Arg0, Arg1)
+                }
+            }
+
+            Device (MP01)
+            {
+                Name (_HID, EisaId ("PNP0C80") /* Memory Device */)  // _HID: Hardware ID
+                Name (_UID, One)  // _UID: Unique ID
+                Method (_STA, 0, Serialized)  // _STA: Status
+                {
+                    Return (MSTA (One))
+                }
+
+                Method (_CRS, 0, Serialized)  // _CRS: Current Resource Settings
+                {
+                    Return (MCRS (One))
+                }
+
+                Method (_PXM, 0, Serialized)  // _PXM: Device Proximity
+                {
+                    Return (MPXM (One))
+                }
+
+                Method (_EJ0, 1, NotSerialized)  // _EJx: Eject Device, x=0-9
+                {
+                    MEJE (One)
+                }
+
+                Method (_OST, 3, Serialized)  // _OST: OSPM Status Indication
+                {
+                    MOST (One, Arg0, Arg1)
+                }
+            }
+        }
+
         Device (HPET)
         {
             Name (_HID, EisaId ("PNP0103") /* HPET System Timer */)  // _HID: Hardware ID
@@ -2267,6 +2466,12 @@ DefinitionBlock ("", "DSDT", 2, "BERTH ", "Q35     ", 0x00000001)
                     0x00,               // Alignment
                     0x0C,               // Length
                     )
+                IO (Decode16,
+                    0x0A00,             // Range Minimum
+                    0x0A00,             // Range Maximum
+                    0x00,               // Alignment
+                    0x18,               // Length
+                    )
             })
         }
     }
@@ -2286,6 +2491,14 @@ DefinitionBlock ("", "DSDT", 2, "BERTH ", "Q35     ", 0x00000001)
         Method (_E02, 0, NotSerialized)  // _Exx: Edge-Triggered GPE, xx=0x00-0xFF
         {
             \_SB.CPUS.CSCN ()
+        }
+    }
+
+    Scope (\_GPE)
+    {
+        Method (_E03, 0, NotSerialized)  // _Exx: Edge-Triggered GPE, xx=0x00-0xFF
+        {
+            \_SB.MHPC.MSCN ()
         }
     }
 
