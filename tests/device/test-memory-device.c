@@ -3,14 +3,16 @@
  * Where memory devices go, what is refused, and that what devices have under way with
  * such memory ends before it goes.
  */
+#include <linux/virtio_blk.h>
 #include <string.h>
 
+#include "berth/inject.h"
 #include "berth/memory-backend.h"
 #include "berth/memory-device.h"
 #include "berth/virtio.h"
 #include "berth/vm-fake.h"
 
-#include "kit-virtio.h"
+#include "kit-blk.h"
 
 #define BASE (8 * GIB)
 #define SIZE (64 * MIB)
@@ -208,6 +210,44 @@ static void test_rings_in_memory_that_goes(Fixture *f, gconstpointer unused)
     g_free(v);
 }
 
+/* A disk hangs: the memory stays until its request has ended, and the disk goes on. */
+static void test_a_request_that_hangs(Fixture *f, gconstpointer unused)
+{
+    static const char hang[] = "{'node-name': 'n', 'rules': [{'ops': ['write'],"
+                               " 'delay-ns': 18446744073709551615}]}";
+    BlockNode *inject = kit_add_node(f->kit, "{'driver': 'inject', 'node-name': 'n',"
+                                     " 'file': {'driver': 'null-co', 'size': 1048576}}");
+    g_autoptr(XBlockInjectSetArgs) args =
+        qapi_parse_json(QAPI_TYPE_X_BLOCK_INJECT_SET_ARGS, hang, NULL);
+    g_autoptr(KitBlk) blk = NULL;
+    unsigned slot;
+    uint8_t status;
+    MemoryDevice a;
+
+    kit_add(f->kit, "{'driver': 'virtio-blk-pci', 'id': 'disk', 'drive': 'n'}");
+    must_plug(f, &a, "a", 0);
+    kit_start(f->kit);
+    blk = kit_blk_new(f->kit, "disk");
+    g_assert_true(inject_set_rules(inject, args->rules, NULL));
+    kit_blk_submit(blk, 0, VIRTIO_BLK_T_OUT, 0, 512);
+    kit_run_both(f->kit);
+
+    memory_device_hide(&a);
+    kit_run_both(f->kit);
+    g_assert_true(memory_device_is_used(&a));
+    kit_blk_submit(blk, 1, VIRTIO_BLK_T_IN, 0, 512);
+    g_assert_false(kit_blk_take(blk, &slot, &status));
+
+    g_assert_true(inject_set_rules(inject, NULL, NULL));
+    for (unsigned i = 0; i < 2; i++) {
+        while (!kit_blk_take(blk, &slot, &status))
+            kit_run_both(f->kit);
+        g_assert_cmpuint(status, ==, VIRTIO_BLK_S_OK);
+    }
+    g_assert_false(memory_device_is_used(&a));
+    memory_device_done(&a);
+}
+
 #define ADD(name, fn) g_test_add("/memory-device/" name, Fixture, NULL, set_up, fn, \
                                  tear_down)
 
@@ -218,6 +258,7 @@ int main(int argc, char **argv)
     ADD("wrong-places-are-refused", test_wrong_places_are_refused);
     ADD("scattered-memory-leaves-no-room", test_scattered_memory_leaves_no_room);
     ADD("a-refusal-of-the-hypervisor", test_a_refusal_of_the_hypervisor);
+    ADD("a-request-that-hangs", test_a_request_that_hangs);
     ADD("rings-in-memory-that-goes", test_rings_in_memory_that_goes);
     return g_test_run();
 }
