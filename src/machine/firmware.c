@@ -13,6 +13,7 @@
 #include "berth/x86-layout.h"
 
 #include "firmware.h"
+#include "machine-memory.h"
 
 #define DEFAULT_ROM "bios-256k.bin"
 #define ROM_GRANULE (64 * KIB)
@@ -75,8 +76,9 @@ bool firmware_open(Machine *machine, GError **error)
         error_set(error, "-bios %s: there is no such file", name);
         return false;
     }
-    if (machine->ram_size < X86_EXT_RAM_BASE) {
-        error_set(error, "-m: firmware needs 1 MiB of memory at least");
+    if (machine_memory_first(machine)->size < X86_EXT_RAM_BASE) {
+        error_set(error, "-m: firmware needs 1 MiB of memory at least, all of one "
+                  "backend");
         return false;
     }
     rom = read_rom(path, error);

@@ -298,6 +298,11 @@ bool machine_memory_plug(Machine *machine, GError **error)
     return good;
 }
 
+RamBlock *machine_memory_first(const Machine *machine)
+{
+    return machine->n_ram_parts ? memory_backend_ram(machine->ram_parts[0].object) : NULL;
+}
+
 unsigned machine_memory_of_node(const Machine *machine, unsigned node,
                                 AcpiMemory ret_parts[2])
 {

@@ -11,6 +11,8 @@
 void machine_memory_init(Machine *machine);
 /* Finds or makes the object that "-m" and "memory-backend" name, and maps it. */
 bool machine_memory_plug(Machine *machine, GError **error);
+/* What guest address 0 is in; NULL of a machine without memory. */
+RamBlock *machine_memory_first(const Machine *machine);
 /* The parts of memory of @node, up to two, and their number. */
 unsigned machine_memory_of_node(const Machine *machine, unsigned node,
                                 AcpiMemory ret_parts[2]);

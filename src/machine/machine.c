@@ -225,7 +225,7 @@ static bool build(Machine *machine, GError **error)
         .topology = &machine->topology,
         .cpu_nodes = machine->numa ? machine->numa->cpu_nodes : NULL,
         .ram_size = machine->ram_size,
-        .ram = machine->ram,
+        .ram = machine_memory_first(machine),
         .memory_window = machine->memory_window,
         .firmware = machine->rom,
         .ops = &machine_board_ops,

@@ -196,6 +196,22 @@ static void test_pam_chooses_of_rom_and_ram(void)
     rig_done(&rig);
 }
 
+/* There a backend of a node is in the place of the machine's. */
+static void test_pam_of_a_machine_of_nodes(void)
+{
+    Rig rig;
+
+    rig_init(&rig, "-object memory-backend-ram,id=a,size=32M -object "
+             "memory-backend-ram,id=b,size=32M -numa node,memdev=a -numa node,memdev=b");
+    mch_write(&rig, PAM0, 1, 0x30);
+    g_assert_cmphex(peek(&rig, 0xf0000, 2), ==, 0);
+    poke(&rig, 0xf0000, 0x42);
+    g_assert_cmphex(peek(&rig, 0xf0000, 1), ==, 0x42);
+    mch_write(&rig, PAM0, 1, 0);
+    g_assert_cmphex(peek(&rig, 0xf0000, 1), ==, 0xac);
+    rig_done(&rig);
+}
+
 static void test_reset_brings_the_rom_back_and_sleep_does_not(void)
 {
     Rig rig;
@@ -702,6 +718,7 @@ int main(int argc, char **argv)
                     test_vcpus_that_came_are_told_of);
     g_test_add_func("/firmware/rom", test_rom_is_at_both_ends);
     g_test_add_func("/firmware/pam", test_pam_chooses_of_rom_and_ram);
+    g_test_add_func("/firmware/pam-of-nodes", test_pam_of_a_machine_of_nodes);
     g_test_add_func("/firmware/reset", test_reset_brings_the_rom_back_and_sleep_does_not);
     g_test_add_func("/firmware/ecam", test_firmware_places_the_ecam);
     g_test_add_func("/firmware/pci", test_nothing_of_pci_is_assigned);
