@@ -563,13 +563,15 @@ static MemoryUnmetReason wait_unmet(Fixture *f, uint64_t size, uint64_t requeste
     g_assert_cmpstr(f->kit->memory_unmet.id, ==, "vm0");
     g_assert_cmpuint(f->kit->memory_unmet.size, ==, size);
     g_assert_cmpuint(f->kit->memory_unmet.requested_size, ==, requested);
-    g_assert_cmpuint(f->kit->memory_unmet.seconds, ==, 1);
+    g_assert_cmpuint(f->kit->memory_unmet.seconds, ==, 3);
     g_assert_true(info(f).has_x_unmet);
     g_assert_cmpint(info(f).x_unmet, ==, f->kit->memory_unmet.reason);
     return info(f).x_unmet;
 }
 
-#define HURRIED DEVICE(", 'prealloc': true, 'x-unplug-timeout': 1")
+/* Long enough for what a test does before, on a host that is busy. */
+#define HURRIED \
+    DEVICE(", 'prealloc': true, 'x-unplug-timeout': 3, 'requested-size': 4194304")
 
 /* Several machines, so that all of them wait at once. */
 static void test_sizes_that_are_not_met(void)
@@ -584,7 +586,6 @@ static void test_sizes_that_are_not_met(void)
     init_board(&met, kit_board_new(), PRIVATE, HURRIED);
     g_assert_true(virtio_mem_size_request(none.dev, BLOCK, NULL));
     g_assert_true(virtio_mem_size_request(silent.dev, BLOCK, NULL));
-    g_assert_true(virtio_mem_size_request(kept.dev, 2 * BLOCK, NULL));
     g_assert_cmpuint(plug(&kept, 0, 2), ==, VIRTIO_MEM_RESP_ACK);
     g_assert_true(virtio_mem_size_request(kept.dev, 0, NULL));
     g_assert_cmpuint(unplug(&kept, 0, 1), ==, VIRTIO_MEM_RESP_ACK);
