@@ -178,7 +178,7 @@ build/guests/%.elf: tests/e2e/guests/%.S tests/e2e/guests/pvh.inc
 
 # Guests in C run in 32-bit mode, but for those that go to 64 bits by themselves.
 GUEST_MODE := -m32 -march=i686 -Wl,-m,elf_i386
-build/guests/disk.elf build/guests/giver.elf build/guests/nic.elf: \
+$(patsubst %,build/guests/%.elf,disk giver nic storm): \
         GUEST_MODE := -mno-red-zone
 build/guests/%.elf: tests/e2e/guests/%.c tests/e2e/guests/hardware.h \
         tests/e2e/guests/orders.h
@@ -221,7 +221,7 @@ lint: all
 demo: all
 	$(Q)python3 -B tests/demo/demo.py --vmm $(BERTH) $(if $(INTERACTIVE),--interactive)
 
-bench: all guests $(BUILD)/tests/perf/tap-calls
+bench: all guests $(BUILD)/tests/perf/tap-calls $(BUILD)/tests/perf/fill
 	$(Q)python3 -B tests/perf/bench.py --vmm $(BERTH)
 	$(Q)python3 -B tests/perf/bench_disks.py --vmm $(BERTH)
 	$(Q)python3 -B tests/perf/bench_net.py --vmm $(BERTH) \

@@ -2,13 +2,15 @@
 /*
  * The ROM, and files of fw_cfg by the names and formats that SeaBIOS and OVMF know.
  *
- * The file is read once, before the guest runs; a reset finds the same bytes.
+ * The file is mapped, so that all machines of a host have its pages once; the guest
+ * cannot write to them.  It is to be replaced by another file, not written to, while a
+ * machine runs: one that gets shorter stops the machine (src/machine/memory-failure.c).
  */
-#include <string.h>
+#include <errno.h>
+#include <sys/stat.h>
 
 #include "berth/error.h"
 #include "berth/file-find.h"
-#include "berth/file-read.h"
 #include "berth/serial.h"
 #include "berth/x86-layout.h"
 
@@ -39,25 +41,32 @@ typedef struct __attribute__((packed)) E820Entry {
     uint32_t type;
 } E820Entry;
 
-static RamBlock *read_rom(const char *path, GError **error)
+static RamBlock *map_rom(const char *path, GError **error)
 {
-    const RamOptions options = { 0 };
-    g_autofree uint8_t *data = NULL;
-    RamBlock *rom;
-    size_t size;
+    const RamOptions options = { .path = path, .read_only = true };
+    struct stat stat_buf;
+    uint64_t size;
 
-    data = file_read(path, X86_ROM_MAX, &size, error);
-    if (!data)
-        return NULL;
-    if (size == 0 || size % ROM_GRANULE != 0) {
-        error_set(error, "'%s' has %zu bytes, which is no multiple of 64 KiB, so it is "
-                  "no firmware", path, size);
+    if (stat(path, &stat_buf) < 0) {
+        error_set_errno(error, errno, "cannot open '%s'", path);
         return NULL;
     }
-    rom = ram_block_new("pc.bios", size, &options, error);
-    if (rom)
-        memcpy(rom->host, data, size);
-    return rom;
+    if (!S_ISREG(stat_buf.st_mode)) {
+        error_set(error, "'%s' is not a regular file", path);
+        return NULL;
+    }
+    size = (uint64_t)stat_buf.st_size;
+    if (size > X86_ROM_MAX) {
+        error_set(error, "'%s' has more than %" PRIu64 " bytes", path,
+                  (uint64_t)X86_ROM_MAX);
+        return NULL;
+    }
+    if (size == 0 || size % ROM_GRANULE != 0) {
+        error_set(error, "'%s' has %" PRIu64 " bytes, which is no multiple of 64 KiB, so "
+                  "it is no firmware", path, size);
+        return NULL;
+    }
+    return ram_block_new("pc.bios", size, &options, error);
 }
 
 bool firmware_open(Machine *machine, GError **error)
@@ -81,7 +90,7 @@ bool firmware_open(Machine *machine, GError **error)
                   "backend");
         return false;
     }
-    rom = read_rom(path, error);
+    rom = map_rom(path, error);
     if (!rom) {
         g_prefix_error(error, "-bios: ");
         return false;

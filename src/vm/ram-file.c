@@ -84,6 +84,15 @@ bool ram_file_page_size(const RamOptions *options, uint64_t *ret_size, GError **
     return true;
 }
 
+uint64_t ram_file_available(const RamOptions *options)
+{
+    struct statfs stat;
+
+    if (stat_file_system(options->path, &stat) < 0)
+        return 0;
+    return (uint64_t)stat.f_bavail * (uint64_t)stat.f_bsize;
+}
+
 static int open_nameless(const RamBlock *block, const char *folder)
 {
     g_autofree char *name = g_strdup_printf("%s/berth-%s-XXXXXX", folder, block->name);

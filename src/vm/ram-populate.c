@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <linux/mempolicy.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "berth/error.h"
@@ -107,13 +108,24 @@ static int touch_on_threads(RamBlock *block, unsigned n, uint64_t page, GError *
     return err;
 }
 
+/* What a file has already needs no room in its file system. */
+static uint64_t bytes_of_file(const RamBlock *block)
+{
+    struct stat stat;
+
+    return block->shared && block->fd >= 0 && fstat(block->fd, &stat) == 0
+        ? (uint64_t)stat.st_blocks * 512 : 0;
+}
+
 /*
  * What the host does not have would be paid for by whom its kernel ends; so it is asked
- * before.  The pages of a file can be written to it.
+ * before, while what is free is not yet taken in part.
  */
 static bool is_available(const RamBlock *block, const RamOptions *options, GError **error)
 {
-    if (options->path || options->hugetlb || block->size <= ram_available(options))
+    uint64_t wanted = block->size - MIN(block->size, bytes_of_file(block));
+
+    if (options->hugetlb || wanted <= ram_available(block, options))
         return true;
     ram_set_error(error, ENOMEM, block, options);
     return false;

@@ -9,7 +9,7 @@
 /* The size of the pages that @options ask for: the host's, or huge ones. */
 uint64_t ram_page_size(const RamOptions *options);
 /* The bytes that the host says it can still give as such memory. */
-uint64_t ram_available(const RamOptions *options);
+uint64_t ram_available(const RamBlock *block, const RamOptions *options);
 /* How much was wanted for @block, and what there is. */
 void ram_set_error(GError **error, int errnum, const RamBlock *block,
                    const RamOptions *options);
@@ -21,6 +21,8 @@ void ram_set_error(GError **error, int errnum, const RamBlock *block,
 bool ram_file_open(RamBlock *block, const RamOptions *options, GError **error);
 /* The page size of the file system that options->path is on. */
 bool ram_file_page_size(const RamOptions *options, uint64_t *ret_size, GError **error);
+/* The bytes that the file system has left. */
+uint64_t ram_file_available(const RamOptions *options);
 
 /* Says which nodes of the host the memory comes from; before it is touched. */
 bool ram_populate_from(RamBlock *block, const RamOptions *options, GError **error);

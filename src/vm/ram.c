@@ -66,7 +66,13 @@ static uint64_t free_huge_bytes(uint64_t size)
     return g_ascii_strtoull(text, NULL, 10) * size;
 }
 
-uint64_t ram_available(const RamOptions *options)
+/* Of a private mapping of a file, what is written to is the host's memory. */
+static bool is_in_file(const RamBlock *block, const RamOptions *options)
+{
+    return options->path && block->shared && !options->hugetlb;
+}
+
+uint64_t ram_available(const RamBlock *block, const RamOptions *options)
 {
     g_autofree char *text = NULL;
     uint64_t kib = 0;
@@ -74,6 +80,8 @@ uint64_t ram_available(const RamOptions *options)
 
     if (options->hugetlb)
         return free_huge_bytes(ram_page_size(options));
+    if (is_in_file(block, options))
+        return ram_file_available(options);
     if (!g_file_get_contents("/proc/meminfo", &text, NULL, NULL))
         return 0;
     line = strstr(text, "MemAvailable:");
@@ -88,7 +96,7 @@ void ram_set_error(GError **error, int errnum, const RamBlock *block,
     uint64_t page = ram_page_size(options);
     uint64_t page_kib = page / KIB;
     uint64_t wanted_mib = block->size / MIB;
-    uint64_t available_mib = ram_available(options) / MIB;
+    uint64_t available_mib = ram_available(block, options) / MIB;
     g_autofree char *pages = NULL;
 
     if (options->hugetlb)
@@ -96,8 +104,9 @@ void ram_set_error(GError **error, int errnum, const RamBlock *block,
 
     error_set_errno(error, errnum,
                     "cannot get %" PRIu64 " MiB of memory%s for '%s' "
-                    "(the host has %" PRIu64 " MiB available)",
-                    wanted_mib, pages ? pages : "", block->name, available_mib);
+                    "(the %s has %" PRIu64 " MiB available)",
+                    wanted_mib, pages ? pages : "", block->name,
+                    is_in_file(block, options) ? "file system" : "host", available_mib);
 }
 
 static int map_flags(const RamBlock *block, const RamOptions *options)

@@ -325,8 +325,112 @@ def test_balloon_that_moves_by_itself(t):
             "option '-object': parameter 'device': there is no balloon 'none'")
 
 
-TESTS = [test_ledger, test_balloon_gives_half_back, test_balloon_is_told,
-         test_balloon_statistics, test_balloon_that_moves_by_itself,
+def of_vmm(guest):
+    """Private bytes of the process without the guest's memory."""
+    ledger = guest.qmp.command("x-query-memory-ledger")
+    return sum(e["private"] for e in ledger["entries"] if e["owner"] != "guest-ram")
+
+
+def test_hostile_guest_makes_nothing_grow(t):
+    """BERTH_HOSTILE_SECONDS says for how long: some minutes once in a while."""
+    seconds = float(os.environ.get("BERTH_HOSTILE_SECONDS", "2"))
+    disk = t.folder / "disk"
+    with open(disk, "wb") as file:
+        file.truncate(16 * MIB)
+    guest = t.guest(
+        "storm", "-object", "iothread,id=io",
+        "-blockdev", f"file,filename={disk},node-name=d",
+        "-device", "virtio-blk-pci,drive=d,iothread=io",
+        "-device", "virtio-scsi-pci,id=scsi", "-blockdev", "null-co,node-name=n,size=1M",
+        "-device", "scsi-hd,drive=n", "-device", "virtio-net-pci",
+        "-device", "virtio-serial-pci", "-chardev", "null,id=c",
+        "-device", "virtserialport,chardev=c",
+        "-device", "virtio-balloon-pci,free-page-reporting=on",
+        "-device", "virtio-rng-pci", cpus=1)
+    heard(guest, r"R\.{16}")
+    warm = of_vmm(guest)
+    start = len(guest.console.text)
+    most, end = 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(min(seconds / 4, 5))
+        most = max(most, of_vmm(guest))
+    guest.console.wait(r"\.{16}", start, SILENCE)
+    most = max(most, of_vmm(guest))
+    rounds = len(guest.console.text) - start
+    print(f"# {rounds * 1024} things done, {warm} bytes, then {most}", flush=True)
+    t.check("no more than a queue's room is taken", most - warm < MIB // 2, (warm, most))
+    guest.qmp.command("quit")
+    t.equal("quits", guest.wait_exit(), 0)
+
+
+def of_mapping(pid, name, size):
+    """What the kernel tells of the mappings of a file: the sum of that size, in bytes."""
+    total, found = 0, False
+    with open(f"/proc/{pid}/smaps") as file:
+        for line in file:
+            if not line[0].isupper():
+                found = line.rstrip().endswith(str(name))
+            elif found and line.startswith(f"{size}:"):
+                total += int(line.split()[1]) * 1024
+    return total
+
+
+def test_firmware_is_shared(t):
+    """Two machines have a ROM in memory once: the file's pages, and none of their own."""
+    rom = t.folder / "rom"
+    rom.write_bytes(b"\xf4" * (256 << 10))
+    guests = [t.guest(None, "-bios", rom, cpus=1) for _ in range(2)]
+    for guest in guests:
+        pid = guest.process.pid
+        t.check("it is used", wait_until(lambda: of_mapping(pid, rom, "Rss") > 0))
+        t.equal("as the file's", of_mapping(pid, rom, "Anonymous"), 0)
+        entry = next(e for e in guest.qmp.command("x-query-memory-ledger")["entries"]
+                     if e["owner"] == "rom")
+        t.check("the ledger knows it", 0 < entry["resident"] <= entry["mapped"], entry)
+
+
+KSM = pathlib.Path("/sys/kernel/mm/ksm")
+SHARED = 4
+KSM_SETTINGS = {"pages_to_scan": "20000", "sleep_millisecs": "10", "run": "1"}
+
+
+def tune_ksm(settings):
+    """The settings before; None where the host does not let us."""
+    try:
+        before = {name: (KSM / name).read_text() for name in settings}
+        for name, value in settings.items():
+            (KSM / name).write_text(value)
+    except OSError:
+        return None
+    return before
+
+
+def test_ten_guests_share_what_is_equal(t):
+    """Pages that are equal in ten guests are in memory once (KSM)."""
+    before = tune_ksm(KSM_SETTINGS)
+    if before is None:
+        t.skip("KSM merges", "the host has no KSM, or it is not ours to run")
+        return
+    try:
+        guests = [with_balloon(t) for _ in range(10)]
+        for guest in guests:
+            order(guest, "f", SHARED)
+        merged, end = [0], time.monotonic() + 3 * SILENCE
+        while min(merged) < 0.9 * SHARED * MIB and time.monotonic() < end:
+            time.sleep(0.1)
+            merged = [sum(e["merged"] for e in guest.qmp.command(
+                "x-query-memory-ledger")["entries"]) for guest in guests]
+        t.check("most of it is merged in each", min(merged) > 0.9 * SHARED * MIB, merged)
+        t.check("the kernel says so", int((KSM / "pages_sharing").read_text()) >
+                9 * 0.9 * SHARED * MIB // 4096)
+    finally:
+        tune_ksm(before)
+
+
+TESTS = [test_ledger, test_hostile_guest_makes_nothing_grow,
+         test_firmware_is_shared, test_ten_guests_share_what_is_equal,
+         test_balloon_gives_half_back, test_balloon_is_told, test_balloon_statistics,
+         test_balloon_that_moves_by_itself,
          test_file_shrinks_under_the_guest, test_file_shrinks_under_the_monitor,
          test_file_shrinks_under_a_busy_disk]
 

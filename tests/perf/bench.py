@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Numbers of berth beside an installed QEMU: start, memory, QMP, idle wake-ups.
 
-    tests/perf/bench.py [--vmm PATH] [--runs N] [--check]
+    tests/perf/bench.py [--vmm PATH] [--runs N] [--fleet N] [--check]
 
 All use the same tiny guests on this machine's KVM and take turns, so that what disturbs
 one disturbs the others: read the ratios.  Private dirty and resident memory are sums over
@@ -26,13 +26,15 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-sys.path[:0] = [str(HERE.parent / name) for name in ("kit", "e2e", "qmp")]
+sys.path[:0] = [str(HERE.parent / name) for name in ("kit", "e2e", "qmp", "perf")]
+import density  # noqa: E402
 from qmp import Qmp  # noqa: E402
 from replay import SESSIONS, steps  # noqa: E402
 from rig import context_switches  # noqa: E402
 from tap import Checks  # noqa: E402
 
 GUESTS = ROOT / "build" / "guests"
+FILL = ROOT / "build" / "tests" / "perf" / "fill"
 RAM_MIB = 128
 ROUND_TRIPS = 500
 CHANNEL_MIB = 32
@@ -68,7 +70,7 @@ def contenders(options):
 class Machine:
     """A process with its QMP connection, made before it was, and its serial output."""
 
-    def __init__(self, contender, folder, guest, *args):
+    def __init__(self, contender, folder, guest, *args, ram_mib=RAM_MIB):
         path = pathlib.Path(folder) / "qmp"
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         path.unlink(missing_ok=True)
@@ -77,8 +79,9 @@ class Machine:
         client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         client.connect(str(path))
         self.serial, output = os.pipe()
-        argv = [*contender.argv, "-kernel", str(GUESTS / f"{guest}.elf"), *args,
-                "-serial", "stdio", "-chardev", "socket,id=m,fd=3,server=on,wait=off",
+        argv = [*contender.argv, "-m", str(ram_mib),
+                "-kernel", str(GUESTS / f"{guest}.elf"), *args, "-serial", "stdio",
+                "-chardev", "socket,id=m,fd=3,server=on,wait=off",
                 "-mon", "chardev=m,mode=control"]
         actions = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
                    (os.POSIX_SPAWN_DUP2, output, 1),
@@ -90,6 +93,7 @@ class Machine:
         listener.close()
         self.qmp = Qmp(client, timeout=TIMEOUT)
         self.text = b""
+        self.ram_mib = ram_mib
 
     def greeting(self):
         """Seconds from exec to the greeting."""
@@ -114,28 +118,31 @@ class Machine:
 
     def end(self):
         os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
+        _, _, used = os.wait4(self.pid, 0)
+        self.cpu = used.ru_utime + used.ru_stime
         self.qmp.close()
         os.close(self.serial)
 
     def memory(self):
-        """Private dirty and resident KiB of all mappings but the guest's RAM."""
-        dirty = resident = 0
+        """KiB of all mappings but the guest's RAM: private dirty, resident, private."""
+        dirty = resident = clean = 0
         ram = False
         with open(f"/proc/{self.pid}/smaps") as file:
             for line in file:
                 name, _, rest = line.partition(":")
                 if name == "Size":
-                    ram = ram or int(rest.split()[0]) == RAM_MIB << 10
+                    ram = ram or int(rest.split()[0]) == self.ram_mib << 10
                 elif name == "Rss" and not ram:
                     resident += int(rest.split()[0])
                 elif name == "Private_Dirty" and not ram:
                     dirty += int(rest.split()[0])
+                elif name == "Private_Clean" and not ram:
+                    clean += int(rest.split()[0])
                 elif name == "VmFlags":
                     ram = False
                 elif " " in name:
                     ram = "memfd:" in line
-        return dirty, resident
+        return dirty, resident, dirty + clean
 
 
 def start_times(contender, folder):
@@ -253,6 +260,31 @@ def idle(field, folder, seconds):
     return {contender.name: b - a for contender, a, b in zip(field, before, after)}
 
 
+def fleet(contender, folder, options):
+    """Many of them: what one costs when it is not the only one."""
+    return density.fleet(lambda: Machine(contender, folder, "idle"), options.fleet,
+                         1 if options.check else options.idle_seconds)
+
+
+def prealloc(field, folder, mib):
+    """The time of all memory at the start, of that of a plain parallel memset: the best
+    of some of each, since hosts are not always as quick to find memory."""
+    best = {}
+    for _ in range(5):
+        plain = density.parallel_memset(FILL, mib)
+        best["memset"] = min(plain, best.get("memset", plain))
+        for contender in field:
+            machine = Machine(contender, folder, "first-byte", "-S", "-mem-prealloc",
+                              ram_mib=mib)
+            machine.negotiate()
+            machine.qmp.command("query-status")
+            seconds = time.monotonic() - machine.began
+            best[contender.name] = min(seconds, best.get(contender.name, seconds))
+            machine.end()
+    plain = best.pop("memset")
+    return {name: seconds / plain for name, seconds in best.items()}
+
+
 def measure(field, options):
     """Values by quantity and contender, each a list over the runs."""
     values = {}
@@ -275,6 +307,14 @@ def measure(field, options):
                 if contender.pci and (not contender.slow or run < 1):
                     add(contender, channel(contender, folder, "out"))
                     add(contender, channel(contender, folder, "in"))
+        for _ in range(1 if options.check else 3):
+            for contender in field:
+                if not contender.slow:
+                    add(contender, fleet(contender, folder, options))
+        if not options.check:
+            quick = [contender for contender in field if not contender.slow]
+            for name, ratio in prealloc(quick, folder, options.prealloc).items():
+                values.setdefault("prealloc", {})[name] = [ratio]
         for name, count in idle(field, folder, options.idle_seconds).items():
             values.setdefault("wake-ups", {})[name] = [count]
     return {quantity: {name: statistics.median(found) for name, found in by_name.items()}
@@ -293,6 +333,11 @@ TARGETS = [
     ("per vCPU", "KiB", "private dirty of a further vCPU", 64, None, 64, None),
     ("channel out", "ns", "VMM's CPU a KiB from a port to the host", None, 1, 2000, None),
     ("channel in", "ns", "VMM's CPU a KiB from the host to a port", None, 1, 20000, None),
+    ("fleet", "ms", "start and stop of one VM of many", None, 5, None, 1.2),
+    ("fleet work", "ms", "CPU of that", None, 5, None, 3),
+    ("fleet private", "KiB", "private above RAM of one of many", 1024, None, 1024, None),
+    ("fleet CPU", "ms", "CPU of many idle VMs", 0, None, 20, None),
+    ("prealloc", "", "prealloc / parallel memset", 1.2, None, None, None),
     ("wake-ups", "", "context switches of a halted VM", 0, None, 0, None),
 ]
 
@@ -323,7 +368,9 @@ def table(field, results, seconds):
         heads += [f"QEMU {name}", "ratio"]
     rows = [heads]
     for quantity, unit, title, most, times, _, _ in TARGETS:
-        found = results[quantity]
+        found = results.get(quantity)
+        if not found:
+            continue
         good, target = verdict(found, most, times)
         if quantity == "wake-ups":
             title += f", {seconds} s"
@@ -342,6 +389,8 @@ def table(field, results, seconds):
 def check(results):
     checks = Checks("bench")
     for quantity, unit, title, _, _, most, times in TARGETS:
+        if quantity not in results:
+            continue
         good, limits = verdict(results[quantity], most, times)
         if times is not None and len(results[quantity]) == 1:
             checks.skip(title, "no QEMU to compare with")
@@ -357,11 +406,15 @@ def main():
     parser.add_argument("--vmm", type=pathlib.Path,
                         default=os.environ.get("VMM") or ROOT / "build" / "berth")
     parser.add_argument("--runs", type=int, help="runs of each start")
+    parser.add_argument("--fleet", type=int, help="how many VMs at once")
+    parser.add_argument("--prealloc", type=int, default=4096,
+                        help="MiB that are taken before the start")
     parser.add_argument("--check", action="store_true", help="be a test")
     options = parser.parse_args()
     options.vmm = options.vmm.resolve()
     options.runs = options.runs or (7 if options.check else 25)
     options.idle_seconds = 3 if options.check else 10
+    options.fleet = options.fleet or (30 if options.check else 100)
     # Pages of a program that was just linked count as private dirty ones.
     os.sync()
     field = contenders(options)

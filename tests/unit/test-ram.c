@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "berth/ram.h"
@@ -251,6 +252,26 @@ static void tear_down(Folder *f, gconstpointer data)
     g_free(f->path);
 }
 
+/* What is told is what was free before any of it was taken. */
+static void test_more_than_the_file_system_has(Folder *f, gconstpointer data)
+{
+    RamOptions options = { .path = f->path, .share = true, .prealloc = true };
+    g_autoptr(GError) error = NULL;
+    g_autoptr(RamBlock) block = NULL;
+    struct statvfs stat;
+    uint64_t room;
+
+    g_assert_cmpint(statvfs(f->path, &stat), ==, 0);
+    room = (uint64_t)stat.f_bavail * stat.f_frsize;
+    block = ram_block_new("ram", ALIGN_UP(room, GIB) + 4 * GIB, &options, &error);
+
+    g_assert_null(block);
+    if (!strstr(error->message, "the file system has"))
+        g_test_skip("its files cannot be that large");
+    else
+        g_assert_null(strstr(error->message, "has 0 MiB"));
+}
+
 static uint64_t file_size(const Folder *f)
 {
     struct stat stat_ = { 0 };
@@ -457,6 +478,7 @@ int main(int argc, char **argv)
     thread_set_role(THREAD_MAIN);
     add_file_test("shared", test_a_shared_file_is_the_memory);
     add_file_test("template", test_a_template_stays_as_it_is);
+    add_file_test("full", test_more_than_the_file_system_has);
     add_file_test("folder", test_a_folder_keeps_nothing);
     add_file_test("discard", test_what_is_discarded_is_not_in_the_file);
     add_file_test("given-back", test_pages_are_given_back);
