@@ -405,6 +405,10 @@ def tune_ksm(settings):
     return before
 
 
+def scans():
+    return int((KSM / "full_scans").read_text())
+
+
 def test_ten_guests_share_what_is_equal(t):
     """Pages that are equal in ten guests are in memory once (KSM)."""
     before = tune_ksm(KSM_SETTINGS)
@@ -415,11 +419,14 @@ def test_ten_guests_share_what_is_equal(t):
         guests = [with_balloon(t) for _ in range(10)]
         for guest in guests:
             order(guest, "f", SHARED)
-        merged, end = [0], time.monotonic() + 3 * SILENCE
+        merged, begin, end = [0], scans(), time.monotonic() + 3 * SILENCE
         while min(merged) < 0.9 * SHARED * MIB and time.monotonic() < end:
             time.sleep(0.1)
             merged = [sum(e["merged"] for e in guest.qmp.command(
                 "x-query-memory-ledger")["entries"]) for guest in guests]
+        if min(merged) < 0.9 * SHARED * MIB and scans() < begin + 4:
+            t.skip("most of it is merged in each", "the host's KSM is too slow")
+            return
         t.check("most of it is merged in each", min(merged) > 0.9 * SHARED * MIB, merged)
         t.check("the kernel says so", int((KSM / "pages_sharing").read_text()) >
                 9 * 0.9 * SHARED * MIB // 4096)
