@@ -59,7 +59,7 @@ ObjectPropertyInfoList *qmp_device_list_properties(QmpContext *ctx,
                                                    const DeviceListPropertiesArgs *args,
                                                    GError **error)
 {
-    int driver = DeviceDriver_parse(args->typename);
+    int driver = device_driver_of(args->typename);
     int onboard = OnboardDriver_parse(args->typename);
 
     if (onboard >= 0)

@@ -11,6 +11,7 @@
  *     tree equal to before.
  *  3. A bridge leaves after the devices on its bus.
  */
+#include "berth/cpu-query.h"
 #include "berth/device.h"
 #include "berth/error.h"
 #include "berth/hotplug.h"
@@ -44,6 +45,14 @@ static Bus *first_bus_of(DeviceTree *tree, BusKind kind)
             return bus;
     }
     return NULL;
+}
+
+int device_driver_of(const char *name)
+{
+    g_autofree char *model = cpu_query_model_of(name);
+
+    return model && cpu_query_exists(model) ? DEVICE_DRIVER_VCPU
+                                            : DeviceDriver_parse(name);
 }
 
 const char *device_description(DeviceDriver driver)

@@ -104,6 +104,8 @@ typedef struct DeviceKind {
 
 extern const DeviceKind device_kinds[DEVICE_DRIVER__MAX];
 
+/* The driver of that name; any type of processor is that of vCPUs.  -1: none. */
+int device_driver_of(const char *name);
 /* What @driver is, in a few words, or NULL. */
 const char *device_description(DeviceDriver driver);
 

@@ -39,11 +39,11 @@ static bool write_branch(GString *out, QapiTypeId type, const char *name, bool w
 /* Of a device that can be added, or of one of the board. */
 static bool write_device_options(GString *out, const char *name, GError **error)
 {
-    int driver = DeviceDriver_parse(name);
+    int driver = device_driver_of(name);
 
     if (driver < 0)
         return write_branch(out, QAPI_TYPE_ONBOARD_DEVICE, name, false, "device", error);
-    return write_branch(out, QAPI_TYPE_DEVICE_ADD_ARGS, name,
+    return write_branch(out, QAPI_TYPE_DEVICE_ADD_ARGS, DeviceDriver_str(driver),
                         device_kinds[driver].class->bus == BUS_PCI, "device", error);
 }
 

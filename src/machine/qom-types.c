@@ -225,14 +225,19 @@ ObjectTypeInfoList *qom_types_list(const char *implements, bool abstract)
     return listing.list;
 }
 
-static void add_members(ObjectPropertyInfoList *list, QapiTypeId type)
+/* All but @left_out, which may be NULL. */
+static void add_members(ObjectPropertyInfoList *list, QapiTypeId type,
+                        const char *left_out)
 {
     const QapiType *row = &qapi_types[type];
 
     for (unsigned i = 0; i < row->n_members; i++) {
         const QapiMember *member = &qapi_type_members(row)[i];
-        ObjectPropertyInfo *info = g_new0(ObjectPropertyInfo, 1);
+        ObjectPropertyInfo *info;
 
+        if (left_out && strcmp(qapi_text(member->name), left_out) == 0)
+            continue;
+        info = g_new0(ObjectPropertyInfo, 1);
         info->name = g_strdup(qapi_text(member->name));
         info->type = g_strdup(qapi_text(qapi_types[member->type].name));
         info->description = g_strdup(qapi_text(member->doc));
@@ -258,6 +263,8 @@ ObjectPropertyInfoList *qom_types_properties(const char *name, GError **error)
     if (model) {
         list = ObjectPropertyInfoList_new();
         cpu_query_properties(add_property, list);
+        /* "model" of a processor is a number. */
+        add_members(list, QAPI_TYPE_VCPU_PROPS, "model");
         return list;
     }
     visit_all(match_name, &search);
@@ -269,7 +276,7 @@ ObjectPropertyInfoList *qom_types_properties(const char *name, GError **error)
     }
     list = ObjectPropertyInfoList_new();
     if (search.properties)
-        add_members(list, search.properties);
+        add_members(list, search.properties, NULL);
     return list;
 }
 

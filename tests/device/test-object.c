@@ -384,6 +384,7 @@ static void test_device_list_properties(void)
     DeviceListPropertiesArgs args = { .typename = (char *)"virtio-rng-pci" };
     g_autoptr(ObjectPropertyInfoList) pci = NULL;
     g_autoptr(ObjectPropertyInfoList) isa = NULL;
+    g_autoptr(ObjectPropertyInfoList) cpu = NULL;
     g_autoptr(ObjectPropertyInfoList) onboard = NULL;
     g_autoptr(GError) error = NULL;
 
@@ -392,11 +393,16 @@ static void test_device_list_properties(void)
     isa = qmp_device_list_properties(NULL, &args, NULL);
     args.typename = (char *)"ICH9-LPC";
     onboard = qmp_device_list_properties(NULL, &args, NULL);
+    args.typename = (char *)"Nehalem-x86_64-cpu";
+    cpu = qmp_device_list_properties(NULL, &args, NULL);
+    args.typename = (char *)"Nosuch-x86_64-cpu";
+    g_assert_null(qmp_device_list_properties(NULL, &args, NULL));
     args.typename = (char *)"virtio-gpu";
 
     g_assert_null(qmp_device_list_properties(NULL, &args, &error));
     g_assert_true(g_error_matches(error, BERTH_ERROR, BERTH_ERROR_DEVICE_NOT_FOUND));
     g_assert_cmpstr(error->message, ==, "Device 'virtio-gpu' not found");
+    g_assert_true(has_property(cpu, "core-id"));
     g_assert_true(has_property(pci, "max-bytes"));
     g_assert_true(has_property(pci, "addr"));
     g_assert_true(has_property(isa, "chardev"));

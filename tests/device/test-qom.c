@@ -234,6 +234,20 @@ static void test_places_for_vcpus_are_the_topology(void)
     rig_done(&rig);
 }
 
+static void test_type_of_processor_lists_its_place(void)
+{
+    QomListPropertiesArgs args = { .typename = (char *)"host-x86_64-cpu" };
+    g_autoptr(ObjectPropertyInfoList) list = qmp_qom_list_properties(NULL, &args, NULL);
+    unsigned places = 0, models = 0;
+
+    for (size_t i = 0; i < list->n; i++) {
+        places += strcmp(list->items[i]->name, "core-id") == 0;
+        models += strcmp(list->items[i]->name, "model") == 0;
+    }
+    g_assert_cmpuint(places, ==, 1);
+    g_assert_cmpuint(models, ==, 1);
+}
+
 static void test_migration_capabilities_are_kept(void)
 {
     MigrationCapabilityStatus status = {
@@ -273,5 +287,6 @@ int main(int argc, char **argv_)
                     test_places_for_vcpus_are_the_topology);
     g_test_add_func("/qom/migration-capabilities-are-kept",
                     test_migration_capabilities_are_kept);
+    g_test_add_func("/qom/type-of-processor", test_type_of_processor_lists_its_place);
     return g_test_run();
 }

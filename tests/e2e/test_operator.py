@@ -365,6 +365,8 @@ def test_help(t):
     t.equal("and exits with 0", done.returncode, 0)
     done = t.run("-device", "virtio-rng-pci,help")
     t.match("-device X,help lists properties", done.stdout, "max-bytes")
+    done = t.run("-device", "host-x86_64-cpu,help")
+    t.match("of vCPUs, too", done.stdout, "core-id")
     done = t.run("-machine", "help")
     t.match("-machine help lists machines", done.stdout, "q35")
 
