@@ -429,6 +429,8 @@ static void test_an_add_that_fails_leaves_nothing(void)
         { "{'driver': 'virtio-scsi-pci', 'id': 'd', 'num_queues': 2}", 2 },
         { "{'driver': 'virtio-serial-pci', 'id': 'd'}", 2 },
         { "{'driver': 'pcie-pci-bridge', 'id': 'd'}", 0 },
+        { "{'driver': 'pci-bridge', 'id': 'd', 'chassis_nr': 1}", 0 },
+        { "{'driver': 'virtio-balloon-pci', 'id': 'd'}", 2 },
         { "{'driver': 'i6300esb', 'id': 'd'}", 0 },
         { "{'driver': 'pvpanic-pci', 'id': 'd'}", 0 },
         { "{'driver': 'scsi-hd', 'id': 'd', 'drive': 'n', 'bus': 'hba.0'}", 0 },

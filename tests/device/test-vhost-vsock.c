@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "berth/error.h"
+#include "berth/hotplug.h"
 #include "berth/log.h"
 #include "berth/memory-device.h"
 #include "berth/virtio.h"
@@ -564,6 +565,61 @@ static void add(const char *path, void (*fn)(Fixture *f, gconstpointer unused))
     g_test_add(path, Fixture, NULL, set_up, fn, tear_down);
 }
 
+/* The n-th descriptor, call of the hypervisor or call of vhost is refused. */
+static Device *add_with_fault(KitBoard *kit, unsigned kind, unsigned n)
+{
+    g_autoptr(DeviceAddArgs) args = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *text = NULL;
+    Device *dev;
+
+    make_stub();
+    text = json("");
+    args = qapi_parse_json(QAPI_TYPE_DEVICE_ADD_ARGS, text, NULL);
+    if (kind == 0)
+        kit_limit_fds((int)n - 1);
+    else if (kind == 1)
+        vm_fake_fail_nth(kit->vm, n, -ENOSPC);
+    else
+        stub.fail_after = (int)n - 1;
+    dev = hotplug_add(&kit->tree, args, &error);
+    kit_limit_fds(-1);
+    vm_fake_fail_nth(kit->vm, 0, 0);
+    stub.fail_after = -1;
+    g_assert_true(!dev == !!error);
+    if (!dev && fcntl(stub.fd, F_GETFD) >= 0)
+        close(stub.fd);
+    return dev;
+}
+
+static void test_an_add_that_fails_leaves_nothing(void)
+{
+    /* The hypervisor is called when the driver asks for interrupts. */
+    static const unsigned least[] = { 3, 1, 3 };
+
+    for (unsigned kind = 0; kind < G_N_ELEMENTS(least); kind++) {
+        g_autoptr(KitBoard) kit = kit_board_new();
+        g_autofree char *before = NULL;
+        Device *dev = NULL;
+        unsigned n = 0;
+
+        kit_add(kit, "{'driver': 'pcie-root-port', 'id': 'port'}");
+        kit_start(kit);
+        before = kit_dump(kit);
+        while (!(dev = add_with_fault(kit, kind, ++n))) {
+            g_autofree char *after = kit_dump(kit);
+
+            g_assert_cmpuint(n, <, 100);
+            g_assert_cmpstr(before, ==, after);
+        }
+        g_test_message("added at the %u-th", n);
+        g_assert_cmpuint(n, >=, least[kind]);
+        g_assert_true(hotplug_force(dev, NULL));
+        g_assert_cmpint(fcntl(stub.fd, F_GETFD), ==, -1);
+        stub.fd = 0;
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -587,5 +643,7 @@ int main(int argc, char **argv)
     g_test_add_func("/vhost-vsock/refused", test_wrong_properties_are_refused);
     g_test_add_func("/vhost-vsock/module", test_absent_module_is_named);
     g_test_add_func("/vhost-vsock/host-refuses", test_host_that_refuses);
+    g_test_add_func("/vhost-vsock/an-add-that-fails-leaves-nothing",
+                    test_an_add_that_fails_leaves_nothing);
     return g_test_run();
 }

@@ -5,6 +5,7 @@ every kind that can come, a guest that lets go, hundreds of cycles that leave no
 
 import os
 import pathlib
+import re
 import sys
 
 from rig import main
@@ -23,7 +24,8 @@ SLOTS_UP, SLOTS_DOWN, SLOTS_EJECT, SLOTS_SELECT = 0xae00, 0xae04, 0xae08, 0xae10
 GPE_STATUS, GPE_PCI, GPE_CPU = 0x620, 1 << 1, 1 << 2
 CPU_SELECT, CPU_STATUS = 0xcd8, 0xcdc
 CPU_THERE, CPU_CAME, CPU_GOES, CPU_EJECT = 1, 2, 4, 8
-CYCLES = 100
+CYCLES = 200
+CYCLES_KIB = 64               # less than a page every nine cycles
 VCPU_CYCLES = 30
 
 
@@ -50,6 +52,12 @@ def refused(t, title, words, qmp, command, **arguments):
         t.check(title, False, "it is accepted")
     except QmpError as error:
         t.match(title, error.text, words)
+
+
+def private_kib(guest):
+    """What the VMM alone has written to."""
+    text = pathlib.Path(f"/proc/{guest.process.pid}/smaps_rollup").read_text()
+    return int(re.search(r"Private_Dirty:\s+(\d+)", text)[1])
 
 
 def come_and_go(qmp, name, **options):
@@ -175,9 +183,11 @@ def test_cycles(t):
         qmp.command("netdev_add", id="n", **netdev)
         come_and_go(qmp, "nic", driver="virtio-net-pci", netdev="n", mq=True)
         qmp.command("netdev_del", id="n")
-        if cycle == 1:
-            before = len(list(fds.iterdir()))
+        if cycle == CYCLES // 4:
+            before, memory = len(list(fds.iterdir())), private_kib(guest)
     t.equal("no descriptor is left behind", len(list(fds.iterdir())), before)
+    grown = private_kib(guest) - memory
+    t.check("and no memory", grown < CYCLES_KIB, f"{grown} KiB more")
     t.equal("and no device", qmp.command("x-query-unplug"), [])
     t.check("and no interface", not os.path.exists("/sys/class/net/berthhp2"))
     qmp.command("quit")
