@@ -37,6 +37,7 @@ GUESTS = ROOT / "build" / "guests"
 FILL = ROOT / "build" / "tests" / "perf" / "fill"
 RAM_MIB = 128
 ROUND_TRIPS = 500
+PLUGS = 8
 CHANNEL_MIB = 32
 FEW, MANY = 2, 10
 TIMEOUT = 60
@@ -196,6 +197,25 @@ def round_trip(contender, folder):
     return {"round trip": statistics.median(times) * 1e6}
 
 
+def plug(contender, folder):
+    """A disk comes to a slot; at the reply its interrupt was raised."""
+    args = []
+    for i in range(PLUGS):
+        args += ["-device", f"pcie-root-port,id=p{i},chassis={i + 1}",
+                 "-blockdev", f"null-co,node-name=n{i}"]
+    machine = Machine(contender, folder, "idle", *args)
+    machine.negotiate()
+    machine.heard(b"H")
+    times = []
+    for i in range(PLUGS):
+        began = time.perf_counter()
+        machine.qmp.command("device_add", driver="virtio-blk-pci", drive=f"n{i}",
+                            bus=f"p{i}")
+        times.append(time.perf_counter() - began)
+    machine.end()
+    return {"plug": statistics.median(times) * 1e3}
+
+
 def memory(contender, folder):
     sizes = {}
     for cpus in (FEW, MANY):
@@ -304,6 +324,8 @@ def measure(field, options):
                     add(contender, probe(contender, folder))
                     add(contender, round_trip(contender, folder))
                     add(contender, memory(contender, folder))
+                if contender.pci:
+                    add(contender, plug(contender, folder))
                 if contender.pci and (not contender.slow or run < 1):
                     add(contender, channel(contender, folder, "out"))
                     add(contender, channel(contender, folder, "in"))
@@ -328,6 +350,7 @@ TARGETS = [
     ("first byte", "ms", "exec to the guest's first byte", None, 6, None, 2),
     ("probe", "ms", "a client's probe, exec to the last reply", 100, None, 100, None),
     ("round trip", "us", "query-status round trip", 100, None, None, 1.2),
+    ("plug", "ms", "device_add of a disk to a slot", 2, 1, 50, None),
     ("dirty", "KiB", "private dirty above RAM, 2 vCPUs", 1024, None, 1024, None),
     ("resident", "KiB", "resident above RAM, 2 vCPUs", 5120, None, 5120, None),
     ("per vCPU", "KiB", "private dirty of a further vCPU", 64, None, 64, None),
