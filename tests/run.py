@@ -24,7 +24,7 @@ LONG_OPERATIONS = 10000
 LONG_SEEDS = (2, 3)
 # The tests in which threads meet.
 THREADED = re.compile(
-    r"test-(aio|block|inject|loop|mailbox|poller|iothread|qsbr|region|vcpu|monitor|"
+    r"test-(aio|block|cpuhp|inject|loop|mailbox|poller|iothread|qsbr|region|vcpu|monitor|"
     r"char-socket|char-mux|char-kinds|dump|hpet|qcow2-random|worker|"
     r"virtio-serial-life|virtio-net|scsi-tasks).*")
 FUZZ_LINE = re.compile(r"^(ok|FAILED)\s+(fuzz-\S+)(.*)")
