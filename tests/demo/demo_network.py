@@ -28,7 +28,8 @@ def may_have_own():
 
 
 class DemoNetwork:
-    """.args for the VMM, .guest and .host are addresses, .url is the file's."""
+    """.args for the VMM, .netdev for a NIC that comes later, .guest and .host are
+    addresses, .url is the file's."""
 
     def __init__(self, is_own):
         self.is_bridged = is_own and os.path.exists("/dev/net/tun")
@@ -37,12 +38,14 @@ class DemoNetwork:
         if self.is_bridged:
             self.host, self.guest = "192.168.77.1", "192.168.77.2"
             self.args = ["-nic", f"tap,br={BRIDGE}"]
+            self.netdev = {"type": "tap", "br": BRIDGE}
             ip("link", "add", BRIDGE, "type", "bridge")
             ip("address", "add", f"{self.host}/24", "dev", BRIDGE)
             ip("link", "set", BRIDGE, "up")
         else:
             self.host, self.guest = "10.0.2.2", "10.0.2.15"
             self.args = ["-nic", "user"]
+            self.netdev = {"type": "user"}
         self.data = os.urandom(FILE_SIZE)
         self.checksum = hashlib.sha256(self.data).hexdigest()
         self.url = f"http://{self.host}:{self._serve()}/file"

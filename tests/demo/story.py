@@ -23,6 +23,7 @@ from guest import QUIET, Guest, Stall  # noqa: E402
 from qmp import Qmp  # noqa: E402
 
 STALLED = 3
+EXTRA_SIZE = 8 << 20
 LEAVE = b"\x1d"
 
 
@@ -40,6 +41,8 @@ class Story:
             options.vmm, folder, "-name", "demo", "-device", "virtio-rng-pci",
             "-object", "iothread,id=io0", "-blockdev", root,
             "-device", "virtio-blk-pci,drive=root,iothread=io0", *self.network.args,
+            "-device", "pcie-root-port,id=slot0,chassis=1",
+            "-device", "pcie-root-port,id=slot1,chassis=2",
             kernel=options.kernel, initrd=options.initrd, append=append, cpus=2,
             memory=512)
         self.began = None
@@ -116,16 +119,47 @@ class Story:
                 raise RuntimeError(f"the status is not {status}")
         self.show(guest.run("echo the guest goes on"))
         self.write()
-        self.fetch()
+        self.fetch("eth0")
+        self.plug()
 
-    def fetch(self):
+    def plug(self):
+        """A disk and a NIC come, are used, and go."""
+        qmp = self.guest.qmp
+        extra = self.overlay.parent / "extra"
+        extra.write_bytes(bytes(EXTRA_SIZE))
+        qmp.command("blockdev-add", driver="file", node_name="extra", filename=str(extra))
+        qmp.command("netdev_add", id="net1", **self.network.netdev)
+        for device in ({"driver": "virtio-blk-pci", "id": "disk1", "drive": "extra"},
+                       {"driver": "virtio-net-pci", "id": "nic1", "netdev": "net1"}):
+            qmp.command("device_add", **device)
+            self.say(f"QMP device_add: {device}")
+        self.guest.run("until [ -b /dev/vdb ] && [ -e /sys/class/net/eth1 ]; do "
+                       "usleep 10000; done; ip link set eth0 down")
+        for command in ("grep vdb /proc/partitions",
+                        "echo it came while we ran > /dev/vdb; sync"):
+            self.show(command, "guest# ")
+            self.show(self.guest.run(command))
+        if not extra.read_bytes().startswith(b"it came while we ran"):
+            raise RuntimeError("the disk that came has not what the guest wrote")
+        self.fetch("eth1")
+        for name in ("disk1", "nic1"):
+            began = time.monotonic()
+            qmp.command("device_del", id=name)
+            qmp.wait_event("DEVICE_DELETED",
+                           accept=lambda data, name=name: data.get("device") == name)
+            self.say(f"QMP device_del: {name} was let go in "
+                     f"{1e3 * (time.monotonic() - began):.0f} ms")
+        qmp.command("blockdev-del", node_name="extra")
+        qmp.command("netdev_del", id="net1")
+
+    def fetch(self, nic):
         """A file of the host's, through the guest's network."""
         network = self.network
         self.say(f"the guest's NIC is on {network.kind}; the host has a file of "
                  f"{len(network.data)} bytes:")
         self.show(f"{network.checksum}  {network.url}", "host: ")
-        for command in ("ip link set eth0 up",
-                        f"ip address add {network.guest}/24 dev eth0",
+        for command in (f"ip link set {nic} up",
+                        f"ip address add {network.guest}/24 dev {nic}",
                         f"wget -q -O /fetched {network.url}", "sha256sum /fetched"):
             self.show(command, "guest# ")
             text = self.guest.run(command)

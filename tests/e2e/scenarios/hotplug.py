@@ -10,6 +10,9 @@ MIB = 1 << 20
 MODULES = ("virtio_blk failover net_failover virtio_net scsi_common scsi_mod virtio_scsi "
            "sd_mod")
 CYCLES = 3
+BRIDGES = ["-device", "pcie-root-port,id=fixed,chassis=9,addr=7,hotplug=off",
+           "-device", "pcie-pci-bridge,id=conv,bus=fixed",
+           "-device", "pci-bridge,id=deep,bus=conv,addr=0x2,chassis_nr=1"]
 
 
 def deleted(guest, *names):
@@ -25,7 +28,7 @@ def scenario(lab):
     ports = []
     for i in range(3):
         ports += ["-device", f"pcie-root-port,id=p{i},chassis={i + 1},addr={4 + i}"]
-    guest = lab.guest(*ports, "-S",
+    guest = lab.guest(*ports, *BRIDGES, "-S",
                       "-blockdev", f"file,node-name=a,filename={lab.folder}/disk",
                       "-device", "virtio-rng-pci,id=early,bus=p2", tools=True)
     guest.start()
@@ -41,6 +44,7 @@ def scenario(lab):
     for cycle in range(CYCLES):
         check_disk(lab, guest, cycle)
     check_two(lab, guest)
+    check_bridges(lab, guest)
     check_scsi(lab, guest)
     lab.equal("nothing is left of them", guest.qmp.command("x-query-unplug"), [])
     complaints = guest.run("dmesg | grep -iE 'pcieport|pciehp|acpi' | grep -iE "
@@ -99,6 +103,22 @@ def check_two(lab, guest):
     guest.qmp.command("netdev_del", id="n0")
     lab.equal("and go",
               guest.run("ls /sys/class/net; ls /dev/vda 2> /dev/null || true"), "lo")
+
+
+def check_bridges(lab, guest):
+    for bus in ("conv", "deep"):
+        guest.qmp.command("device_add", driver="virtio-blk-pci", id="disk", drive="a",
+                          bus=bus, addr="0x1f", serial=bus)
+        guest.run("until [ -b /dev/vda ]; do usleep 10000; done")
+        lab.equal(f"a disk on bridge {bus}",
+                  guest.run("cat /sys/block/vda/serial; dd if=/dev/vda bs=1M count=1 "
+                            "2> /dev/null | wc -c; readlink -f /sys/block/vda | "
+                            "grep -c ':1f.0/virtio'"), f"{bus}{MIB}\n1")
+        guest.qmp.command("stop")
+        guest.qmp.command("device_del", id="disk")
+        guest.qmp.command("cont")
+        deleted(guest, "disk")
+        guest.run("until [ ! -b /dev/vda ]; do usleep 10000; done")
 
 
 def check_scsi(lab, guest):
