@@ -9,12 +9,14 @@ A stage that cannot run here is counted as skipped, and the last lines say why.
 """
 
 import argparse
+import concurrent.futures
 import os
 import pathlib
 import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 
 PROGRAM_TIMEOUT = 120
@@ -83,6 +85,7 @@ class Run:
 
     def __init__(self, build):
         self.tally = Tally()
+        self.lock = threading.Lock()
         self.build = build
         self.berth = build / "berth"
         self.fuzz_seconds = os.environ.get("FUZZ_SECONDS") or (
@@ -99,7 +102,6 @@ class Run:
 
     def run_program(self, argv, label, timeout):
         """Runs one program and counts its TAP; tells its output if it failed."""
-        tally = self.tally
         start = time.monotonic()
         try:
             done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -111,13 +113,17 @@ class Run:
             status = f"time-out after {timeout} s"
         except OSError as error:
             output, status = "", error
+        with self.lock:
+            self.count(label, output, status, time.monotonic() - start)
+
+    def count(self, label, output, status, seconds):
+        tally = self.tally
         before = len(tally.failed)
         complete = tally.read_tap(label, output.splitlines())
         if (status != 0 or not complete) and len(tally.failed) == before:
             tally.add(label, False, f"ended with {status}, plan kept: {complete}")
         good = len(tally.failed) == before
-        print(f"{'ok' if good else 'FAILED':7}{label} ({time.monotonic() - start:.1f} s)",
-              flush=True)
+        print(f"{'ok' if good else 'FAILED':7}{label} ({seconds:.1f} s)", flush=True)
         if not good:
             print(output)
 
@@ -156,9 +162,12 @@ class Run:
         if not self.make(f"VARIANT={variant}", *map(str, programs)):
             self.tally.add(variant, False, "does not build")
             return
-        for program in programs:
-            self.run_program([*wrapper, str(program), "--tap"],
-                             f"{program.name} ({variant})", SANITIZED_TIMEOUT)
+        # What sanitizers look for does not depend on time: as many as there are processors.
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            for _ in pool.map(lambda program: self.run_program(
+                    [*wrapper, str(program), "--tap"], f"{program.name} ({variant})",
+                    SANITIZED_TIMEOUT), programs):
+                pass
 
 
 def stage_kernel(run):
