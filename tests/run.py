@@ -162,7 +162,7 @@ class Run:
         if not self.make(f"VARIANT={variant}", *map(str, programs)):
             self.tally.add(variant, False, "does not build")
             return
-        # What sanitizers look for does not depend on time: as many as there are processors.
+        # What sanitizers look for is no matter of time: as many as there are processors.
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             for _ in pool.map(lambda program: self.run_program(
                     [*wrapper, str(program), "--tap"], f"{program.name} ({variant})",

@@ -6,9 +6,10 @@
 
 Scenarios are the files of tests/e2e/scenarios.  Where the machine's KVM can run a stock
 kernel they run right here, elsewhere inside an emulated host, several in one boot of it.
-Writes TAP.  When the emulated host hangs, or a guest in it falls silent (an emulated CPU
-now and then loses an interrupt), the scenario runs once more in a new host; the report
-says so, and the second result stands.
+Writes TAP.  The emulator is not without faults under load: one of its CPUs loses an
+interrupt, a guest is reset or falls silent, the emulated host ends or hangs; so it is
+with other VMMs, too.  After such a trouble, which is none of a wrong answer, the scenario
+runs again in a new host, up to three times in all; the report says so.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -26,6 +28,7 @@ import stock  # noqa: E402
 from guest import QUIET  # noqa: E402
 from emulated_host import EmulatedHost, HostHang, host_runs_stock_guests  # noqa: E402
 
+TRIES = 3
 DEFAULT_VMM = HERE.parent.parent / "build" / "berth"
 
 
@@ -35,22 +38,30 @@ class Report:
     def __init__(self):
         self.count = 0
         self.failed = 0
+        self.lock = threading.RLock()
 
-    def say(self, text):
-        print(f"# {text}", flush=True)
+    def say(self, *texts):
+        with self.lock:
+            for text in texts:
+                print(f"# {text}", flush=True)
 
     def result(self, good, text):
-        self.count += 1
-        self.failed += not good
-        print(f"{'ok' if good else 'not ok'} {self.count} - {text}", flush=True)
+        with self.lock:
+            self.count += 1
+            self.failed += not good
+            print(f"{'ok' if good else 'not ok'} {self.count} - {text}", flush=True)
 
-    def replay(self, lines):
-        for line in lines:
-            good = line.startswith("ok - ")
-            if good or line.startswith("not ok - "):
-                self.result(good, line.partition(" - ")[2])
-            else:
-                print(line, flush=True)
+    def replay(self, lines, text=None):
+        """What a scenario wrote, undivided, and a last word."""
+        with self.lock:
+            for line in lines:
+                good = line.startswith("ok - ")
+                if good or line.startswith("not ok - "):
+                    self.result(good, line.partition(" - ")[2])
+                else:
+                    print(line, flush=True)
+            if text:
+                self.say(text)
 
     def close(self):
         print(f"1..{self.count}", flush=True)
@@ -90,8 +101,7 @@ class Run:
             self.stalled = name
             return
         self.ended.append(name)
-        self.report.replay(self.lines)
-        self.report.say(f"{name}: {state} ({seconds} s)")
+        self.report.replay(self.lines, f"{name}: {state} ({seconds} s)")
 
 
 # What a runner is given beside the VMM, by its option; in an emulated host by file name.
@@ -123,14 +133,14 @@ def run_here(report, options, files):
 class EmulatedRun:
     """Runs scenarios in emulated hosts, a new one after each trouble."""
 
-    def __init__(self, report, host, options, files):
+    def __init__(self, report, host, options, files, scenarios):
         self.report = report
         self.host = host
         self.files = files
         self.vmm = f"/usr/bin/{options.vmm.name}"
         self.beside = options.beside and f"/usr/bin/{options.beside.name}"
-        self.left = list(options.scenarios)
-        self.tried = set()
+        self.left = scenarios
+        self.tries = {}
 
     def run(self):
         while self.left:
@@ -144,7 +154,8 @@ class EmulatedRun:
         run = Run(self.report, hold_stalled=True)
         began = time.monotonic()
         files = {option: FILES[option] for option in self.files}
-        self.host.start(runner_argv(self.vmm, self.beside, files, self.left))
+        self.host.start(runner_argv(self.vmm, self.beside, files,
+                                    ["--emulated", *self.left]))
         trouble = None
         try:
             for line in self.host.lines():
@@ -164,24 +175,44 @@ class EmulatedRun:
         return run, trouble
 
     def settle(self, run, trouble):
-        """The first trouble of a scenario is forgiven, and told; the second counts."""
+        """The first troubles of a scenario are forgiven, and told; the last counts."""
         suspect = run.stalled or run.current or "between scenarios"
-        if suspect not in self.tried:
-            self.tried.add(suspect)
-            for line in run.lines:
-                self.report.say(f"  first try: {line}")
-            self.report.say(f"{suspect}: {trouble}; once more in a new host")
+        self.tries[suspect] = self.tries.get(suspect, 0) + 1
+        if self.tries[suspect] < TRIES:
+            self.report.say(
+                *[f"  try {self.tries[suspect]}: {line}" for line in run.lines],
+                *[f"  host: {line}" for line in self.host.log()],
+                f"{suspect}: {trouble}; once more in a new host")
             return
-        self.report.replay(run.lines)
-        self.report.result(False, f"{suspect}: {trouble}, twice")
-        for line in run.stray[-10:] + self.host.log():
-            print(f"#   {line}", flush=True)
+        with self.report.lock:
+            self.report.replay(run.lines)
+            self.report.result(False, f"{suspect}: {trouble}, {TRIES} times")
+            self.report.say(*[f"  {line}" for line in run.stray[-10:] + self.host.log()])
         if suspect in self.left:
             self.left.remove(suspect)
             return
         for name in self.left:
             self.report.result(False, f"{name}: not run")
         self.left = []
+
+
+def run_emulated(report, options, kernel, folder, files):
+    """A host for each CPU, since it has one, with its part of the scenarios."""
+    n_hosts = min(os.cpu_count(), len(options.scenarios))
+    vmms = [vmm for vmm in (options.vmm, options.beside) if vmm]
+    threads = []
+    for number in range(n_hosts):
+        own = folder / f"host{number}"
+        own.mkdir()
+        host = EmulatedHost(kernel, vmms, own,
+                            {FILES[option]: path for option, path in files.items()})
+        run = EmulatedRun(report, host, options, files,
+                          options.scenarios[number::n_hosts])
+        threads.append(threading.Thread(target=run.run))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def wants(name, what):
@@ -238,10 +269,7 @@ def main():
         else:
             report.say(f"stock kernel {kernel.release} inside an emulated AMD host: this "
                        "machine has no KVM with VMX or SVM")
-            vmms = [vmm for vmm in (options.vmm, options.beside) if vmm]
-            host = EmulatedHost(kernel, vmms, folder,
-                                {FILES[option]: path for option, path in files.items()})
-            EmulatedRun(report, host, options, files).run()
+            run_emulated(report, options, kernel, folder, files)
     report.say(f"{time.monotonic() - began:.0f} s")
     report.close()
     return 1 if report.failed else 0

@@ -19,7 +19,9 @@ HOST, HOST6, GUEST, GUEST6 = "192.168.78.1", "fd00:78::1", "192.168.78.2", "fd00
 TAGGED_HOST, TAGGED_GUEST = "192.168.79.1", "192.168.79.2"
 MODULES = "llc stp garp mrp 8021q failover net_failover virtio_net"
 BLOCK = 4 << 20
-SIZE = {"nic0": 100 << 20, "nic1": 32 << 20}
+SIZE = 100 << 20
+# An emulated host is slow, and not without faults under load (docs/testing.md).
+EMULATED_SIZE = 12 << 20
 PORT = 5001
 PAIRS = 4
 MTU = 9000
@@ -139,9 +141,10 @@ def check_nic(lab, guest, number):
     check_udp(lab, guest, title)
     check_vlan(lab, guest, eth, title)
     check_queues(lab, guest, nic, title)
-    check_to_guest(lab, guest, SIZE[nic], title)
+    size = EMULATED_SIZE if lab.emulated else SIZE
+    check_to_guest(lab, guest, size, title)
     move_interrupts(guest)
-    check_to_host(lab, guest, SIZE[nic], title)
+    check_to_host(lab, guest, size, title)
     check_link(lab, guest, nic, eth, title)
     check_filters(lab, guest, nic, eth, title)
     guest.run(f"ip link set {eth} down; ip address flush dev {eth}")
@@ -212,7 +215,10 @@ def receive(server, size, result):
     with sock:
         sock.settimeout(120)
         while received < size:
-            data = sock.recv(1 << 18)
+            try:
+                data = sock.recv(1 << 18)
+            except TimeoutError:
+                return
             if not data:
                 break
             digest.update(data)
@@ -235,6 +241,8 @@ def check_to_host(lab, guest, size, title):
         guest.qmp.command("stop")
         guest.qmp.command("cont")
         reader.join()
+    if not result:
+        raise TimeoutError("nothing comes from the guest any more")
     lab.equal(title(f"{size >> 20} MiB reach the host whole"), result, [(size, expected)])
 
 
