@@ -356,7 +356,7 @@ TARGETS = [
     ("per vCPU", "KiB", "private dirty of a further vCPU", 64, None, 64, None),
     ("channel out", "ns", "VMM's CPU a KiB from a port to the host", None, 1, 2000, None),
     ("channel in", "ns", "VMM's CPU a KiB from the host to a port", None, 1, 20000, None),
-    ("fleet", "ms", "start and stop of one VM of many", None, 5, None, 1.2),
+    ("fleet", "ms", "start and stop of one VM of many", None, 5, None, None),
     ("fleet work", "ms", "CPU of that", None, 5, None, 3),
     ("fleet private", "KiB", "private above RAM of one of many", 1024, None, 1024, None),
     ("fleet CPU", "ms", "CPU of many idle VMs", 0, None, 20, None),
@@ -412,7 +412,7 @@ def table(field, results, seconds):
 def check(results):
     checks = Checks("bench")
     for quantity, unit, title, _, _, most, times in TARGETS:
-        if quantity not in results:
+        if quantity not in results or (most is None and times is None):
             continue
         good, limits = verdict(results[quantity], most, times)
         if times is not None and len(results[quantity]) == 1:
