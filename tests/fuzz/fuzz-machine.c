@@ -2,13 +2,15 @@
 /*
  * Any guest on the whole machine: a q35 with every device, on the fake hypervisor.  The
  * bytes are a list of accesses to ports, memory, configuration space, BARs and rings, of
- * every width, with turns of the main loop between them.  Nothing a guest does ends the
- * process, and the state that it leaves the machine in can be saved and loaded.  An odd
- * last byte has the interrupt controllers in user space.
+ * every width, with turns of the main loop between them, and of devices and vCPUs that a
+ * client adds and removes.  Nothing a guest does ends the process, and the state that it
+ * leaves the machine in can be saved and loaded.  An odd last byte has the interrupt
+ * controllers in user space.
  */
 #include <string.h>
 
 #include "berth/char-set.h"
+#include "berth/hotplug.h"
 #include "berth/log.h"
 #include "berth/machine.h"
 #include "berth/thread.h"
@@ -47,6 +49,7 @@ static char *const argv[] = {
     "berth", "-machine", "q35", "-nodefaults", "-no-shutdown", "-m",
     RAM_MIB ",slots=2,maxmem=1G", "-object", "memory-backend-ram,id=mem,size=64M",
     "-object", "memory-backend-ram,id=module,size=2M",
+    "-smp", "1,maxcpus=3,sockets=3",
     "-machine", "hpet=on", "-global", "hpet.msi=on",
     "-kernel", "tests/fuzz/seeds/kernel/elf64", "-append", "quiet",
     "-serial", "null", "-serial", "null",
@@ -140,13 +143,14 @@ static uint16_t take_port(Guest *g)
         X86_PORT_KBC_DATA, X86_PORT_RTC, X86_PORT_A, X86_PORT_SMI_CMD, X86_PORT_DEBUGCON,
         X86_PORT_COM2, X86_PORT_COM1, X86_PORT_DEBUG_EXIT, X86_PORT_FW_CFG, X86_PM_BASE,
         X86_PM_BASE + X86_PM_GPE0, X86_PORT_PCI_ADDRESS, X86_PORT_PCI_DATA,
+        X86_PORT_PCIHP, X86_PORT_CPUHP,
     };
     uint8_t choice = (uint8_t)take(g, 1);
 
+    if (choice == 0xf0)
+        return X86_PORT_PCIHP + 16 + take(g, 1) % 8;
     if (choice / 16 == G_N_ELEMENTS(bases))
-        return take_chip_port(g, choice % 16);
-    if (choice / 16 > G_N_ELEMENTS(bases))
-        return (uint16_t)take(g, 2);
+        return choice % 2 ? take_chip_port(g, choice % 16 / 2) : (uint16_t)take(g, 2);
     return bases[choice / 16] + choice % 16;
 }
 
@@ -330,10 +334,53 @@ static void op_eoi(Guest *g, unsigned size)
     vm_fake_eoi(g->machine->vm, (uint8_t)take(g, 1));
 }
 
+/* Devices that may be there at once, by name: "d0" and so on. */
+#define N_PLUGGED 8u
+
+/* A client's device_add. */
+static void op_plug(Guest *g, unsigned size)
+{
+    static const char *const places[] = {
+        "'driver': 'virtio-rng-pci', 'bus': 'empty'",
+        "'driver': 'virtio-rng-pci', 'bus': 'empty', 'addr': '0.1'",
+        "'driver': 'virtio-rng-pci', 'bus': 'empty', 'multifunction': true",
+        "'driver': 'pci-bridge', 'bus': 'empty', 'chassis_nr': 1",
+        "'driver': 'virtio-rng-pci', 'bus': 'bridge'",
+        "'driver': 'pvpanic-pci', 'bus': 'bridge', 'addr': '0x1f'",
+        "'driver': 'i6300esb', 'bus': 'bridge', 'addr': '0x5.3'",
+        "'driver': 'vcpu', 'socket-id': 1, 'core-id': 0, 'thread-id': 0",
+        "'driver': 'vcpu', 'socket-id': 2, 'core-id': 0, 'thread-id': 0",
+    };
+    uint8_t choice = (uint8_t)take(g, 1);
+    g_autofree char *json = g_strdup_printf(
+        "{%s, 'id': 'd%u'}", places[choice % G_N_ELEMENTS(places)],
+        choice / (unsigned)G_N_ELEMENTS(places) % N_PLUGGED);
+    g_autoptr(DeviceAddArgs) args =
+        qapi_parse_json(QAPI_TYPE_DEVICE_ADD_ARGS, json, NULL);
+    g_autoptr(GError) error = NULL;
+
+    g_assert_nonnull(args);
+    hotplug_add(&g->machine->tree, args, &error);
+}
+
+/* A client's device_del, or the one that asks nobody. */
+static void op_unplug(Guest *g, unsigned size)
+{
+    uint8_t choice = (uint8_t)take(g, 1);
+    g_autofree char *id = g_strdup_printf("d%u", choice % N_PLUGGED);
+    Device *dev = device_find(&g->machine->tree, id);
+    g_autoptr(GError) error = NULL;
+
+    if (dev && choice & 0x80)
+        hotplug_force(dev, &error);
+    else if (dev)
+        hotplug_remove(dev, &error);
+}
+
 static void (*const ops[])(Guest *g, unsigned size) = {
     op_out, op_in, op_write, op_read, op_write_config, op_read_config, op_write_bar,
     op_read_bar, op_turn, op_reset, op_descriptor, op_start_virtio, op_offer, op_kick,
-    op_pause, op_power_button, op_dma, op_take_extint, op_eoi,
+    op_pause, op_power_button, op_dma, op_take_extint, op_eoi, op_plug, op_unplug,
 };
 
 /* What a guest can bring about can be migrated. */
