@@ -89,7 +89,7 @@ class Run:
         self.build = build
         self.berth = build / "berth"
         self.fuzz_seconds = os.environ.get("FUZZ_SECONDS") or (
-            "60" if os.environ.get("CI") else "15")
+            "40" if os.environ.get("CI") else "15")
 
     def scripts(self):
         return [script for folder in FOLDERS
