@@ -10,13 +10,9 @@
  *         1 the event of _OST, 2 its status, 3 the APIC id
  *     08  dword: data; after command 0 the vCPU that is selected
  *
- * With a selector out of range all reads are 0 and writes do nothing.  What the guest
- * ejects and tells is main's: a message brings it there, in rows of bounded length.
+ * With a selector out of range all reads are 0 and writes do nothing.
  */
 #include "berth/error.h"
-#include "berth/hotplug.h"
-#include "berth/irq.h"
-#include "berth/loop.h"
 #include "berth/region.h"
 #include "berth/thread.h"
 #include "berth/vmstate.h"
@@ -24,49 +20,25 @@
 
 #include "berth/cpuhp.h"
 
-#include "ost-log.h"
+#include "acpi-slots.h"
 
 #define REG_SELECT 0x0u
 #define REG_STATUS 0x4u
 #define REG_COMMAND 0x5u
 #define REG_DATA 0x8u
 
-#define STATUS_THERE 0x01u
-#define STATUS_CAME 0x02u
-#define STATUS_GOES 0x04u
-#define STATUS_EVENTS (STATUS_CAME | STATUS_GOES)
-#define CONTROL_EJECT 0x08u
-
 #define COMMAND_NEXT 0u
 #define COMMAND_OST_EVENT 1u
 #define COMMAND_OST_STATUS 2u
 #define COMMAND_APIC_ID 3u
-
-/* A place; those from topology->cpus on may have a device. */
-typedef struct CpuSlot {
-    Device *dev;                /* main */
-
-    /* Under dev.lock. */
-    bool is_there;
-    bool is_ejected;            /* and main has not done it yet */
-    uint8_t events;             /* STATUS_EVENTS */
-    uint32_t ost_event;
-    uint32_t ost_status;
-} CpuSlot;
 
 typedef struct CpuHp {
     Device dev;
     Bus bus;
     bool has_registers;
     Region region;
-    LoopMessage message;        /* to main */
-    CpuSlot *slots;
-    uint32_t n_slots;
-
-    /* Under dev.lock. */
-    uint32_t select;
-    uint8_t command;
-    OstLog log;
+    AcpiSlots slots;            /* those from topology->cpus on may have a device */
+    uint8_t command;            /* dev.lock */
 } CpuHp;
 
 static CpuHp *to_cpuhp(Device *dev)
@@ -82,41 +54,31 @@ static CpuHp *of_bus(Bus *bus)
 static uint32_t read_data(const CpuHp *hp)
 {
     if (hp->command == COMMAND_NEXT)
-        return hp->select;
+        return hp->slots.select;
     if (hp->command == COMMAND_APIC_ID)
-        return cpu_topology_place(hp->dev.board->topology, hp->select).apic_id;
+        return cpu_topology_place(hp->dev.board->topology, hp->slots.select).apic_id;
     return 0;
 }
 
 static uint64_t cpuhp_read(void *opaque, uint64_t offset, unsigned size)
 {
-    const CpuHp *hp = opaque;
-    const CpuSlot *slot = hp->select < hp->n_slots ? &hp->slots[hp->select] : NULL;
+    CpuHp *hp = opaque;
+    const AcpiSlot *slot = acpi_slots_selected(&hp->slots);
 
     if (slot && offset == REG_STATUS)
-        return (slot->is_there ? STATUS_THERE : 0) | slot->events;
+        return acpi_slots_bits(slot);
     if (slot && offset == REG_DATA)
         return read_data(hp);
     return 0;
 }
 
-static void write_control(CpuHp *hp, CpuSlot *slot, uint64_t value)
+static void select_next(AcpiSlots *slots)
 {
-    if (value & STATUS_EVENTS) {
-        slot->events &= (uint8_t)~(value & STATUS_EVENTS);
-    } else if (value & CONTROL_EJECT) {
-        slot->is_ejected = slot->is_there;
-        loop_post(hp->dev.board->loop, &hp->message);
-    }
-}
+    for (uint32_t i = 0; i < slots->n; i++) {
+        uint32_t index = (slots->select + i) % slots->n;
 
-static void select_next(CpuHp *hp)
-{
-    for (uint32_t i = 0; i < hp->n_slots; i++) {
-        uint32_t index = (hp->select + i) % hp->n_slots;
-
-        if (hp->slots[index].events) {
-            hp->select = index;
+        if (slots->rows[index].events) {
+            slots->select = index;
             return;
         }
     }
@@ -128,38 +90,26 @@ static void write_command(CpuHp *hp, uint64_t value)
         return;
     hp->command = (uint8_t)value;
     if (hp->command == COMMAND_NEXT)
-        select_next(hp);
+        select_next(&hp->slots);
 }
 
-static void tell(CpuHp *hp, const CpuSlot *slot)
+static void write_data(CpuHp *hp, AcpiSlot *slot, uint32_t value)
 {
-    const OstTold told = {
-        .index = hp->select, .event = slot->ost_event, .status = slot->ost_status,
-    };
-
-    ost_log_add(&hp->log, &told);
-    loop_post(hp->dev.board->loop, &hp->message);
-}
-
-static void write_data(CpuHp *hp, CpuSlot *slot, uint32_t value)
-{
-    if (hp->command == COMMAND_OST_EVENT) {
+    if (hp->command == COMMAND_OST_EVENT)
         slot->ost_event = value;
-    } else if (hp->command == COMMAND_OST_STATUS) {
-        slot->ost_status = value;
-        tell(hp, slot);
-    }
+    else if (hp->command == COMMAND_OST_STATUS)
+        acpi_slots_write_ost_status(&hp->slots, slot, value);
 }
 
 static void cpuhp_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
 {
     CpuHp *hp = opaque;
-    CpuSlot *slot = hp->select < hp->n_slots ? &hp->slots[hp->select] : NULL;
+    AcpiSlot *slot = acpi_slots_selected(&hp->slots);
 
     if (offset == REG_SELECT)
-        hp->select = (uint32_t)value;
+        hp->slots.select = (uint32_t)value;
     else if (slot && offset == REG_STATUS)
-        write_control(hp, slot, value);
+        acpi_slots_write_bits(&hp->slots, slot, value);
     else if (slot && offset == REG_COMMAND)
         write_command(hp, value);
     else if (slot && offset == REG_DATA)
@@ -172,69 +122,26 @@ static const RegionOps cpuhp_ops = {
     .max_size = 4,
 };
 
-static void eject_all(CpuHp *hp)
-{
-    for (uint32_t i = 0; i < hp->n_slots; i++) {
-        CpuSlot *slot = &hp->slots[i];
-        bool is_ejected;
-
-        lock_take(&hp->dev.lock);
-        is_ejected = slot->is_ejected;
-        slot->is_ejected = false;
-        lock_drop(&hp->dev.lock);
-        if (is_ejected && slot->dev)
-            hotplug_eject(slot->dev);
-    }
-}
-
 Device *cpuhp_find(Device *hp, unsigned index)
 {
-    return index < to_cpuhp(hp)->n_slots ? to_cpuhp(hp)->slots[index].dev : NULL;
-}
+    const AcpiSlots *slots = &to_cpuhp(hp)->slots;
 
-/* Main: what the guest ejected goes, and then what it told is passed on. */
-static void on_message(void *opaque)
-{
-    CpuHp *hp = opaque;
-
-    eject_all(hp);
-    ost_log_deliver(&hp->log, &hp->dev, ACPI_SLOT_TYPE_CPU, cpuhp_find);
-}
-
-/* Main: something of a place is to be seen, and the guest told to look. */
-static void add_event(CpuHp *hp, unsigned index, uint8_t event)
-{
-    lock_take(&hp->dev.lock);
-    hp->slots[index].events |= event;
-    lock_drop(&hp->dev.lock);
-    if (hp->dev.board->gpes[X86_GPE_CPU_HOTPLUG])
-        irq_pulse(hp->dev.board->gpes[X86_GPE_CPU_HOTPLUG]);
-}
-
-/* Main. */
-static void set_device(CpuHp *hp, unsigned index, Device *dev)
-{
-    CpuSlot *slot = &hp->slots[index];
-
-    lock_take(&hp->dev.lock);
-    slot->dev = dev;
-    slot->is_there = dev != NULL;
-    slot->is_ejected = false;
-    slot->events = 0;
-    lock_drop(&hp->dev.lock);
+    return index < slots->n ? slots->rows[index].dev : NULL;
 }
 
 static void bus_plug(Bus *bus, Device *dev)
 {
-    set_device(of_bus(bus), cpuhp_cpu_index(dev), dev);
+    AcpiSlots *slots = &of_bus(bus)->slots;
+
+    acpi_slots_set_device(slots, cpuhp_cpu_index(dev), dev);
     /* A guest that has not run finds it in its tables. */
     if (dev->tree->guest_ran)
-        add_event(of_bus(bus), cpuhp_cpu_index(dev), STATUS_CAME);
+        acpi_slots_add_event(slots, cpuhp_cpu_index(dev), ACPI_SLOT_CAME);
 }
 
 static void bus_unplug(Bus *bus, Device *dev)
 {
-    set_device(of_bus(bus), cpuhp_cpu_index(dev), NULL);
+    acpi_slots_set_device(&of_bus(bus)->slots, cpuhp_cpu_index(dev), NULL);
 }
 
 static bool bus_check_hotplug(Bus *bus, const DeviceAddArgs *args, GError **error)
@@ -247,7 +154,7 @@ static bool bus_check_hotplug(Bus *bus, const DeviceAddArgs *args, GError **erro
 
 static bool bus_request_unplug(Bus *bus, Device *dev, bool *ret_eject, GError **error)
 {
-    add_event(of_bus(bus), cpuhp_cpu_index(dev), STATUS_GOES);
+    acpi_slots_add_event(&of_bus(bus)->slots, cpuhp_cpu_index(dev), ACPI_SLOT_GOES);
     *ret_eject = false;
     return true;
 }
@@ -261,21 +168,7 @@ static const BusOps cpu_bus_ops = {
 
 void cpuhp_query(Device *dev, ACPIOSTInfoList *list)
 {
-    CpuHp *hp = to_cpuhp(dev);
-
-    for (uint32_t i = dev->board->topology->cpus; i < hp->n_slots; i++) {
-        const CpuSlot *slot = &hp->slots[i];
-        ACPIOSTInfo *info = g_new0(ACPIOSTInfo, 1);
-
-        info->device = slot->dev ? g_strdup(slot->dev->id) : NULL;
-        info->slot = g_strdup_printf("%u", i);
-        info->slot_type = ACPI_SLOT_TYPE_CPU;
-        lock_take(&dev->lock);
-        info->source = slot->ost_event;
-        info->status = slot->ost_status;
-        lock_drop(&dev->lock);
-        ACPIOSTInfoList_append(list, info);
-    }
+    acpi_slots_query(&to_cpuhp(dev)->slots, dev->board->topology->cpus, list);
 }
 
 static bool cpuhp_realize(Device *dev, const DeviceAddArgs *args, GError **error)
@@ -286,11 +179,10 @@ static bool cpuhp_realize(Device *dev, const DeviceAddArgs *args, GError **error
     if (!bus_init(&hp->bus, BUS_CPU, "cpu.0", dev, dev->tree, error))
         return false;
     hp->bus.ops = &cpu_bus_ops;
-    hp->n_slots = topology->max_cpus;
-    hp->slots = g_new0(CpuSlot, hp->n_slots);
+    acpi_slots_init(&hp->slots, dev, ACPI_SLOT_TYPE_CPU, X86_GPE_CPU_HOTPLUG);
+    acpi_slots_make(&hp->slots, topology->max_cpus);
     for (uint32_t i = 0; i < topology->cpus; i++)
-        hp->slots[i].is_there = true;
-    loop_message_init(&hp->message, on_message, hp);
+        hp->slots.rows[i].is_there = true;
     return true;
 }
 
@@ -299,28 +191,18 @@ static void cpuhp_unrealize(Device *dev)
 {
     CpuHp *hp = to_cpuhp(dev);
 
-    loop_message_cancel(dev->board->loop, &hp->message);
+    acpi_slots_done(&hp->slots);
     if (hp->has_registers)
         region_done(&hp->region);
     bus_done(&hp->bus);
-    g_free(hp->slots);
 }
 
 static void cpuhp_reset(Device *dev)
 {
     CpuHp *hp = to_cpuhp(dev);
 
-    for (uint32_t i = 0; i < hp->n_slots; i++) {
-        CpuSlot *slot = &hp->slots[i];
-
-        slot->is_ejected = false;
-        slot->events = 0;
-        slot->ost_event = 0;
-        slot->ost_status = 0;
-    }
-    hp->select = 0;
+    acpi_slots_reset(&hp->slots);
     hp->command = COMMAND_NEXT;
-    hp->log.n = 0;
 }
 
 static bool cpuhp_post_load(void *opaque, GError **error)
@@ -331,32 +213,13 @@ static bool cpuhp_post_load(void *opaque, GError **error)
         error_set(error, "'command' is %u", hp->command);
         return false;
     }
-    for (uint32_t i = 0; i < hp->n_slots; i++) {
-        CpuSlot *slot = &hp->slots[i];
-
-        if (slot->events & ~(slot->dev ? STATUS_EVENTS : 0)) {
-            error_set(error, "'events' of vCPU %u is 0x%x", i, slot->events);
-            return false;
-        }
-    }
-    return true;
+    return acpi_slots_post_load(&hp->slots, "vCPU", error);
 }
 
-static const VMStateField slot_fields[] = {
-    VMSTATE_U8(CpuSlot, events),
-    VMSTATE_U32(CpuSlot, ost_event),
-    VMSTATE_U32(CpuSlot, ost_status),
-    VMSTATE_END
-};
-
-static const VMStateDesc slot_vmstate = {
-    .name = "slot", .version = 1, .min_version = 1, .fields = slot_fields,
-};
-
 static const VMStateField cpuhp_fields[] = {
-    VMSTATE_U32(CpuHp, select),
+    VMSTATE_U32(CpuHp, slots.select),
     VMSTATE_U8(CpuHp, command),
-    VMSTATE_STRUCT_POINTER(CpuHp, slots, n_slots, slot_vmstate),
+    VMSTATE_STRUCT_POINTER(CpuHp, slots.rows, slots.n, acpi_slots_row_vmstate),
     VMSTATE_END
 };
 
