@@ -3,6 +3,7 @@
 #include "acpi-table.h"
 
 #define FOR_EVER 0xffff
+#define STA_WORKING 0x0f                /* present, enabled, shown, working */
 
 void acpi_code_mutex(Aml *aml, const char *mutex)
 {
@@ -57,6 +58,40 @@ void acpi_code_call(Aml *aml, const char *name, unsigned n_args, const char *met
 {
     aml_method(aml, name, n_args, true);
     aml_op(aml, AML_RETURN);
+    aml_path(aml, method);
+    aml_int(aml, index);
+    aml_end(aml);
+}
+
+void acpi_code_status(Aml *aml, const AcpiSlotCode *code, const char *method)
+{
+    aml_method(aml, method, 1, true);
+    acpi_code_acquire(aml, code->lock);
+    acpi_code_store_arg(aml, 0, code->selector);
+    acpi_code_set_local(aml, 0, 0);
+    aml_if(aml);
+    aml_path(aml, code->is_there);
+    acpi_code_set_local(aml, 0, STA_WORKING);
+    aml_end(aml);
+    acpi_code_release(aml, code->lock);
+    aml_op(aml, AML_RETURN);
+    aml_local(aml, 0);
+    aml_end(aml);
+}
+
+void acpi_code_eject(Aml *aml, const AcpiSlotCode *code, const char *method)
+{
+    aml_method(aml, method, 1, true);
+    acpi_code_acquire(aml, code->lock);
+    acpi_code_store_arg(aml, 0, code->selector);
+    acpi_code_store_int(aml, 1, code->eject);
+    acpi_code_release(aml, code->lock);
+    aml_end(aml);
+}
+
+void acpi_code_ej0(Aml *aml, const char *method, size_t index)
+{
+    aml_method(aml, "_EJ0", 1, false);
     aml_path(aml, method);
     aml_int(aml, index);
     aml_end(aml);

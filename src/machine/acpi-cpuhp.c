@@ -17,12 +17,15 @@
 
 #define NOTIFY_DEVICE_CHECK 1
 #define NOTIFY_EJECT_REQUEST 3
-#define STA_WORKING 0x0f                /* present, enabled, shown, working */
 #define LOCK "CPLK"
 
 #define COMMAND_NEXT 0
 #define COMMAND_OST_EVENT 1
 #define COMMAND_OST_STATUS 2
+
+static const AcpiSlotCode code = {
+    .lock = LOCK, .selector = "CSEL", .is_there = "CPEN", .eject = "CEJ0",
+};
 
 void acpi_cpuhp_name(char *name, size_t index)
 {
@@ -47,34 +50,6 @@ static void append_registers(Aml *aml)
     aml_field_bits(aml, "CCMD", 8);
     aml_end(aml);
     acpi_code_mutex(aml, LOCK);
-}
-
-/* CSTA (uid) */
-static void append_status(Aml *aml)
-{
-    aml_method(aml, "CSTA", 1, true);
-    acpi_code_acquire(aml, LOCK);
-    acpi_code_store_arg(aml, 0, "CSEL");
-    acpi_code_set_local(aml, 0, 0);
-    aml_if(aml);
-    aml_path(aml, "CPEN");
-    acpi_code_set_local(aml, 0, STA_WORKING);
-    aml_end(aml);
-    acpi_code_release(aml, LOCK);
-    aml_op(aml, AML_RETURN);
-    aml_local(aml, 0);
-    aml_end(aml);
-}
-
-/* CEJE (uid) */
-static void append_eject(Aml *aml)
-{
-    aml_method(aml, "CEJE", 1, true);
-    acpi_code_acquire(aml, LOCK);
-    acpi_code_store_arg(aml, 0, "CSEL");
-    acpi_code_store_int(aml, 1, "CEJ0");
-    acpi_code_release(aml, LOCK);
-    aml_end(aml);
 }
 
 /* COST (uid, event, status) */
@@ -138,8 +113,8 @@ static void append_scan(Aml *aml)
 void acpi_cpuhp_append(Aml *aml, const AcpiMachine *machine)
 {
     append_registers(aml);
-    append_status(aml);
-    append_eject(aml);
+    acpi_code_status(aml, &code, "CSTA");
+    acpi_code_eject(aml, &code, "CEJE");
     append_ost(aml);
     append_notify(aml, machine);
     append_scan(aml);
@@ -156,10 +131,7 @@ void acpi_cpuhp_append_cpu(Aml *aml, const AcpiMachine *machine, size_t index)
     aml_name(aml, "_MAT");
     aml_buffer(aml, entry, size);
 
-    aml_method(aml, "_EJ0", 1, false);
-    aml_path(aml, "CEJE");
-    aml_int(aml, index);
-    aml_end(aml);
+    acpi_code_ej0(aml, "CEJE", index);
 
     acpi_code_ost(aml, "COST", index);
 

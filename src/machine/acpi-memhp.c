@@ -19,13 +19,16 @@
 
 #define NOTIFY_DEVICE_CHECK 1
 #define NOTIFY_EJECT_REQUEST 3
-#define STA_WORKING 0x0f                /* present, enabled, shown, working */
 #define LOCK "MLCK"
 
 /* Of a 64-bit range in resources (ACPI 6.3, 6.4.3.5.1). */
 #define RANGE_FIRST 14
 #define RANGE_LAST 22
 #define RANGE_SIZE 38
+
+static const AcpiSlotCode code = {
+    .lock = LOCK, .selector = "MSEL", .is_there = "MPEN", .eject = "MEJ0",
+};
 
 static void slot_name(char *name, size_t index)
 {
@@ -54,23 +57,6 @@ static void append_registers(Aml *aml)
         aml_field_bits(aml, bits[i], 1);
     aml_end(aml);
     acpi_code_mutex(aml, LOCK);
-}
-
-/* MSTA (slot) */
-static void append_status(Aml *aml)
-{
-    aml_method(aml, "MSTA", 1, true);
-    acpi_code_acquire(aml, LOCK);
-    acpi_code_store_arg(aml, 0, "MSEL");
-    acpi_code_set_local(aml, 0, 0);
-    aml_if(aml);
-    aml_path(aml, "MPEN");
-    acpi_code_set_local(aml, 0, STA_WORKING);
-    aml_end(aml);
-    acpi_code_release(aml, LOCK);
-    aml_op(aml, AML_RETURN);
-    aml_local(aml, 0);
-    aml_end(aml);
 }
 
 /* The local becomes what the two halves are. */
@@ -137,17 +123,6 @@ static void append_node(Aml *aml)
     acpi_code_release(aml, LOCK);
     aml_op(aml, AML_RETURN);
     aml_local(aml, 0);
-    aml_end(aml);
-}
-
-/* MEJE (slot) */
-static void append_eject(Aml *aml)
-{
-    aml_method(aml, "MEJE", 1, true);
-    acpi_code_acquire(aml, LOCK);
-    acpi_code_store_arg(aml, 0, "MSEL");
-    acpi_code_store_int(aml, 1, "MEJ0");
-    acpi_code_release(aml, LOCK);
     aml_end(aml);
 }
 
@@ -218,10 +193,7 @@ static void append_slot(Aml *aml, size_t index)
     acpi_code_call(aml, "_STA", 0, "MSTA", index);
     acpi_code_call(aml, "_CRS", 0, "MCRS", index);
     acpi_code_call(aml, "_PXM", 0, "MPXM", index);
-    aml_method(aml, "_EJ0", 1, false);
-    aml_path(aml, "MEJE");
-    aml_int(aml, index);
-    aml_end(aml);
+    acpi_code_ej0(aml, "MEJE", index);
     acpi_code_ost(aml, "MOST", index);
     aml_end(aml);
 }
@@ -232,10 +204,10 @@ void acpi_memhp_append(Aml *aml, const AcpiMachine *machine)
     aml_name_eisaid(aml, "_HID", "PNP0A06");
     aml_name_string(aml, "_UID", "DIMM slots");
     append_registers(aml);
-    append_status(aml);
+    acpi_code_status(aml, &code, "MSTA");
     append_resources(aml);
     append_node(aml);
-    append_eject(aml);
+    acpi_code_eject(aml, &code, "MEJE");
     append_ost(aml);
     append_notify(aml, machine);
     append_scan(aml, machine);

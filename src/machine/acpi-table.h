@@ -93,6 +93,19 @@ void acpi_code_call(Aml *aml, const char *name, unsigned n_args, const char *met
                     size_t index);
 /* Notifies @name of the second argument when the first is @index. */
 void acpi_code_notify(Aml *aml, size_t index, const char *name);
+
+/* Names of what methods about places have to do with: one place is selected at a time. */
+typedef struct AcpiSlotCode {
+    const char *lock;
+    const char *selector;
+    const char *is_there;       /* a bit */
+    const char *eject;
+} AcpiSlotCode;
+
+/* Methods with a place's number: its _STA, and its _EJ0, which passes it on. */
+void acpi_code_status(Aml *aml, const AcpiSlotCode *code, const char *method);
+void acpi_code_eject(Aml *aml, const AcpiSlotCode *code, const char *method);
+void acpi_code_ej0(Aml *aml, const char *method, size_t index);
 /* _OST, which passes on its first two arguments, and the handler of an event. */
 void acpi_code_ost(Aml *aml, const char *method, size_t index);
 void acpi_code_event(Aml *aml, unsigned gpe, const char *method);
