@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+
+#include "berth/vm-fake.h"
+#include "berth/x86-layout.h"
+
+#include "kit-slots.h"
+
+#define GPE_STATUS (X86_PM_BASE + X86_PM_GPE0)
+
+void kit_slots_init(KitSlots *s, const KitSlotsKind *kind, const char *const *words)
+{
+    s->kind = kind;
+    hmp_bench_init(&s->bench, words);
+    s->qmp = kit_qmp_new_on(&s->bench.ctx, s->bench.loop);
+}
+
+void kit_slots_done(KitSlots *s)
+{
+    kit_qmp_free(s->qmp);
+    hmp_bench_done(&s->bench);
+}
+
+void kit_slots_out(KitSlots *s, uint16_t port, unsigned size, uint32_t value)
+{
+    vm_fake_write(s->bench.machine->vm, s->bench.machine->io, port, size, value);
+}
+
+uint32_t kit_slots_in(KitSlots *s, uint16_t port, unsigned size)
+{
+    return (uint32_t)vm_fake_read(s->bench.machine->vm, s->bench.machine->io, port, size);
+}
+
+uint32_t kit_slots_flags(KitSlots *s, uint32_t slot)
+{
+    kit_slots_out(s, s->kind->select, 4, slot);
+    return kit_slots_in(s, s->kind->flags, 1);
+}
+
+void kit_slots_control(KitSlots *s, uint32_t slot, uint8_t value)
+{
+    kit_slots_out(s, s->kind->select, 4, slot);
+    kit_slots_out(s, s->kind->flags, 1, value);
+}
+
+void kit_slots_tell(KitSlots *s, uint32_t slot, uint32_t event, uint32_t status)
+{
+    kit_slots_out(s, s->kind->select, 4, slot);
+    s->kind->tell(s, event, status);
+}
+
+bool kit_slots_take_gpe(KitSlots *s)
+{
+    uint32_t bit = 1u << s->kind->gpe;
+    bool is_set = kit_slots_in(s, GPE_STATUS, 1) & bit;
+
+    kit_slots_out(s, GPE_STATUS, 1, bit);
+    return is_set;
+}
+
+void kit_slots_poke_absent(KitSlots *s, uint32_t slot)
+{
+    kit_slots_out(s, s->kind->select, 4, slot);
+    for (unsigned offset = 0; offset < s->kind->n_ports; offset++) {
+        uint16_t port = (uint16_t)(s->kind->select + offset);
+
+        for (unsigned size = 1; size <= 4; size *= 2) {
+            if (offset + size > s->kind->n_ports)
+                continue;
+            if (offset)
+                kit_slots_out(s, port, size, UINT32_MAX);
+            g_assert_cmphex(kit_slots_in(s, port, size), ==, 0);
+        }
+    }
+}
+
+void kit_slots_turn(KitSlots *s)
+{
+    loop_turn(s->bench.loop, false);
+}
+
+void kit_slots_eject(KitSlots *s, uint32_t slot)
+{
+    kit_slots_control(s, slot, KIT_SLOT_EJECT);
+    kit_slots_turn(s);
+}
+
+void kit_slots_assert_unplug(KitSlots *s, const char *expected)
+{
+    g_autoptr(JsonValue) list = kit_qmp_ask(s->qmp, "x-query-unplug", NULL);
+
+    kit_qmp_assert_at(list, "0.state", expected);
+}
+
+void kit_slots_assert_deleted(KitSlots *s)
+{
+    g_autoptr(JsonValue) data = kit_qmp_wait_event(s->qmp, "DEVICE_DELETED");
+    g_autofree char *path = g_strconcat("/machine/peripheral/", s->kind->id, NULL);
+
+    kit_qmp_assert_at(data, "device", s->kind->id);
+    kit_qmp_assert_at(data, "path", path);
+    s->kind->assert_gone(s);
+}
+
+void kit_slots_assert_ost(KitSlots *s, const char *device, const char *status)
+{
+    g_autoptr(JsonValue) data = kit_qmp_wait_event(s->qmp, "ACPI_DEVICE_OST");
+    g_autofree char *slot = g_strdup_printf("%u", s->kind->slot);
+
+    kit_qmp_assert_at(data, "info.device", device);
+    kit_qmp_assert_at(data, "info.slot", slot);
+    kit_qmp_assert_at(data, "info.slot-type", s->kind->ost_type);
+    kit_qmp_assert_at(data, "info.source", "3");
+    kit_qmp_assert_at(data, "info.status", status);
+}
+
+GByteArray *kit_slots_save(KitSlots *s)
+{
+    GByteArray *bytes = g_byte_array_new();
+
+    device_tree_save(&s->bench.machine->tree, bytes);
+    return bytes;
+}
+
+bool kit_slots_add_with_fault(KitSlots *s, unsigned n)
+{
+    g_autoptr(JsonValue) reply = NULL;
+
+    vm_fake_fail_nth(s->bench.machine->vm, n, -ENOMEM);
+    kit_qmp_send(s->qmp, "device_add", s->kind->add);
+    reply = kit_qmp_receive(s->qmp);
+    vm_fake_fail_nth(s->bench.machine->vm, 0, 0);
+    return !json_member(reply, "error");
+}
+
+void kit_slots_come_and_let_go(KitSlots *s)
+{
+    uint32_t slot = s->kind->slot;
+
+    kit_qmp_do(s->qmp, "device_add", "%s", s->kind->add);
+    kit_slots_control(s, slot, KIT_SLOT_CAME);
+    g_assert_true(kit_slots_take_gpe(s));
+    kit_qmp_do(s->qmp, "device_del", "{'id': '%s'}", s->kind->id);
+    g_assert_true(kit_slots_take_gpe(s));
+    g_assert_cmphex(kit_slots_flags(s, slot), ==, KIT_SLOT_THERE | KIT_SLOT_GOES);
+    kit_slots_assert_unplug(s, "asked");
+    kit_slots_control(s, slot, KIT_SLOT_GOES);
+    kit_slots_tell(s, slot, KIT_OST_EJECT_REQUEST, KIT_OST_IN_PROGRESS);
+    kit_slots_turn(s);
+    kit_slots_assert_ost(s, s->kind->id, "132");
+    kit_slots_assert_unplug(s, "asked");
+
+    kit_slots_control(s, slot, KIT_SLOT_EJECT);
+    kit_slots_tell(s, slot, KIT_OST_EJECT_REQUEST, 0);
+    kit_slots_turn(s);
+    kit_slots_assert_deleted(s);
+    kit_slots_assert_ost(s, "absent", "0");
+    g_assert_cmphex(kit_slots_flags(s, slot), ==, 0);
+}
+
+void kit_slots_come_and_go(KitSlots *s, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        kit_qmp_do(s->qmp, "device_add", "%s", s->kind->add);
+        kit_qmp_do(s->qmp, i % 3 ? "device_del" : "x-device-del-force", "{'id': '%s'}",
+                   s->kind->id);
+        if (i % 3)
+            kit_slots_eject(s, s->kind->slot);
+        kit_slots_assert_deleted(s);
+        if (i % 10 == 0)
+            kit_qmp_do(s->qmp, "stop", NULL);
+        if (i % 10 == 3)
+            kit_qmp_do(s->qmp, "cont", NULL);
+    }
+}
