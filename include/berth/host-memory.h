@@ -39,5 +39,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(HostMemory, host_memory_free)
 /* The control group that limits memory, below the root of all; NULL: none does. */
 const char *host_memory_cgroup(const HostMemory *memory);
 
+/*
+ * The bytes that a file of /proc says behind @key at the beginning of a line, such as
+ * "MemTotal:"; 0: it says none.  Any thread that may block.
+ */
+uint64_t host_memory_read_line(const char *path, const char *key);
+
 /* Does not block. */
 void host_memory_read(const HostMemory *memory, HostMemorySample *ret_sample);

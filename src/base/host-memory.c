@@ -16,6 +16,7 @@
 
 #define CGROUP_ROOT "/sys/fs/cgroup"
 #define MAX_CGROUP_FILE 8192u
+#define MAX_PROC_FILE (64 * KIB)
 /* What is asked for stands in the first lines of each. */
 #define TEXT_SIZE 1024u
 
@@ -41,27 +42,30 @@ static int open_file(const char *root, const char *folder, const char *name)
     return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 }
 
+/* What follows @key at the beginning of a line, or NULL. */
+static const char *find_line(const char *text, const char *key)
+{
+    for (; text; text = strchr(text, '\n')) {
+        text += *text == '\n';
+        if (g_str_has_prefix(text, key))
+            return text + strlen(key);
+    }
+    return NULL;
+}
+
 /* The path of the process in the hierarchy of cgroup v2, "" for its root; or NULL. */
 static char *read_own_cgroup(const char *root)
 {
     g_autofree char *path = g_strconcat(root, "/proc/self/cgroup", NULL);
-    g_autofree char *text = NULL;
-    const char *line;
     size_t size;
+    g_autofree char *text = (char *)file_read(path, MAX_CGROUP_FILE, &size, NULL);
+    const char *name = find_line(text, "0::/");
+    size_t length = name ? strcspn(name, "\n") : 0;
 
-    text = (char *)file_read(path, MAX_CGROUP_FILE, &size, NULL);
-    if (!text)
+    if (!name)
         return NULL;
-    for (line = text; line; line = strchr(line, '\n')) {
-        line += *line == '\n';
-        if (g_str_has_prefix(line, "0::/")) {
-            line += strlen("0::");
-            /* The root is the folder itself. */
-            return line[1] == '\n' || line[1] == '\0'
-                ? g_strdup("") : g_strndup(line, strcspn(line, "\n"));
-        }
-    }
-    return NULL;
+    /* The root is the folder itself; else the slash is a part of it. */
+    return length == 0 ? g_strdup("") : g_strndup(name - 1, length + 1);
 }
 
 static void open_cgroup(HostMemory *memory, const char *root)
@@ -143,17 +147,6 @@ static bool read_number(const char **text, uint64_t *ret_value)
     return true;
 }
 
-/* What follows @key at the beginning of a line, or NULL. */
-static const char *find_line(const char *text, const char *key)
-{
-    for (; text; text = strchr(text, '\n')) {
-        text += *text == '\n';
-        if (g_str_has_prefix(text, key))
-            return text + strlen(key);
-    }
-    return NULL;
-}
-
 /* "avg10=1.23" in hundredths. */
 static uint64_t stall_of(const char *text, const char *key)
 {
@@ -191,6 +184,15 @@ static uint64_t kilobytes_of(const char *text, const char *key)
     if (!read_number(&at, &value) || value > UINT64_MAX / 2 / KIB)
         return HOST_MEMORY_UNKNOWN;
     return value * KIB;
+}
+
+uint64_t host_memory_read_line(const char *path, const char *key)
+{
+    size_t size;
+    g_autofree char *text = (char *)file_read(path, MAX_PROC_FILE, &size, NULL);
+    uint64_t bytes = kilobytes_of(text, key);
+
+    return bytes == HOST_MEMORY_UNKNOWN ? 0 : bytes;
 }
 
 /* A file that is one number, or "max". */

@@ -14,12 +14,8 @@
  *     access, as the C library makes stacks of threads          stacks
  *     other private memory, [heap] among it                     heap
  */
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-
 #include "berth/error.h"
-#include "berth/file-read.h"
+#include "berth/host-memory.h"
 #include "berth/memory-backend.h"
 #include "berth/ram-map.h"
 #include "berth/thread.h"
@@ -29,8 +25,6 @@
 
 #include "berth/memory-ledger.h"
 #include "berth/smaps.h"
-
-#define STATUS_MAX (64 * KIB)
 
 /* The linker's. */
 extern const char __executable_start[], _end[];
@@ -137,26 +131,13 @@ static void on_mapping(void *opaque, const SmapsMapping *mapping)
     sum->huge += mapping->huge;
 }
 
-/* The bytes that a line of a file of /proc says; 0 when there is none. */
-static uint64_t read_kib(const char *path, const char *name)
-{
-    size_t size;
-    g_autofree uint8_t *text = file_read(path, STATUS_MAX, &size, NULL);
-    const char *line = text ? strstr((const char *)text, name) : NULL;
-    uint64_t kib = 0;
-
-    if (line)
-        sscanf(line + strlen(name), " %" SCNu64, &kib);
-    return kib * KIB;
-}
-
 static void on_work(void *opaque)
 {
     MemoryQuery *query = opaque;
 
     query->err = -smaps_read_own(on_mapping, query);
-    query->page_tables = read_kib("/proc/self/status", "VmPTE:");
-    query->host_kvm_tables = read_kib("/proc/meminfo", "SecPageTables:");
+    query->page_tables = host_memory_read_line("/proc/self/status", "VmPTE:");
+    query->host_kvm_tables = host_memory_read_line("/proc/meminfo", "SecPageTables:");
 }
 
 static MemoryLedgerEntry *add_entry(MemoryLedger *ledger, MemoryOwner owner,

@@ -14,12 +14,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
 #include "berth/error.h"
+#include "berth/host-memory.h"
 #include "berth/ram-fault.h"
 
 #include "ram-private.h"
@@ -29,16 +29,9 @@
 
 static uint64_t default_huge_size(void)
 {
-    g_autofree char *text = NULL;
-    uint64_t kib = 2048;
-    const char *line;
+    uint64_t size = host_memory_read_line("/proc/meminfo", "Hugepagesize:");
 
-    if (g_file_get_contents("/proc/meminfo", &text, NULL, NULL)) {
-        line = strstr(text, "Hugepagesize:");
-        if (line)
-            sscanf(line, "Hugepagesize: %" SCNu64, &kib);
-    }
-    return kib * KIB;
+    return size ? size : 2 * MIB;
 }
 
 static uint64_t host_page(void)
@@ -74,20 +67,11 @@ static bool is_in_file(const RamBlock *block, const RamOptions *options)
 
 uint64_t ram_available(const RamBlock *block, const RamOptions *options)
 {
-    g_autofree char *text = NULL;
-    uint64_t kib = 0;
-    const char *line;
-
     if (options->hugetlb)
         return free_huge_bytes(ram_page_size(options));
     if (is_in_file(block, options))
         return ram_file_available(options);
-    if (!g_file_get_contents("/proc/meminfo", &text, NULL, NULL))
-        return 0;
-    line = strstr(text, "MemAvailable:");
-    if (line)
-        sscanf(line, "MemAvailable: %" SCNu64, &kib);
-    return kib * KIB;
+    return host_memory_read_line("/proc/meminfo", "MemAvailable:");
 }
 
 void ram_set_error(GError **error, int errnum, const RamBlock *block,
