@@ -36,11 +36,6 @@ typedef struct Asked {
     bool is_valid;
 } Asked;
 
-static VirtioMem *mem_of(void *opaque)
-{
-    return opaque;
-}
-
 /*
  * Whole blocks below the usable size; dev->lock is held.  Without overflow, since the
  * driver says what it likes.
@@ -204,7 +199,7 @@ static void show(VirtioMem *mem, uint64_t wanted)
 
 static void on_show(void *opaque)
 {
-    VirtioMem *mem = mem_of(opaque);
+    VirtioMem *mem = opaque;
     GMutex *lock = &mem->vdev.dev->lock;
     uint64_t wanted;
 
@@ -219,7 +214,7 @@ static void on_show(void *opaque)
 
 static void on_work(void *opaque)
 {
-    VirtioMem *mem = mem_of(opaque);
+    VirtioMem *mem = opaque;
     MemTask *task = &mem->task;
     uint64_t offset = task->first * mem->block_size;
     uint64_t size = task->n * mem->block_size;
@@ -247,7 +242,7 @@ static void undo_plug(VirtioMem *mem)
 
 static void on_done(void *opaque)
 {
-    VirtioMem *mem = mem_of(opaque);
+    VirtioMem *mem = opaque;
     MemTask *task = &mem->task;
     VirtqueueReq *req = task->req;
     Virtqueue *vq = req->vq;
@@ -278,7 +273,7 @@ static bool is_slow(const VirtioMem *mem)
 
 static void on_shown(void *opaque)
 {
-    VirtioMem *mem = mem_of(opaque);
+    VirtioMem *mem = opaque;
 
     if (mem->task.work != MEM_WORK_NONE && !(mem->task.plugs && mem->task.is_refused)) {
         /* Where the host has no thread for it, the loop does it all the same. */
