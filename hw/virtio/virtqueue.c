@@ -528,12 +528,22 @@ static size_t slot_size_of(const VirtioClass *class)
     return ALIGN_UP(sizeof(VirtqueueReq) + class->req_size, (size_t)REQ_ALIGN);
 }
 
-static uint64_t memory_of(const VirtioClass *class, uint64_t size)
+static uint16_t segments_of(const VirtioClass *class, uint16_t size)
 {
-    uint64_t n_lists = class->one_by_one ? 1 : size;
-    uint64_t n_segments = class->max_segments ? class->max_segments : size;
+    return class->max_segments ? class->max_segments : size;
+}
 
-    return size * slot_size_of(class) + n_lists * n_segments * sizeof(struct iovec);
+/* How many segments the slots of a queue of @size have in all. */
+static size_t n_iovs(const VirtioClass *class, uint16_t size)
+{
+    size_t n_lists = class->one_by_one ? 1 : size;
+
+    return n_lists * segments_of(class, size);
+}
+
+static uint64_t memory_of(const VirtioClass *class, uint16_t size)
+{
+    return size * slot_size_of(class) + n_iovs(class, size) * sizeof(struct iovec);
 }
 
 void virtqueue_memory(const Virtqueue *vq, uint64_t *ret_now, uint64_t *ret_most)
@@ -554,12 +564,11 @@ void virtqueue_memory(const Virtqueue *vq, uint64_t *ret_now, uint64_t *ret_most
 static bool make_slots(Virtqueue *vq, GError **error)
 {
     const VirtioClass *class = vq->vdev->class;
-    size_t n_lists = class->one_by_one ? 1 : vq->size;
 
-    vq->max_segments = class->max_segments ? class->max_segments : vq->size;
+    vq->max_segments = segments_of(class, vq->size);
     vq->slot_size = slot_size_of(class);
     vq->slots = g_try_malloc0_n(vq->size, vq->slot_size);
-    vq->iovs = g_try_malloc_n(n_lists * vq->max_segments, sizeof(struct iovec));
+    vq->iovs = g_try_malloc_n(n_iovs(class, vq->size), sizeof(struct iovec));
     if (!vq->slots || !vq->iovs) {
         error_set(error, "no memory for %u requests", vq->size);
         return false;
