@@ -8,7 +8,8 @@
  * decides, and a host that is short is not asked for all at once.
  *
  * What an operator says with the command "balloon" is the most that the guest may have;
- * the object goes on below that.
+ * the object goes on below that.  The command is of all memory; the object's numbers are
+ * of what there was from the start, and memory that came is the guest's besides.
  */
 #include <string.h>
 
@@ -89,6 +90,12 @@ static BalloonAutoConfig bounds(const Autoballoon *autoballoon)
     return config;
 }
 
+/* Memory that came. */
+static uint64_t plugged(const Device *dev)
+{
+    return board_ram(dev->board) - dev->board->ram_size;
+}
+
 static void set_target(Autoballoon *autoballoon, Device *dev, uint64_t before,
                        uint64_t target)
 {
@@ -106,7 +113,7 @@ static void set_target(Autoballoon *autoballoon, Device *dev, uint64_t before,
     TRACE(balloon_auto_step, "%s: %" PRIu64 " to %" PRIu64 " KiB, %s",
           autoballoon->object.id, before / (uint64_t)KIB, target / (uint64_t)KIB,
           AutoballoonReason_str(autoballoon->reason));
-    balloon_set_target(dev, target);
+    balloon_set_target(dev, target + plugged(dev));
     autoballoon->last_step = (AutoballoonStep) {
         .previous = before, .target = target, .reason = autoballoon->reason,
     };
@@ -320,19 +327,20 @@ bool balloon_auto_object_limit(ObjectSet *set, Device *dev, uint64_t bytes,
                                GError **error)
 {
     Autoballoon *autoballoon = find(set);
+    uint64_t limit = bytes - MIN(bytes, plugged(dev));
     BalloonSample said;
 
     if (!autoballoon || !autoballoon->enabled || own_balloon(autoballoon) != dev) {
         balloon_set_target(dev, bytes);
         return true;
     }
-    if (bytes < autoballoon->config.min) {
+    if (limit < autoballoon->config.min) {
         error_set(error, "parameter 'value': %" PRIu64 " is less than 'min' of object "
                   "'%s', %" PRIu64, bytes, autoballoon->object.id,
-                  autoballoon->config.min);
+                  autoballoon->config.min + plugged(dev));
         return false;
     }
-    autoballoon->limit = bytes / PAGE * PAGE;
+    autoballoon->limit = limit / PAGE * PAGE;
     autoballoon->reason = AUTOBALLOON_REASON_LIMITS;
     balloon_sample(dev, &said);
     set_target(autoballoon, dev, said.target, bounds(autoballoon).max);

@@ -35,6 +35,7 @@ void balloon_set_interval(Device *dev, uint32_t seconds);
 /* The same, besides: whichever is more often is done. */
 void balloon_want_stats(Device *dev, uint32_t seconds);
 
+/* What is left is of the memory that the guest has from the start. */
 typedef struct BalloonSample {
     bool has_driver;            /* of the guest, and it works */
     uint64_t target;            /* bytes that it is asked to have left */

@@ -302,6 +302,34 @@ static void test_command_balloon_is_a_limit(void)
     fixture_done(&f);
 }
 
+/* A balloon is not larger for modules that came: they are the guest's. */
+static void test_target_with_modules(void)
+{
+    static const uint64_t more = 32 * MIB;
+    Fixture f;
+
+    fixture_init(&f);
+    f.kit->board.plugged_ram = more;
+    g_assert_cmpuint(target(&f), ==, ALL_RAM);
+    answer(&f, 8 * MIB);
+    assert_state(&f, "reason", "guest-idle");
+    g_assert_cmpuint(target(&f), <, ALL_RAM);
+    g_assert_cmpuint(target(&f), >, ALL_RAM / 2);
+    g_assert_cmpuint(f.kit->balloon_target, ==, target(&f));
+    g_assert_cmpuint(kit_read(f.kit, f.v->config, 4), ==, (ALL_RAM - target(&f)) / PAGE);
+    /* What the command says is of all. */
+    kit_qmp_assert_fails(f.qmp, "'value': 37748735 is less than 'min' of object 'auto', "
+                         "37748736", "balloon", "{'value': 37748735}");
+    kit_qmp_do(f.qmp, "balloon", "{'value': 41943040}");
+    assert_state(&f, "limit", "8388608");
+    g_assert_cmpuint(target(&f), ==, 8 * MIB);
+    g_assert_cmpuint(kit_read(f.kit, f.v->config, 4), ==, (ALL_RAM - 8 * MIB) / PAGE);
+    kit_qmp_do(f.qmp, "object-del", "{'id': 'auto'}");
+    kit_qmp_do(f.qmp, "balloon", "{'value': 37748736}");
+    g_assert_cmpuint(target(&f), ==, 4 * MIB);
+    fixture_done(&f);
+}
+
 /* The guest is asked as often as either wants, and each has its own word. */
 static void test_statistics_interval(void)
 {
@@ -423,6 +451,7 @@ int main(int argc, char **argv)
     g_test_add_func("/balloon-auto-object/properties-change", test_properties_change);
     g_test_add_func("/balloon-auto-object/command-balloon-is-a-limit",
                     test_command_balloon_is_a_limit);
+    g_test_add_func("/balloon-auto-object/target-with-modules", test_target_with_modules);
     g_test_add_func("/balloon-auto-object/statistics-interval",
                     test_statistics_interval);
     g_test_add_func("/balloon-auto-object/driver-that-goes-and-comes",
