@@ -69,7 +69,6 @@ struct Machine {
     struct MachineRam *ram_parts;       /* machine-memory.c */
     unsigned n_ram_parts;
     Object *ram_object;         /* the one that is all memory; NULL where nodes have it */
-    RamBlock *ram;              /* of that */
     MemoryWindow *memory_window;        /* NULL: all memory is there from the start */
     uint64_t come_base;         /* its addresses */
     uint64_t come_size;

@@ -189,7 +189,6 @@ static bool plug_whole(Machine *machine, GError **error)
     machine->ram_parts = g_new0(MachineRam, 1);
     add_part(machine, object, 0);
     machine->ram_object = object;
-    machine->ram = memory_backend_ram(object);
     return true;
 }
 

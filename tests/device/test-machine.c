@@ -288,8 +288,8 @@ static void test_memory_goes_on_at_four_gib(gconstpointer more)
     g_assert_true(address_space_read(rig.machine->memory, X86_HIGH_RAM_BASE, back,
                                      sizeof(back)));
     g_assert_cmpstr(back, ==, text);
-    g_assert_cmpmem(rig.machine->ram->host + X86_LOW_RAM_MAX, sizeof(text), text,
-                    sizeof(text));
+    g_assert_cmpmem(memory_backend_ram(rig.machine->ram_object)->host + X86_LOW_RAM_MAX,
+                    sizeof(text), text, sizeof(text));
     g_assert_null(address_space_map(rig.machine->memory, X86_LOW_RAM_MAX, 1, false));
 
     machine_bench_done(&rig);

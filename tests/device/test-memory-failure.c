@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "berth/json.h"
+#include "berth/memory-backend.h"
 #include "berth/vm-fake.h"
 
 #include "hmp-bench.h"
@@ -204,7 +205,7 @@ static void test_a_page_that_nobody_uses(Fixture *f, gconstpointer unused)
     memset(&info, 0, sizeof(info));
     info.si_signo = SIGBUS;
     info.si_code = BUS_MCEERR_AO;
-    info.si_addr = f->bench.machine->ram->host + 5 * PAGE;
+    info.si_addr = memory_backend_ram(f->bench.machine->ram_object)->host + 5 * PAGE;
     info.si_addr_lsb = 12;
     syscall(SYS_rt_tgsigqueueinfo, getpid(), gettid(), SIGBUS, &info);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "berth/json.h"
+#include "berth/memory-backend.h"
 #include "berth/vm-fake.h"
 
 #include "hmp-bench.h"
@@ -162,7 +163,7 @@ static void test_owners(Fixture *f, gconstpointer unused)
 {
     g_autoptr(JsonValue) before = kit_qmp_ask(f->qmp, "x-query-memory-ledger", NULL);
     g_autoptr(JsonValue) after = NULL;
-    uint8_t *spare = f->bench.machine->ram->host;
+    uint8_t *spare = memory_backend_ram(f->bench.machine->ram_object)->host;
     int64_t grown;
 
     memset(spare, 1, 8 * MIB);
