@@ -396,7 +396,6 @@ static size_t list_functions(Machine *machine, AcpiFunction *functions)
 
     LIST_FOREACH(node, &machine->tree.devices) {
         Device *dev = CONTAINER_OF(node, Device, tree_node);
-
         uint16_t index = pci_acpi_index(dev);
 
         if (index && pci_bus(dev->bus) == machine->q35->pci)
