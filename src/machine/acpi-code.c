@@ -119,14 +119,24 @@ void acpi_code_ost(Aml *aml, const char *method, size_t index)
     aml_end(aml);
 }
 
-void acpi_code_event(Aml *aml, unsigned gpe, const char *method)
+void acpi_code_begin_event(Aml *aml, unsigned gpe)
 {
     char name[5];
 
     g_snprintf(name, sizeof(name), "_E%02X", gpe & 0xff);
     aml_scope(aml, "\\_GPE");
     aml_method(aml, name, 0, false);
+}
+
+void acpi_code_end_event(Aml *aml)
+{
+    aml_end(aml);
+    aml_end(aml);
+}
+
+void acpi_code_event(Aml *aml, unsigned gpe, const char *method)
+{
+    acpi_code_begin_event(aml, gpe);
     aml_path(aml, method);
-    aml_end(aml);
-    aml_end(aml);
+    acpi_code_end_event(aml);
 }

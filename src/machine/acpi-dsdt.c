@@ -298,16 +298,11 @@ static void append_vmgenid(Aml *aml, uint64_t gpa)
 
 static void append_vmgenid_event(Aml *aml)
 {
-    char name[5];
-
-    g_snprintf(name, sizeof(name), "_E%02X", X86_GPE_VMGENID);
-    aml_scope(aml, "\\_GPE");
-    aml_method(aml, name, 0, false);
+    acpi_code_begin_event(aml, X86_GPE_VMGENID);
     aml_op(aml, AML_NOTIFY);
     aml_path(aml, "\\_SB.VGEN");
     aml_int(aml, NOTIFY_CHANGED);
-    aml_end(aml);
-    aml_end(aml);
+    acpi_code_end_event(aml);
 }
 
 /* What is written to the SLP_TYP of PM1a and PM1b. */

@@ -21,7 +21,7 @@
 
 #define NOTIFY_DEVICE_CHECK 1
 #define NOTIFY_EJECT_REQUEST 3
-#define FOR_EVER 0xffff
+#define LOCK "BLCK"
 
 static void append_registers(Aml *aml)
 {
@@ -45,30 +45,13 @@ static void append_registers(Aml *aml)
             aml_field_bits(aml, rows[i].fields[j], 32);
         aml_end(aml);
     }
-    aml_op(aml, AML_MUTEX);
-    aml_path(aml, "BLCK");
-    aml_byte(aml, 0);
-}
-
-static void append_acquire(Aml *aml, const char *mutex)
-{
-    aml_op(aml, AML_ACQUIRE);
-    aml_path(aml, mutex);
-    aml_word(aml, FOR_EVER);
-}
-
-static void append_release(Aml *aml, const char *mutex)
-{
-    aml_op(aml, AML_RELEASE);
-    aml_path(aml, mutex);
+    acpi_code_mutex(aml, LOCK);
 }
 
 /* Selects the bus of the first argument and writes the slot of the second to @target. */
 static void append_write_slot(Aml *aml, const char *target)
 {
-    aml_op(aml, AML_STORE);
-    aml_arg(aml, 0);
-    aml_path(aml, "BNUM");
+    acpi_code_store_arg(aml, 0, "BNUM");
     aml_op(aml, AML_SHIFT_LEFT);
     aml_int(aml, 1);
     aml_arg(aml, 1);
@@ -79,9 +62,9 @@ static void append_write_slot(Aml *aml, const char *target)
 static void append_eject(Aml *aml)
 {
     aml_method(aml, "PCEJ", 2, false);
-    append_acquire(aml, "BLCK");
+    acpi_code_acquire(aml, LOCK);
     append_write_slot(aml, "B0EJ");
-    append_release(aml, "BLCK");
+    acpi_code_release(aml, LOCK);
     aml_op(aml, AML_RETURN);
     aml_int(aml, 0);
     aml_end(aml);
@@ -91,12 +74,12 @@ static void append_eject(Aml *aml)
 static void append_index(Aml *aml)
 {
     aml_method(aml, "AIDX", 2, true);
-    append_acquire(aml, "BLCK");
+    acpi_code_acquire(aml, LOCK);
     append_write_slot(aml, "PIDX");
     aml_op(aml, AML_STORE);
     aml_path(aml, "PIDX");
     aml_local(aml, 0);
-    append_release(aml, "BLCK");
+    acpi_code_release(aml, LOCK);
     aml_op(aml, AML_RETURN);
     aml_local(aml, 0);
     aml_end(aml);
@@ -149,9 +132,7 @@ static void append_tell(Aml *aml, const AcpiMachine *machine, int bus)
 {
     aml_method(aml, "PCNT", 0, false);
     if (bus >= 0 && machine->buses[bus].n_slots) {
-        aml_op(aml, AML_STORE);
-        aml_int(aml, (unsigned)bus);
-        aml_path(aml, "BNUM");
+        acpi_code_store_int(aml, (unsigned)bus, "BNUM");
         append_notify_call(aml, "PCIU", NOTIFY_DEVICE_CHECK);
         append_notify_call(aml, "PCID", NOTIFY_EJECT_REQUEST);
     }
@@ -224,14 +205,9 @@ void acpi_pcihp_append(Aml *aml, const AcpiMachine *machine)
 
 void acpi_pcihp_append_event(Aml *aml)
 {
-    char name[5];
-
-    g_snprintf(name, sizeof(name), "_E%02X", X86_GPE_PCI_HOTPLUG & 0xff);
-    aml_scope(aml, "\\_GPE");
-    aml_method(aml, name, 0, false);
-    append_acquire(aml, "\\_SB.PCI0.BLCK");
+    acpi_code_begin_event(aml, X86_GPE_PCI_HOTPLUG);
+    acpi_code_acquire(aml, "\\_SB.PCI0." LOCK);
     aml_path(aml, "\\_SB.PCI0.PCNT");
-    append_release(aml, "\\_SB.PCI0.BLCK");
-    aml_end(aml);
-    aml_end(aml);
+    acpi_code_release(aml, "\\_SB.PCI0." LOCK);
+    acpi_code_end_event(aml);
 }

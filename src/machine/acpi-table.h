@@ -106,8 +106,11 @@ typedef struct AcpiSlotCode {
 void acpi_code_status(Aml *aml, const AcpiSlotCode *code, const char *method);
 void acpi_code_eject(Aml *aml, const AcpiSlotCode *code, const char *method);
 void acpi_code_ej0(Aml *aml, const char *method, size_t index);
-/* _OST, which passes on its first two arguments, and the handler of an event. */
+/* _OST, which passes on its first two arguments. */
 void acpi_code_ost(Aml *aml, const char *method, size_t index);
+/* The handler of an event: statements between the two, or just a call of @method. */
+void acpi_code_begin_event(Aml *aml, unsigned gpe);
+void acpi_code_end_event(Aml *aml);
 void acpi_code_event(Aml *aml, unsigned gpe, const char *method);
 
 /* "C00A" of processor 10, to @name of 5 bytes. */
