@@ -23,7 +23,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
 import stock  # noqa: E402
-from emulated_host import EmulatedHost, HostHang, host_runs_stock_guests  # noqa: E402
+from emulated_host import (EmulatedHost, HostFiles, HostHang,  # noqa: E402
+                           host_runs_stock_guests)
 from demo_network import OWN, may_have_own  # noqa: E402
 from story import STALLED  # noqa: E402
 
@@ -99,8 +100,8 @@ def bridge(host):
 def run_emulated(options, kernel, files, folder):
     print("This machine has no KVM with VMX or SVM: the same runs inside an emulated AMD "
           "host, slower.", flush=True)
-    host = EmulatedHost(kernel, [options.vmm], folder,
-                        {path.name: path for path in files.values()})
+    host = EmulatedHost(HostFiles(kernel, [options.vmm], folder,
+                                  {path.name: path for path in files.values()}), folder)
     argv = story_argv(f"/usr/bin/{options.vmm.name}",
                       {option: path.name for option, path in files.items()},
                       options.interactive, True)

@@ -125,53 +125,73 @@ def write_root(root, vmms, extra_files):
         shutil.copy(path, root / "lab" / name)
 
 
-class EmulatedHost:
-    """The files of a host, made once; run() boots it as often as wanted."""
+def write_disk(root, disk):
+    with open(disk, "wb") as file:
+        file.truncate(DISK_SIZE)
+    stock.output_of("mkfs.ext4", "-q", "-F", "-O", "^has_journal",
+                    "-E", "root_owner=0:0,lazy_itable_init=1", "-d", str(root), str(disk))
+
+
+class HostFiles:
+    """What any number of hosts boot from, as often as wanted: .kernel, .disk, to which
+    none of them writes, and .initramfs."""
 
     def __init__(self, kernel, vmms, folder, extra_files=None):
+        folder = pathlib.Path(folder)
         self.kernel = kernel
-        self.folder = pathlib.Path(folder)
-        self.root = self.folder / "root"
-        write_root(self.root, vmms, extra_files or {})
+        self.disk = folder / "host.img"
+        self.initramfs = folder / "host.cpio"
+        write_root(folder / "root", vmms, extra_files or {})
+        write_disk(folder / "root", self.disk)
         image = stock.Initramfs()
         for name in ("proc", "dev", "mnt"):
             image.folder(name)
         image.busybox()
         image.modules(kernel.modules(HOST_MODULES))
         image.file("init", HERE / "init" / "host-initramfs.sh", 0o755)
-        image.write(self.folder / "host.cpio")
+        image.write(self.initramfs)
+
+
+class EmulatedHost:
+    """One that boots from @files and has @folder for what is its own."""
+
+    def __init__(self, files, folder):
+        self.files = files
+        self.folder = pathlib.Path(folder)
         self.process = None
         self.channel = None
 
-    def write_disk(self, job):
-        """The job is an argument vector, run in /lab."""
-        (self.root / "job").write_text("exec " + shlex.join(job) + "\n")
-        disk = self.folder / "host.img"
-        disk.unlink(missing_ok=True)
-        with open(disk, "wb") as file:
-            file.truncate(DISK_SIZE)
-        stock.output_of("mkfs.ext4", "-q", "-F", "-O", "^has_journal",
-                        "-E", "root_owner=0:0,lazy_itable_init=1",
-                        "-d", str(self.root), str(disk))
-        return disk
+    def write_initramfs(self, job):
+        """That of all hosts, and the job; the kernel unpacks one after the other."""
+        path = self.folder / "job.cpio"
+        image = stock.Initramfs()
+        image.data("job", f"exec {shlex.join(job)}\n".encode())
+        image.write(path)
+        path.write_bytes(self.files.initramfs.read_bytes() + path.read_bytes())
+        return path
 
     def start(self, job):
-        """Boots the host; .channel is the job's terminal."""
-        disk = self.write_disk(job)
+        """Boots the host for a job, an argument vector that is run in /lab; .channel is
+        the job's terminal."""
+        initramfs = self.write_initramfs(job)
         ours, theirs = socket.socketpair()
         argv = [EMULATOR, "-nodefaults", "-no-user-config", "-display", "none",
                 "-accel", "tcg,thread=multi", "-M", "q35", "-cpu", CPU, "-smp", "1",
-                "-m", "2048", "-no-reboot", "-kernel", str(self.kernel.vmlinux),
-                "-initrd", str(self.folder / "host.cpio"),
+                "-m", "2048", "-no-reboot", "-kernel", str(self.files.kernel.vmlinux),
+                "-initrd", str(initramfs),
                 "-append", "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable",
-                "-drive", f"file={disk},format=raw,if=virtio,cache=unsafe",
+                "-drive", f"file={self.files.disk},format=raw,if=virtio,cache=unsafe,"
+                "snapshot=on",
                 "-chardev", f"file,id=log,path={self.folder / 'host.log'}",
                 "-serial", "chardev:log",
                 "-chardev", f"socket,id=job,fd={theirs.fileno()}",
                 "-serial", "chardev:job"]
         with open(self.folder / "emulator.log", "wb") as log:
+            # What is written to the disk goes to a file there.
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, pass_fds=[theirs.fileno()])
+                                            stderr=log, pass_fds=[theirs.fileno()],
+                                            env={**os.environ,
+                                                 "TMPDIR": str(self.folder)})
         theirs.close()
         self.channel = ours
 

@@ -26,7 +26,8 @@ sys.path.insert(0, str(HERE))
 import runner  # noqa: E402
 import stock  # noqa: E402
 from guest import QUIET  # noqa: E402
-from emulated_host import EmulatedHost, HostHang, host_runs_stock_guests  # noqa: E402
+from emulated_host import (EmulatedHost, HostFiles, HostHang,  # noqa: E402
+                           host_runs_stock_guests)
 
 TRIES = 3
 DEFAULT_VMM = HERE.parent.parent / "build" / "berth"
@@ -200,13 +201,13 @@ def run_emulated(report, options, kernel, folder, files):
     """A host for each CPU, since it has one, with its part of the scenarios."""
     n_hosts = min(os.cpu_count(), len(options.scenarios))
     vmms = [vmm for vmm in (options.vmm, options.beside) if vmm]
+    host_files = HostFiles(kernel, vmms, folder,
+                           {FILES[option]: path for option, path in files.items()})
     threads = []
     for number in range(n_hosts):
         own = folder / f"host{number}"
         own.mkdir()
-        host = EmulatedHost(kernel, vmms, own,
-                            {FILES[option]: path for option, path in files.items()})
-        run = EmulatedRun(report, host, options, files,
+        run = EmulatedRun(report, EmulatedHost(host_files, own), options, files,
                           options.scenarios[number::n_hosts])
         threads.append(threading.Thread(target=run.run))
     for thread in threads:

@@ -9,6 +9,7 @@ while read -r module; do
 done < /modules
 until [ -b /dev/vda ]; do sleep 0.1; done
 mount -t ext4 -o noatime /dev/vda /mnt
+cp /job /mnt/job
 umount /proc
 mount -o move /dev mnt/dev
 exec switch_root /mnt /sbin/init
