@@ -8,14 +8,11 @@ import os
 import subprocess
 import threading
 
+from host_network import ip
+
 BRIDGE = "demo0"
 FILE_SIZE = 2 << 20
 OWN = ["unshare", "-n"]
-
-
-def ip(*words):
-    subprocess.run(["ip", *words], check=True, stdin=subprocess.DEVNULL,
-                   env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"})
 
 
 def may_have_own():

@@ -7,8 +7,9 @@ import hashlib
 import os
 import socket
 import struct
-import subprocess
 import time
+
+from host_network import ip
 
 HOST = "192.168.77.1"
 GUEST = "192.168.77.2"
@@ -16,11 +17,6 @@ MODULES = "failover net_failover virtio_net"
 SIZE = 8 << 20
 PORT = 5000
 CSUM, TSO4, MRG_RXBUF, MQ = 0, 11, 15, 22
-
-
-def ip(*words):
-    subprocess.run(["ip", *words], check=True, stdin=subprocess.DEVNULL,
-                   env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"})
 
 
 def scenario(lab):

@@ -12,7 +12,9 @@ import socket
 import struct
 import subprocess
 
+import stock
 import tcp
+from host_network import ip
 
 BRIDGE = "berthbr1"
 HOST, HOST6, GUEST, GUEST6 = "192.168.78.1", "fd00:78::1", "192.168.78.2", "fd00:78::2"
@@ -27,13 +29,7 @@ MTU = 9000
 MAC = "52:54:00:aa:bb:cc"
 ANSWERED = "1 packets received|1 received"
 TUNSETIFF, TUNSETPERSIST, TAP_NO_PI = 0x400454ca, 0x400454cb, 0x1002
-PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
-BRIDGE_TOOL = shutil.which("bridge", path=PATH)
-
-
-def ip(*words):
-    subprocess.run(["ip", *words], check=True, stdin=subprocess.DEVNULL,
-                   env={**os.environ, "PATH": PATH})
+BRIDGE_TOOL = shutil.which("bridge", path=stock.PATH)
 
 
 def vlans():

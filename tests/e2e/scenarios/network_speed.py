@@ -7,10 +7,10 @@ means something on a busy machine, too."""
 import os
 import pathlib
 import socket
-import subprocess
 import time
 
 import tcp
+from host_network import ip
 
 MODULES = "failover net_failover virtio_net"
 SIZE = 2 << 20
@@ -19,11 +19,6 @@ PORT, WEB_PORT = 5001, 8080
 TURNS_BESIDE = 9
 BLOCK = "".join(f"{i}\n" for i in range(1, SIZE // 6)).encode()[:SIZE]
 REQUEST = b"GET /block HTTP/1.0\r\n\r\n"
-
-
-def ip(*words):
-    subprocess.run(["ip", *words], check=True, stdin=subprocess.DEVNULL,
-                   env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"})
 
 
 def median(rates):
