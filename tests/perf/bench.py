@@ -26,7 +26,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-sys.path[:0] = [str(HERE.parent / name) for name in ("kit", "e2e", "qmp", "perf")]
+sys.path[:0] = [str(HERE.parent / name) for name in ("kit", "e2e", "qmp")]
 import density  # noqa: E402
 from qmp import Qmp  # noqa: E402
 from replay import SESSIONS, steps  # noqa: E402
