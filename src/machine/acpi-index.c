@@ -10,7 +10,6 @@
  * PCI Firmware 3.2, 4.6.7.
  */
 #include "acpi-table.h"
-#include "berth/pci.h"
 
 #define DSM_UUID "e5c937d0-3553-4d7a-9117-ea4d19c3434d"
 #define DSM_REVISION 2
@@ -100,12 +99,7 @@ void acpi_index_end_dsm(Aml *aml)
 
 static void append_function(Aml *aml, const AcpiFunction *function)
 {
-    char name[5];
-
-    g_snprintf(name, sizeof(name), "S%02X", function->devfn);
-    aml_device(aml, name);
-    aml_name_int(aml, "_ADR",
-                 PCI_SLOT(function->devfn) << 16 | PCI_FUNCTION(function->devfn));
+    acpi_pcihp_begin_function(aml, function->devfn);
     acpi_index_begin_dsm(aml);
     aml_int(aml, function->index);
     acpi_index_end_dsm(aml);

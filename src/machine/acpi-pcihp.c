@@ -90,7 +90,7 @@ static void function_name(char *name, unsigned devfn)
     g_snprintf(name, 5, "S%02X", devfn & 0xff);
 }
 
-static void begin_function(Aml *aml, unsigned devfn)
+void acpi_pcihp_begin_function(Aml *aml, unsigned devfn)
 {
     char name[5];
 
@@ -153,7 +153,7 @@ static void append_bus(Aml *aml, const AcpiMachine *machine, int bus);
 
 static void append_slot(Aml *aml, const AcpiMachine *machine, int bus, unsigned slot)
 {
-    begin_function(aml, PCI_DEVFN(slot, 0));
+    acpi_pcihp_begin_function(aml, PCI_DEVFN(slot, 0));
     aml_name_int(aml, "_SUN", slot);
     aml_method(aml, "_EJ0", 1, false);
     aml_path(aml, "PCEJ");
@@ -186,7 +186,7 @@ static void append_bus(Aml *aml, const AcpiMachine *machine, int bus)
         if (machine->buses[i].parent != bus ||
             (PCI_FUNCTION(devfn) == 0 && PCI_SLOT(devfn) < n_slots))
             continue;
-        begin_function(aml, devfn);
+        acpi_pcihp_begin_function(aml, devfn);
         append_bus(aml, machine, (int)i);
         aml_end(aml);
     }

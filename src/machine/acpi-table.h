@@ -73,6 +73,8 @@ void acpi_index_end_dsm(Aml *aml);
 /* Parts of the DSDT: in the scope of the host bridge, and at its end. */
 void acpi_pcihp_append(Aml *aml, const AcpiMachine *machine);
 void acpi_pcihp_append_event(Aml *aml);
+/* The device of a function of PCI, in the scope of its bus; the caller ends it. */
+void acpi_pcihp_begin_function(Aml *aml, unsigned devfn);
 /* In the scope of the processors, in that of one, and at the end. */
 void acpi_cpuhp_append(Aml *aml, const AcpiMachine *machine);
 void acpi_cpuhp_append_cpu(Aml *aml, const AcpiMachine *machine, size_t index);
