@@ -562,29 +562,6 @@ static void test_ports_of_virtio_serial(void)
     fixture_done(&f);
 }
 
-static void test_pairs_leave_nothing_behind(void)
-{
-    g_autofree char *before = NULL;
-    g_autofree char *after = NULL;
-    gint64 start;
-    Fixture f;
-
-    fixture_init(&f);
-    kit_qmp_do(f.qmp, "device_add", RNG);
-    kit_qmp_do(f.qmp, "x-device-del-force", DEL_RNG);
-    before = kit_dump(f.kit);
-    start = g_get_monotonic_time();
-    for (int i = 0; i < 500; i++) {
-        kit_qmp_do(f.qmp, "device_add", RNG);
-        kit_qmp_do(f.qmp, "x-device-del-force", DEL_RNG);
-    }
-    g_test_message("%.0f pairs a second",
-                   500e6 / (double)(g_get_monotonic_time() - start));
-    after = kit_dump(f.kit);
-    g_assert_cmpstr(before, ==, after);
-    fixture_done(&f);
-}
-
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -606,6 +583,5 @@ int main(int argc, char **argv)
     g_test_add_func("/hotplug/hung-at-the-end", test_machine_ends_while_a_device_leaves);
     g_test_add_func("/hotplug/below", test_what_is_on_it_goes_before_it);
     g_test_add_func("/hotplug/serial-ports", test_ports_of_virtio_serial);
-    g_test_add_func("/hotplug/pairs", test_pairs_leave_nothing_behind);
     return g_test_run();
 }

@@ -38,6 +38,7 @@ FILL = ROOT / "build" / "tests" / "perf" / "fill"
 RAM_MIB = 128
 ROUND_TRIPS = 500
 PLUGS = 8
+PAIRS = 200
 CHANNEL_MIB = 32
 FEW, MANY = 2, 10
 TIMEOUT = 60
@@ -216,6 +217,21 @@ def plug(contender, folder):
     return {"plug": statistics.median(times) * 1e3}
 
 
+def pairs(contender, folder):
+    """A device comes and is taken out, again and again; QEMU has no such removal."""
+    machine = Machine(contender, folder, "idle", "-device", "pcie-root-port,id=p")
+    machine.negotiate()
+    machine.heard(b"H")
+    times = []
+    for _ in range(PAIRS):
+        began = time.perf_counter()
+        machine.qmp.command("device_add", driver="virtio-rng-pci", id="d", bus="p")
+        machine.qmp.command("x-device-del-force", id="d")
+        times.append(time.perf_counter() - began)
+    machine.end()
+    return {"pair": statistics.median(times) * 1e6}
+
+
 def memory(contender, folder):
     sizes = {}
     for cpus in (FEW, MANY):
@@ -326,6 +342,8 @@ def measure(field, options):
                     add(contender, memory(contender, folder))
                 if contender.pci:
                     add(contender, plug(contender, folder))
+                if contender.name == "berth":
+                    add(contender, pairs(contender, folder))
                 if contender.pci and (not contender.slow or run < 1):
                     add(contender, channel(contender, folder, "out"))
                     add(contender, channel(contender, folder, "in"))
@@ -351,6 +369,7 @@ TARGETS = [
     ("probe", "ms", "a client's probe, exec to the last reply", 100, None, 100, None),
     ("round trip", "us", "query-status round trip", 100, None, None, 1.2),
     ("plug", "ms", "device_add of a disk to a slot", 2, 1, 50, None),
+    ("pair", "us", "device_add and x-device-del-force", 500, None, 20000, None),
     ("dirty", "KiB", "private dirty above RAM, 2 vCPUs", 1024, None, 1024, None),
     ("resident", "KiB", "resident above RAM, 2 vCPUs", 5120, None, 5120, None),
     ("per vCPU", "KiB", "private dirty of a further vCPU", 64, None, 64, None),
