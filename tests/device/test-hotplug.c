@@ -360,109 +360,6 @@ static void test_refused(void)
     fixture_done(&f);
 }
 
-/* What is refused while a device is added. */
-typedef enum Fault {
-    FAULT_DESCRIPTORS,          /* the n-th of the process */
-    FAULT_HYPERVISOR,           /* the n-th call */
-} Fault;
-
-static void set_fault(KitBoard *kit, Fault fault, unsigned n)
-{
-    if (fault == FAULT_DESCRIPTORS)
-        kit_limit_fds(n ? (int)n - 1 : -1);
-    else
-        vm_fake_fail_nth(kit->vm, n, -ENOSPC);
-}
-
-/* Places, ids, addresses, descriptors, and the state that a save would have. */
-static void look(KitBoard *kit, char **ret_dump, GByteArray **ret_saved)
-{
-    *ret_dump = kit_dump(kit);
-    device_tree_pause(&kit->tree);
-    *ret_saved = kit_save(kit);
-    device_tree_resume(&kit->tree);
-}
-
-/*
- * Adds the device with each fault in turn until it is added; before that, each time the
- * board is as it was.  The number of times.
- */
-static unsigned add_with_faults(KitBoard *kit, const char *json, Fault fault)
-{
-    g_autoptr(DeviceAddArgs) args =
-        qapi_parse_json(QAPI_TYPE_DEVICE_ADD_ARGS, json, NULL);
-    g_autoptr(GByteArray) before = NULL;
-    g_autofree char *dump = NULL;
-    unsigned n = 0;
-    Device *dev;
-
-    look(kit, &dump, &before);
-    do {
-        g_autoptr(GByteArray) after = NULL;
-        g_autoptr(GError) error = NULL;
-        g_autofree char *text = NULL;
-
-        g_assert_cmpuint(++n, <, 100);
-        set_fault(kit, fault, n);
-        dev = hotplug_add(&kit->tree, args, &error);
-        set_fault(kit, fault, 0);
-        g_assert_true(!dev == !!error);
-        if (dev)
-            continue;
-        look(kit, &text, &after);
-        g_assert_cmpstr(dump, ==, text);
-        g_assert_cmpmem(before->data, before->len, after->data, after->len);
-    } while (!dev);
-    g_assert_true(hotplug_force(dev, NULL));
-    return n;
-}
-
-static void test_an_add_that_fails_leaves_nothing(void)
-{
-    static const struct {
-        const char *json;
-        unsigned least;         /* descriptors that it needs */
-    } rows[] = {
-        { "{'driver': 'virtio-rng-pci', 'id': 'd', 'rng': 'source'}", 3 },
-        { "{'driver': 'virtio-blk-pci', 'id': 'd', 'drive': 'n', 'num-queues': 3}", 3 },
-        { "{'driver': 'virtio-net-pci', 'id': 'd', 'netdev': 'nn'}", 2 },
-        { "{'driver': 'virtio-scsi-pci', 'id': 'd', 'num_queues': 2}", 2 },
-        { "{'driver': 'virtio-serial-pci', 'id': 'd'}", 2 },
-        { "{'driver': 'pcie-pci-bridge', 'id': 'd'}", 0 },
-        { "{'driver': 'pci-bridge', 'id': 'd', 'chassis_nr': 1}", 0 },
-        { "{'driver': 'virtio-balloon-pci', 'id': 'd'}", 2 },
-        { "{'driver': 'i6300esb', 'id': 'd'}", 0 },
-        { "{'driver': 'pvpanic-pci', 'id': 'd'}", 0 },
-        { "{'driver': 'scsi-hd', 'id': 'd', 'drive': 'n', 'bus': 'hba.0'}", 0 },
-        { "{'driver': 'scsi-cd', 'id': 'd', 'bus': 'hba.0'}", 0 },
-        { "{'driver': 'virtserialport', 'id': 'd', 'chardev': 'c', 'bus': 'vs.0'}", 0 },
-    };
-
-    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
-        for (Fault fault = FAULT_DESCRIPTORS; fault <= FAULT_HYPERVISOR; fault++) {
-            g_autoptr(KitBoard) kit = kit_board_new_threaded();
-            int far_end = kit_add_chardev(kit, "c");
-            unsigned n;
-
-            kit_add_object(kit, "{'qom-type': 'rng-random', 'id': 'source'}");
-            kit_add_node(kit, "{'driver': 'null-co', 'node-name': 'n', 'size': 65536}");
-            kit_add_netdev(kit, "{'type': 'null', 'id': 'nn'}");
-            kit_add(kit, "{'driver': 'pcie-root-port', 'id': 'port'}");
-            if (strstr(rows[i].json, "hba"))
-                kit_add(kit, "{'driver': 'virtio-scsi-pci', 'id': 'hba'}");
-            if (strstr(rows[i].json, "vs"))
-                kit_add(kit, "{'driver': 'virtio-serial-pci', 'id': 'vs'}");
-            kit_start(kit);
-            n = add_with_faults(kit, rows[i].json, fault);
-            if (fault == FAULT_DESCRIPTORS)
-                g_assert_cmpuint(n, >=, rows[i].least);
-            base_close_fd(&far_end);
-            while (device_find(&kit->tree, "d"))
-                loop_turn(kit->loop, true);
-        }
-    }
-}
-
 /* A disk "disk" whose requests do not end, and one under way. */
 static KitBlk *start_hung_disk(Fixture *f, BlockNode **ret_inject)
 {
@@ -578,7 +475,6 @@ int main(int argc, char **argv)
     g_test_add_func("/hotplug/functions", test_functions_go_together);
     g_test_add_func("/hotplug/first-place", test_first_place_that_takes_it);
     g_test_add_func("/hotplug/refused", test_refused);
-    g_test_add_func("/hotplug/faults", test_an_add_that_fails_leaves_nothing);
     g_test_add_func("/hotplug/hung-disk", test_disk_that_hangs_does_not_hang_its_removal);
     g_test_add_func("/hotplug/hung-at-the-end", test_machine_ends_while_a_device_leaves);
     g_test_add_func("/hotplug/below", test_what_is_on_it_goes_before_it);
