@@ -206,12 +206,13 @@ fuzz:
 	tests/fuzz/run.sh build/$$variant $(FUZZ_SECONDS) $(notdir $(FUZZ_TARGETS))
 
 # What a change of the interface is read from: the manual and the golden introspection.
-reference: $(GEN_STAMP) $(BUILD)/tests/unit/test-qmp-introspect \
+reference: $(GEN_STAMP) $(BERTH) $(BUILD)/tests/unit/test-qmp-introspect \
         $(BUILD)/tests/unit/test-cpu-models $(BUILD)/tests/unit/test-sandbox-table
 	cp $(GEN)/qmp-reference.md docs/qmp-reference.md
 	BERTH_UPDATE_GOLDEN=1 $(BUILD)/tests/unit/test-qmp-introspect > /dev/null
 	BERTH_UPDATE_GOLDEN=1 $(BUILD)/tests/unit/test-cpu-models > /dev/null
 	BERTH_UPDATE_GOLDEN=1 $(BUILD)/tests/unit/test-sandbox-table > /dev/null
+	python3 -B tests/qmp/test_check_args.py --vmm $(BERTH) --update > /dev/null
 
 lint: all
 	$(Q)tests/lint/selftest/run-selftest.sh

@@ -20,24 +20,53 @@ const char *qapi_enum_str(QapiTypeId type, int value)
     return qapi_text(qapi_type_members(t)[value].name);
 }
 
+/* Among @n rows of enum @t from row @first on. */
+static const QapiMember *find_row(const QapiType *t, unsigned first, unsigned n,
+                                  const char *text)
+{
+    const QapiMember *rows = qapi_type_members(t) + first;
+
+    for (unsigned i = 0; i < n; i++) {
+        if (strcmp(qapi_text(rows[i].name), text) == 0)
+            return &rows[i];
+    }
+    return NULL;
+}
+
+const QapiMember *qapi_enum_row(QapiTypeId type, const char *text)
+{
+    const QapiType *t = &qapi_types[type];
+    const QapiMember *row = find_row(t, 0, t->n_members, text);
+
+    return row ? row : find_row(t, t->n_members + (unsigned)t->n_refused, t->n_aliases,
+                                text);
+}
+
 int qapi_enum_parse(QapiTypeId type, const char *text)
 {
     const QapiType *t = &qapi_types[type];
+    const QapiMember *row = qapi_enum_row(type, text);
 
-    for (int i = 0; i < t->n_members; i++) {
-        if (strcmp(qapi_text(qapi_type_members(t)[i].name), text) == 0)
-            return i;
-    }
-    return -1;
+    if (row && row >= qapi_type_members(t) + t->n_members)
+        row = find_row(t, 0, t->n_members, qapi_text(row->doc));
+    return row ? (int)(row - qapi_type_members(t)) : -1;
 }
 
 const char *qapi_enum_refusal(QapiTypeId type, const char *text)
 {
     const QapiType *t = &qapi_types[type];
+    const QapiMember *row = find_row(t, t->n_members, t->n_refused, text);
 
-    for (unsigned i = t->n_members; i < t->n_members + (unsigned)t->n_refused; i++) {
-        if (strcmp(qapi_text(qapi_type_members(t)[i].name), text) == 0)
-            return qapi_text(qapi_type_members(t)[i].doc);
+    return row ? qapi_text(row->doc) : NULL;
+}
+
+const char *qapi_difference(const QapiMember *member)
+{
+    unsigned index = (unsigned)(member - qapi_members);
+
+    for (unsigned i = 0; i < qapi_n_differences; i++) {
+        if (qapi_differences[i].member == index)
+            return qapi_text(qapi_differences[i].text);
     }
     return NULL;
 }

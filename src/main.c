@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "berth/async-teardown.h"
+#include "berth/cmdline-report.h"
 #include "berth/cmdline.h"
 #include "berth/error.h"
 #include "berth/log-options.h"
@@ -187,6 +188,16 @@ static int run(Process *process)
     return session_exit_status(process->session);
 }
 
+static int check_domain(const char *path)
+{
+    g_autoptr(GError) error = NULL;
+    bool good = false;
+
+    if (!cmdline_report_domain(path, stdout, &good, &error))
+        log_error("-check-libvirt-xml: %s", error->message);
+    return good ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
     g_autoptr(GError) error = NULL;
@@ -205,6 +216,14 @@ int main(int argc, char **argv)
         break;
     case CMDLINE_ACTION_CHECK_HOST:
         status = vm_kvm_check_host(stdout) ? EXIT_SUCCESS : EXIT_FAILURE;
+        break;
+    case CMDLINE_ACTION_CHECK_ARGS:
+        if (!cmdline_report(argc - process.cmdline->rest, argv + process.cmdline->rest,
+                            stdout))
+            status = EXIT_FAILURE;
+        break;
+    case CMDLINE_ACTION_CHECK_DOMAIN:
+        status = check_domain(process.cmdline->domain);
         break;
     case CMDLINE_ACTION_RUN:
         status = run(&process);

@@ -62,6 +62,14 @@ const char *device_description(DeviceDriver driver)
     return kind->virtio ? kind->virtio->description : kind->class->description;
 }
 
+bool device_check_args(const DeviceAddArgs *args, GError **error)
+{
+    const DeviceKind *kind = &device_kinds[args->driver];
+
+    return (!kind->class->check || kind->class->check(args, error)) &&
+           (!kind->virtio || !kind->virtio->check || kind->virtio->check(args, error));
+}
+
 /* The bus that @args (may be NULL) ask for, or the first that fits, in *@ret_bus. */
 static bool choose_bus(DeviceTree *tree, const DeviceClass *class,
                        const DeviceAddArgs *args, Bus **ret_bus, GError **error)
@@ -136,7 +144,8 @@ static bool check_args(DeviceTree *tree, const DeviceClass *class,
             return false;
         }
     }
-    return class->bus == BUS_PCI || refuse_pci_args(class, args, error);
+    return (class->bus == BUS_PCI || refuse_pci_args(class, args, error)) &&
+           device_check_args(args, error);
 }
 
 static void device_free(Device *dev)

@@ -371,8 +371,10 @@ static bool refuse(GError **error, const char *name, const char *why)
     return false;
 }
 
-static bool check_props(const VirtioNetProps *props, GError **error)
+static bool virtio_net_check(const DeviceAddArgs *args, GError **error)
 {
+    const VirtioNetProps *props = &args->u.virtio_net_pci;
+
     if (props->failover)
         return refuse(error, "failover", "no device of the host can take over");
     if (props->rss || props->hash)
@@ -488,8 +490,7 @@ static bool virtio_net_realize(VirtioDevice *vdev, const DeviceAddArgs *args,
     net->nic.announce = on_announce;
     loop_message_init(&net->rarp, send_rarp, net);
     loop_message_init(&net->filter_changed, on_filter_changed, net);
-    if (!check_props(props, error) ||
-        !net_nic_attach(vdev->dev->board->nets, &net->nic, props->netdev, props->mac,
+    if (!net_nic_attach(vdev->dev->board->nets, &net->nic, props->netdev, props->mac,
                         error))
         return false;
     net->n_pairs = props->mq && props->ctrl_vq && net->nic.backend
@@ -579,6 +580,7 @@ const VirtioClass virtio_net_class = {
     .instance_size = sizeof(VirtioNet),
     .pci_class = 0x020000,
     .vmstate = &virtio_net_vmstate,
+    .check = virtio_net_check,
     .realize = virtio_net_realize,
     .unrealize = virtio_net_unrealize,
     .start = virtio_net_start,

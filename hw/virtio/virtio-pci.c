@@ -560,8 +560,10 @@ static VirtioPciProps transport_props(const DeviceAddArgs *args)
     return props;
 }
 
-static bool check_props(const VirtioPciProps *props, GError **error)
+static bool virtio_pci_check(const DeviceAddArgs *args, GError **error)
 {
+    VirtioPciProps all = transport_props(args);
+    const VirtioPciProps *props = &all;
     const struct {
         bool is_asked_for;
         const char *name;
@@ -662,8 +664,7 @@ static bool virtio_pci_realize(Device *dev, const DeviceAddArgs *args, GError **
     unsigned n_vectors = class->n_vectors;
     uint64_t features = 0;
 
-    if (!check_props(&props, error) ||
-        !pci_device_init(&vp->pci, &virtio_pci_function, error))
+    if (!pci_device_init(&vp->pci, &virtio_pci_function, error))
         return false;
     if (props.event_idx)
         features |= 1ull << VIRTIO_RING_F_EVENT_IDX;
@@ -801,6 +802,7 @@ const DeviceClass virtio_pci_class = {
     .bus = BUS_PCI,
     .instance_size = sizeof(VirtioPci),
     .vmstate = &virtio_pci_vmstate,
+    .check = virtio_pci_check,
     .realize = virtio_pci_realize,
     .unrealize = virtio_pci_unrealize,
     .reset = virtio_pci_reset,

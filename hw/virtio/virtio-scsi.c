@@ -162,8 +162,10 @@ static void scsi_unrealize(VirtioDevice *vdev)
     g_free(scsi->loop_numbers);
 }
 
-static bool check_props(const VirtioScsiProps *props, GError **error)
+static bool scsi_check(const DeviceAddArgs *args, GError **error)
 {
+    const VirtioScsiProps *props = &args->u.virtio_scsi_pci;
+
     if ((props->virtqueue_size & (props->virtqueue_size - 1)) == 0)
         return true;
     error_set(error, "parameter 'virtqueue_size' expects a power of two");
@@ -180,8 +182,6 @@ static bool scsi_realize(VirtioDevice *vdev, const DeviceAddArgs *args, GError *
 
     scsi->props = props;
     reset_config(scsi);
-    if (!check_props(props, error))
-        return false;
     virtio_make_queues(vdev, n + VIRTIO_SCSI_REQUESTS, (uint16_t)props->virtqueue_size);
     if (!virtio_loops_init(&scsi->loops, vdev, n, props->iothread,
                            props->iothread_vq_mapping, error))
@@ -231,6 +231,7 @@ const VirtioClass virtio_scsi_class = {
     .req_size = sizeof(VirtioScsiReq),
     .pci_class = 0x010000,
     .vmstate = &scsi_vmstate,
+    .check = scsi_check,
     .realize = scsi_realize,
     .unrealize = scsi_unrealize,
     .reset = scsi_reset,

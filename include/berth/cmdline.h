@@ -14,11 +14,15 @@ typedef enum CmdlineAction {
     CMDLINE_ACTION_RUN,
     CMDLINE_ACTION_PRINT, /* help or version: write @text to stdout, end with success */
     CMDLINE_ACTION_CHECK_HOST,
+    CMDLINE_ACTION_CHECK_ARGS, /* judge the words from @rest on */
+    CMDLINE_ACTION_CHECK_DOMAIN, /* judge what libvirt makes of the file @domain */
 } CmdlineAction;
 
 typedef struct Cmdline {
     CmdlineAction action;
     char *text;                 /* CMDLINE_ACTION_PRINT */
+    int rest;                   /* CMDLINE_ACTION_CHECK_ARGS */
+    char *domain;               /* CMDLINE_ACTION_CHECK_DOMAIN */
 
     /* Options that are given once or merged; NULL when not given. */
     MachineOptions *machine;

@@ -26,6 +26,9 @@ GPtrArray *cpu_query_definitions(const CpuHost *host);
 /* Whether there is a model of this name, or an alias. */
 bool cpu_query_exists(const char *name);
 
+/* Whether @text is an argument of "-cpu", on a host that has all of it. */
+bool cpu_query_check(const char *text, GError **error);
+
 /* What the names of models end with as types: "Nehalem-x86_64-cpu". */
 #define CPU_QUERY_TYPE_SUFFIX "-x86_64-cpu"
 /* "Nehalem" of that, whether there is such a model or not; NULL of a name that does not

@@ -43,6 +43,9 @@ const JsonValue *device_globals_find(const DeviceGlobals *globals, const char *d
 DeviceAddArgs *device_globals_parse(const DeviceGlobals *globals, const JsonValue *json,
                                     QapiInput input, GError **error);
 
+/* Logs what the devices that were parsed since are less of than they were named for. */
+void device_globals_warn(const DeviceGlobals *globals);
+
 /*
  * QmpContext.parse: the arguments of device_add are a device's, with the globals of the
  * command line; what is a text there may be one here.

@@ -39,7 +39,9 @@ struct DeviceClass {
     BusKind bus;                /* what it is plugged into */
     size_t instance_size;
     const VMStateDesc *vmstate; /* NULL when it has no state */
-    /* @args is lent.  On false everything realize did is undone. */
+    /* As device_check_args(); NULL: there can. */
+    bool (*check)(const DeviceAddArgs *args, GError **error);
+    /* @args is lent, and checked.  On false everything realize did is undone. */
     bool (*realize)(Device *dev, const DeviceAddArgs *args, GError **error);
     /* The device is out of the guest's sight.  NULL: nothing to undo. */
     void (*unrealize)(Device *dev);
@@ -82,8 +84,7 @@ struct Device {
     DeviceTree *tree;
     Board *board;
     char *id;                   /* the operator's, NULL for none */
-    /* "/machine/peripheral/ID", "/machine/peripheral-anon/device[N]" */
-    char *path;
+    char *path;                 /* "/machine/peripheral/ID", ".../device[N]" */
     DeviceState state;
     bool hotplugged;            /* added after the machine was made */
     DeviceUnplug *unplug;       /* hotplug.c; NULL: it is not asked to go */
@@ -108,7 +109,6 @@ extern const DeviceKind device_kinds[DEVICE_DRIVER__MAX];
 int device_driver_of(const char *name);
 /* What @driver is, in a few words, or NULL. */
 const char *device_description(DeviceDriver driver);
-
 struct DeviceTree {
     Board *board;
     ListNode devices;           /* in order of realization */
@@ -129,6 +129,8 @@ void device_tree_init(DeviceTree *tree, Board *board);
 /* Takes out and frees every device, the last realized first. */
 void device_tree_done(DeviceTree *tree);
 
+/* Whether some machine can have a device with @args; false with @error. */
+bool device_check_args(const DeviceAddArgs *args, GError **error);
 /*
  * Makes and realizes what @args describe.  Returns the device, owned by the tree, or NULL
  * with @error that names the parameter, the tree unchanged.
@@ -182,9 +184,7 @@ bool device_tree_is_quiet(const DeviceTree *tree);
  */
 Loop *device_tree_queue_loop(DeviceTree *tree, GError **error);
 
-/*
- * The state of all devices, in order: what a save has, and what tests compare.  Paused.
- */
+/* The state of all devices, in order: what a save has and tests compare.  Paused. */
 void device_tree_save(DeviceTree *tree, GByteArray *out);
 /* On false the devices are in no defined state, and must be reset or freed. */
 bool device_tree_load(DeviceTree *tree, const uint8_t *data, size_t size, GError **error);

@@ -26,12 +26,11 @@ typedef enum MachineKind {
 
 /* What distinguishes the kinds; the list is in machine-types.c. */
 typedef struct MachineType {
-    const char *name;           /* "pc-q35-berth-1.0" */
-    const char *alias;          /* "q35", or NULL */
-    const char *description;
-    MachineKind kind;
+    char name[20];              /* "pc-q35-berth-1.0" */
+    char alias[4];              /* "q35", or empty */
+    uint8_t kind;               /* MachineKind */
     bool is_default;
-    const char *default_ram_id; /* NULL when it has no memory */
+    bool is_of_qemu;            /* a version of QEMU's board: another name of berth's */
 } MachineType;
 
 /* The most vCPUs of a q35; a host may allow fewer. */
@@ -130,6 +129,11 @@ bool machine_can_suspend(const Machine *machine);
 const MachineType *machine_types(void);
 /* By name or alias; NULL when there is none. */
 const MachineType *machine_types_find(const char *name);
+const char *machine_types_description(const MachineType *type);
+/* The id of the object that is its memory; NULL when it has none. */
+const char *machine_types_ram_id(const MachineType *type);
+/* What there is instead of @name, which is no kind of machine. */
+const char *machine_types_absent(const char *name);
 
 /* Whether the guest finds ACPI tables ("-machine acpi="). */
 bool machine_has_acpi(const Machine *machine);

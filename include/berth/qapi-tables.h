@@ -37,6 +37,7 @@ typedef struct QapiType {
     uint16_t first;             /* members, enum values: qapi_members[first ...] */
     uint16_t n_members;
     uint16_t n_refused;         /* enum: names with the reason as doc, after the values */
+    uint16_t n_aliases;         /* enum: names with the value as doc, after those */
     QapiTypeId element;         /* list */
     uint16_t tag;               /* union: index of the discriminator among the members */
     uint16_t first_branch;      /* union: qapi_branches[first_branch + tag's value] */
@@ -66,6 +67,12 @@ typedef struct QapiLimit {
     int64_t min;
     uint64_t max;               /* of a signed type: the bits of its int64_t */
 } QapiLimit;
+
+/* How a member, a value or an alias is not what users of QEMU expect of it. */
+typedef struct QapiDifference {
+    uint16_t member;            /* qapi_members[member] */
+    uint32_t text;
+} QapiDifference;
 
 enum {
     QMP_COMMAND_ALLOW_PRECONFIG = 1 << 0,
@@ -137,6 +144,8 @@ extern const unsigned qapi_n_types;
 extern const QapiMember qapi_members[];
 extern const uint16_t qapi_branches[];
 extern const QapiLimit qapi_limits[];
+extern const QapiDifference qapi_differences[];
+extern const unsigned qapi_n_differences;
 extern const QmpCommand qmp_commands[];
 extern const unsigned qmp_n_commands;
 extern const QmpEvent qmp_events[];
@@ -156,6 +165,10 @@ static inline const QapiMember *qapi_type_members(const QapiType *type)
     return qapi_members + type->first;
 }
 
+/* The row of a value of enum @type, or of an alias of one; NULL when there is none. */
+const QapiMember *qapi_enum_row(QapiTypeId type, const char *text);
+/* How @member (of a struct, or a row of an enum) differs from QEMU; NULL: it does not. */
+const char *qapi_difference(const QapiMember *member);
 /* The member of a struct, or the base's of a union; NULL when there is none. */
 const QapiMember *qapi_type_find(const QapiType *type, const char *name);
 /* A struct of one text, "str", as lists have it: on the command line it is that text. */

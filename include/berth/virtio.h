@@ -34,6 +34,8 @@ struct VirtioClass {
     uint32_t pci_class;         /* class code of a PCI function that carries it */
     const VMStateDesc *vmstate; /* NULL when it has no state of its own */
 
+    /* As DeviceClass.check. */
+    bool (*check)(const DeviceAddArgs *args, GError **error);
     /*
      * vdev->loop may be set, virtio_make_queues() be called; else the loop is the device
      * tree's, and there are n_queues of queue_size.

@@ -56,6 +56,7 @@ class Tables:
         self.members = []
         self.branches = []
         self.limits = ["{ 0, 0 }"]
+        self.differences = []
         self.types = ["{ 0 }"]
         for type_ in schema.table:
             self.add_type(type_)
@@ -85,19 +86,29 @@ class Tables:
         if member.default is not None:
             flags.append("QAPI_MEMBER_DEFAULT")
         unit = f"'{member.unit}'" if member.unit else "0"
+        self.add_difference(member.differs)
         self.members.append(
             f"{{ {self.texts.add(member.name)}, {self.texts.add(member.doc)}, "
             f"{self.texts.add(default_text(member))}, {member.type.constant}, "
             f"{offset}, {has}, {self.limit_of(member)}, {' | '.join(flags) or 0}, "
             f"{unit} }},")
 
+    def add_difference(self, text):
+        """Of the member that is added next."""
+        if text:
+            self.differences.append(f"{{ {len(self.members)}, {self.texts.add(text)} }},")
+
+    def add_enum_rows(self, type_, rows):
+        for name, doc in rows:
+            self.add_difference(type_.differs.get(name))
+            self.members.append(f"{{ .name = {self.texts.add(name)}, "
+                                f".doc = {self.texts.add(doc)} }},")
+
     def add_type(self, type_):
         fields = [f".name = {self.texts.add(type_.name)}"]
         first = len(self.members)
         if type_.kind == "enum":
-            for name, doc in type_.values:
-                self.members.append(f"{{ .name = {self.texts.add(name)}, "
-                                    f".doc = {self.texts.add(doc)} }},")
+            self.add_enum_rows(type_, type_.values)
             fields += [".meta = QAPI_META_ENUM", f".size = sizeof({type_.name})"]
         elif type_.kind in ("struct", "union"):
             for member in type_.members:
@@ -114,11 +125,11 @@ class Tables:
         else:
             fields += self.builtin_fields(type_)
         count = len(self.members) - first
-        for name, reason in type_.refused:
-            self.members.append(f"{{ .name = {self.texts.add(name)}, "
-                                f".doc = {self.texts.add(reason)} }},")
+        self.add_enum_rows(type_, type_.refused + type_.aliases)
         if type_.refused:
             fields.append(f".n_refused = {len(type_.refused)}")
+        if type_.aliases:
+            fields.append(f".n_aliases = {len(type_.aliases)}")
         if count:
             fields += [f".first = {first}", f".n_members = {count}"]
         if type_.doc and not type_.implicit:
@@ -184,6 +195,8 @@ class Tables:
         array(out, "QapiMember qapi_members", self.members)
         array(out, "uint16_t qapi_branches", self.branches or ["0,"])
         array(out, "QapiLimit qapi_limits", [row + "," for row in self.limits])
+        array(out, "QapiDifference qapi_differences", self.differences or ["{ 0 },"])
+        out.append(f"const unsigned qapi_n_differences = {len(self.differences)};\n")
         array(out, "QmpCommand qmp_commands", commands)
         out.append(f"const unsigned qmp_n_commands = {len(commands)};\n")
         array(out, "QmpEvent qmp_events", events)

@@ -22,7 +22,7 @@ C_KEYWORDS = set("""
     """.split())
 
 ENTITY_KEYS = {
-    "enum": {"data", "refused"},
+    "enum": {"data", "refused", "aliases", "differs"},
     "struct": {"data", "base"},
     "union": {"base", "discriminator", "data"},
     "alternate": {"data"},
@@ -33,7 +33,7 @@ ENTITY_KEYS = {
                "help"},
     "hmp": {"alias", "data", "params", "help", "qmp", "refused"},
 }
-MEMBER_KEYS = {"type", "default", "min", "max", "unit"}
+MEMBER_KEYS = {"type", "default", "min", "max", "unit", "differs"}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*$")
 TYPE_NAME = re.compile(r"[A-Z][A-Za-z0-9]*$")
 ALTERNATE_KINDS = ("null", "bool", "int", "str", "object", "list")
@@ -68,6 +68,8 @@ class Type:
     index: int = 0
     values: list = dataclasses.field(default_factory=list)      # enum: (name, doc)
     refused: list = dataclasses.field(default_factory=list)     # enum: (name, reason)
+    aliases: list = dataclasses.field(default_factory=list)     # enum: (name, value)
+    differs: dict = dataclasses.field(default_factory=dict)     # enum: name -> how
     members: list = dataclasses.field(default_factory=list)     # Member, base's first
     branches: dict = dataclasses.field(default_factory=dict)    # union: value -> Type
     tag: object = None                                          # union: Member
@@ -104,6 +106,7 @@ class Member:
     min: int = None
     max: int = None
     unit: str = None
+    differs: str = None     # how it is not what a user of QEMU expects
 
     @property
     def c_name(self):
@@ -271,12 +274,22 @@ class Schema:
             type_.values.append((value, self.documentation(entity, value)))
         if not type_.values:
             raise SchemaError(entity.place, f"'{type_.name}' has no values")
+        values = [name for name, _ in type_.values]
         for name, reason in entity.value.get("refused", {}).items():
-            if name in [value for value, _ in type_.values] or not NAME.match(name):
+            if name in values or not NAME.match(name):
                 raise SchemaError(entity.place, f"bad refused value '{name}'")
             if not isinstance(reason, str) or not reason:
                 raise SchemaError(entity.place, f"refused value '{name}' has no reason")
             type_.refused.append((name, reason))
+        taken = values + [name for name, _ in type_.refused]
+        for name, value in entity.value.get("aliases", {}).items():
+            if name in taken or not NAME.match(name) or value not in values:
+                raise SchemaError(entity.place, f"bad alias '{name}'")
+            type_.aliases.append((name, value))
+        type_.differs = entity.value.get("differs", {})
+        for name, text in type_.differs.items():
+            if name not in values + [alias for alias, _ in type_.aliases] or not text:
+                raise SchemaError(entity.place, f"bad difference of '{name}'")
 
     def members_of(self, entity, data):
         if not isinstance(data, dict):
@@ -294,7 +307,8 @@ class Schema:
             raise SchemaError(entity.place, f"'{name}' has no type")
         return Member(name, self.type_of(entity.place, spelled["type"]), optional,
                       self.documentation(entity, name), spelled.get("default"),
-                      spelled.get("min"), spelled.get("max"), spelled.get("unit"))
+                      spelled.get("min"), spelled.get("max"), spelled.get("unit"),
+                      spelled.get("differs"))
 
     @staticmethod
     def documentation(entity, name):

@@ -121,6 +121,9 @@ def write_type(out, type_):
         for name, doc in type_.values:
             out.append(wrap(f"`{name}`: {doc}", "- ", "  "))
         out.append("")
+        for name, value in type_.aliases:
+            how = f" ({type_.differs[name]})" if name in type_.differs else ""
+            out.append(wrap(f"`{name}` is `{value}`{how}.") + "\n")
         for name, reason in type_.refused:
             out.append(wrap(f"Not there: `{name}` ({reason}).") + "\n")
     elif type_.kind == "alternate":

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "berth/error.h"
+#include "berth/machine.h"
 #include "berth/rtc.h"
 
 #include "cmdline-check.h"
@@ -54,7 +55,7 @@ static bool check_machine(const MachineOptions *machine, GError **error)
         const char *value;
         const char *reason;
     } refused[] = {
-        { m->usb, "usb=on", "there is no USB" },
+        { m->usb, "usb=on", "there is no USB; qemu-xhci is a controller of it" },
         { m->vmport == ON_OFF_AUTO_ON, "vmport=on", "there is no VMware port" },
         { m->smm == ON_OFF_AUTO_ON, "smm=on", "there is no system management mode" },
         { m->graphics, "graphics=on", "there is no screen" },
@@ -64,6 +65,11 @@ static bool check_machine(const MachineOptions *machine, GError **error)
         { m->hmat, "hmat=on", "memory has one kind of latency and bandwidth" },
     };
 
+    if (m->type && !machine_types_find(m->type)) {
+        error_set(error, "-machine %s: there is no such machine type: %s", m->type,
+                  machine_types_absent(m->type));
+        return false;
+    }
     if (m->accel && !check_accel_list(m->accel, error))
         return false;
     for (size_t i = 0; i < G_N_ELEMENTS(refused); i++) {

@@ -47,6 +47,22 @@ static bool write_device_options(GString *out, const char *name, GError **error)
                         device_kinds[driver].class->bus == BUS_PCI, "device", error);
 }
 
+/* The short name of device @driver. */
+static void write_alias(GString *out, const char *driver)
+{
+    const QapiType *type = &qapi_types[QAPI_TYPE_DEVICE_DRIVER];
+    const QapiMember *aliases =
+        qapi_type_members(type) + type->n_members + type->n_refused;
+
+    for (unsigned i = 0; i < type->n_aliases; i++) {
+        if (strcmp(qapi_text(aliases[i].doc), driver) == 0 &&
+            !g_str_has_suffix(qapi_text(aliases[i].name), "transitional")) {
+            g_string_append_printf(out, ", alias \"%s\"", qapi_text(aliases[i].name));
+            return;
+        }
+    }
+}
+
 static bool write_device(GString *out, const char *name, GError **error)
 {
     if (name)
@@ -58,6 +74,7 @@ static bool write_device(GString *out, const char *name, GError **error)
         g_string_append_printf(out, "name \"%s\"", DeviceDriver_str(i));
         if (class->bus != BUS_NONE)
             g_string_append_printf(out, ", bus %s", bus_kind_str(class->bus));
+        write_alias(out, DeviceDriver_str(i));
         if (description)
             g_string_append_printf(out, ", desc \"%s\"", description);
         g_string_append_c(out, '\n');
@@ -114,11 +131,13 @@ static bool write_machine(GString *out, const char *name, GError **error)
         return true;
     }
     g_string_append(out, "Supported machines are:\n");
-    for (const MachineType *type = machine_types(); type->name; type++) {
-        if (type->alias)
+    for (const MachineType *type = machine_types(); *type->name; type++) {
+        const char *description = machine_types_description(type);
+
+        if (*type->alias)
             g_string_append_printf(out, "%-20s %s (alias of %s)\n", type->alias,
-                                   type->description, type->name);
-        g_string_append_printf(out, "%-20s %s%s\n", type->name, type->description,
+                                   description, type->name);
+        g_string_append_printf(out, "%-20s %s%s\n", type->name, description,
                                type->is_default ? " (default)" : "");
     }
     return true;

@@ -33,6 +33,8 @@ static const Slot slots[] = {
     { .name = "help", .kind = SLOT_HELP },
     { .name = "version", .kind = SLOT_VERSION },
     { .name = "check-host", .kind = SLOT_CHECK_HOST },
+    { .name = "check-args", .kind = SLOT_CHECK_ARGS },
+    SLOT("check-libvirt-xml", SLOT_CHECK_DOMAIN, domain),
     { .name = "machine",
       .kind = SLOT_MERGED,
       .offset = offsetof(Cmdline, machine),
@@ -166,6 +168,7 @@ void cmdline_slots_done(Cmdline *cmdline)
 
         switch (slots[i].kind) {
         case SLOT_TEXT:
+        case SLOT_CHECK_DOMAIN:
             g_free(*(char **)field);
             break;
         case SLOT_MERGED:
@@ -185,6 +188,7 @@ void cmdline_slots_done(Cmdline *cmdline)
         case SLOT_HELP:
         case SLOT_VERSION:
         case SLOT_CHECK_HOST:
+        case SLOT_CHECK_ARGS:
             break;
         }
     }

@@ -20,6 +20,8 @@ typedef enum SlotKind {
     SLOT_HELP,
     SLOT_VERSION,
     SLOT_CHECK_HOST,
+    SLOT_CHECK_ARGS,
+    SLOT_CHECK_DOMAIN,          /* char * */
 } SlotKind;
 
 typedef struct Slot {

@@ -137,9 +137,11 @@ static bool take_text(Parser *parser, const Slot *slot, const char *text, GError
         return take_meaning(parser, slot, text, error);
     if (slot->kind == SLOT_READCONFIG)
         return cmdline_config_read(text, on_section, parser, error);
+    if (slot->kind == SLOT_CHECK_DOMAIN)
+        parser->cmdline->action = CMDLINE_ACTION_CHECK_DOMAIN;
     if (slot->kind == SLOT_SET) {
         g_ptr_array_add(parser->sets, g_strdup(text));
-    } else if (slot->kind == SLOT_TEXT) {
+    } else if (slot->kind == SLOT_TEXT || slot->kind == SLOT_CHECK_DOMAIN) {
         g_free(*(char **)field);
         *(char **)field = g_strdup(text);
     } else {
@@ -148,8 +150,8 @@ static bool take_text(Parser *parser, const Slot *slot, const char *text, GError
     return true;
 }
 
-/* Takes an option that has no argument. */
-static bool act(Parser *parser, const Slot *slot, GError **error)
+/* Takes the option at argv[@at], which has no argument. */
+static bool act(Parser *parser, const Slot *slot, int at, GError **error)
 {
     Cmdline *cmdline = parser->cmdline;
 
@@ -166,6 +168,14 @@ static bool act(Parser *parser, const Slot *slot, GError **error)
         break;
     case SLOT_CHECK_HOST:
         cmdline->action = CMDLINE_ACTION_CHECK_HOST;
+        break;
+    case SLOT_CHECK_ARGS:
+        if (at != 1) {
+            error_set(error, "-check-args: it stands before the options that it is for");
+            return false;
+        }
+        cmdline->action = CMDLINE_ACTION_CHECK_ARGS;
+        cmdline->rest = at + 1;
         break;
     default:
         *(bool *)cmdline_slots_field(cmdline, slot) = true;
@@ -186,7 +196,7 @@ static bool take_option(Parser *parser, int argc, char **argv, int *at, GError *
         return false;
     }
     if (option->arg == CMDLINE_ARG_NONE)
-        return act(parser, slot, error);
+        return act(parser, slot, *at, error);
     if (*at + 1 >= argc) {
         error_set(error, "%s: requires an argument", arg);
         return false;

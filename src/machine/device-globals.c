@@ -9,6 +9,7 @@
 #include "berth/device.h"
 #include "berth/error.h"
 #include "berth/keyval.h"
+#include "berth/log.h"
 #include "berth/machine.h"
 #include "berth/qapi-tables.h"
 #include "berth/qmp.h"
@@ -20,6 +21,7 @@
 
 struct DeviceGlobals {
     GHashTable *drivers;        /* of JsonValue: an object of properties */
+    GPtrArray *warnings;        /* of text, that nobody was told yet */
 };
 
 DeviceGlobals *device_globals_new(void)
@@ -28,6 +30,7 @@ DeviceGlobals *device_globals_new(void)
 
     globals->drivers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
                                              (GDestroyNotify)json_unref);
+    globals->warnings = g_ptr_array_new_with_free_func(g_free);
     return globals;
 }
 
@@ -36,6 +39,7 @@ void device_globals_free(DeviceGlobals *globals)
     if (!globals)
         return;
     g_hash_table_unref(globals->drivers);
+    g_ptr_array_unref(globals->warnings);
     g_free(globals);
 }
 
@@ -175,32 +179,59 @@ static JsonValue *name_vcpu(const JsonValue *json)
     return named;
 }
 
+/* A name that promises more than the device has. */
+static void note_difference(const DeviceGlobals *globals, const char *name)
+{
+    const char *difference =
+        qapi_difference(qapi_enum_row(QAPI_TYPE_DEVICE_DRIVER, name));
+
+    if (difference)
+        g_ptr_array_add(globals->warnings,
+                        g_strdup_printf("device '%s': %s", name, difference));
+}
+
 DeviceAddArgs *device_globals_parse(const DeviceGlobals *globals, const JsonValue *json,
                                     QapiInput input, GError **error)
 {
     const char *name = driver_of(json);
-    const JsonValue *properties =
-        name ? g_hash_table_lookup(globals->drivers, name) : NULL;
+    int driver = name ? DeviceDriver_parse(name) : -1;
     g_autoptr(JsonValue) vcpu = name_vcpu(json);
     g_autoptr(JsonValue) merged = NULL;
+    g_autoptr(JsonValue) whole = NULL;
 
     if (vcpu)
         return qapi_parse(QAPI_TYPE_DEVICE_ADD_ARGS, vcpu, input, error);
-    if (!properties)
+    if (driver < 0)
         return qapi_parse(QAPI_TYPE_DEVICE_ADD_ARGS, json, input, error);
-    merged = with_defaults(json, properties);
-    return qapi_parse(QAPI_TYPE_DEVICE_ADD_ARGS, merged, input, error);
+    note_difference(globals, name);
+    /* Of the name that was used before those of the driver. */
+    merged = with_defaults(json, g_hash_table_lookup(globals->drivers, name));
+    whole = with_defaults(merged, g_hash_table_lookup(globals->drivers,
+                                                      DeviceDriver_str(driver)));
+    return qapi_parse(QAPI_TYPE_DEVICE_ADD_ARGS, whole, input, error);
+}
+
+void device_globals_warn(const DeviceGlobals *globals)
+{
+    for (guint i = 0; i < globals->warnings->len; i++)
+        log_warn("%s", (char *)g_ptr_array_index(globals->warnings, i));
+    g_ptr_array_set_size(globals->warnings, 0);
 }
 
 void *device_globals_parse_request(QmpContext *ctx, QapiTypeId type,
                                    const JsonValue *json, GError **error)
 {
+    const DeviceGlobals *globals;
+    DeviceAddArgs *args;
+
     if (type != QAPI_TYPE_DEVICE_ADD_ARGS)
         return qapi_parse(type, json, QAPI_INPUT_JSON, error);
     if (!ctx->machine)
         return qapi_parse(type, json, QAPI_INPUT_TEXT, error);
-    return device_globals_parse(ctx->machine->cmdline->globals, json, QAPI_INPUT_TEXT,
-                                error);
+    globals = ctx->machine->cmdline->globals;
+    args = device_globals_parse(globals, json, QAPI_INPUT_TEXT, error);
+    device_globals_warn(globals);
+    return args;
 }
 
 OnboardDevice *device_globals_onboard(const DeviceGlobals *globals, OnboardDriver driver,

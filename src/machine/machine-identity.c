@@ -99,7 +99,7 @@ bool machine_identity_describe(Machine *machine, FwCfg *fw_cfg, GError **error)
     SmbiosRange ram[2];
     SmbiosMachine smbios = {
         .manufacturer = MANUFACTURER,
-        .product = machine->type->description,
+        .product = machine_types_description(machine->type),
         .version = machine->type->name,
         .uuid = machine->uuid,
         .is_firmware = machine->boot_image != NULL,

@@ -85,7 +85,7 @@ static ObjectOptions *default_options(const Machine *machine, uint64_t size)
     };
     ObjectOptions *object = g_new0(ObjectOptions, 1);
 
-    object->id = g_strdup(machine->type->default_ram_id);
+    object->id = g_strdup(machine_types_ram_id(machine->type));
     if (!machine->cmdline->mem_path) {
         object->qom_type = OBJECT_TYPE_MEMORY_BACKEND_RAM;
         object->u.memory_backend_ram = props;

@@ -124,17 +124,17 @@ MachineInfoList *qmp_query_machines(QmpContext *ctx, GError **error)
 {
     MachineInfoList *list = MachineInfoList_new();
 
-    for (const MachineType *type = machine_types(); type->name; type++) {
+    for (const MachineType *type = machine_types(); *type->name; type++) {
         MachineInfo *info = g_new0(MachineInfo, 1);
         bool is_none = type->kind == MACHINE_KIND_NONE;
 
         info->name = g_strdup(type->name);
-        info->alias = g_strdup(type->alias);
+        info->alias = *type->alias ? g_strdup(type->alias) : NULL;
         info->has_is_default = type->is_default;
         info->is_default = type->is_default;
         info->cpu_max = is_none ? 1 : MACHINE_MAX_VCPUS;
         info->default_cpu_type = is_none ? NULL : g_strdup("host-x86_64-cpu");
-        info->default_ram_id = g_strdup(type->default_ram_id);
+        info->default_ram_id = g_strdup(machine_types_ram_id(type));
         info->hotpluggable_cpus = !is_none;
         info->acpi = !is_none;
         MachineInfoList_append(list, info);

@@ -180,6 +180,7 @@ static bool add_devices(Machine *machine, GError **error)
 {
     const GPtrArray *devices = machine->cmdline->devices;
 
+    device_globals_warn(machine->cmdline->globals);
     for (guint i = 0; i < devices->len; i++) {
         const DeviceAddArgs *args = g_ptr_array_index(devices, i);
 
@@ -296,11 +297,7 @@ Machine *machine_new(const Cmdline *cmdline, const MachineHost *host, Vm *vm,
     machine->disk_errors = disk_errors_new(&machine->run);
     device_tree_init(&machine->tree, &machine->board);
     machine->type = machine_types_find(type);
-    if (!machine->type) {
-        error_set(error, "option '-machine': there is no machine type '%s' "
-                  "(-machine help lists them)", type);
-        return NULL;
-    }
+    g_assert(machine->type);
     if (!init(machine, vm, error))
         return NULL;
     return g_steal_pointer(&machine);

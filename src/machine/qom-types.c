@@ -92,11 +92,35 @@ static void visit_union(QapiTypeId type, const char *otherwise, TypeFn *fn, void
     }
 }
 
+/*
+ * "virtio-blk-pci-non-transitional": by these, management tools know that virtio devices
+ * are for PCI Express.
+ */
+static void visit_aliases(QapiTypeId type, TypeFn *fn, void *opaque)
+{
+    const QapiType *row = &qapi_types[type];
+    const QapiMember *aliases = qapi_type_members(row) + row->n_members + row->n_refused;
+
+    for (unsigned i = 0; i < row->n_aliases; i++) {
+        const char *value = qapi_text(aliases[i].doc);
+        int branch = qapi_enum_parse(type, value);
+        const QapiType *args = &qapi_types[QAPI_TYPE_DEVICE_ADD_ARGS];
+        QomType visited = {
+            .name = qapi_text(aliases[i].name),
+            .parent = value,
+            .properties = qapi_branches[args->first_branch + (unsigned)branch],
+        };
+
+        if (g_str_has_suffix(visited.name, "transitional"))
+            fn(opaque, &visited);
+    }
+}
+
 static void visit_all(TypeFn *fn, void *opaque)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(fixed_types); i++)
         fn(opaque, &fixed_types[i]);
-    for (const MachineType *machine = machine_types(); machine->name; machine++) {
+    for (const MachineType *machine = machine_types(); *machine->name; machine++) {
         g_autofree char *name = g_strconcat(machine->name, "-machine", NULL);
         bool is_pc = machine->kind == MACHINE_KIND_Q35;
         QomType type = {
@@ -108,6 +132,7 @@ static void visit_all(TypeFn *fn, void *opaque)
         fn(opaque, &type);
     }
     visit_union(QAPI_TYPE_DEVICE_ADD_ARGS, "device", fn, opaque);
+    visit_aliases(QAPI_TYPE_DEVICE_DRIVER, fn, opaque);
     visit_union(QAPI_TYPE_ONBOARD_DEVICE, "device", fn, opaque);
     visit_union(QAPI_TYPE_OBJECT_OPTIONS, "object", fn, opaque);
 }

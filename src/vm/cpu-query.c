@@ -161,6 +161,17 @@ bool cpu_query_exists(const char *name)
     return cpu_models_find(models, name) != NULL;
 }
 
+bool cpu_query_check(const char *text, GError **error)
+{
+    g_auto(CpuOptions) options = { 0 };
+    g_autoptr(CpuHost) host = empty_host();
+    CpuSpec spec;
+
+    cpu_options_init(&options);
+    return cpu_options_parse(&options, text, error) &&
+           cpu_spec_init(&spec, &options, host, error);
+}
+
 void cpu_query_clear(CpuAnswer *answer)
 {
     g_clear_pointer(&answer->model, g_free);

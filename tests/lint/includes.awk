@@ -39,7 +39,8 @@ BEGIN {
     group("machine", "acpi aml boot cmdline device-globals drive-options " \
           "fw-cfg-options log-options machine mp-table numa pidfile process runstate " \
           "session signal-watch smbios smp")
-    group("machine", "async-teardown memory-ledger nic-options privileges smaps")
+    group("machine", "async-teardown cmdline-report memory-ledger nic-options " \
+          "privileges smaps")
     group("machine", "sandbox sandbox-filter sandbox-table syscall-names")
     group("board", "x86-layout")
     # Contracts of single devices, for the board and for the device itself.

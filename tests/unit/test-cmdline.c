@@ -110,6 +110,29 @@ static void test_repeated_options_keep_their_order(void)
     g_assert_cmpint(second->driver, ==, DEVICE_DRIVER_PCIE_ROOT_PORT);
 }
 
+/* What is said of the name that was used wins over what is said of the device's own. */
+static void test_devices_have_other_names(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Cmdline) cmdline =
+        parse("-global virtio-rng-pci.max-bytes=1 -global virtio-rng-pci.period=2 "
+              "-global virtio-rng-pci-non-transitional.max-bytes=3 -device virtio-rng "
+              "-device virtio-rng-pci-non-transitional "
+              "-device virtio-rng-pci-transitional",
+              &error);
+    static const uint64_t max_bytes[] = { 1, 3, 1 };
+
+    g_assert_no_error(error);
+    g_assert_cmpuint(cmdline->devices->len, ==, 3);
+    for (guint i = 0; i < cmdline->devices->len; i++) {
+        const DeviceAddArgs *args = g_ptr_array_index(cmdline->devices, i);
+
+        g_assert_cmpint(args->driver, ==, DEVICE_DRIVER_VIRTIO_RNG_PCI);
+        g_assert_cmpuint(args->u.virtio_rng_pci.max_bytes, ==, max_bytes[i]);
+        g_assert_cmpuint(args->u.virtio_rng_pci.period, ==, 2);
+    }
+}
+
 /* As QEMU's own options have nodes and processors. */
 static void test_lists_of_numbers_have_ranges(void)
 {
@@ -138,6 +161,11 @@ static const struct {
     { "-object memory-backend-ram,id=m,size=1M,host-nodes=0-", "host-nodes" },
     { "-object memory-backend-ram,id=m,size=1M,host-nodes=1-2-3", "host-nodes" },
     { "-machine none -mem-path /tmp", "-mem-path" },
+    { "-machine pc", "-machine pc: there is no such machine type" },
+    { "-machine pc-q35-1.7", "'q35'" },
+    { "-device virtio-vga", "there is no screen" },
+    { "-global virtio-blk-pci-transitional.wheels=4", "wheels" },
+    { "-S -check-args", "-check-args" },
     { "-frobnicate", "-frobnicate" },
     { "vmlinuz", "vmlinuz" },
     { "-m", "-m" },
@@ -493,6 +521,7 @@ int main(int argc, char **argv)
                     test_other_names_of_actions_are_pairs_of_it);
     g_test_add_func("/cmdline/repeated-options-keep-their-order",
                     test_repeated_options_keep_their_order);
+    g_test_add_func("/cmdline/other-names", test_devices_have_other_names);
     g_test_add_func("/cmdline/lists-of-numbers-have-ranges",
                     test_lists_of_numbers_have_ranges);
     g_test_add_func("/cmdline/refusals-name-the-option", test_refusals_name_the_option);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "berth/error.h"
+#include "berth/qapi-tables.h"
 #include "qapi-types.h"
 
 typedef struct FaultCase {
@@ -255,6 +256,27 @@ static void test_enums_have_names(void)
     g_assert_null(RunState_str((RunState)RUN_STATE__MAX));
 }
 
+static void test_aliases_are_values(void)
+{
+    const QapiMember *row;
+
+    g_assert_cmpint(DeviceDriver_parse("virtio-blk"), ==, DEVICE_DRIVER_VIRTIO_BLK_PCI);
+    g_assert_cmpstr(DeviceDriver_str(DEVICE_DRIVER_VIRTIO_BLK_PCI), ==, "virtio-blk-pci");
+    g_assert_cmpint(DeviceDriver_parse("VGA"), ==, -1);
+    g_assert_null(qapi_enum_row(QAPI_TYPE_DEVICE_DRIVER, "VGA"));
+    g_assert_null(qapi_enum_refusal(QAPI_TYPE_DEVICE_DRIVER, "virtio-blk"));
+    g_assert_nonnull(qapi_enum_refusal(QAPI_TYPE_DEVICE_DRIVER, "VGA"));
+
+    row = qapi_enum_row(QAPI_TYPE_DEVICE_DRIVER, "virtio-blk-pci-transitional");
+    g_assert_nonnull(qapi_difference(row));
+    row = qapi_enum_row(QAPI_TYPE_DEVICE_DRIVER, "virtio-blk-pci-non-transitional");
+    g_assert_null(qapi_difference(row));
+    row = qapi_type_find(&qapi_types[QAPI_TYPE_MEMORY_BACKEND_PROPS], "prealloc-context");
+    g_assert_nonnull(qapi_difference(row));
+    row = qapi_type_find(&qapi_types[QAPI_TYPE_MEMORY_BACKEND_PROPS], "prealloc");
+    g_assert_null(qapi_difference(row));
+}
+
 static void test_any_keeps_every_value(void)
 {
     g_autoptr(QomSetArgs) args =
@@ -279,6 +301,7 @@ int main(int argc, char **argv)
     g_test_add_func("/qapi/clone-union", test_unions_are_cloned_with_their_branch);
     g_test_add_func("/qapi/lists", test_lists_grow);
     g_test_add_func("/qapi/enums", test_enums_have_names);
+    g_test_add_func("/qapi/aliases", test_aliases_are_values);
     g_test_add_func("/qapi/any", test_any_keeps_every_value);
     return g_test_run();
 }
