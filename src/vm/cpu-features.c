@@ -294,20 +294,43 @@ bool cpu_features_index_find(const CpuFeatureIndex *names, const char *name,
     return named != NULL;
 }
 
+/* Where @name is in the list of names, from @from on; NULL: it is not there. */
+static const char *find_token(const char *from, const char *name)
+{
+    size_t length = strlen(name);
+
+    if (length == 0 || name[0] == '.' || strpbrk(name, " \n"))
+        return NULL;
+    for (const char *at = strstr(from, name); at; at = strstr(at + length, name)) {
+        if ((at == all_names || strchr(" \n", at[-1])) && strchr(" \n", at[length]))
+            return at;
+    }
+    return NULL;
+}
+
+/* The bit of the name that is at @token; its word is that of the line. */
+static CpuFeature bit_at(const char *token)
+{
+    CpuFeatureIter iter = { .next = token };
+
+    while (iter.next > all_names && iter.next[-1] != '\n')
+        iter.next--;
+    for (const char *at = all_names; at < iter.next; at++)
+        iter.next_word += *at == '\n';
+    while (iter.next <= token && cpu_features_next(&iter))
+        continue;
+    return (CpuFeature){ (uint8_t)iter.word, (uint8_t)iter.bit };
+}
+
 bool cpu_features_find(const char *name, CpuWords *ret_words)
 {
     g_autofree char *known = canonical(name);
-    CpuFeatureIter iter;
-    bool found = false;
+    const char *token = find_token(all_names, known);
+    bool found = token != NULL;
 
     memset(ret_words, 0, sizeof(*ret_words));
-    cpu_features_begin(&iter);
-    while (cpu_features_next(&iter)) {
-        if (strcmp(iter.name, known))
-            continue;
-        ret_words->bits[iter.word] |= 1ull << iter.bit;
-        found = true;
-    }
+    for (; token; token = find_token(token + strlen(known), known))
+        cpu_words_set(ret_words, bit_at(token), true);
     return found;
 }
 

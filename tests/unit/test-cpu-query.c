@@ -213,17 +213,24 @@ static void check_property(void *opaque, const char *name, const char *type)
 
 static void test_properties_of_a_vcpu(void)
 {
+    static const char *const none[] = {
+        "frobnicate", "", " ", ".1", "pni pclmulqdq", "pbe\npni", "avx51", "x512f",
+    };
     g_auto(CpuGuest) guest = cpu_guest_new("Skylake-Server,check=off,kvmclock=off",
                                            &cpu_guest_one, 0, NULL);
     g_autoptr(JsonValue) missing =
         cpu_query_property(guest.model, "unavailable-features");
 
     g_assert_true(property(&guest, "avx2"));
+    g_assert_true(property(&guest, "sse4-1"));
+    g_assert_true(property(&guest, "pni"));
+    g_assert_false(property(&guest, "pn"));
     g_assert_false(property(&guest, "avx512f"));
     g_assert_false(property(&guest, "kvmclock"));
     g_assert_true(property(&guest, "kvm-asyncpf"));
     g_assert_cmpuint(json_length(missing), >, 5);
-    g_assert_null(cpu_query_property(guest.model, "frobnicate"));
+    for (size_t i = 0; i < G_N_ELEMENTS(none); i++)
+        g_assert_null(cpu_query_property(guest.model, none[i]));
     cpu_query_properties(check_property, &guest);
 }
 
