@@ -36,17 +36,6 @@ MigrationCapabilityStatusList *qmp_query_migrate_capabilities(QmpContext *ctx,
     return list;
 }
 
-bool qmp_migrate_set_parameters(QmpContext *ctx, const MigrationParameters *args,
-                                GError **error)
-{
-    return true;
-}
-
-MigrationParameters *qmp_query_migrate_parameters(QmpContext *ctx, GError **error)
-{
-    return g_new0(MigrationParameters, 1);
-}
-
 MigrationInfo *qmp_query_migrate(QmpContext *ctx, GError **error)
 {
     return g_new0(MigrationInfo, 1);
