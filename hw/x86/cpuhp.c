@@ -205,6 +205,15 @@ static void cpuhp_reset(Device *dev)
     hp->command = COMMAND_NEXT;
 }
 
+/* The guest that wakes looks for what happened to its vCPUs until then. */
+static void cpuhp_suspend(Device *dev)
+{
+    CpuHp *hp = to_cpuhp(dev);
+
+    hp->slots.select = 0;
+    hp->command = COMMAND_NEXT;
+}
+
 static bool cpuhp_post_load(void *opaque, GError **error)
 {
     CpuHp *hp = opaque;
@@ -237,6 +246,7 @@ static const DeviceClass cpuhp_class = {
     .realize = cpuhp_realize,
     .unrealize = cpuhp_unrealize,
     .reset = cpuhp_reset,
+    .suspend = cpuhp_suspend,
 };
 
 Device *cpuhp_add(DeviceTree *tree, bool registers, GError **error)

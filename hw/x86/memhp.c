@@ -170,6 +170,12 @@ static void memhp_reset(Device *dev)
     acpi_slots_reset(&to_memhp(dev)->slots);
 }
 
+/* The guest that wakes looks for what happened to its modules until then. */
+static void memhp_suspend(Device *dev)
+{
+    to_memhp(dev)->slots.select = 0;
+}
+
 static bool memhp_post_load(void *opaque, GError **error)
 {
     const MemHp *hp = opaque;
@@ -197,6 +203,7 @@ static const DeviceClass memhp_class = {
     .realize = memhp_realize,
     .unrealize = memhp_unrealize,
     .reset = memhp_reset,
+    .suspend = memhp_suspend,
 };
 
 /* No access comes before the board is whole. */

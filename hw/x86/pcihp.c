@@ -300,6 +300,15 @@ static void pcihp_reset(Device *dev)
     hp->index_slots = 0;
 }
 
+/* The guest that wakes looks for what happened to its slots until then. */
+static void pcihp_suspend(Device *dev)
+{
+    PciHp *hp = to_pcihp(dev);
+
+    hp->select = 0;
+    hp->index_slots = 0;
+}
+
 static bool pcihp_post_load(void *opaque, GError **error)
 {
     const PciHp *hp = opaque;
@@ -347,6 +356,7 @@ static const DeviceClass pcihp_class = {
     .realize = pcihp_realize,
     .unrealize = pcihp_unrealize,
     .reset = pcihp_reset,
+    .suspend = pcihp_suspend,
 };
 
 Device *pcihp_add(DeviceTree *tree, GError **error)

@@ -410,6 +410,26 @@ static void test_while_stopped(void)
     kit_slots_done(&s);
 }
 
+/* What the guest has not seen before it sleeps it sees when it wakes. */
+static void test_its_sleep_loses_nothing(void)
+{
+    KitSlots s;
+
+    fixture_init(&s);
+    kit_qmp_do(s.qmp, "device_add", ADD_CPU2);
+    kit_qmp_do(s.qmp, "device_add", ADD_CPU3);
+    kit_slots_control(&s, 2, KIT_SLOT_CAME);
+    kit_qmp_do(s.qmp, "device_del", DEL_CPU2);
+    kit_qmp_do(s.qmp, "stop", NULL);
+    device_tree_suspend(&s.bench.machine->tree);
+    kit_qmp_do(s.qmp, "cont", NULL);
+    g_assert_cmphex(kit_slots_flags(&s, 3), ==, KIT_SLOT_THERE | KIT_SLOT_CAME);
+    g_assert_cmphex(kit_slots_flags(&s, 2), ==, KIT_SLOT_THERE | KIT_SLOT_GOES);
+    kit_slots_eject(&s, 2);
+    kit_slots_assert_deleted(&s);
+    kit_slots_done(&s);
+}
+
 static void test_a_reset_carries_out(void)
 {
     g_autoptr(JsonValue) reset = NULL;
@@ -521,6 +541,7 @@ int main(int argc, char **argv)
                     test_places_of_a_machine_without);
     g_test_add_func("/cpuhp/before-the-guest-runs", test_before_the_guest_runs);
     g_test_add_func("/cpuhp/while-stopped", test_while_stopped);
+    g_test_add_func("/cpuhp/its-sleep-loses-nothing", test_its_sleep_loses_nothing);
     g_test_add_func("/cpuhp/a-reset-carries-out", test_a_reset_carries_out);
     g_test_add_func("/cpuhp/its-state-is-saved", test_its_state_is_saved);
     g_test_add_func("/cpuhp/an-add-that-fails-leaves-nothing",

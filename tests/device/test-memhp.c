@@ -376,6 +376,26 @@ static void test_memory_of_the_command_line(void)
     kit_slots_done(&s);
 }
 
+/* What the guest has not seen before it sleeps it sees when it wakes. */
+static void test_its_sleep_loses_nothing(void)
+{
+    KitSlots s;
+
+    fixture_init(&s);
+    kit_qmp_do(s.qmp, "device_add", ADD);
+    kit_qmp_do(s.qmp, "device_add", "{'driver': 'pc-dimm', 'memdev': 'b'}");
+    kit_slots_control(&s, 0, KIT_SLOT_CAME);
+    kit_qmp_do(s.qmp, "device_del", DEL);
+    kit_qmp_do(s.qmp, "stop", NULL);
+    device_tree_suspend(&s.bench.machine->tree);
+    kit_qmp_do(s.qmp, "cont", NULL);
+    g_assert_cmphex(kit_slots_flags(&s, 1), ==, KIT_SLOT_THERE | KIT_SLOT_CAME);
+    g_assert_cmphex(kit_slots_flags(&s, 0), ==, KIT_SLOT_THERE | KIT_SLOT_GOES);
+    kit_slots_eject(&s, 0);
+    g_assert_cmpint(plugged(&s), ==, 4 * MIB);
+    kit_slots_done(&s);
+}
+
 static void test_a_reset_carries_out(void)
 {
     g_autoptr(JsonValue) reset = NULL;
@@ -488,6 +508,7 @@ int main(int argc, char **argv)
     g_test_add_func("/memhp/wrong-arguments", test_wrong_arguments);
     g_test_add_func("/memhp/machines-without-slots", test_machines_without_slots);
     g_test_add_func("/memhp/memory-of-the-command-line", test_memory_of_the_command_line);
+    g_test_add_func("/memhp/its-sleep-loses-nothing", test_its_sleep_loses_nothing);
     g_test_add_func("/memhp/a-reset-carries-out", test_a_reset_carries_out);
     g_test_add_func("/memhp/its-state-is-saved", test_its_state_is_saved);
     g_test_add_func("/memhp/an-add-that-fails-leaves-nothing",

@@ -142,6 +142,27 @@ static void test_guest_lets_go(void)
     kit_board_free(f.kit);
 }
 
+/* What the guest has not seen before it sleeps it sees when it wakes. */
+static void test_suspend_keeps_what_came_and_is_asked_for(void)
+{
+    Device *rng;
+    Fixture f;
+
+    fixture_init(&f);
+    rng = add_rng(&f, "p1");
+    g_assert_true(hotplug_remove(rng, NULL));
+    kit_out(f.kit, SELECT, 4, P1);
+    device_tree_pause(&f.kit->tree);
+    device_tree_suspend(&f.kit->tree);
+    device_tree_resume(&f.kit->tree);
+    g_assert_cmphex(kit_in(f.kit, SELECT, 4), ==, P0);
+    g_assert_cmphex(of_bus(&f, P1, UP), ==, 1);
+    g_assert_cmphex(of_bus(&f, P1, DOWN), ==, 1);
+    eject(&f, P1);
+    g_assert_cmpstr(f.kit->removals->str, ==, "rng-");
+    kit_board_free(f.kit);
+}
+
 static void test_device_that_went_is_not_told_of(void)
 {
     Fixture f;
@@ -385,6 +406,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/pcihp/comes", test_device_comes);
     g_test_add_func("/pcihp/lets-go", test_guest_lets_go);
+    g_test_add_func("/pcihp/asleep", test_suspend_keeps_what_came_and_is_asked_for);
     g_test_add_func("/pcihp/went", test_device_that_went_is_not_told_of);
     g_test_add_func("/pcihp/driven-port", test_guest_that_drives_the_port);
     g_test_add_func("/pcihp/senseless", test_senseless_accesses);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Suspend to RAM: the guest sleeps, is woken by the operator, the power button and its
-clock, and finds its devices, its vCPUs and the time of day again."""
+clock, and finds its devices, its vCPUs and the time of day again.  A device that it is
+asked for in its sleep goes when it wakes."""
 
 import time
 
@@ -28,10 +29,24 @@ def clock_error(guest):
     return abs(int(guest.run("date +%s")) - time.time())
 
 
+def ask_for_device(lab, qmp):
+    qmp.command("device_del", id="goes")
+    silent = qmp.wait_event("X_DEVICE_UNPLUG_SILENT", 120)
+    lab.equal("asked for a device, it sleeps on", silent["device"], "goes")
+
+
+def check_gone(lab, qmp):
+    qmp.wait_event("DEVICE_DELETED", 120, lambda data: data.get("device") == "goes")
+    lab.equal("the device goes when it wakes, once",
+              [event for event in qmp.events if "goes" in str(event.get("data"))], [])
+
+
 def scenario(lab):
     channel = lab.folder / "channel"
     guest = lab.guest("-device", "pcie-root-port,id=port,chassis=1", "-device",
-                      "virtio-rng-pci,bus=port", "-chardev",
+                      "virtio-rng-pci,bus=port", "-device",
+                      "pcie-root-port,id=other,chassis=2", "-device",
+                      "virtio-rng-pci,id=goes,bus=other,x-unplug-timeout=1", "-chardev",
                       f"file,id=channel,path={channel}", "-device", "virtio-serial-pci",
                       "-device", "virtserialport,chardev=channel,name=channel",
                       tools=True).boot()
@@ -46,9 +61,11 @@ def scenario(lab):
 
     sleep(guest, qmp)
     lab.equal("suspended", guest.status, "suspended")
+    ask_for_device(lab, qmp)
     time.sleep(2)
     qmp.command("system_wakeup")
     lab.equal("system_wakeup: it goes on", woken(guest, qmp), "0")
+    check_gone(lab, qmp)
     lab.check("the time of day is right", clock_error(guest) < 2)
     lab.equal("both vCPUs are there", guest.run("nproc"), "2")
     lab.match("devices behind a port work", guest.run(ENTROPY), "^[0-9a-f]{16}$")
