@@ -25,7 +25,7 @@ struct BlockGraph {
     ListNode jobs;              /* of Job, in order of addition */
     QmpEvents *events;          /* lent; NULL: nobody is told */
     unsigned n_named;           /* atomic: for names that berth chooses */
-    GMutex throttle_lock;       /* a leaf */
+    GMutex throttle_lock;       /* before that of a group */
     ListNode throttle_groups;   /* of ThrottleGroup, under the lock */
     unsigned perm_round;        /* of block-perm.c; not 0 */
     BlockOpenFn *open_file;

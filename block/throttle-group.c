@@ -229,6 +229,22 @@ ThrottleLimits *throttle_group_limits(ThrottleGroup *group)
     return qapi_parse(QAPI_TYPE_THROTTLE_LIMITS, json, QAPI_INPUT_JSON, NULL);
 }
 
+void throttle_group_waits(BlockGraph *graph, ThrottleWaitsFn *fn, void *opaque)
+{
+    lock_take(&graph->throttle_lock);
+    LIST_FOREACH(at, &graph->throttle_groups) {
+        ThrottleGroup *group = CONTAINER_OF(at, ThrottleGroup, node);
+        ThrottleWaits waits = { .name = group->name };
+
+        lock_take(&group->lock);
+        waits.n_requests = group->state.n_waited;
+        waits.ns = group->state.waited_ns;
+        lock_drop(&group->lock);
+        fn(opaque, &waits);
+    }
+    lock_drop(&graph->throttle_lock);
+}
+
 /* Members. */
 
 void throttle_group_join(ThrottleGroup *group, ThrottleMember *member)

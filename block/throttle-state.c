@@ -221,6 +221,7 @@ bool throttle_state_admit(ThrottleState *state, ThrottleMember *member,
     catch_up(state, member, wait->is_write);
     if (member->n_hurried == 0 &&
         (has_line(state, wait) || delay_of(state, wait, &by_total) > 0)) {
+        wait->since_ns = now_ns;
         put_in_line(state, member, wait);
         return false;
     }
@@ -308,5 +309,7 @@ ThrottleWait *throttle_state_next(ThrottleState *state, int64_t now_ns,
         return NULL;
     throttle_state_remove(state, wait);
     charge(state, wait->member, wait);
+    state->n_waited++;
+    state->waited_ns += (uint64_t)(now_ns - wait->since_ns);
     return wait;
 }

@@ -4,12 +4,14 @@
  */
 #include "berth/balloon.h"
 #include "berth/memory-backend.h"
+#include "berth/metrics.h"
 #include "berth/object.h"
 #include "berth/rng.h"
 #include "berth/secret.h"
 
 const ObjectClass *const object_classes[] = {
     [OBJECT_TYPE_BERTH_AUTOBALLOON] = &balloon_auto_object_class,
+    [OBJECT_TYPE_BERTH_METRICS] = &metrics_object_class,
     [OBJECT_TYPE_FILTER_DUMP] = &object_filter_dump_class,
     [OBJECT_TYPE_IOTHREAD] = &object_iothread_class,
     [OBJECT_TYPE_MAIN_LOOP] = &object_main_loop_class,

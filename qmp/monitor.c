@@ -18,6 +18,7 @@
  * 4. An event that a handler causes is in the output before the handler's reply, which
  *    is collected beside it.
  */
+#include "berth/char-set.h"
 #include "berth/log.h"
 #include "berth/monitor.h"
 #include "berth/thread.h"
@@ -135,6 +136,21 @@ static const QmpSessionOps session_ops = {
     .reply = on_reply_line,
     .take_fd = take_client_fd,
 };
+
+size_t monitor_client_pending(const void *opaque)
+{
+    const MonitorClient *client = opaque;
+
+    return output_size(client) + char_pending(client->chr);
+}
+
+void monitor_client_hang_up(void *opaque)
+{
+    const MonitorClient *client = opaque;
+
+    char_yank(client->chr);
+    char_accept_input(client->chr);
+}
 
 /*
  * Whether what is typed comes here.  Until there is a machine, other users of a mux are

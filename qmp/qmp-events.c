@@ -21,6 +21,7 @@ struct QmpEvents {
     Loop *loop;                 /* NULL: no event is limited */
     int64_t period_ns;
     GHashTable *limits;         /* of EventLimit: kind and subject sent lately */
+    uint64_t counts[QAPI_EVENT__MAX];   /* of those that were sent */
 };
 
 /* One kind and subject; it lives while its timer is set. */
@@ -117,6 +118,7 @@ static void send(QmpEvents *events, unsigned event, const void *data, int64_t wh
 {
     GString *lines[2] = { NULL, NULL };     /* plain, pretty */
 
+    events->counts[event]++;
     TRACE(qmp_event, "%s", qapi_text(qmp_events[event].name));
     LIST_FOREACH(node, &events->sessions) {
         QmpSession *session = CONTAINER_OF(node, QmpSession, node);
@@ -202,4 +204,9 @@ void qmp_events_emit(QmpEvents *events, unsigned event, const void *data)
     key = events->loop ? limit_key(event, data) : NULL;
     if (!key || pass_limit(events, key, event, data, now_us))
         send(events, event, data, now_us);
+}
+
+uint64_t qmp_events_count(const QmpEvents *events, unsigned event)
+{
+    return events ? events->counts[event] : 0;
 }

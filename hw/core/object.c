@@ -17,7 +17,8 @@ struct ObjectSet {
     BlockGraph *blocks;         /* lent */
     NetSet *nets;               /* lent */
     DeviceTree *tree;           /* lent */
-    const FdSets *fdsets;        /* lent */
+    const FdSets *fdsets;       /* lent */
+    const QmpContext *context;  /* lent */
 };
 
 ObjectSet *object_set_new(void)
@@ -101,6 +102,16 @@ void object_set_lend_fdsets(ObjectSet *set, const FdSets *fdsets)
 const FdSets *object_set_fdsets(const ObjectSet *set)
 {
     return set->fdsets;
+}
+
+void object_set_lend_context(ObjectSet *set, const QmpContext *context)
+{
+    set->context = context;
+}
+
+const QmpContext *object_set_context(const ObjectSet *set)
+{
+    return set->context;
 }
 
 Iothread *object_set_queue_thread(const ObjectSet *set)

@@ -105,6 +105,7 @@ typedef struct MachineHost {
     CharSet *chars;
     FdSets *fdsets;             /* NULL: files named "/dev/fdset/N" cannot be opened */
     QmpEvents *events;          /* NULL: nobody is told */
+    const QmpContext *context;  /* of its clients; NULL: there are none */
 } MachineHost;
 
 /*

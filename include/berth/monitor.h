@@ -70,6 +70,13 @@ typedef struct MonitorLanguage {
     size_t input_max;
 } MonitorLanguage;
 
+/* For a language; @client is that of begin(). */
+
+/* How many bytes wait for the client. */
+size_t monitor_client_pending(const void *client);
+/* Cuts it off; what waits is lost.  The session ends later, out of the loop. */
+void monitor_client_hang_up(void *client);
+
 extern const MonitorLanguage qmp_language;
 /* QMP with line breaks and indentation. */
 extern const MonitorLanguage qmp_language_pretty;

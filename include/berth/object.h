@@ -87,6 +87,10 @@ NetSet *object_set_nets(const ObjectSet *set);
 void object_set_lend_fdsets(ObjectSet *set, const FdSets *fdsets);
 const FdSets *object_set_fdsets(const ObjectSet *set);
 
+/* What commands work on, for one that asks them; lent, NULL: there is none. */
+void object_set_lend_context(ObjectSet *set, const QmpContext *context);
+const QmpContext *object_set_context(const ObjectSet *set);
+
 /*
  * The thread of those queues that name none, for the object "main-loop"; NULL before it
  * is made and when it goes.

@@ -188,13 +188,13 @@ void qmp_events_limit_rates(QmpEvents *events, Loop *loop, int64_t period_ns);
 /* Every session is done before.  Accepts NULL. */
 void qmp_events_free(QmpEvents *events);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(QmpEvents, qmp_events_free)
-
 /* @session gets events from now until its end; @events may be NULL. */
 void qmp_events_subscribe(QmpEvents *events, QmpSession *session);
 
 /*
  * Sends the event of row @event (QAPI_EVENT_...) with the time of now; @data is lent,
- * NULL for an event without; @events may be NULL.  Use the typed functions of
- * qapi-events.h.
+ * NULL for an event without; @events may be NULL.  Use qapi-events.h.
+ * qmp_events_count(): how many were sent, heard or not.
  */
 void qmp_events_emit(QmpEvents *events, unsigned event, const void *data);
+uint64_t qmp_events_count(const QmpEvents *events, unsigned event);

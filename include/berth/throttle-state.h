@@ -24,6 +24,8 @@ typedef struct ThrottleState {
     bool last_was_write;
     ListNode members;           /* of ThrottleMember that wait */
     unsigned n_waiting[2];      /* reads, writes */
+    uint64_t n_waited;          /* requests that went after they had waited */
+    uint64_t waited_ns;         /* how long all of those did */
 } ThrottleState;
 
 /* One of those that share the limits. */
@@ -38,6 +40,7 @@ typedef struct ThrottleWait {
     ListNode node;
     ThrottleMember *member;
     uint64_t bytes;
+    int64_t since_ns;           /* in line */
     bool is_write;
 } ThrottleWait;
 

@@ -30,3 +30,14 @@ ThrottleLimits *throttle_group_limits(ThrottleGroup *group);
  * throttle_group_set_limits().
  */
 void throttle_group_set_watch(ThrottleGroup *group, LoopFn *fn, void *opaque);
+
+/* What has waited for its turn in the group @name, from its start on. */
+typedef struct ThrottleWaits {
+    const char *name;
+    uint64_t n_requests;
+    uint64_t ns;
+} ThrottleWaits;
+
+/* Calls @fn for each group of @graph. */
+typedef void ThrottleWaitsFn(void *opaque, const ThrottleWaits *waits);
+void throttle_group_waits(BlockGraph *graph, ThrottleWaitsFn *fn, void *opaque);

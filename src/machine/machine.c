@@ -290,6 +290,7 @@ Machine *machine_new(const Cmdline *cmdline, const MachineHost *host, Vm *vm,
     object_set_lend_nets(machine->objects, machine->nets);
     object_set_lend_tree(machine->objects, &machine->tree);
     object_set_lend_fdsets(machine->objects, machine->fdsets);
+    object_set_lend_context(machine->objects, host->context);
     if (machine->fdsets)
         block_graph_set_open_hook(machine->blocks, open_fdset, machine->fdsets);
     runstate_init(&machine->run, machine->loop, machine->events, &machine_run_ops,

@@ -289,6 +289,7 @@ Session *session_new(const Cmdline *cmdline, Loop *loop, int stop_fd, GError **e
         .chars = session->chars,
         .fdsets = session->fdsets,
         .events = session->events,
+        .context = &session->context,
     };
     session->machine = machine_new(cmdline, &host, NULL, error);
     if (!session->machine)

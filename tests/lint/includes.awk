@@ -4,7 +4,7 @@
 # picture.  Includes go down in rank, never up, and never sideways in rank 2:
 #
 #   rank 6   src/main.c  src/machine           puts the parts together
-#   rank 5   *-qmp.c  src/hmp                  handlers: beside their subjects; for people
+#   rank 5   *-qmp.c  src/hmp  src/metrics     handlers: beside their subjects; for people
 #   rank 4   hw/*/<device>.c  src/migrate  src/dump
 #   rank 3   hw/core  hw/pci  hw/virtio
 #   rank 2   src/vm | block | net | src/char | qmp
@@ -36,6 +36,7 @@ BEGIN {
           "qmp-introspect")
     group("migrate", "migrate")
     group("hmp", "hmp hmp-commands")
+    group("metrics", "metrics")
     group("machine", "acpi aml boot cmdline device-globals drive-options " \
           "fw-cfg-options log-options machine mp-table numa pidfile process runstate " \
           "session signal-watch smbios smp")
@@ -56,6 +57,7 @@ BEGIN {
     low = "base types loop"
     hw = low " vm device board"
     may("^src/hmp/", hw " block net char qmp machine part hmp")
+    may("^src/metrics/", hw " block net char qmp machine part metrics")
     may("-qmp\\.c$", hw " block net char qmp machine migrate part")
     may("^src/main\\.c$", "*")
     may("^src/machine/", "*")
@@ -87,6 +89,7 @@ BEGIN {
     header("net-driver", low " net net-driver ram.h")
     header("char", low " char")
     header("qmp", low " qmp char")
+    header("metrics", hw)
     header("hmp", low " qmp char hmp")
     header("dump", low " vm dump")
     header("migrate", low " migrate")

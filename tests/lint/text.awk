@@ -15,7 +15,7 @@ BEGIN {
     top["objects"] = top["chardevs"] = top["peripheral"] = top["peripheral-anon"] = 1
 
     # Where a reader of the code or documents may be sent.
-    split("www.apache.org www.kernel.org docs.kernel.org lore.kernel.org " \
+    split("localhost www.apache.org www.kernel.org docs.kernel.org lore.kernel.org " \
           "docs.oasis-open.org uefi.org www.qemu.org qemu.org libvirt.org", hosts, " ")
     for (i in hosts)
         host[hosts[i]] = 1
