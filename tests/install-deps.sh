@@ -17,10 +17,12 @@ GUESTS="$GUESTS qemu-guest-agent"
 GUESTS="$GUESTS grub-common grub-pc-bin ipxe-qemu"
 # What judges images.
 IMAGES="qemu-utils"
+# The client that berth has to content.
+CLIENTS="libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients"
 
 if ! command -v apt-get > /dev/null; then
     echo "no apt-get here; needed is what these Debian packages hold:" >&2
-    echo "$BUILD $CHECK $DUMPS $GUESTS $IMAGES" >&2
+    echo "$BUILD $CHECK $DUMPS $GUESTS $IMAGES $CLIENTS" >&2
     exit 0
 fi
 
@@ -28,8 +30,8 @@ fi
 missing=$(
     {
         dpkg-query -W -f '${Package} ${db:Status-Status}\n' $BUILD $CHECK $DUMPS \
-            $GUESTS $IMAGES || true
-    } 2> /dev/null | awk -v wanted="$BUILD $CHECK $DUMPS $GUESTS $IMAGES" '
+            $GUESTS $IMAGES $CLIENTS || true
+    } 2> /dev/null | awk -v wanted="$BUILD $CHECK $DUMPS $GUESTS $IMAGES $CLIENTS" '
         $2 == "installed" { installed[$1] }
         END {
             n = split(wanted, package)

@@ -29,9 +29,13 @@ class Stall(Exception):
 
 
 class Console:
-    """What the guest wrote so far; a thread reads it from a file descriptor."""
+    """What the guest wrote so far; a thread reads it from a file descriptor.
 
-    def __init__(self, fd):
+    In an emulated host a wake-up for each byte costs the guest its time: hence @pause.
+    """
+
+    def __init__(self, fd, pause=0.02):
+        self.pause = pause
         self.text = ""
         self.end = False
         self.heard = time.monotonic()
@@ -52,8 +56,7 @@ class Console:
                 self.changed.notify_all()
             if not data:
                 return
-            # In an emulated host a wake-up for each byte costs the guest its time.
-            time.sleep(0.02)
+            time.sleep(self.pause)
 
     def wait(self, pattern, start=0, silence=SILENCE):
         """Waits for a pattern after that position; returns the match.

@@ -92,11 +92,11 @@ def context_switches(pid):
     return total
 
 
-def main(tests, description):
+def main(tests, description, rig=Rig):
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--vmm", type=pathlib.Path,
                         default=os.environ.get("VMM") or ROOT / "build" / "berth")
     parser.add_argument("tests", nargs="*")
     options = parser.parse_args()
     options.vmm = options.vmm.resolve()
-    return run_tests(tests, lambda name: Rig(name, options), options.tests)
+    return run_tests(tests, lambda name: rig(name, options), options.tests)

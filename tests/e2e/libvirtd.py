@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A libvirtd of the test's own, as it comes from the distribution.
+
+It runs in namespaces of its own (mounts, network, processes) with empty folders where it
+keeps things, so nothing of the machine's libvirt is read or changed, and all that it
+started ends with it.  There are no control groups in there.  Its emulator is a link
+named qemu-system-x86_64, first in its PATH.
+"""
+
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+FOLDERS = {"run": "/run", "lib": "/var/lib", "cache": "/var/cache", "log": "/var/log",
+           "etc": "/etc/libvirt"}
+USER = "libvirt-qemu"           # that it looks for when it starts
+USER_ID = 64055
+QEMU_CONF = """user = "root"
+group = "root"
+security_driver = "none"
+cgroup_controllers = [ ]
+namespaces = [ ]
+dynamic_ownership = 0
+remember_owner = 0
+stdio_handler = "file"
+"""
+CONF = """auth_unix_rw = "none"
+auth_unix_ro = "none"
+log_outputs = "{level}:file:/var/log/libvirtd.log"
+log_filters = "1:qemu.qemu_monitor 3:*"
+"""
+PREFIX = ["unshare", "--mount", "--net", "--ipc", "--pid", "--fork", "--kill-child",
+          "--mount-proc", "--propagation", "private"]
+BRIDGE = "br0"
+TIMEOUT = 60
+
+
+def why_not():
+    """Why there can be none here, or None."""
+    if os.geteuid() != 0:
+        return "not root"
+    missing = [name for name in ("libvirtd", "virsh", "unshare", "ip")
+               if not shutil.which(name)]
+    if missing:
+        return f"{', '.join(missing)} is not installed"
+    if not os.path.exists("/dev/net/tun"):
+        return "there is no /dev/net/tun"
+    if subprocess.run([*PREFIX, "true"], stderr=subprocess.DEVNULL).returncode:
+        return "there are no namespaces to be had"
+    return None
+
+
+class VirshError(Exception):
+    """virsh ended with an error; the text is what it said."""
+
+
+class Libvirtd:
+    def __init__(self, folder, vmm, log=True):
+        self.folder = pathlib.Path(folder)
+        for name in (*FOLDERS, "bin"):
+            (self.folder / name).mkdir(parents=True)
+        (self.folder / "bin" / "qemu-system-x86_64").symlink_to(vmm)
+        (self.folder / "etc" / "qemu.conf").write_text(QEMU_CONF)
+        (self.folder / "etc" / "libvirtd.conf").write_text(
+            CONF.format(level=1 if log else 3))
+        self.room = subprocess.Popen(
+            [*PREFIX, sys.executable, "-B", __file__, str(self.folder)], text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.order("")
+        self.order("start")
+
+    def order(self, text):
+        """Has the room do something, until it has."""
+        if text:
+            self.room.stdin.write(text + "\n")
+            self.room.stdin.flush()
+        if not self.room.stdout.readline():
+            raise RuntimeError("the namespaces of libvirtd are gone")
+
+    def restart(self):
+        """Ends it as an update of its package does, and starts it again."""
+        self.order("stop")
+        self.order("start")
+
+    def kill(self):
+        self.order("kill")
+
+    def start(self):
+        self.order("start")
+
+    @property
+    def socket(self):
+        return self.folder / "run" / "libvirt" / "libvirt-sock"
+
+    def argv(self, *args):
+        uri = f"qemu+unix:///system?socket={self.socket}"
+        return ["virsh", "--quiet", "--connect", uri, *map(str, args)]
+
+    def virsh(self, *args):
+        """Runs a command; returns its output, raises VirshError with what it says."""
+        done = subprocess.run(self.argv(*args), stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              timeout=TIMEOUT)
+        if done.returncode:
+            raise VirshError(done.stderr.strip())
+        return done.stdout.strip()
+
+    def background(self, *args):
+        """The same without waiting."""
+        return subprocess.Popen(self.argv(*args), stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                text=True)
+
+    def write(self, name, text):
+        path = self.folder / name
+        path.write_text(text)
+        return path
+
+    def log_of(self, name):
+        path = self.folder / "log" / "libvirt" / "qemu" / f"{name}.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def monitor_log(self):
+        return (self.folder / "log" / "libvirtd.log").read_text(errors="replace")
+
+    def pid_of(self, name):
+        """The process of a running domain, as the machine counts."""
+        for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                argv = path.read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if f"guest={name},debug-threads=on".encode() in argv:
+                return int(path.parent.name)
+        return None
+
+    def close(self):
+        self.room.kill()
+        self.room.stdin.close()
+        self.room.wait()
+        self.room.stdout.close()
+
+
+class Room:
+    """The first process of the namespaces."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.pid = None
+        signal.signal(signal.SIGCHLD, self.reap)
+
+    def reap(self, *unused):
+        while True:
+            try:
+                pid, _ = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid == self.pid:
+                self.pid = None
+
+    def furnish(self):
+        for name in ("passwd", "group"):
+            shutil.copy(f"/etc/{name}", self.folder / name)
+        try:
+            pwd.getpwnam(USER)
+        except KeyError:
+            with open(self.folder / "passwd", "a") as file:
+                file.write(f"{USER}:x:{USER_ID}:{USER_ID}::/:/usr/sbin/nologin\n")
+            with open(self.folder / "group", "a") as file:
+                file.write(f"{USER}:x:{USER_ID}:\n")
+        binds = {**FOLDERS, "passwd": "/etc/passwd", "group": "/etc/group"}
+        for name, place in binds.items():
+            run("mount", "--bind", self.folder / name, place)
+        run("mount", "-t", "sysfs", "sysfs", "/sys")
+        run("ip", "link", "set", "lo", "up")
+        run("ip", "link", "add", BRIDGE, "type", "bridge")
+        run("ip", "link", "set", BRIDGE, "up")
+
+    def start(self):
+        path = f"{self.folder}/bin:{os.environ['PATH']}"
+        socket = self.folder / "run" / "libvirt" / "libvirt-sock"
+        socket.unlink(missing_ok=True)
+        self.pid = os.posix_spawnp(
+            "libvirtd", ["libvirtd", "--config", "/etc/libvirt/libvirtd.conf"],
+            {**os.environ, "PATH": path})
+        while self.pid and not socket.exists():
+            time.sleep(0.01)
+
+    def end(self, number):
+        os.kill(self.pid, number)
+        while self.pid:
+            time.sleep(0.01)
+
+
+def run(*argv):
+    subprocess.run([*map(str, argv)], check=True, stdin=subprocess.DEVNULL,
+                   stdout=sys.stderr)
+
+
+def main():
+    room = Room(sys.argv[1])
+    room.furnish()
+    print("furnished", flush=True)
+    for order in map(str.strip, sys.stdin):
+        if order == "start":
+            room.start()
+        else:
+            room.end(signal.SIGKILL if order == "kill" else signal.SIGTERM)
+        print("done", flush=True)
+
+
+if __name__ == "__main__":
+    main()

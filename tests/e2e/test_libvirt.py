@@ -1,0 +1,408 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A real libvirtd with berth for its emulator, and tiny guests: what virsh does to a
+domain in its life.  The test is the guest's driver where something has to let go."""
+
+import re
+import socket
+import subprocess
+import sys
+import time
+import types
+
+import libvirtd
+from guest import Console
+from libvirtd import Libvirtd, VirshError
+from poke import Poke
+from rig import GUESTS, Rig, heard, main, wait_until
+
+PCI_DOWN, PCI_EJECT, PCI_SELECT = 0xae04, 0xae08, 0xae10
+CPU_SELECT, CPU_BITS = 0xcd8, 0xcdc
+MEMORY_SELECT, MEMORY_BITS = 0xa00, 0xa14
+GOES, EJECT = 4, 8
+BUSES, SLOTS = 24, 4
+SETTLED = 5                     # how long libvirt waits for what a guest has to let go
+MIB = 1 << 20
+
+PORTS = ("<controller type='pci' index='0' model='pcie-root'/>\n" +
+         "<controller type='pci' model='pcie-root-port'/>\n" * 12)
+DOMAIN = """<domain type='kvm'>
+  <name>{name}</name>
+  {memory}
+  <vcpu current='2'>4</vcpu>
+  <iothreads>1</iothreads>
+  <os>
+    <type arch='x86_64' machine='q35'>hvm</type>
+    <kernel>{kernel}</kernel>
+  </os>
+  <features><acpi/><apic/></features>
+  <cpu mode='host-passthrough'>{cpu}</cpu>
+  <devices>
+    {devices}
+    <serial type='unix'><source mode='bind' path='{serial}'/></serial>
+  </devices>
+</domain>
+"""
+ALL = """
+<disk type='file' device='disk'>
+  <driver name='qemu' type='qcow2' cache='none' iothread='1' discard='unmap'/>
+  <source file='{folder}/a.qcow2'/><target dev='vda' bus='virtio'/>
+</disk>
+<disk type='file' device='disk'>
+  <driver name='qemu' type='raw'/>
+  <source file='{folder}/b.raw'/><target dev='vdb' bus='virtio'/><serial>abc</serial>
+</disk>
+<controller type='scsi' model='virtio-scsi' index='0'/>
+<disk type='file' device='cdrom'>
+  <driver name='qemu' type='raw'/>
+  <source file='{folder}/1.iso'/><target dev='sda' bus='scsi'/><readonly/>
+</disk>
+<interface type='bridge'>
+  <source bridge='br0'/><mac address='52:54:00:00:00:01'/><model type='virtio'/>
+</interface>
+<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
+<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
+<watchdog model='i6300esb' action='reset'/>
+<panic model='isa'/>
+<memballoon model='virtio' autodeflate='on' freePageReporting='on'>
+  <stats period='1'/>
+</memballoon>
+"""
+DISK = """<disk type='file' device='disk'>
+  <driver name='qemu' type='raw'/>
+  <source file='{folder}/c.raw'/><target dev='vdc' bus='virtio'/>
+</disk>"""
+NIC = """<interface type='bridge'>
+  <source bridge='br0'/><mac address='52:54:00:00:00:02'/><model type='virtio'/>
+  <link state='{link}'/>
+</interface>"""
+DIMM = """<memory model='dimm'>
+  <target><size unit='MiB'>128</size><node>0</node></target>
+</memory>"""
+VIRTIO_MEM = """<memory model='virtio-mem'>
+  <target>
+    <size unit='MiB'>256</size><node>0</node><block unit='MiB'>2</block>
+    <requested unit='MiB'>64</requested>
+  </target>
+</memory>"""
+
+
+class LibvirtRig(Rig):
+    """The rig with a libvirtd, and a VMM by its own name in the domains."""
+
+    def __init__(self, name, options):
+        super().__init__(name, options)
+        self.libvirt = Libvirtd(self.folder / "libvirt", options.vmm)
+        self.virsh = self.libvirt.virsh
+        self.sockets = []
+
+    def define(self, name, image="echo", devices="", memory="128", cpu=""):
+        if memory.isdigit():
+            memory = f"<memory unit='MiB'>{memory}</memory>"
+        xml = DOMAIN.format(name=name, kernel=GUESTS / f"{image}.elf", devices=devices,
+                            memory=memory, cpu=cpu, serial=self.folder / f"{name}.serial")
+        self.virsh("define", self.write(f"{name}.xml", xml))
+
+    def write(self, name, text):
+        path = self.folder / name
+        path.write_text(text)
+        return path
+
+    def start(self, name):
+        """Starts a domain; its guest, with a console from its first byte on."""
+        self.virsh("start", name, "--paused")
+        line = socket.socket(socket.AF_UNIX)
+        line.connect(str(self.folder / f"{name}.serial"))
+        self.sockets.append(line)
+        console = Console(line.fileno(), pause=0)
+        self.virsh("resume", name)
+        pipe = types.SimpleNamespace(write=line.sendall, flush=lambda: None)
+        return types.SimpleNamespace(console=console,
+                                     process=types.SimpleNamespace(stdin=pipe))
+
+    def files(self):
+        for name in ("b.raw", "c.raw", "1.iso", "2.iso"):
+            with open(self.folder / name, "wb") as file:
+                file.truncate(16 * MIB)
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2",
+                        self.folder / "a.qcow2", "16M"], check=True)
+
+    def state(self, name):
+        return self.virsh("domstate", name, "--reason")
+
+    def says(self, what, wanted, *command):
+        self.match(what, self.virsh(*command), wanted)
+
+    def refused(self, what, words, *command):
+        try:
+            self.check(what, False, f"is done: {self.virsh(*command)}")
+        except VirshError as error:
+            self.match(what, str(error), words)
+
+    def close(self):
+        if self.failed:
+            for path in sorted(self.libvirt.folder.glob("log/libvirt/qemu/*.log")):
+                for text in path.read_text(errors="replace").splitlines()[-12:]:
+                    self.out(f"#   {path.stem}: {text[:200]}")
+        self.libvirt.close()
+        for line in self.sockets:
+            line.close()
+        super().close()
+
+
+def let_go(driver):
+    """What the kernel of a guest does: it ejects what it has been asked for.
+    Returns how many."""
+    done = 0
+    for bus in range(BUSES):
+        driver.out(PCI_SELECT, bus, 4)
+        slots = driver.inp(PCI_DOWN, 4)
+        if slots:
+            driver.out(PCI_EJECT, slots, 4)
+            done += 1
+    for select, bits in ((CPU_SELECT, CPU_BITS), (MEMORY_SELECT, MEMORY_BITS)):
+        for slot in range(SLOTS):
+            driver.out(select, slot, 4)
+            if driver.inp(bits) & GOES:
+                driver.out(bits, EJECT)
+                done += 1
+    return done
+
+
+def released(t, driver, *command):
+    """Runs a command that waits for the guest, which lets go; the command's output."""
+    process = t.libvirt.background(*command)
+    deadline = time.monotonic() + 2 * SETTLED
+    while let_go(driver) == 0 and time.monotonic() < deadline:
+        pass
+    output = process.communicate(timeout=60)[0].strip()
+    t.equal(f"{command[0]} ends well", (process.returncode, output), (0, output))
+    return output
+
+
+def test_probe(t):
+    """Also that libvirt is content with one process: a second one would be for TCG."""
+    t.says("the emulator in its PATH is berth", "<machine [^>]*>pc-q35-berth",
+           "capabilities")
+    known = t.virsh("domcapabilities", "--virttype", "kvm")
+    t.match("a domain may have I/O threads", known, "<iothreads supported='yes'/>")
+    t.match("and the host's processor", known,
+            "<mode name='host-passthrough' supported='yes'>")
+    t.refused("there is no emulation of processors", "KVM|kvm|qemu", "domcapabilities",
+              "--virttype", "qemu", "--emulatorbin", t.options.vmm)
+
+
+def test_life(t):
+    t.define("life", devices="<memballoon model='virtio'/>")
+    guest = t.start("life")
+    heard(guest, "B")
+    t.equal("it runs", t.state("life"), "running (unpaused)")
+    t.virsh("suspend", "life")
+    t.equal("it is paused", t.state("life"), "paused (user)")
+    t.virsh("resume", "life")
+    t.equal("it runs again", t.state("life"), "running (unpaused)")
+    guest.process.stdin.write(b"hello")
+    heard(guest, "hello")
+    t.says("it has two vCPUs", r"CPU\(s\): +2\b", "dominfo", "life")
+    times = t.virsh("domstats", "life")
+    t.match("whose time counts", times, r"vcpu\.0\.time=[1-9]")
+    t.match("and halts", times, r"cpu\.haltpoll\.success\.time=\d")
+    t.says("its memory is told", r"actual 131072\b", "dommemstat", "life")
+    t.virsh("setmem", "life", "100M")
+    for command in (["reset"], ["inject-nmi"], ["reboot"], ["vcpupin", 1, 0],
+                    ["emulatorpin", 0], ["iothreadpin", 1, 0], ["domstats"],
+                    ["shutdown", "--mode", "acpi"], ["domjobinfo"], ["domblkerror"]):
+        t.virsh(command[0], "life", *command[1:])
+    pid = t.libvirt.pid_of("life")
+    pinned = subprocess.run(["taskset", "-a", "-p", str(pid)], stdout=subprocess.PIPE,
+                            text=True).stdout
+    t.check("its threads are pinned", len(re.findall(r"mask: 1\n", pinned)) >= 3, pinned)
+    t.equal("it runs all the time", t.state("life"), "running (unpaused)")
+    t.virsh("destroy", "life")
+    t.equal("it is destroyed", t.state("life"), "shut off (destroyed)")
+    t.check("its process is gone", t.libvirt.pid_of("life") is None)
+    t.virsh("start", "life")
+    t.libvirt.virsh("destroy", "life", "--graceful")
+    t.equal("it is destroyed with grace", t.state("life"), "shut off (destroyed)")
+
+
+def started_with_all(t):
+    t.files()
+    cell = "<cell id='0' cpus='0-3' memory='128' unit='MiB'/>"
+    t.define("all", "poke", ALL.format(folder=t.folder) + PORTS,
+             "<maxMemory slots='4' unit='MiB'>1024</maxMemory>"
+             "<memory unit='MiB'>128</memory>"
+             "<numatune><memory mode='strict' nodeset='0'/></numatune>",
+             f"<numa>{cell}</numa>")
+    return Poke(t.start("all"))
+
+
+def test_statistics(t):
+    started_with_all(t)
+    stats = t.virsh("domstats", "all")
+    for name in ("balloon.current=131072", "net.0.name=vnet", "block.0.name=vda",
+                 "block.0.capacity=16777216", "block.2.name=sda",
+                 "iothread.1.poll-max-ns=", "vcpu.maximum=4"):
+        t.check(f"domstats has {name}", name in stats, stats)
+    t.says("reads are counted", r"vda rd_req \d", "domblkstat", "all", "vda")
+    t.says("the image is measured", r"Capacity: +16777216\b", "domblkinfo", "all", "vda")
+    t.says("frames are counted", r"rx_packets \d", "domifstat", "all", "vnet0")
+    t.says("all disks are there", "vda.*\n.*vdb.*\n.*sda", "domblklist", "all")
+    t.virsh("domif-setlink", "all", "vnet0", "down")
+    t.says("the link is down", "down", "domif-getlink", "all", "vnet0")
+    t.virsh("domif-setlink", "all", "vnet0", "up")
+    t.virsh("blkdeviotune", "all", "vda", "--read-iops-sec", "100", "--total-bytes-sec",
+            "0", "--write-iops-sec", "300", "--write-iops-sec-max", "400")
+    limits = t.virsh("blkdeviotune", "all", "vda")
+    t.match("limits are read back", limits, r"read_iops_sec +: 100\n")
+    t.match("and their bursts", limits, r"write_iops_sec_max: 400\n")
+    t.virsh("blockresize", "all", "vda", "32M")
+    t.virsh("blockresize", "all", "vdb", "24M")
+    t.says("the image has grown", r"Capacity: +33554432\b", "domblkinfo", "all", "vda")
+    t.says("and the file", r"Capacity: +25165824\b", "domblkinfo", "all", "vdb")
+    t.virsh("change-media", "all", "sda", "--eject")
+    t.virsh("change-media", "all", "sda", t.folder / "2.iso", "--insert")
+    t.says("the medium is another", "sda +/.*/2.iso", "domblklist", "all")
+    t.virsh("iothreadadd", "all", "7")
+    t.virsh("iothreadset", "all", "7", "--poll-max-ns", "1000")
+    t.says("its polling is set", r"iothread\.7\.poll-max-ns=1000", "domstats", "all",
+           "--iothread")
+    t.virsh("iothreaddel", "all", "7")
+    t.refused("one in use stays", "being used by disk", "iothreaddel", "all", "1")
+    t.virsh("snapshot-create-as", "all", "s", "--disk-only", "--no-metadata",
+            "--diskspec", "vdb,snapshot=no")
+    t.says("the disk is an overlay", r"vda +/.*/a\.s\b", "domblklist", "all")
+    t.equal("it runs all the time", t.state("all"), "running (unpaused)")
+
+
+def test_devices_come_and_go(t):
+    driver = started_with_all(t)
+    xml = {"disk": DISK.format(folder=t.folder), "nic": NIC.format(link="up"),
+           "down": NIC.format(link="down"), "dimm": DIMM, "mem": VIRTIO_MEM}
+    files = {name: t.write(f"{name}.xml", text) for name, text in xml.items()}
+    for _ in range(2):
+        t.virsh("attach-device", "all", files["disk"])
+        t.says("the disk is there", "vdc", "domblklist", "all")
+        released(t, driver, "detach-disk", "all", "vdc")
+        t.check("the disk is gone", wait_until(
+            lambda: "vdc" not in t.virsh("domblklist", "all")))
+    t.virsh("attach-device", "all", files["nic"])
+    t.virsh("update-device", "all", files["down"])
+    t.says("the interface is there, its link down", "down", "domif-getlink", "all",
+           "vnet1")
+    released(t, driver, "detach-interface", "all", "bridge", "--mac", "52:54:00:00:00:02")
+    t.check("the interface is gone", wait_until(
+        lambda: "52:54:00:00:00:02" not in t.virsh("domiflist", "all")))
+
+    t.virsh("attach-device", "all", files["dimm"])
+    t.says("the module is there", r"Max memory: +262144 ", "dominfo", "all")
+    released(t, driver, "detach-device", "all", files["dimm"])
+    t.check("the module is gone", wait_until(
+        lambda: re.search(r"Max memory: +131072 ", t.virsh("dominfo", "all"))))
+    t.virsh("attach-device", "all", files["mem"])
+    t.virsh("update-memory-device", "all", "--requested-size", "32M")
+    t.says("virtio-mem is asked for another size", "requested.*>32768<", "dumpxml", "all",
+           "--xpath", "//memory[@model='virtio-mem']//requested")
+
+    t.virsh("setvcpus", "all", "4")
+    t.says("there are four vCPUs", r"current +live +4\b", "vcpucount", "all")
+    process = t.libvirt.background("setvcpus", "all", "2")
+    while process.poll() is None:
+        let_go(driver)
+    t.equal("vCPUs can go", (process.returncode, process.communicate()[0].strip()),
+            (0, ""))
+    t.says("there are two vCPUs", r"current +live +2\b", "vcpucount", "all")
+    t.equal("it runs all the time", t.state("all"), "running (unpaused)")
+
+
+def test_later_steps_are_refused(t):
+    """Each in a way that libvirt has words for; and the domain goes on."""
+    started_with_all(t)
+    saved = t.folder / "saved"
+    for what, words, *command in (
+            ("save", "'migrate-set-parameters': .* has not been found", "save", "all",
+             saved),
+            ("managedsave", "has not been found", "managedsave", "all"),
+            ("snapshot with memory", "has not been found|unable|not supported",
+             "snapshot-create-as", "all", "m", "--memspec", saved, "--no-metadata"),
+            ("blockpull", "'block-stream': .* not been found", "blockpull", "all", "vda"),
+            ("blockcommit", "not|invalid", "blockcommit", "all", "vda", "--active"),
+            ("backup", "does not accept value 'blockdev-backup'", "backup-begin", "all"),
+            ("dirty rate", "not support", "domdirtyrate-calc", "all"),
+            ("keys", "has not been found", "send-key", "all", "KEY_A"),
+            ("a picture", "no screens", "screenshot", "all", saved),
+            ("an agent that is not there", "agent is not connected", "domfsfreeze",
+             "all")):
+        t.refused(f"{what} is refused", words, *command)
+        t.equal(f"{what}: the domain goes on", t.state("all").split()[0], "running")
+    t.check("no process has gone", "all" in t.virsh("list", "--name"))
+    t.virsh("dump", "all", t.folder / "core", "--memory-only")
+    with open(t.folder / "core", "rb") as file:
+        t.equal("but a dump is one", file.read(4), b"\x7fELF")
+
+
+def runs(t, name):
+    """Whether the VMM says so; libvirtd asks it when it has connected again."""
+    return '"running":true' in t.virsh("qemu-monitor-command", name,
+                                       '{"execute":"query-status"}').replace(" ", "")
+
+
+def test_libvirtd_comes_back(t):
+    t.define("back", devices="<memballoon model='virtio'/>")
+    guest = t.start("back")
+    heard(guest, "B")
+    pid = t.libvirt.pid_of("back")
+    t.libvirt.restart()
+    t.check("it runs after a restart of libvirtd", runs(t, "back"))
+    t.match("its vCPUs are asked for", t.virsh("domstats", "back"), r"vcpu\.0\.time=")
+    t.virsh("suspend", "back")
+    t.libvirt.restart()
+    t.check("it is paused after another", not runs(t, "back"))
+    t.equal("and libvirt knows it", t.state("back").split()[0], "paused")
+    t.virsh("resume", "back")
+    t.files()
+    disk = t.write("disk.xml", DISK.format(folder=t.folder))
+    for number, command in enumerate((
+            ["suspend", "back"], ["setmem", "back", "100M"],
+            ["attach-device", "back", disk], ["domstats", "back"],
+            ["dump", "back", t.folder / "core", "--memory-only"], ["reset", "back"])):
+        process = t.libvirt.background(*command)
+        time.sleep(0.01 * (number % 3))
+        t.libvirt.kill()
+        process.communicate(timeout=60)
+        t.libvirt.start()
+        if not runs(t, "back"):
+            t.virsh("resume", "back")
+        guest.process.stdin.write(f"<{number}>".encode())
+        heard(guest, f"<{number}>")
+        t.equal(f"libvirtd is killed in {command[0]}: the domain goes on",
+                (t.libvirt.pid_of("back"), t.state("back").split()[0]), (pid, "running"))
+    t.virsh("destroy", "back")
+    t.check("it can be destroyed", t.libvirt.pid_of("back") is None)
+
+
+def test_autostart(t):
+    t.define("self")
+    t.virsh("autostart", "self")
+    t.libvirt.kill()
+    # Once per boot of the host.
+    (t.libvirt.folder / "run/libvirt/qemu/autostarted").unlink()
+    t.libvirt.start()
+    t.check("what starts by itself is started by libvirtd",
+            wait_until(lambda: t.state("self").split()[0] == "running"))
+    t.check("in a process", t.libvirt.pid_of("self") is not None)
+
+
+TESTS = [test_probe, test_life, test_statistics, test_devices_come_and_go,
+         test_later_steps_are_refused, test_libvirtd_comes_back,
+         test_autostart]
+
+
+def test_nothing(t):
+    t.skip("libvirt", libvirtd.why_not())
+
+
+if __name__ == "__main__":
+    if libvirtd.why_not():
+        sys.exit(main([test_nothing], __doc__))
+    sys.exit(main(TESTS, __doc__, LibvirtRig))
