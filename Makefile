@@ -228,6 +228,7 @@ bench: all guests $(BUILD)/tests/perf/tap-calls $(BUILD)/tests/perf/fill
 	$(Q)python3 -B tests/perf/bench_net.py --vmm $(BERTH) \
 	    --calls $(BUILD)/tests/perf/tap-calls
 	$(Q)python3 -B tests/perf/bench_balloon.py --vmm $(BERTH)
+	$(Q)python3 -B tests/perf/bench_libvirt.py --vmm $(BERTH)
 
 install: all
 	install -D -m 755 $(BERTH) $(DESTDIR)$(PREFIX)/bin/berth

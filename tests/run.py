@@ -247,7 +247,8 @@ def stage_kvm(run):
 
 
 def stage_bench(run):
-    run.stream(["tests/perf/bench.py", "--check", "--vmm", str(run.berth)], "bench")
+    for name in ("bench", "bench_libvirt"):
+        run.stream([f"tests/perf/{name}.py", "--check", "--vmm", str(run.berth)], name)
 
 
 def stage_lab(run):

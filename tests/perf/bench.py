@@ -40,6 +40,7 @@ ROUND_TRIPS = 500
 PLUGS = 8
 PAIRS = 200
 CHANNEL_MIB = 32
+POLLERS, POLL_HERTZ, POLL_SECONDS = 10, 100, 2
 FEW, MANY = 2, 10
 TIMEOUT = 60
 QBOOT = ["/usr/share/qemu/qboot.rom", "/usr/share/seabios/qboot.rom"]
@@ -198,6 +199,50 @@ def round_trip(contender, folder):
     return {"round trip": statistics.median(times) * 1e6}
 
 
+def properties(contender, folder):
+    """What libvirt asks of a vCPU at each start: its properties one by one."""
+    machine = Machine(contender, folder, "idle")
+    machine.negotiate()
+    machine.heard(b"H")
+    path = machine.qmp.command("query-cpus-fast")[0]["qom-path"]
+    requests = [json.dumps({"execute": "qom-get", "arguments": {
+        "path": path, "property": found["name"]}}).encode() + b"\r\n"
+        for found in machine.qmp.command("qom-list", path=path)
+        if found["type"] == "bool"]
+    began = time.perf_counter()
+    for request in requests:
+        machine.qmp.sock.sendall(request)
+        machine.qmp.receive_line()
+    elapsed = time.perf_counter() - began
+    machine.end()
+    return {"properties": elapsed * 1e3}
+
+
+def polling(contender, folder):
+    """Clients that ask again and again, each by a socket of its own."""
+    paths = [pathlib.Path(folder) / f"qmp{i}" for i in range(POLLERS)]
+    args = []
+    for path in paths:
+        args += ["-qmp", f"unix:{path},server=on,wait=off"]
+    machine = Machine(contender, folder, "idle", *args)
+    machine.negotiate()
+    machine.heard(b"H")
+    clients = [Qmp.connect(path, timeout=TIMEOUT) for path in paths]
+    cpu = cpu_of_vmm(machine.pid)
+    began = time.monotonic()
+    for turn in range(POLL_SECONDS * POLL_HERTZ * POLLERS):
+        client = clients[turn % POLLERS]
+        client.sock.sendall(b'{"execute":"query-status"}\r\n')
+        client.receive_line()
+        time.sleep(max(0, began + turn / POLL_HERTZ / POLLERS - time.monotonic()))
+    cpu = cpu_of_vmm(machine.pid) - cpu
+    elapsed = time.monotonic() - began
+    for client in clients:
+        client.close()
+    machine.end()
+    return {"polling": cpu / elapsed / 1e7}
+
+
 def plug(contender, folder):
     """A disk comes to a slot; at the reply its interrupt was raised."""
     args = []
@@ -339,6 +384,8 @@ def measure(field, options):
                 if not contender.slow or run < 1:
                     add(contender, probe(contender, folder))
                     add(contender, round_trip(contender, folder))
+                    add(contender, properties(contender, folder))
+                    add(contender, polling(contender, folder))
                     add(contender, memory(contender, folder))
                 if contender.pci:
                     add(contender, plug(contender, folder))
@@ -368,6 +415,8 @@ TARGETS = [
     ("first byte", "ms", "exec to the guest's first byte", None, 6, None, 2),
     ("probe", "ms", "a client's probe, exec to the last reply", 100, None, 100, None),
     ("round trip", "us", "query-status round trip", 100, None, None, 1.2),
+    ("properties", "ms", "a vCPU's properties, one by one", 10, None, 200, None),
+    ("polling", "%", f"{POLLERS} clients at {POLL_HERTZ} Hz of a core", 2, None, 6, None),
     ("plug", "ms", "device_add of a disk to a slot", 2, 1, 50, None),
     ("pair", "us", "device_add and x-device-del-force", 500, None, 20000, None),
     ("dirty", "KiB", "private dirty above RAM, 2 vCPUs", 1024, None, 1024, None),
