@@ -47,7 +47,7 @@ unsigned pci_intx_line(const PciDevice *pci)
         pin = (pin + PCI_SLOT(pci->devfn)) % 4;
         pci = pci->bus->bridge;
     }
-    return (PCI_SLOT(pci->devfn) + pin) % BOARD_PCI_IRQS;
+    return BOARD_PCI_IRQ(PCI_SLOT(pci->devfn), pin);
 }
 
 static void drive_locked(PciIntx *intx, PciDevice *pci)

@@ -7,8 +7,9 @@
  * there too (pci-host.c).
  *
  * Interrupt pins of PCI end at the IOAPIC's pins 16 to 23 by the board's wiring, which
- * ACPI tells; the PIRQ routing registers, which would lead them to the PIC, keep what is
- * written and route nothing.
+ * ACPI tells, and at the PIC where the routing registers lead them (pirq.c). Registers in
+ * the RCBA page that say which pin of a function is which PIRQ keep what is written and
+ * change nothing.
  */
 #include <string.h>
 
@@ -20,6 +21,7 @@
 
 #include "berth/lpc.h"
 
+#include "pirq.h"
 #include "pm.h"
 
 #define REG_PMBASE 0x40u
@@ -34,8 +36,6 @@
 #define PMBASE_IO 0x01u
 #define PMBASE_MASK 0xff80u
 #define ACPI_CNTL_ENABLE 0x80u
-#define PIRQ_DISABLED 0x80u
-#define PIRQ_BITS 0x8fu
 #define RCBA_ENABLE 0x01u
 #define RCBA_MASK 0xffffc000u
 
@@ -51,6 +51,7 @@
 typedef struct Lpc {
     PciDevice pci;
     Pm pm;
+    Pirq pirq;
     Region rcrb;
     IrqLine alarm;
     bool preset;
@@ -96,6 +97,11 @@ static const RegionOps rcrb_ops = {
     .read = rcrb_read, .write = rcrb_write, .max_size = 4
 };
 
+static unsigned pirq_register(unsigned n)
+{
+    return n < 4 ? REG_PIRQ_A + n : REG_PIRQ_E + n - 4;
+}
+
 /* Puts the windows where the configuration registers say. */
 static void update_windows(Lpc *lpc)
 {
@@ -115,6 +121,18 @@ static void update_windows(Lpc *lpc)
     lock_drop(&dev->lock);
 }
 
+static void update_routes(Lpc *lpc)
+{
+    Device *dev = &lpc->pci.dev;
+    uint8_t routes[BOARD_PCI_IRQS];
+
+    lock_take(&dev->lock);
+    for (unsigned i = 0; i < BOARD_PCI_IRQS; i++)
+        routes[i] = pci_config_get(&lpc->pci, pirq_register(i), 1);
+    pirq_set_routes(&lpc->pirq, routes);
+    lock_drop(&dev->lock);
+}
+
 static bool touches(unsigned offset, unsigned size, unsigned reg, unsigned reg_size)
 {
     return offset < reg + reg_size && reg < offset + size;
@@ -125,6 +143,8 @@ static void lpc_after_write(PciDevice *pci, unsigned offset, unsigned size)
     if (touches(offset, size, REG_PMBASE, REG_ACPI_CNTL + 1 - REG_PMBASE) ||
         touches(offset, size, REG_RCBA, 4))
         update_windows(to_lpc(&pci->dev));
+    if (touches(offset, size, REG_PIRQ_A, 4) || touches(offset, size, REG_PIRQ_E, 4))
+        update_routes(to_lpc(&pci->dev));
 }
 
 static const PciClass lpc_pci_class = {
@@ -143,11 +163,9 @@ static void init_registers(PciDevice *pci)
     pci_config_set(pci, REG_PMBASE, 4, PMBASE_IO);
     pci_config_allow(pci, REG_PMBASE, 4, PMBASE_MASK);
     pci_config_allow(pci, REG_ACPI_CNTL, 1, ACPI_CNTL_ENABLE);
-    for (unsigned i = 0; i < 4; i++) {
-        pci_config_set(pci, REG_PIRQ_A + i, 1, PIRQ_DISABLED);
-        pci_config_set(pci, REG_PIRQ_E + i, 1, PIRQ_DISABLED);
-        pci_config_allow(pci, REG_PIRQ_A + i, 1, PIRQ_BITS);
-        pci_config_allow(pci, REG_PIRQ_E + i, 1, PIRQ_BITS);
+    for (unsigned i = 0; i < BOARD_PCI_IRQS; i++) {
+        pci_config_set(pci, pirq_register(i), 1, PIRQ_DISABLED);
+        pci_config_allow(pci, pirq_register(i), 1, PIRQ_BITS);
     }
     pci_config_set(pci, REG_SERIRQ, 1, 0x10);
     pci_config_allow(pci, REG_SERIRQ, 1, 0xff);
@@ -171,6 +189,7 @@ static void reset_bridge(Lpc *lpc)
     }
     lock_drop(&dev->lock);
     update_windows(lpc);
+    update_routes(lpc);
 }
 
 static void lpc_reset(Device *dev)
@@ -205,6 +224,7 @@ static bool lpc_realize(Device *dev, const DeviceAddArgs *args, GError **error)
         return false;
     init_registers(&lpc->pci);
     pm_init(&lpc->pm, dev);
+    pirq_init(&lpc->pirq, board);
     irq_line_init(&lpc->alarm, on_alarm, lpc, 0);
     region_init_io(&lpc->rcrb, "rcrb", X86_RCBA_SIZE, &rcrb_ops, lpc, &dev->lock);
     region_set_enabled(&lpc->rcrb, false);
@@ -218,6 +238,7 @@ static void lpc_unrealize(Device *dev)
 
     region_done(&lpc->rcrb);
     pm_done(&lpc->pm);
+    pirq_done(&lpc->pirq);
     pci_device_done(&lpc->pci);
 }
 
@@ -236,7 +257,8 @@ static bool lpc_post_load(void *opaque, GError **error)
     Lpc *lpc = opaque;
 
     lpc->pm.tco.no_reboot |= lpc->no_reboot;
-    update_windows(opaque);
+    update_windows(lpc);
+    update_routes(lpc);
     return true;
 }
 
@@ -281,6 +303,12 @@ Device *lpc_add(DeviceTree *tree, const LpcConfig *config, GError **error)
     to_lpc(dev)->pm.s4 = config->s4;
     lpc_reset(dev);
     return dev;
+}
+
+IrqLine *lpc_pirq(Device *dev, unsigned n)
+{
+    g_assert(n < BOARD_PCI_IRQS);
+    return &to_lpc(dev)->pirq.wires[n];
 }
 
 IrqLine *lpc_gpe(Device *dev, unsigned n)

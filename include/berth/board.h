@@ -116,6 +116,10 @@ typedef struct BoardOps {
 } BoardOps;
 
 #define BOARD_PCI_IRQS 8
+#define BOARD_PCI_OWN_SLOT 25u  /* the chipset's own slots, from this one on */
+/* The line of pin @pin (0: INTA) of a slot of the root bus. */
+#define BOARD_PCI_IRQ(slot, pin) \
+    ((((slot) < BOARD_PCI_OWN_SLOT ? (slot) : 0u) + (pin)) % BOARD_PCI_IRQS)
 #define BOARD_GPES 8            /* general-purpose events of ACPI */
 
 struct Board {

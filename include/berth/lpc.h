@@ -25,6 +25,12 @@ IrqLine *lpc_gpe(Device *dev, unsigned n);
 /* Adds "/machine/lpc" as function 00:1f.0. */
 Device *lpc_add(DeviceTree *tree, const LpcConfig *config, GError **error);
 
+/*
+ * PIRQ A (0) to H, for the board's lines of PCI: each ends where that line ended when the
+ * bridge was added, and at the PIC as the guest routes it.
+ */
+IrqLine *lpc_pirq(Device *dev, unsigned n);
+
 /* Where the RTC tells of its alarm, which may wake the machine; lent. */
 IrqLine *lpc_alarm_line(Device *dev);
 

@@ -14,7 +14,7 @@
  * plugged.  The hooks of PciClass are called on the accessing thread without the lock.
  *
  * Interrupt pins are wired by standard swizzle; pin N (0: INTA) of slot S of the root bus
- * drives board->pci_irqs[(S + N) % BOARD_PCI_IRQS].
+ * drives board->pci_irqs[BOARD_PCI_IRQ(S, N)].
  */
 #pragma once
 

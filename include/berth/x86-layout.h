@@ -129,8 +129,7 @@
 #define X86_GSI_RTC 8u
 #define X86_GSI_SCI 9u
 #define X86_GSI_PCI_BASE 16u            /* PIRQ A to H */
-#define X86_GSI_PCI_COUNT 8u
 #define X86_GSI_HPET_BASE 20u           /* to 23, shared with PCI */
 #define X86_GSI_COUNT 24u
-/* Where pin @pin (0: INTA) of a slot of bus 0 ends. */
-#define X86_PCI_GSI(slot, pin) (X86_GSI_PCI_BASE + ((slot) + (pin)) % X86_GSI_PCI_COUNT)
+/* Where pin @pin (0: INTA) of a slot of bus 0 ends (board.h). */
+#define X86_PCI_GSI(slot, pin) (X86_GSI_PCI_BASE + BOARD_PCI_IRQ(slot, pin))

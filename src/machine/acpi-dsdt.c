@@ -36,8 +36,6 @@
 #define PCI_SLOTS 32
 #define PCI_PINS 4
 #define LPC_ADR 0x001f0000
-/* The wiring of X86_PCI_GSI() is that of the PCI host. */
-G_STATIC_ASSERT(X86_GSI_PCI_COUNT == BOARD_PCI_IRQS);
 
 #define NOTIFY_CHANGED 0x80
 #define STA_HIDDEN 0x0b                 /* present, enabled, working; not for people */

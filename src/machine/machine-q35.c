@@ -219,6 +219,8 @@ static bool add_onboard(Machine *machine, GError **error)
     machine->q35->lpc = lpc_add(tree, &lpc_config, error);
     if (!machine->q35->lpc)
         return false;
+    for (unsigned i = 0; i < BOARD_PCI_IRQS; i++)
+        machine->board.pci_irqs[i] = lpc_pirq(machine->q35->lpc, i);
     for (unsigned i = 0; i < BOARD_GPES; i++)
         machine->board.gpes[i] = lpc_gpe(machine->q35->lpc, i);
     if (has_acpi_hotplug(machine)) {

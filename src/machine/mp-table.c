@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "berth/board.h"
 #include "berth/error.h"
 #include "berth/x86-layout.h"
 

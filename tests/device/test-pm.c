@@ -395,6 +395,113 @@ static void test_rcba_window_moves(void)
     fixture_done(&f);
 }
 
+/* What device at 00:@slot.0 does with its pin INTA, by the board's line of it. */
+static void set_pin(Fixture *f, unsigned slot, bool level)
+{
+    irq_set(f->board->board.pci_irqs[BOARD_PCI_IRQ(slot, 0)], level);
+}
+
+static bool gsi(Fixture *f, unsigned n)
+{
+    return vm_fake_gsi_level(f->board->vm, n);
+}
+
+static void fixture_init_wired(Fixture *f)
+{
+    fixture_init(f, false);
+    for (unsigned i = 0; i < BOARD_PCI_IRQS; i++)
+        f->board->board.pci_irqs[i] = lpc_pirq(f->lpc, i);
+}
+
+static void test_pins_of_pci_reach_the_pic_as_routed(void)
+{
+    Fixture f;
+
+    fixture_init_wired(&f);
+    set_pin(&f, 2, true);
+    g_assert_true(gsi(&f, 18));
+    g_assert_false(gsi(&f, 10));
+    /* While it is asserted, the guest leads PIRQ C there, elsewhere, and nowhere. */
+    config_write(&f, 0x62, 1, 0x0a);
+    g_assert_true(gsi(&f, 10));
+    config_write(&f, 0x60, 4, 0x0b0b0b0b);
+    g_assert_false(gsi(&f, 10));
+    g_assert_true(gsi(&f, 11));
+    config_write(&f, 0x62, 1, 0x8b);
+    g_assert_false(gsi(&f, 11));
+    config_write(&f, 0x62, 1, 0x0b);
+    set_pin(&f, 2, false);
+    g_assert_false(gsi(&f, 11));
+    g_assert_false(gsi(&f, 18));
+    /* The upper four have registers of their own; the chipset's slots begin at A. */
+    config_write(&f, 0x6b, 1, 0x05);
+    set_pin(&f, 7, true);
+    g_assert_true(gsi(&f, 5));
+    set_pin(&f, 7, false);
+    set_pin(&f, 31, true);
+    g_assert_true(gsi(&f, 16));
+    g_assert_true(gsi(&f, 11));
+    fixture_done(&f);
+}
+
+static void test_wires_share_an_input_of_the_pic(void)
+{
+    Fixture f;
+
+    fixture_init_wired(&f);
+    config_write(&f, 0x60, 4, 0x0a0a0a0a);
+    config_write(&f, 0x68, 4, 0x0a0a0a0a);
+    set_pin(&f, 1, true);
+    set_pin(&f, 4, true);
+    set_pin(&f, 1, false);
+    g_assert_true(gsi(&f, 10));
+    g_assert_false(gsi(&f, 17));
+    config_write(&f, 0x68, 1, 0x80);
+    g_assert_false(gsi(&f, 10));
+    config_write(&f, 0x68, 1, 0x0a);
+    g_assert_true(gsi(&f, 10));
+    device_tree_pause(&f.board->tree);
+    device_tree_reset(&f.board->tree);
+    device_tree_resume(&f.board->tree);
+    g_assert_false(gsi(&f, 10));
+    g_assert_true(gsi(&f, 20));
+    fixture_done(&f);
+}
+
+static void test_inputs_that_pci_cannot_have(void)
+{
+    Fixture f;
+
+    fixture_init_wired(&f);
+    set_pin(&f, 0, true);
+    for (unsigned n = 0; n < 16; n++) {
+        static const bool is_pci[16] = {
+            [3] = true, [4] = true, [5] = true, [6] = true, [7] = true, [10] = true,
+            [11] = true, [12] = true, [14] = true, [15] = true,
+        };
+
+        config_write(&f, 0x60, 1, 0x70 | n);
+        g_assert_cmphex(config_read(&f, 0x60, 1), ==, n);
+        for (unsigned other = 0; other < 16; other++)
+            g_assert_cmpint(gsi(&f, other), ==, other == n && is_pci[n]);
+    }
+    fixture_done(&f);
+}
+
+static void test_routes_are_copied(void)
+{
+    Fixture from, to;
+
+    fixture_init_wired(&from);
+    fixture_init_wired(&to);
+    config_write(&from, 0x60, 1, 0x0b);
+    set_pin(&to, 0, true);
+    fake_board_check_copy(from.board, to.board);
+    g_assert_true(gsi(&to, 11));
+    fixture_done(&from);
+    fixture_done(&to);
+}
+
 static void test_windows_hide_nothing(void)
 {
     Fixture f;
@@ -501,6 +608,13 @@ int main(int argc, char **argv)
                     test_gpe_interrupts_until_it_is_cleared);
     g_test_add_func("/lpc/rcba-window-moves", test_rcba_window_moves);
     g_test_add_func("/lpc/windows-hide-nothing", test_windows_hide_nothing);
+    g_test_add_func("/pirq/pins-of-pci-reach-the-pic-as-routed",
+                    test_pins_of_pci_reach_the_pic_as_routed);
+    g_test_add_func("/pirq/wires-share-an-input-of-the-pic",
+                    test_wires_share_an_input_of_the_pic);
+    g_test_add_func("/pirq/inputs-that-pci-cannot-have",
+                    test_inputs_that_pci_cannot_have);
+    g_test_add_func("/pirq/routes-are-copied", test_routes_are_copied);
     g_test_add_func("/lpc/reset-brings-the-preset-back",
                     test_reset_brings_the_preset_back);
     g_test_add_func("/pm/state-is-copied", test_state_is_copied);

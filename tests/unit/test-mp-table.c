@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "berth/mp-table.h"
+#include "berth/board.h"
 #include "berth/x86-layout.h"
 
 #define HEADER_SIZE 44

@@ -861,7 +861,7 @@ DefinitionBlock ("", "DSDT", 2, "BERTH ", "Q35     ", 0x00000001)
                     0x0019FFFF, 
                     Zero, 
                     Zero, 
-                    0x11
+                    0x10
                 }, 
 
                 Package (0x04)
@@ -869,7 +869,7 @@ DefinitionBlock ("", "DSDT", 2, "BERTH ", "Q35     ", 0x00000001)
                     0x0019FFFF, 
                     One, 
                     Zero, 
-                    0x12
+                    0x11
                 }, 
 
                 Package (0x04)
@@ -877,7 +877,7 @@ DefinitionBlock ("", "DSDT", 2, "BERTH ", "Q35     ", 0x00000001)
                     0x0019FFFF, 
                     0x02, 
                     Zero, 
-                    0x13
+                    0x12
                 }, 
 
                 Package (0x04)
@@ -885,13 +885,29 @@ DefinitionBlock ("", "DSDT", 2, "BERTH ", "Q35     ", 0x00000001)
                     0x0019FFFF, 
                     0x03, 
                     Zero, 
-                    0x14
+                    0x13
                 }, 
 
                 Package (0x04)
                 {
                     0x001AFFFF, 
                     Zero, 
+                    Zero, 
+                    0x10
+                }, 
+
+                Package (0x04)
+                {
+                    0x001AFFFF, 
+                    One, 
+                    Zero, 
+                    0x11
+                }, 
+
+                Package (0x04)
+                {
+                    0x001AFFFF, 
+                    0x02, 
                     Zero, 
                     0x12
                 }, 
@@ -899,31 +915,7 @@ DefinitionBlock ("", "DSDT", 2, "BERTH ", "Q35     ", 0x00000001)
                 Package (0x04)
                 {
                     0x001AFFFF, 
-                    One, 
-                    Zero, 
-                    0x13
-                }, 
-
-                Package (0x04)
-                {
-                    0x001AFFFF, 
-                    0x02, 
-                    Zero, 
-                    0x14
-                }, 
-
-                Package (0x04)
-                {
-                    0x001AFFFF, 
                     0x03, 
-                    Zero, 
-                    0x15
-                }, 
-
-                Package (0x04)
-                {
-                    0x001BFFFF, 
-                    Zero, 
                     Zero, 
                     0x13
                 }, 
@@ -931,153 +923,161 @@ DefinitionBlock ("", "DSDT", 2, "BERTH ", "Q35     ", 0x00000001)
                 Package (0x04)
                 {
                     0x001BFFFF, 
-                    One, 
                     Zero, 
-                    0x14
-                }, 
-
-                Package (0x04)
-                {
-                    0x001BFFFF, 
-                    0x02, 
-                    Zero, 
-                    0x15
-                }, 
-
-                Package (0x04)
-                {
-                    0x001BFFFF, 
-                    0x03, 
-                    Zero, 
-                    0x16
-                }, 
-
-                Package (0x04)
-                {
-                    0x001CFFFF, 
-                    Zero, 
-                    Zero, 
-                    0x14
-                }, 
-
-                Package (0x04)
-                {
-                    0x001CFFFF, 
-                    One, 
-                    Zero, 
-                    0x15
-                }, 
-
-                Package (0x04)
-                {
-                    0x001CFFFF, 
-                    0x02, 
-                    Zero, 
-                    0x16
-                }, 
-
-                Package (0x04)
-                {
-                    0x001CFFFF, 
-                    0x03, 
-                    Zero, 
-                    0x17
-                }, 
-
-                Package (0x04)
-                {
-                    0x001DFFFF, 
-                    Zero, 
-                    Zero, 
-                    0x15
-                }, 
-
-                Package (0x04)
-                {
-                    0x001DFFFF, 
-                    One, 
-                    Zero, 
-                    0x16
-                }, 
-
-                Package (0x04)
-                {
-                    0x001DFFFF, 
-                    0x02, 
-                    Zero, 
-                    0x17
-                }, 
-
-                Package (0x04)
-                {
-                    0x001DFFFF, 
-                    0x03, 
                     Zero, 
                     0x10
                 }, 
 
                 Package (0x04)
                 {
-                    0x001EFFFF, 
-                    Zero, 
-                    Zero, 
-                    0x16
-                }, 
-
-                Package (0x04)
-                {
-                    0x001EFFFF, 
+                    0x001BFFFF, 
                     One, 
-                    Zero, 
-                    0x17
-                }, 
-
-                Package (0x04)
-                {
-                    0x001EFFFF, 
-                    0x02, 
-                    Zero, 
-                    0x10
-                }, 
-
-                Package (0x04)
-                {
-                    0x001EFFFF, 
-                    0x03, 
                     Zero, 
                     0x11
                 }, 
 
                 Package (0x04)
                 {
-                    0x001FFFFF, 
-                    Zero, 
-                    Zero, 
-                    0x17
-                }, 
-
-                Package (0x04)
-                {
-                    0x001FFFFF, 
-                    One, 
-                    Zero, 
-                    0x10
-                }, 
-
-                Package (0x04)
-                {
-                    0x001FFFFF, 
+                    0x001BFFFF, 
                     0x02, 
-                    Zero, 
-                    0x11
-                }, 
-
-                Package (0x04)
-                {
-                    0x001FFFFF, 
-                    0x03, 
                     Zero, 
                     0x12
+                }, 
+
+                Package (0x04)
+                {
+                    0x001BFFFF, 
+                    0x03, 
+                    Zero, 
+                    0x13
+                }, 
+
+                Package (0x04)
+                {
+                    0x001CFFFF, 
+                    Zero, 
+                    Zero, 
+                    0x10
+                }, 
+
+                Package (0x04)
+                {
+                    0x001CFFFF, 
+                    One, 
+                    Zero, 
+                    0x11
+                }, 
+
+                Package (0x04)
+                {
+                    0x001CFFFF, 
+                    0x02, 
+                    Zero, 
+                    0x12
+                }, 
+
+                Package (0x04)
+                {
+                    0x001CFFFF, 
+                    0x03, 
+                    Zero, 
+                    0x13
+                }, 
+
+                Package (0x04)
+                {
+                    0x001DFFFF, 
+                    Zero, 
+                    Zero, 
+                    0x10
+                }, 
+
+                Package (0x04)
+                {
+                    0x001DFFFF, 
+                    One, 
+                    Zero, 
+                    0x11
+                }, 
+
+                Package (0x04)
+                {
+                    0x001DFFFF, 
+                    0x02, 
+                    Zero, 
+                    0x12
+                }, 
+
+                Package (0x04)
+                {
+                    0x001DFFFF, 
+                    0x03, 
+                    Zero, 
+                    0x13
+                }, 
+
+                Package (0x04)
+                {
+                    0x001EFFFF, 
+                    Zero, 
+                    Zero, 
+                    0x10
+                }, 
+
+                Package (0x04)
+                {
+                    0x001EFFFF, 
+                    One, 
+                    Zero, 
+                    0x11
+                }, 
+
+                Package (0x04)
+                {
+                    0x001EFFFF, 
+                    0x02, 
+                    Zero, 
+                    0x12
+                }, 
+
+                Package (0x04)
+                {
+                    0x001EFFFF, 
+                    0x03, 
+                    Zero, 
+                    0x13
+                }, 
+
+                Package (0x04)
+                {
+                    0x001FFFFF, 
+                    Zero, 
+                    Zero, 
+                    0x10
+                }, 
+
+                Package (0x04)
+                {
+                    0x001FFFFF, 
+                    One, 
+                    Zero, 
+                    0x11
+                }, 
+
+                Package (0x04)
+                {
+                    0x001FFFFF, 
+                    0x02, 
+                    Zero, 
+                    0x12
+                }, 
+
+                Package (0x04)
+                {
+                    0x001FFFFF, 
+                    0x03, 
+                    Zero, 
+                    0x13
                 }
             })
             Method (_OSC, 4, Serialized)  // _OSC: Operating System Capabilities
