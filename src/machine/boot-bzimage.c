@@ -18,7 +18,7 @@
 
 /* Offsets in the file and, from 0x1f1 on, in boot_params. */
 #define HDR_SETUP_SECTS 0x1f1u
-#define HDR_SYSSIZE 0x1f4u              /* of the protected-mode kernel, 16 bytes each */
+#define HDR_SYSSIZE 0x1f4u              /* of the protected-mode kernel */
 #define HDR_VID_MODE 0x1fau
 #define HDR_BOOT_FLAG 0x1feu
 #define HDR_JUMP 0x201u                 /* the header ends this far after HDR_MAGIC */
@@ -50,6 +50,7 @@
 #define ENTRY64_OFFSET 0x200u
 #define SECTORS_DEFAULT 4
 #define SECTOR_SIZE 512u
+#define PARAGRAPH 16ull                 /* what syssize counts */
 #define ALIGNMENT_MAX GIB
 
 /* Offsets in boot_params that the header has not. */
@@ -132,8 +133,10 @@ static bool parse_payload(BootImage *image, const uint8_t *head, GError **error)
 {
     BootBzimage *bz = &image->u.bzimage;
     unsigned sectors = head[HDR_SETUP_SECTS] ? head[HDR_SETUP_SECTS] : SECTORS_DEFAULT;
-    uint64_t needed = get32(head, HDR_SYSSIZE) * 16ull;
+    uint64_t needed = get32(head, HDR_SYSSIZE) * PARAGRAPH;
 
+    /* The last one may be there in part. */
+    needed -= MIN(needed, PARAGRAPH - 1);
     bz->payload_offset = (sectors + 1) * SECTOR_SIZE;
     needed = MAX(needed, ENTRY64_OFFSET + 1) + bz->payload_offset;
     if (image->kernel.size < needed) {

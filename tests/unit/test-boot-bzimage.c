@@ -122,6 +122,19 @@ static void test_first_4_gib_are_mapped_one_to_one(Fixture *f, const void *data)
     g_assert_cmphex(get(f->ram, start.gdt + 0x18, 8), ==, 0x00cf93000000ffff);
 }
 
+/* The last paragraph that syssize counts may be there in part: memtest86+ ends so. */
+static void test_last_paragraph_in_part(Fixture *f, const void *data)
+{
+    uint8_t image[BZ_SIZE];
+    g_autoptr(BootImage) boot = NULL;
+    VcpuBoot start;
+
+    make_bzimage(image);
+    boot = open_bytes(image, sizeof image - 15, NULL, NULL, NULL);
+    g_assert_nonnull(boot);
+    g_assert_true(boot_image_load(boot, &f->target, &start, NULL));
+}
+
 static void test_relocatable_kernel_goes_higher(Fixture *f, const void *data)
 {
     uint8_t image[BZ_SIZE];
@@ -167,7 +180,7 @@ static const BadFile bad_bzimages[] = {
     { "short-header", "setup header has", .patch = { { 0x201, 1, 0x20 } } },
     { "cut-in-header", "truncated in its setup header", .file_size = 0x250 },
     { "cut-after-setup", "truncated: the file has 1024 bytes", .file_size = BZ_SETUP },
-    { "cut-in-payload", "its header asks for 9216", .file_size = BZ_SIZE - 1 },
+    { "cut-in-payload", "its header asks for 9201", .file_size = BZ_SIZE - 16 },
     { "no-payload", "truncated", .patch = { { 0x1f4, 4, 0 } },
       .file_size = BZ_SETUP + 1 },
     { "setup-sects-255", "truncated", .patch = { { 0x1f1, 1, 255 } } },
@@ -225,6 +238,8 @@ int main(int argc, char **argv)
                test_boot_params_are_complete, teardown);
     g_test_add("/boot-bzimage/first-4-gib-are-mapped-one-to-one", Fixture, NULL, setup,
                test_first_4_gib_are_mapped_one_to_one, teardown);
+    g_test_add("/boot-bzimage/last-paragraph-in-part", Fixture, NULL, setup,
+               test_last_paragraph_in_part, teardown);
     g_test_add("/boot-bzimage/relocatable-kernel-goes-higher", Fixture, NULL, setup,
                test_relocatable_kernel_goes_higher, teardown);
     g_test_add("/boot-bzimage/initrd-keeps-clear-of-kernel", Fixture, NULL, setup,
