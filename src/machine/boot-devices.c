@@ -130,14 +130,14 @@ bool boot_devices_check(DeviceTree *tree, GError **error)
     return true;
 }
 
-GBytes *boot_devices_list(DeviceTree *tree, bool strict)
+GBytes *boot_devices_list(DeviceTree *tree, const char *first, bool strict)
 {
     g_autoptr(GArray) found = collect(tree);
-    GString *list = g_string_new(NULL);
+    GString *list = g_string_new(first);
     gsize size;
 
     for (guint i = 0; i < found->len; i++) {
-        if (i > 0)
+        if (list->len)
             g_string_append_c(list, '\n');
         append_path(list, g_array_index(found, BootDevice, i).dev);
     }

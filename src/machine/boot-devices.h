@@ -12,6 +12,6 @@ bool boot_devices_check(DeviceTree *tree, GError **error);
 /*
  * The list as firmware reads it: paths of Open Firmware in lines, the first to boot from
  * first, then a zero; with @strict it ends with "HALT", so that nothing else is tried.
- * Empty when no device has a bootindex and there is no @strict.
+ * @first, unless NULL, comes before all devices. Empty when there is nothing to tell.
  */
-GBytes *boot_devices_list(DeviceTree *tree, bool strict);
+GBytes *boot_devices_list(DeviceTree *tree, const char *first, bool strict);

@@ -190,9 +190,6 @@ static bool check_kernel(const Cmdline *cmdline, GError **error)
 {
     const char *option = cmdline->initrd ? "initrd" : "append";
 
-    if (cmdline->bios && cmdline->kernel)
-        return refuse(error, "bios", cmdline->bios,
-                      "a kernel given by -kernel is started without firmware");
     if (cmdline->kernel || (!cmdline->initrd && !cmdline->append))
         return true;
     return refuse(error, option, cmdline->initrd ? cmdline->initrd : cmdline->append,

@@ -69,16 +69,21 @@ static RamBlock *map_rom(const char *path, GError **error)
     return ram_block_new("pc.bios", size, &options, error);
 }
 
+char *firmware_find_installed(const char *name)
+{
+    return file_find_installed(name, folders);
+}
+
 bool firmware_open(Machine *machine, GError **error)
 {
     const char *name = machine->cmdline->bios;
     g_autofree char *path = NULL;
     RamBlock *rom;
 
-    if (machine->cmdline->kernel)
+    if (machine->cmdline->kernel && !name)
         return true;
     path = name ? file_find(name, folders) :
-                  file_find_installed(DEFAULT_ROM, folders);
+                  firmware_find_installed(DEFAULT_ROM);
     if (!path && !name)
         return true;
     if (!path) {
@@ -168,6 +173,7 @@ bool firmware_describe(Machine *machine, FwCfg *fw_cfg, uint64_t pci64, GError *
     fw_cfg_add_number(fw_cfg, KEY_IRQ0_OVERRIDE, 1, 4);
     return add_e820(machine, fw_cfg, error) && add_sleep_states(machine, fw_cfg, error) &&
            add_console(machine, fw_cfg, error) &&
+           firmware_kernel_describe(machine, fw_cfg, error) &&
            fw_cfg_add_file(fw_cfg, "etc/reserved-memory-end",
                            g_bytes_new(&little, sizeof(little)), error);
 }

@@ -713,7 +713,9 @@ static bool write_boot_devices(Machine *machine, GError **error)
     const BootOptions *boot = machine->cmdline->boot;
 
     return fw_cfg_put_file(machine->q35->fw_cfg, "bootorder",
-                           boot_devices_list(&machine->tree, boot && boot->strict),
+                           boot_devices_list(&machine->tree,
+                                             firmware_kernel_boot_path(machine),
+                                             boot && boot->strict),
                            error);
 }
 

@@ -194,12 +194,12 @@ static bool add_devices(Machine *machine, GError **error)
     return true;
 }
 
-/* The kernel, or the firmware. */
+/* The kernel, or the firmware, which may be asked for with a kernel to start. */
 static bool open_image(Machine *machine, GError **error)
 {
     const Cmdline *cmdline = machine->cmdline;
 
-    if (!cmdline->kernel)
+    if (!cmdline->kernel || cmdline->bios)
         return firmware_open(machine, error);
     machine->boot_image =
         boot_image_open(cmdline->kernel, cmdline->initrd, cmdline->append, error);

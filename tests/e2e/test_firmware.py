@@ -12,10 +12,22 @@ import sys
 from rig import main
 
 SEABIOS = pathlib.Path("/usr/share/seabios/bios-256k.bin")
+LINUXBOOT = pathlib.Path("/usr/share/qemu/linuxboot_dma.bin")
 IPXE = pathlib.Path("/usr/lib/ipxe/qemu/efi-virtio.rom")
 # A software KVM interprets firmware: seconds, more where the machine is busy.
 SILENCE = 120
 NOTHING = "No bootable device"
+
+
+# On the host's 'r' it resets the machine.
+WAIT = bytes([
+    0xba, 0xfd, 0x03,               # 1: mov $0x3fd, %dx
+    0xec, 0xa8, 0x01, 0x74, 0xfb,   # 2: in %dx, %al; test $1, %al; jz 2b
+    0xba, 0xf8, 0x03, 0xec,         # mov $0x3f8, %dx; in %dx, %al
+    0x3c, ord("r"), 0x75, 0xf0,     # cmp $'r', %al; jne 1b
+    0xba, 0xf9, 0x0c, 0xb0, 0x0e, 0xee,     # mov $0xcf9, %dx; out $0x0e
+    0xf4,                           # hlt
+])
 
 
 def boot_sector(letter):
@@ -24,14 +36,28 @@ def boot_sector(letter):
         0xba, 0xf8, 0x03,               # mov $0x3f8, %dx
         0xb0, ord(letter), 0xee,        # mov $LETTER, %al; out %al, %dx
         0xb0, ord("!"), 0xee,
-        0xba, 0xfd, 0x03,               # mov $0x3fd, %dx
-        0xec, 0xa8, 0x01, 0x74, 0xfb,   # 1: in %dx, %al; test $1, %al; jz 1b
-        0xba, 0xf8, 0x03, 0xec,         # mov $0x3f8, %dx; in %dx, %al
-        0x3c, ord("r"), 0x75, 0xf1,     # cmp $'r', %al; jne back to the wait
-        0xba, 0xf9, 0x0c, 0xb0, 0x0e, 0xee,     # mov $0xcf9, %dx; out $0x0e
-        0xf4,                           # hlt
-    ])
+    ]) + WAIT
     return code + bytes(510 - len(code)) + b"\x55\xaa"
+
+
+def real_kernel():
+    """A bzImage whose real-mode part writes its command line to COM1, in brackets."""
+    code = bytes([
+        0xfa, 0x31, 0xf6,               # cli; xor %si, %si
+        0xb8, 0x00, 0x20, 0x8e, 0xc0,   # mov $0x2000, %ax; mov %ax, %es
+        0xba, 0xf8, 0x03,               # mov $0x3f8, %dx
+        0xb0, ord("["), 0xee,           # mov $'[', %al; out %al, %dx
+        0x26, 0x8a, 0x04, 0x46,         # 1: mov %es:(%si), %al; inc %si
+        0x84, 0xc0, 0x74, 0x03,         # test %al, %al; jz 2f
+        0xee, 0xeb, 0xf5,               # out %al, %dx; jmp 1b
+        0xb0, ord("]"), 0xee,           # 2: mov $']', %al; out %al, %dx
+    ]) + WAIT
+    header = bytearray(0x270)
+    header[0x1f1] = 1
+    header[0x1fe:0x208] = b"\x55\xaa\xeb\x6eHdrS\x03\x02"
+    header[0x211] = 1
+    header[0x22c:0x230] = b"\xff\xff\xff\x37"
+    return (bytes(header) + code).ljust(0x600, b"\0")
 
 
 def disk(t, letter):
@@ -96,6 +122,22 @@ def test_menu(t):
             heard(guest, "([AB])!", match.end())[1], "B")
 
 
+def test_kernel(t):
+    """-kernel with -bios: firmware starts it, before all else, after each reset."""
+    if not LINUXBOOT.exists():
+        t.skip("a kernel that firmware starts", "linuxboot_dma.bin is not installed")
+        return
+    kernel = t.folder / "kernel"
+    kernel.write_bytes(real_kernel())
+    guest = t.guest(None, "-bios", SEABIOS, "-kernel", kernel, "-append",
+                    "started by firmware", cpus=1)
+    match = heard(guest, r"\[([a-z ]*)\]")
+    t.equal("the kernel has its command line", match[1], "started by firmware")
+    guest.type("r")
+    heard(guest, r"\[started by firmware\]", match.end())
+    t.equal("and again after a reset", guest.console.text.count("SeaBIOS"), 2)
+
+
 def test_network(t):
     """The option ROM of a network device."""
     if not IPXE.exists():
@@ -110,5 +152,6 @@ def test_network(t):
 
 
 if __name__ == "__main__":
-    sys.exit(main([test_default, test_disks, test_strict, test_menu, test_network],
+    sys.exit(main([test_default, test_disks, test_strict, test_menu, test_kernel,
+                   test_network],
                   __doc__))

@@ -207,7 +207,6 @@ static const struct {
     { "-audiodev {\"id\":\"a\",\"driver\":\"alsa\"}", "alsa" },
     { "-hda a", "-hda: there is no IDE controller" },
     { "--incoming defer", "--incoming: " },
-    { "-bios x -kernel y", "-bios x: a kernel given by -kernel is started without" },
     { "-pflash x", "-pflash: there is no flash memory" },
     { "-k", "-k: there is no screen" },
     { "-boot z", "'z'" },
