@@ -14,7 +14,9 @@ DUMPS="crash makedumpfile python3-libkdumpfile"
 GUESTS="qemu-system-x86 seabios busybox-static kmod e2fsprogs lz4 dmidecode"
 GUESTS="$GUESTS qemu-guest-agent"
 # Boot loaders, of disks and of the network.
-GUESTS="$GUESTS grub-common grub-pc-bin ipxe-qemu"
+GUESTS="$GUESTS grub-common grub-pc-bin grub-efi-amd64-bin ipxe-qemu mtools xorriso"
+# What firmware and the network boot: a server, other payloads.
+GUESTS="$GUESTS dnsmasq-base memtest86+ qemu-system-data"
 # What judges images.
 IMAGES="qemu-utils"
 # The client that berth has to content.

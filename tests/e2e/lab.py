@@ -23,6 +23,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
+import media  # noqa: E402
 import runner  # noqa: E402
 import stock  # noqa: E402
 from guest import QUIET  # noqa: E402
@@ -108,7 +109,8 @@ class Run:
 # What a runner is given beside the VMM, by its option; in an emulated host by file name.
 FILES = {"kernel": "vmlinuz", "vmlinux": "vmlinux", "initrd": "guest.cpio",
          "tools": "tools.cpio", "full-kernel": "full-vmlinuz",
-         "full-initrd": "full.cpio", "boot-disk": "boot-disk.img"}
+         "full-initrd": "full.cpio", "boot-disk": "boot-disk.img",
+         "boot-cd": "boot-cd.iso", "netboot": "netboot.0"}
 
 
 def runner_argv(vmm, beside, files, names):
@@ -228,6 +230,20 @@ def add_full_kernel(report, folder, files):
     stock.write_guest_initramfs(kernel, files["full-initrd"], stock.FULL_MODULES)
 
 
+def add_media(kernel, folder, files, scenarios):
+    """What boots by itself, as far as scenarios want it."""
+    for option, want in (("boot-disk", "BOOT_DISK"), ("boot-cd", "BOOT_CD"),
+                         ("netboot", "NETBOOT")):
+        if any(wants(name, want) for name in scenarios):
+            files[option] = folder / FILES[option]
+    if "boot-disk" in files:
+        media.write_boot_disk(kernel, files["initrd"], QUIET, files["boot-disk"])
+    if "boot-cd" in files:
+        media.write_boot_cd(kernel, files["initrd"], QUIET, files["boot-cd"])
+    if "netboot" in files:
+        media.write_netboot(files["netboot"])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -261,9 +277,7 @@ def main():
         stock.write_guest_tools(kernel, files["tools"])
         if any(wants(name, "FULL_KERNEL") for name in options.scenarios):
             add_full_kernel(report, folder, files)
-        if any(wants(name, "BOOT_DISK") for name in options.scenarios):
-            files["boot-disk"] = folder / FILES["boot-disk"]
-            stock.write_boot_disk(kernel, files["initrd"], QUIET, files["boot-disk"])
+        add_media(kernel, folder, files, options.scenarios)
         if host_runs_stock_guests() and not options.emulated:
             report.say(f"stock kernel {kernel.release} on this host's KVM")
             run_here(report, options, files)

@@ -61,6 +61,16 @@ class Lab(Checks):
     def boot_disk(self):
         return self.options.boot_disk
 
+    @property
+    def boot_cd(self):
+        """The same as a CD, for a scenario that says BOOT_CD = True."""
+        return self.options.boot_cd
+
+    @property
+    def netboot(self):
+        """What PXE loads: GRUB's prompt, for a scenario that says NETBOOT = True."""
+        return self.options.netboot
+
     def initrd_with_tools(self):
         """The kernel unpacks archives that follow each other, one over the other."""
         path = self.folder / "initrd"
@@ -129,6 +139,8 @@ def main():
     parser.add_argument("--full-kernel")
     parser.add_argument("--full-initrd")
     parser.add_argument("--boot-disk")
+    parser.add_argument("--boot-cd")
+    parser.add_argument("--netboot")
     parser.add_argument("--emulated", action="store_true")
     parser.add_argument("scenarios", nargs="*")
     options = parser.parse_args()

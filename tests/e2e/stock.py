@@ -237,9 +237,6 @@ def write_guest_initramfs(kernel, target, modules=GUEST_MODULES):
     image.write(target)
 
 
-GRUB = pathlib.Path("/usr/lib/grub/i386-pc")
-
-
 def write_guest_disk(target, size):
     """A disk with ext4 and no partition table: the same guest, with it as its root."""
     with tempfile.TemporaryDirectory() as root:
@@ -257,44 +254,6 @@ def write_guest_disk(target, size):
             (root / name).chmod(0o755)
         (root / "modules").touch()
         output_of("mke2fs", "-q", "-t", "ext4", "-d", str(root), str(target), size)
-
-
-GRUB_MODULES = ("biosdisk", "part_msdos", "ext2", "linux", "serial", "terminal", "boot")
-GRUB_SCRIPT = """serial --unit=0
-terminal_output serial
-linux (hd0,msdos1)/vmlinuz {append}
-initrd (hd0,msdos1)/guest.cpio
-boot
-"""
-PARTITION_START = 2048          # sectors
-
-
-def partition(start, sectors):
-    """An entry of the table: active, Linux, by numbers of sectors alone."""
-    return struct.pack("<B3sB3sII", 0x80, b"\xfe\xff\xff", 0x83, b"\xfe\xff\xff",
-                       start, sectors)
-
-
-def write_boot_disk(kernel, initrd, append, target, size=96 << 20):
-    """A disk that boots by itself: MBR, GRUB for PCs, ext4 with kernel and initramfs."""
-    with tempfile.TemporaryDirectory() as folder:
-        folder = pathlib.Path(folder)
-        (folder / "root").mkdir()
-        shutil.copy(kernel.vmlinuz, folder / "root" / "vmlinuz")
-        shutil.copy(initrd, folder / "root" / "guest.cpio")
-        (folder / "grub.cfg").write_text(GRUB_SCRIPT.format(append=append))
-        output_of("grub-mkimage", "-O", "i386-pc", "-o", str(folder / "core.img"), "-p",
-                  "/", "-c", str(folder / "grub.cfg"), *GRUB_MODULES)
-        start, sectors = PARTITION_START, size // 512 - PARTITION_START
-        output_of("mke2fs", "-q", "-t", "ext4", "-O", "^metadata_csum,^64bit",
-                  "-E", f"offset={start * 512}", "-d", str(folder / "root"), str(target),
-                  f"{sectors // 2}k")
-        core = (folder / "core.img").read_bytes()
-        assert len(core) <= (start - 1) * 512
-        with open(target, "r+b") as disk:
-            disk.truncate(size)
-            disk.write((GRUB / "boot.img").read_bytes()[:446])
-            disk.write(partition(start, sectors) + bytes(48) + b"\x55\xaa" + core)
 
 
 def write_guest_tools(kernel, target):

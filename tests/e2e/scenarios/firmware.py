@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A disk that boots by itself: SeaBIOS, GRUB, and a stock kernel with the tables that
-firmware placed, woken from suspend to RAM, and again after a reset."""
+"""Media that boot by themselves: SeaBIOS, GRUB, and a stock kernel with the tables that
+firmware placed.  As with an installer it is the CD once, where the guest is woken from
+suspend to RAM, then the disk after the guest's reboot; when that disk is unplugged, the
+other one."""
 
-BOOT_DISK = True
+import re
+
+BOOT_DISK = BOOT_CD = True
 DMI = "cat /sys/class/dmi/id/bios_vendor /sys/class/dmi/id/sys_vendor"
 TABLES = "ls /sys/firmware/acpi/tables"
 # Each function's BARs are where the host bridge's windows are, or it would be told.
@@ -11,15 +15,26 @@ BAD = "dmesg | grep -ciE 'no compatible bridge window|BAR.*(failed|claim)|firmwa
 
 def scenario(lab):
     guest = lab.disk_guest(
-        "-drive", f"file={lab.boot_disk},if=none,format=raw,id=d,readonly=on",
+        "-drive", f"file={lab.boot_cd},if=none,format=raw,id=cd,media=cdrom",
+        "-drive", f"file={lab.boot_disk},if=none,format=raw,id=d0,readonly=on",
+        "-drive", f"file={lab.boot_disk},if=none,format=raw,id=d1,readonly=on",
         "-device", "pcie-root-port,id=port,chassis=1,addr=5",
-        "-device", "virtio-blk-pci,drive=d,bus=port,bootindex=1",
+        "-device", "virtio-blk-pci,id=blk,drive=d0,bus=port",
+        "-device", "virtio-scsi-pci,id=scsi,addr=6",
+        "-device", "scsi-cd,drive=cd,bus=scsi.0",
+        "-device", "scsi-hd,drive=d1,bus=scsi.0", "-boot", "order=c,once=d",
         "-device", "virtio-rng-pci", "-device",
         "vmgenid,guid=43dc0cf8-809b-4adb-9bea-a9abb5f3d90e").boot()
+    lab.equal("the CD is booted once", medium(guest), "cd")
     check_machine(lab, guest)
     check_sleep(lab, guest)
     check_reboot(lab, guest)
     lab.equal("no call was forbidden", guest.forbidden_call(), None)
+
+
+def medium(guest):
+    """What the boot loader was read from."""
+    return re.search(r"medium=(\w+)", guest.run("cat /proc/cmdline"))[1]
 
 
 def check_machine(lab, guest):
@@ -51,9 +66,15 @@ def check_sleep(lab, guest):
 
 
 def check_reboot(lab, guest):
+    guest.type("reboot\n")
+    guest.wait_up()
+    lab.equal("after the guest's reboot it is the disk", medium(guest), "disk")
+    guest.qmp.command("device_del", id="blk")
+    guest.qmp.wait_event("DEVICE_DELETED", 60,
+                         accept=lambda data: data.get("device") == "blk")
     guest.qmp.command("system_reset")
     guest.wait_up()
-    lab.equal("a reset boots from the disk again",
-              guest.console.text.count("SeaBIOS (version"), 2)
+    lab.equal("without that disk it is the one behind virtio-scsi", medium(guest), "disk")
+    lab.equal("each time by firmware", guest.console.text.count("SeaBIOS (version"), 3)
     guest.qmp.command("quit")
     lab.equal("quit ends the VMM", guest.wait_exit(), 0)

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Media that boot by themselves: a disk, a CD, and what a server of boot files has.
+
+GRUB for PCs and for UEFI is on each, with its script within, so that it needs nothing to
+read it.  The stock kernel and the guest's initramfs are on disk and CD; the kernel's
+command line says medium=disk or medium=cd, which /proc/cmdline shows.  Nothing here needs
+root.
+"""
+
+import pathlib
+import shutil
+import struct
+import subprocess
+import tempfile
+
+from stock import output_of
+
+GRUB = pathlib.Path("/usr/lib/grub")
+SECTOR = 512
+# Of the disk, in sectors: an area for GRUB, the root, the UEFI system partition.
+ROOT_START = 2048
+ESP_SECTORS = 8192
+# Of a CD, in sectors: what UEFI boots is a file system within.
+CD_ESP_SECTORS = 4096
+EFI_FOLDERS = ["EFI", "EFI/BOOT"]
+
+START = """serial --unit=0
+terminal_input serial
+terminal_output serial
+"""
+# A script that goes to its end leaves a prompt.
+PROMPT_SCRIPT = START + "echo GRUB came from {medium}\n"
+KERNEL_SCRIPT = START + """search --no-floppy --file /vmlinuz --set=root
+linux /vmlinuz {append} medium={medium}
+initrd /guest.cpio
+boot
+"""
+MODULES = ("serial", "terminal", "echo", "reboot", "boot")
+KERNEL_MODULES = MODULES + ("linux", "search_fs_file", "search", "part_msdos", "ext2",
+                            "iso9660")
+
+
+def write_grub(kind, script, modules, target):
+    """An image of GRUB of @kind (i386-pc, x86_64-efi, ...) with a script in it."""
+    with tempfile.NamedTemporaryFile("w", suffix=".cfg") as config:
+        config.write(script)
+        config.flush()
+        output_of("grub-mkimage", "-O", kind, "-o", str(target), "-p", "/", "-c",
+                  config.name, *modules)
+    return target.read_bytes()
+
+
+def write_esp(image, offset, sectors, program):
+    """A FAT file system at @offset of a file, with a program that UEFI starts."""
+    place = f"{image}@@{offset}"
+    output_of("mformat", "-i", place, "-T", str(sectors), "-h", "16", "-s", "63", "::")
+    output_of("mmd", "-i", place, *EFI_FOLDERS)
+    output_of("mcopy", "-i", place, str(program), f"::{EFI_FOLDERS[-1]}/BOOTX64.EFI")
+
+
+def partition(kind, start, sectors, active=False):
+    """An entry of the table, by numbers of sectors alone."""
+    return struct.pack("<B3sB3sII", 0x80 if active else 0, b"\xfe\xff\xff", kind,
+                       b"\xfe\xff\xff", start, sectors)
+
+
+def place_kernel(kernel, initrd, folder):
+    shutil.copy(kernel.vmlinuz, folder / "vmlinuz")
+    shutil.copy(initrd, folder / "guest.cpio")
+
+
+def write_boot_disk(kernel, initrd, append, target, size=96 << 20):
+    """MBR and GRUB for PCs, ext4 with the kernel, a system partition with GRUB."""
+    script = KERNEL_SCRIPT.format(append=append, medium="disk")
+    esp_start = size // SECTOR - ESP_SECTORS
+    root_sectors = esp_start - ROOT_START
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        (folder / "root").mkdir()
+        place_kernel(kernel, initrd, folder / "root")
+        core = write_grub("i386-pc", script, ("biosdisk",) + KERNEL_MODULES,
+                          folder / "core.img")
+        write_grub("x86_64-efi", script, KERNEL_MODULES, folder / "grub.efi")
+        output_of("mke2fs", "-q", "-t", "ext4", "-O", "^metadata_csum,^64bit",
+                  "-E", f"offset={ROOT_START * SECTOR}", "-d", str(folder / "root"),
+                  str(target), f"{root_sectors // 2}k")
+        assert len(core) <= (ROOT_START - 1) * SECTOR
+        with open(target, "r+b") as disk:
+            disk.truncate(size)
+            disk.write((GRUB / "i386-pc" / "boot.img").read_bytes()[:446])
+            disk.write(partition(0x83, ROOT_START, root_sectors, active=True) +
+                       partition(0xef, esp_start, ESP_SECTORS) + bytes(32) +
+                       b"\x55\xaa" + core)
+        write_esp(target, esp_start * SECTOR, ESP_SECTORS, folder / "grub.efi")
+
+
+def write_boot_cd(kernel, initrd, append, target):
+    """A CD as installers are: El Torito, for PCs and for UEFI."""
+    script = KERNEL_SCRIPT.format(append=append, medium="cd")
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        (folder / "root").mkdir()
+        place_kernel(kernel, initrd, folder / "root")
+        write_grub("i386-pc-eltorito", script, ("biosdisk",) + KERNEL_MODULES,
+                   folder / "root" / "bios.img")
+        write_grub("x86_64-efi", script, KERNEL_MODULES, folder / "grub.efi")
+        with open(folder / "root" / "uefi.img", "wb") as esp:
+            esp.truncate(CD_ESP_SECTORS * SECTOR)
+        write_esp(folder / "root" / "uefi.img", 0, CD_ESP_SECTORS, folder / "grub.efi")
+        output_of("xorriso", "-as", "mkisofs", "-quiet", "-r", "-V", "BOOTCD",
+                  "-b", "bios.img", "-no-emul-boot", "-boot-load-size", "4",
+                  "-boot-info-table", "-eltorito-alt-boot", "-e", "uefi.img",
+                  "-no-emul-boot", "-o", str(target), str(folder / "root"),
+                  stderr=subprocess.DEVNULL)
+
+
+def write_netboot(target):
+    """What PXE of a PC loads: GRUB, which leaves its prompt."""
+    write_grub("i386-pc-pxe", PROMPT_SCRIPT.format(medium="the network"),
+               ("pxe",) + MODULES, target)
