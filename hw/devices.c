@@ -17,12 +17,14 @@
 #include "berth/virtio.h"
 #include "berth/vmcoreinfo.h"
 #include "berth/vmgenid.h"
+#include "berth/xhci.h"
 
 const DeviceKind device_kinds[] = {
     [DEVICE_DRIVER_ISA_SERIAL] = { &serial_class, NULL },
     [DEVICE_DRIVER_ISA_DEBUGCON] = { &debugcon_class, NULL },
     [DEVICE_DRIVER_ISA_DEBUG_EXIT] = { &debug_exit_class, NULL },
     [DEVICE_DRIVER_I6300ESB] = { &i6300esb_class, NULL },
+    [DEVICE_DRIVER_QEMU_XHCI] = { &xhci_class, NULL },
     [DEVICE_DRIVER_PVPANIC] = { &pvpanic_class, NULL },
     [DEVICE_DRIVER_PVPANIC_PCI] = { &pvpanic_pci_class, NULL },
     [DEVICE_DRIVER_PCIE_ROOT_PORT] = { &pcie_root_port_class, NULL },

@@ -63,6 +63,7 @@ static const struct {
     { "virtio-", "pci-device" },
     { "virtserialport", "virtio-serial-port" },
     { "pci", "pci-device" },
+    { "qemu-xhci", "pci-device" },
 };
 
 static const char *parent_of(const char *name, const char *otherwise)

@@ -21,7 +21,8 @@ TOOL_MODULES = ["qemu_fw_cfg", "virtio_console", "pvpanic-mmio", "pvpanic-pci",
                 "vmw_vsock_virtio_transport", "virtio_balloon", "virtio_blk",
                 "virtio_mem", "virtio_net", "virtio_scsi", "sd_mod", "sr_mod", "isofs",
                 "8021q"]
-FULL_MODULES = ["button", "evdev", "lpc_ich", "iTCO_wdt", "i6300esb"]
+FULL_MODULES = ["button", "evdev", "lpc_ich", "iTCO_wdt", "i6300esb",
+                "xhci_pci"]
 FOLDERS = ["proc", "sys", "dev", "tmp", "root"]
 SCRIPTS = {"init": HERE / "init" / "guest-init.sh",
            "etc/acpi/PWRF/00000080": HERE / "init" / "power-button.sh"}

@@ -65,6 +65,7 @@ static char *const argv[] = {
     "-device", "virtio-balloon-pci,addr=0x12,free-page-reporting=on,free-page-hint=on",
     "-device", "virtio-mem-pci,addr=0x13,memdev=mem,requested-size=32M",
     "-device", "pc-dimm,memdev=module",
+    "-device", "qemu-xhci,addr=0x14,p2=2,p3=2",
 };
 
 /* The next @size bytes as a number; zero when there are no more. */

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Watchdogs with a stock kernel's drivers: silent while fed, they bite when starved."""
+"""What only a kernel with drivers of real hardware knows: watchdogs, which are silent
+while fed and bite when starved, and a USB controller without devices."""
 
+import re
 import time
 
 FULL_KERNEL = True
 
 WATCHDOGS = "grep . /sys/class/watchdog/watchdog*/identity"
 STARVE = "killall -STOP watchdog"
+HUBS = "cat /sys/bus/usb/devices/usb*/maxchild"
+USB = "ls /sys/bus/usb/devices | grep -v usb | grep -v :"
+XHCI = "dmesg | grep -i xhci"
 
 
 def find(guest, identity):
@@ -19,10 +24,16 @@ def scenario(lab):
     guest = lab.guest("-device", "pcie-root-port,id=pci.1,chassis=1", "-device",
                       "pcie-pci-bridge,id=pci.2,bus=pci.1,addr=0x0", "-device",
                       "i6300esb,id=watchdog0,bus=pci.2,addr=0x1", "-watchdog-action",
-                      "pause", full=True, memory=512).boot()
+                      "pause", "-device", "qemu-xhci,id=usb,p2=15,p3=15,addr=0x8",
+                      full=True, memory=512).boot()
     qmp = guest.qmp
     esb = find(guest, "6300ESB")
     tco = find(guest, "iTCO_wdt")
+
+    lab.equal("root hubs of the USB controller", guest.run(HUBS).split(), ["15", "15"])
+    lab.equal("without devices", guest.run(f"{USB} || true"), "")
+    lab.check("its driver has no complaint", not re.search(
+        r"(?i)error|fail|timeout|died|halt", guest.run(XHCI)), guest.run(XHCI))
 
     guest.run(f"watchdog -t 1 -T 6 {esb}")
     time.sleep(8)
