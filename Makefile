@@ -3,7 +3,7 @@
 # One makefile.  What is in the build is what is in the folders; what berth offers are the
 # explicit lists (hw/devices.c and its kin).
 #
-#   make            build/berth            make check        every test
+#   make            berth and berthctl     make check        every test
 #   make demo       the main job           make check-quick  unit tests and lint
 #   make bench      numbers beside QEMU    make fuzz         FUZZ_SECONDS each target
 #   make lint       structure of the code  make install      PREFIX= DESTDIR=
@@ -80,6 +80,7 @@ SRCS := $(wildcard src/*/*.c hw/*.c hw/*/*.c block/*.c net/*.c qmp/*.c)
 SRCS := $(filter-out $(if $(HAS_SLIRP),net/net-user-absent.c,net/net-user.c \
         net/user-stack.c net/user-library.c),$(SRCS))
 MAIN := $(wildcard src/main.c)
+CTL_SRCS := $(wildcard ctl/*.c)
 SCHEMA := $(wildcard qmp/schema/*.json)
 GENERATOR := $(wildcard qmp/gen/*.py)
 GEN_STAMP := $(GEN)/stamp
@@ -92,6 +93,7 @@ objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(GEN)/%,$(1))) \
 LIB_OBJS := $(call objs,$(SRCS) $(GEN_SRCS))
 LIB := $(BUILD)/libberth.a
 BERTH := $(BUILD)/berth
+BERTHCTL := $(BUILD)/berthctl
 
 TEST_SRCS := $(wildcard tests/unit/test-*.c tests/device/test-*.c tests/qmp/test-*.c)
 TESTS := $(patsubst %.c,$(BUILD)/%,$(TEST_SRCS))
@@ -109,7 +111,7 @@ GUESTS := $(patsubst %,build/guests/%.elf,$(notdir $(basename $(GUEST_SRCS))))
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(if $(MAIN),$(BERTH),$(LIB))
+all: $(if $(MAIN),$(BERTH) $(BERTHCTL),$(LIB))
 
 $(GEN_STAMP): $(SCHEMA) $(GENERATOR)
 	@mkdir -p $(GEN)
@@ -152,6 +154,11 @@ $(LIB): $(LIB_OBJS)
 $(BERTH): $(BUILD)/obj/src/main.o $(LIB)
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(LIB) $(ALL_LIBS)
+
+# A client: of berth it has JSON and the tables of the schema.
+$(BERTHCTL): $(call objs,$(CTL_SRCS)) $(LIB)
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $(call objs,$(CTL_SRCS)) $(LIB) $(ALL_LIBS)
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(KIT_OBJS) $(LIB)
 	@mkdir -p $(@D)
@@ -232,6 +239,16 @@ bench: all guests $(BUILD)/tests/perf/tap-calls $(BUILD)/tests/perf/fill
 
 install: all
 	install -D -m 755 $(BERTH) $(DESTDIR)$(PREFIX)/bin/berth
+	install -m 755 $(BERTHCTL) $(DESTDIR)$(PREFIX)/bin/berthctl
+	install -D -m 644 $(GEN)/berth.1 $(DESTDIR)$(PREFIX)/share/man/man1/berth.1
+	install -m 644 docs/man/berthctl.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -D -m 644 $(GEN)/berth.bash \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/berth
+	ln -sf berth $(DESTDIR)$(PREFIX)/share/bash-completion/completions/berthctl
+	install -D -m 644 $(GEN)/_berth $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_berth
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|@PREFIX@|$(PREFIX)|' systemd/berth@.service.in \
+	    > $(DESTDIR)$(PREFIX)/lib/systemd/system/berth@.service
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/berth/LICENSE
 	install -m 644 README.md $(wildcard docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/berth
 

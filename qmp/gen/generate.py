@@ -6,9 +6,11 @@ import argparse
 import pathlib
 import sys
 
+import qapi_completion
 import qapi_ctables
 import qapi_ctypes
 import qapi_hmp
+import qapi_manual
 import qapi_reference
 from qapi_model import Schema
 from qapi_reader import SchemaError
@@ -38,7 +40,10 @@ def main():
             "qapi-events.h": qapi_ctypes.events_header(schema),
             "hmp-commands.h": qapi_hmp.hmp_header(schema, top),
             "hmp-commands.c": qapi_hmp.hmp_source(schema, top),
-            "qmp-reference.md": qapi_reference.reference(schema)}.items():
+            "qmp-reference.md": qapi_reference.reference(schema),
+            "berth.1": qapi_manual.manual(schema),
+            "berth.bash": qapi_completion.bash(schema),
+            "_berth": qapi_completion.zsh(schema)}.items():
         write_if_changed(arguments.out / name, text)
     return 0
 

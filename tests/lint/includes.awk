@@ -10,6 +10,7 @@
 #   rank 2   src/vm | block | net | src/char | qmp
 #   rank 1   src/loop
 #   rank 0   src/base, generated types
+#   beside   ctl                               a client: rank 0 and the schema's tables
 #
 # Run with every C file of the tree as an argument, from the top of the tree.
 
@@ -57,6 +58,7 @@ BEGIN {
     low = "base types loop"
     hw = low " vm device board"
     may("^src/hmp/", hw " block net char qmp machine part hmp")
+    may("^ctl/", "base types qapi-tables.h")
     may("^src/metrics/", hw " block net char qmp machine part metrics")
     may("-qmp\\.c$", hw " block net char qmp machine migrate part")
     may("^src/main\\.c$", "*")

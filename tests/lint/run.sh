@@ -18,7 +18,7 @@ trap 'rm -f "$list" "$found"' EXIT
 cd "$root"
 
 # Everything that people write: no build, no bad examples, no seeds and golden data.
-find Makefile README.md .ci docs src hw block net qmp include tests \
+find Makefile README.md .ci docs src hw block net qmp ctl systemd include tests \
     \( -path tests/lint/selftest/tree -o -name expected.txt \
        -o -path tests/fuzz/seeds -o -path tests/data \
        -o -name __pycache__ \) -prune -o -type f -print 2>/dev/null | sort > "$list"

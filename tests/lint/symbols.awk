@@ -22,6 +22,7 @@ BEGIN {
     prefix("src/base/error", "berth_error_")
     prefix("src/base/thread", "assert_|lock_")
     prefix("src/main", "main$")
+    prefix("ctl/ctl-main", "main$")
     prefix("src/char/char-stream", "char_(write|pending|flush|accept_input)$")
     prefix("src/char/char-set", "char_(find|filename|remove|yank|can_yank|open_file)$")
     prefix("src/char/char-add", "char_(may_wait|opened|find_opening|end_adding)$")

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * berthctl: the options, and the table of commands.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl.h"
+
+#define FOLDER "/run/berth"
+#define TIMEOUT_NS (3 * NS_PER_SEC)
+#define WAIT_NS (60 * NS_PER_SEC)
+
+#define EXIT_USAGE 2
+
+static const CtlCommand commands[] = {
+    { "list", "", "the machines of the folder", 0, 0, ctl_list_run },
+    { "top", "[VM...]", "what machines use, again and again", 0, -1, ctl_top_run },
+    { "status", "VM", "one machine", 1, 1, ctl_list_status },
+    { "console", "VM [CHARDEV]", "a terminal on its serial port; Ctrl-] ends", 1, 2,
+      ctl_console_run },
+    { "qmp", "VM COMMAND [KEY=VALUE...]", "a command of QMP", 2, -1, ctl_qmp_run },
+    { "events", "VM [NAME...]", "events, a line each, until the machine ends", 1, -1,
+      ctl_qmp_events },
+    { "balloon", "VM [SIZE]", "what the balloon leaves, or shall leave", 1, 2,
+      ctl_balloon_run },
+    { "plug", "VM DRIVER[,KEY=VALUE...]", "a device, as -device has it", 2, 2,
+      ctl_device_plug },
+    { "unplug", "VM ID", "a device, and waits until the guest has let it go", 2, 2,
+      ctl_device_unplug },
+    { "shutdown", "VM", "presses the power button, and waits for the end", 1, 1,
+      ctl_shutdown_run },
+};
+
+static void print_help(FILE *out)
+{
+    fprintf(out, "usage: berthctl [OPTIONS] COMMAND [ARGUMENTS]\n\n");
+    for (size_t i = 0; i < G_N_ELEMENTS(commands); i++) {
+        g_autofree char *line = g_strjoin(" ", commands[i].name, commands[i].args, NULL);
+
+        fprintf(out, "  %-34s %s\n", line, commands[i].help);
+    }
+    fprintf(out, "\nVM is the name of a machine, whose socket is FOLDER/VM.qmp, or the "
+            "path of a QMP socket.\n\n"
+            "  -d FOLDER    where sockets are (BERTH_RUN_DIR, else " FOLDER ")\n"
+            "  -t SECONDS   how long a machine may take for an answer (3)\n"
+            "  -w SECONDS   how long a guest may take for what is asked of it (60)\n"
+            "  -f           unplug: does not ask the guest; shutdown: ends the machine "
+            "after -w\n"
+            "  -i SECONDS   top: between two pictures (2)\n"
+            "  -n NUMBER    top: how many pictures\n"
+            "  -h, -V       this text; the version\n");
+}
+
+static bool read_seconds(const char *text, double *ret_seconds, GError **error)
+{
+    char *end;
+    double seconds = g_ascii_strtod(text, &end);
+
+    if (!g_ascii_isdigit(*text) || *end || seconds > 1e6) {
+        error_set(error, "'%s' is no number of seconds", text);
+        return false;
+    }
+    *ret_seconds = seconds;
+    return true;
+}
+
+static bool read_times(CtlOptions *options, int option, const char *text, GError **error)
+{
+    double seconds;
+
+    if (!read_seconds(text, &seconds, error))
+        return false;
+    if (option == 't')
+        options->timeout_ns = (int64_t)(seconds * (double)NS_PER_SEC);
+    else if (option == 'w')
+        options->wait_ns = (int64_t)(seconds * (double)NS_PER_SEC);
+    else
+        options->interval = seconds;
+    return true;
+}
+
+/* The exit status of what ends here; -1: go on. */
+static int read_option(CtlOptions *options, int option, GError **error)
+{
+    switch (option) {
+    case 'd':
+        g_free(options->folder);
+        options->folder = g_strdup(optarg);
+        return -1;
+    case 't':
+    case 'w':
+    case 'i':
+        return read_times(options, option, optarg, error) ? -1 : EXIT_USAGE;
+    case 'n':
+        options->n_rounds = (unsigned)strtoul(optarg, NULL, 10);
+        return -1;
+    case 'f':
+        options->force = true;
+        return -1;
+    case 'h':
+        print_help(stdout);
+        return EXIT_SUCCESS;
+    case 'V':
+        printf("berthctl %s\n", BERTH_VERSION);
+        return EXIT_SUCCESS;
+    default:
+        print_help(stderr);
+        return EXIT_USAGE;
+    }
+}
+
+static const CtlCommand *find_command(const char *name)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(commands); i++) {
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    }
+    return NULL;
+}
+
+static int run(const CtlOptions *options, int argc, char **argv, GError **error)
+{
+    const CtlCommand *command = argc > 0 ? find_command(argv[0]) : NULL;
+    int n = argc - 1;
+
+    if (argc == 0) {
+        print_help(stderr);
+        return EXIT_USAGE;
+    }
+    if (!command) {
+        error_set(error, "there is no command '%s' (-h lists them)", argv[0]);
+        return EXIT_USAGE;
+    }
+    if (n < command->min_args || (command->max_args >= 0 && n > command->max_args)) {
+        error_set(error, "usage: berthctl %s %s", command->name, command->args);
+        return EXIT_USAGE;
+    }
+    return command->run(options, n, argv + 1, error);
+}
+
+int main(int argc, char **argv)
+{
+    const char *folder = getenv("BERTH_RUN_DIR");
+    CtlOptions options = {
+        .folder = g_strdup(folder ? folder : FOLDER),
+        .timeout_ns = TIMEOUT_NS,
+        .wait_ns = WAIT_NS,
+        .interval = 2,
+    };
+    g_autoptr(GError) error = NULL;
+    int status = -1, option;
+
+    while (status < 0 && (option = getopt(argc, argv, "d:t:w:i:n:fhV")) >= 0)
+        status = read_option(&options, option, &error);
+    if (status < 0)
+        status = run(&options, argc - optind, argv + optind, &error);
+    if (error)
+        fprintf(stderr, "berthctl: %s\n", error->message);
+    g_free(options.folder);
+    return status;
+}

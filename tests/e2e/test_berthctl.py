@@ -1,0 +1,232 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""berthctl against machines that run, hang, have ended, and what is none."""
+
+import json
+import os
+import pathlib
+import pty
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+from rig import SILENCE, heard, main, wait_until
+
+DEADLINE = 60
+
+
+class Ctl:
+    """berthctl beside the VMM, with a folder of its own."""
+
+    def __init__(self, t):
+        self.path = pathlib.Path(t.vmm).with_name("berthctl")
+        self.folder = t.folder / "run"
+        self.folder.mkdir()
+
+    def argv(self, *args):
+        return [str(self.path), "-d", str(self.folder), *map(str, args)]
+
+    def run(self, *args, **options):
+        return subprocess.run(self.argv(*args), stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              timeout=DEADLINE, **options)
+
+    def start(self, *args, **options):
+        return subprocess.Popen(self.argv(*args), stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True, **options)
+
+    def socket_of(self, name):
+        return self.folder / f"{name}.qmp"
+
+    def machine(self, t, name, *args, image=None, **options):
+        guest = t.guest(image, *args, "-qmp",
+                        f"unix:{self.socket_of(name)},server=on,wait=off", **options)
+        guest.qmp.command("query-status")
+        return guest
+
+
+def fails(t, what, done, *words):
+    t.check(f"{what}: it fails", done.returncode != 0, done.stdout)
+    for word in words:
+        t.check(f"{what}: it says {word}", word in done.stderr, done.stderr)
+    t.check(f"{what}: in one line", done.stderr.count("\n") == 1, done.stderr)
+
+
+def test_errors_say_what_to_do(t):
+    ctl = Ctl(t)
+    ctl.machine(t, "one", "-S")
+    stale = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    stale.bind(str(ctl.socket_of("stale")))
+    stale.close()
+    talker = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    talker.bind(str(ctl.socket_of("talker")))
+    talker.listen(1)
+
+    fails(t, "no command", ctl.run("no-such"), "no-such", "-h")
+    fails(t, "no machine", ctl.run("status", "none"), "none", "list")
+    fails(t, "one that has ended", ctl.run("status", "stale"), "ended")
+    fails(t, "a long path", ctl.run("status", "/" + "x" * 200), "too long")
+    fails(t, "one argument less", ctl.run("status"), "usage", "VM")
+    fails(t, "no folder", ctl.run("-d", t.folder / "no", "list"), "BERTH_RUN_DIR")
+    fails(t, "no size", ctl.run("balloon", "one", "5X"), "5X", "size")
+    fails(t, "no balloon", ctl.run("balloon", "one"), "one")
+    fails(t, "no pair", ctl.run("qmp", "one", "stop", "now"), "key=value")
+    fails(t, "arguments of none", ctl.run("qmp", "one", "stop", "a=1"), "takes no")
+    fails(t, "no QMP command", ctl.run("qmp", "one", "no-such"), "no-such")
+    fails(t, "a wrong argument", ctl.run("qmp", "one", "balloon", "value=x"), "value")
+    fails(t, "no driver", ctl.run("plug", "one", "no-such,id=x"), "no-such")
+    fails(t, "no device", ctl.run("unplug", "one", "no-such"), "no-such")
+    fails(t, "no console", ctl.run("console", "one"), "-serial pty")
+    done = ctl.run("-t", "x", "list")
+    t.equal("a wrong option", done.returncode, 2)
+    began = ctl.start("status", "talker")
+    client, _ = talker.accept()
+    client.sendall(b"220 mail\r\n")
+    _, text = began.communicate(timeout=DEADLINE)
+    t.match("what does not speak QMP", text, "does not speak QMP")
+    client.close()
+    talker.close()
+    t.equal("the help", ctl.run("-h").returncode, 0)
+
+
+def test_list_and_top(t):
+    ctl = Ctl(t)
+    disk = t.folder / "disk.raw"
+    disk.write_bytes(bytes(1 << 20))
+    one = ctl.machine(t, "one", "-device", "virtio-balloon-pci", "-drive",
+                      f"file={disk},format=raw,if=virtio", image="echo", cpus=2)
+    heard(one, "B")
+    two = ctl.machine(t, "two", "-S")
+    (ctl.folder / "console.sock").write_text("not looked at")
+
+    rows = [line.split() for line in ctl.run("list").stdout.splitlines()]
+    t.equal("each has a row", [row[:5] for row in rows[1:]],
+            [["one", "running", str(one.process.pid), "2", "128M"],
+             ["two", "prelaunch", str(two.process.pid), "2", "128M"]])
+
+    os.kill(two.process.pid, signal.SIGSTOP)
+    began = time.monotonic()
+    done = ctl.run("-t", "0.5", "list")
+    took = time.monotonic() - began
+    lines = done.stdout.splitlines()
+    t.match("others have theirs beside one that hangs", lines[1], r"^one +running")
+    t.match("which has one that says so", lines[2], r"^two +- .*in time")
+    t.at_most("and no more time than it may", took, 20)
+    fails(t, "asked for alone", ctl.run("-t", "0.2", "status", "two"), "in time", "-t")
+    top = ctl.run("-t", "0.5", "-i", "0.2", "-n", "3", "top").stdout
+    t.equal("top goes on beside it", len([line for line in top.splitlines()
+                                          if line.startswith("one ")]), 3)
+    os.kill(two.process.pid, signal.SIGCONT)
+
+    last = [line for line in top.splitlines() if line.startswith("one ")][-1].split()
+    t.check("rates are there", all(field != "-" for field in last), last)
+    t.equal("memory and balloon", last[6:8], ["128M", "128M"])
+    status = ctl.run("status", ctl.socket_of("one")).stdout
+    t.match("status by a path", status, r"(?m)^state +running$")
+    t.match("its disks", status, str(disk))
+
+
+def test_qmp_and_events(t):
+    ctl = Ctl(t)
+    guest = ctl.machine(t, "one", "-S")
+    t.equal("an answer", json.loads(ctl.run("qmp", "one", "query-status").stdout),
+            {"running": False, "status": "prelaunch"})
+    ctl.run("qmp", "one", "object-add", "qom-type=iothread", "id=io", "poll-max-ns=7")
+    threads = guest.qmp.command("query-iothreads")
+    t.equal("words have the schema's types", [(i["id"], i["poll-max-ns"])
+                                             for i in threads], [("io", 7)])
+    ctl.run("qmp", "one", "chardev-add",
+            '{"id": "c", "backend": {"type": "null", "data": {}}}')
+    t.check("JSON", "c" in [c["label"] for c in guest.qmp.command("query-chardev")])
+    ctl.run("qmp", "one", "blockdev-add", "driver=null-co", "node-name=n", "size=1M")
+    node, = guest.qmp.command("query-named-block-nodes")
+    t.equal("sizes", node["image"]["virtual-size"], 1 << 20)
+
+    watch = ctl.start("events", "one", "STOP")
+    t.check("the watch is there", wait_until(lambda: len(
+        [s for s in guest.qmp.command("query-stats", target="monitor")]) > 0 and
+        sum(v["value"] for s in guest.qmp.command("query-stats", target="monitor")
+            for v in s["stats"] if v["name"] == "clients"
+            and "compat_monitor1" in s["qom-path"]) >= 5))
+    guest.qmp.command("query-status")
+    seen = ""
+    while "STOP" not in seen:
+        guest.qmp.command("cont")
+        guest.qmp.command("stop")
+        if select.select([watch.stdout], [], [], 0.2)[0]:
+            seen = watch.stdout.readline()
+    t.equal("an event", json.loads(seen)["event"], "STOP")
+    guest.qmp.command("quit")
+    rest, _ = watch.communicate(timeout=DEADLINE)
+    t.check("only those that are wanted", "SHUTDOWN" not in rest, rest)
+    t.equal("the end", watch.returncode, 0)
+
+
+def test_plug_and_unplug(t):
+    ctl = Ctl(t)
+    guest = ctl.machine(t, "one", "-device", "pcie-root-port,id=port,chassis=1",
+                        image="echo")
+    heard(guest, "B")
+    done = ctl.run("plug", "one", "virtio-rng-pci,id=rng,bus=port,max-bytes=1k")
+    t.equal("plugged", (done.returncode, done.stderr), (0, ""))
+    t.check("it is there", "rng" in [item["name"] for item in guest.qmp.command(
+        "qom-list", path="/machine/peripheral")])
+    fails(t, "a guest that does not answer",
+          ctl.run("-w", "0.2", "unplug", "one", "rng"), "rng", "-f")
+    t.equal("without asking it", ctl.run("-f", "unplug", "one", "rng").returncode, 0)
+    t.check("it is gone", "rng" not in [item["name"] for item in guest.qmp.command(
+        "qom-list", path="/machine/peripheral")])
+
+
+def test_console(t):
+    ctl = Ctl(t)
+    serial = t.folder / "serial"
+    guest = ctl.machine(t, "one", image="echo", serial=(
+        "-serial", f"unix:{serial},server=on,wait=off"))
+    ours, theirs = pty.openpty()
+    console = subprocess.Popen(ctl.argv("console", "one"), stdin=theirs, stdout=theirs,
+                               stderr=theirs)
+    os.close(theirs)
+    seen = b""
+    while b"Ctrl-]" not in seen:
+        seen += os.read(ours, 4096)
+    os.write(ours, b"hello")
+    while b"hello" not in seen:
+        seen += os.read(ours, 4096)
+    t.check("keys go there and back", True)
+    os.write(ours, b"\x1d")
+    t.equal("the escape ends it", console.wait(DEADLINE), 0)
+    os.close(ours)
+    t.equal("the machine goes on", guest.status, "running")
+    fails(t, "another chardev", ctl.run("console", "one", "nothing"), "nothing")
+
+
+def test_shutdown(t):
+    ctl = Ctl(t)
+    guest = ctl.machine(t, "one", image="echo")
+    heard(guest, "B")
+    fails(t, "a guest that does not listen", ctl.run("-w", "0.2", "shutdown", "one"),
+          "-f", "-w")
+    t.equal("the machine goes on", guest.status, "running")
+    t.equal("by force", ctl.run("-w", "0.2", "-f", "shutdown", "one").returncode, 0)
+    t.equal("it has ended", guest.process.wait(SILENCE), 0)
+
+
+def test_balloon(t):
+    ctl = Ctl(t)
+    guest = ctl.machine(t, "one", "-S", "-device", "virtio-balloon-pci")
+    t.equal("what it leaves", ctl.run("balloon", "one").stdout, f"{128 << 20}\n")
+    fails(t, "a guest without a driver",
+          ctl.run("-w", "0.2", "balloon", "one", "64M"), "guest", "-w")
+    t.equal("all of it", ctl.run("balloon", "one", "128M").stdout, f"{128 << 20}\n")
+    t.equal("the machine is what it was", guest.status, "prelaunch")
+
+
+TESTS = [test_errors_say_what_to_do, test_list_and_top, test_qmp_and_events,
+         test_plug_and_unplug, test_console, test_shutdown, test_balloon]
+
+if __name__ == "__main__":
+    sys.exit(main(TESTS, __doc__))

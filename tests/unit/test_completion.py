@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What is made for shells, man and systemd: completion, manual pages, the unit."""
+
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "qmp" / "gen"), str(ROOT / "tests" / "kit")]
+sys.dont_write_bytecode = True
+
+import qapi_completion                                          # noqa: E402
+import qapi_manual                                              # noqa: E402
+from qapi_model import Schema                                   # noqa: E402
+from tap import Checks, run_tests                               # noqa: E402
+
+SCHEMA = Schema(ROOT / "qmp" / "schema" / "schema.json")
+TRY = """
+source "$1"
+shift
+COMP_WORDS=("$@")
+COMP_CWORD=$(($# - 1))
+"_$1" 2> /dev/null
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+# What is typed, the last word being completed, and what is offered.
+TYPED = [
+    (["berth", "-devic"], ["-device"]),
+    (["berth", "-device", "virtio-rng"], ["virtio-rng-pci"]),
+    (["berth", "-device", "virtio-rng-pci,id=a,max-"],
+     ["virtio-rng-pci,id=a,max-bytes="]),
+    (["berth", "-object", "berth-m"], ["berth-metrics"]),
+    (["berthctl", "sh"], ["shutdown"]),
+    (["berthctl", "-t", "3", "unpl"], ["unplug"]),
+    (["berthctl", "qmp", "vm", "query-blocks"], ["query-blockstats"]),
+    (["berthctl", "qmp", "vm", "balloon", ""], ["value="]),
+    (["berthctl", "events", "vm", "SHUT"], ["SHUTDOWN"]),
+    (["berthctl", "plug", "vm", "virtio-rng-pci,rn"], ["virtio-rng-pci,rng="]),
+    (["berthctl", "-d", "FOLDER", "status", "w"], ["web1"]),
+    (["berthctl", "list", ""], [""]),
+]
+
+
+class Folder(Checks):
+    def __init__(self, name):
+        super().__init__(name)
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="berth-made-"))
+
+    def close(self):
+        shutil.rmtree(self.folder)
+
+
+def run(*argv):
+    return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True)
+
+
+def test_bash(t):
+    script = t.folder / "berth.bash"
+    script.write_text(qapi_completion.bash(SCHEMA))
+    run(sys.executable, "-c", "import socket, sys; socket.socket(socket.AF_UNIX)"
+        ".bind(sys.argv[1])", str(t.folder / "web1.qmp"))
+    for typed, offered in TYPED:
+        typed = [word.replace("FOLDER", str(t.folder)) for word in typed]
+        done = run("bash", "-c", TRY, "bash", str(script), *typed)
+        t.equal(" ".join(typed[:1] + typed[-1:]), done.stdout.splitlines(), offered)
+
+
+def test_zsh(t):
+    script = t.folder / "_berth"
+    script.write_text(qapi_completion.zsh(SCHEMA))
+    if not shutil.which("zsh"):
+        t.skip("zsh reads it", "no zsh")
+        return
+    t.equal("zsh reads it", run("zsh", "-n", str(script)).stdout, "")
+
+
+def test_berthctl_has_these_commands(t):
+    source = (ROOT / "ctl" / "ctl-main.c").read_text()
+    table = source[source.index("commands[] = {"):source.index("\n};")]
+    t.equal("those that are completed", list(qapi_completion.CTL),
+            re.findall(r'^    \{ "([a-z]+)"', table, re.M))
+    page = (ROOT / "docs" / "man" / "berthctl.1").read_text()
+    for name in qapi_completion.CTL:
+        t.match(f"the manual has {name}", page, rf'(?m)^\.B[A-Z]* "?{name}\b')
+
+
+def test_manuals(t):
+    page = qapi_manual.manual(SCHEMA)
+    for option in SCHEMA.options.values():
+        name = option.name.replace("-", r"\-")
+        t.check(f"it has -{option.name}", rf'"\-{name}' in page)
+    t.check("and every device", all(f'.SS "{name}"' in page.replace("\\", "") for name in
+                                    SCHEMA.options["device"].type.branches))
+    (t.folder / "berth.1").write_text(page)
+    if not shutil.which("groff"):
+        t.skip("groff has no warnings", "no groff")
+        return
+    for path in (t.folder / "berth.1", ROOT / "docs" / "man" / "berthctl.1"):
+        done = run("groff", "-man", "-ww", "-z", str(path))
+        t.equal(f"groff has no warnings of {path.name}", done.stdout, "")
+
+
+def test_unit(t):
+    unit = (ROOT / "systemd" / "berth@.service.in").read_text()
+    if not shutil.which("systemd-analyze"):
+        t.skip("systemd takes the unit", "no systemd")
+        return
+    (t.folder / "bin").mkdir()
+    for name in ("berth", "berthctl"):
+        (t.folder / "bin" / name).symlink_to("/bin/true")
+    path = t.folder / "berth@vm.service"
+    path.write_text(unit.replace("@PREFIX@", str(t.folder)))
+    done = run("systemd-analyze", "verify", "--man=no", str(path))
+    ours = [line for line in done.stdout.splitlines() if "berth" in line]
+    t.equal("systemd takes the unit", ours, [])
+
+
+TESTS = [test_bash, test_zsh, test_berthctl_has_these_commands, test_manuals, test_unit]
+
+if __name__ == "__main__":
+    sys.exit(run_tests(TESTS, Folder, sys.argv[1:]))
