@@ -207,6 +207,8 @@ static void port_secondary_changed(PciDevice *pci)
                        (occupied ? PCI_EXP_SLTCTL_PWR_IND_ON
                                  : PCI_EXP_SLTCTL_PWR_IND_OFF | PCI_EXP_SLTCTL_PCC));
     port->asked = false;
+    port->ejects = false;
+    port->keeps = false;
     slot_bits = (slot_bits & ~PCI_EXP_SLTSTA_PDS) | (occupied ? PCI_EXP_SLTSTA_PDS : 0);
     pci_config_set(pci, status, 2, slot_bits);
     raise_events_locked(port, pci->dev.tree->started ? SLOT_CHANGED : 0);

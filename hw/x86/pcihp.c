@@ -191,6 +191,7 @@ static void on_went(PciSlots *slots, unsigned index, unsigned slot)
     lock_take(&hp->dev.lock);
     bus->up &= ~(1u << slot);
     bus->down &= ~(1u << slot);
+    bus->ejects &= ~(1u << slot);
     bus->indices[slot] = 0;
     lock_drop(&hp->dev.lock);
 }

@@ -48,7 +48,7 @@ static void assert_gone(KitSlots *s)
 static const KitSlotsKind kind = {
     .select = SELECT, .n_ports = X86_PORT_CPUHP_SIZE, .flags = STATUS,
     .gpe = X86_GPE_CPU_HOTPLUG, .ost_type = "CPU", .id = "c2", .slot = 2,
-    .add = ADD_CPU2, .tell = write_ost, .assert_gone = assert_gone,
+    .path = "/machine/cpuhp", .add = ADD_CPU2, .tell = write_ost, .assert_gone = assert_gone,
 };
 
 static void fixture_init(KitSlots *s)
@@ -484,6 +484,18 @@ static void test_its_state_is_saved(void)
     kit_slots_done(&s);
 }
 
+static void test_any_state(void)
+{
+    KitSlots s;
+
+    fixture_init(&s);
+    kit_qmp_do(s.qmp, "device_add", ADD_CPU2);
+    kit_slots_load_any_state(&s);
+    kit_slots_eject(&s, s.kind->slot);
+    kit_slots_assert_deleted(&s);
+    kit_slots_done(&s);
+}
+
 /* The n-th call of the hypervisor fails, for n = 1 until the vCPU is there. */
 static void test_an_add_that_fails_leaves_nothing(void)
 {
@@ -544,6 +556,7 @@ int main(int argc, char **argv)
     g_test_add_func("/cpuhp/its-sleep-loses-nothing", test_its_sleep_loses_nothing);
     g_test_add_func("/cpuhp/a-reset-carries-out", test_a_reset_carries_out);
     g_test_add_func("/cpuhp/its-state-is-saved", test_its_state_is_saved);
+    g_test_add_func("/cpuhp/any-state", test_any_state);
     g_test_add_func("/cpuhp/an-add-that-fails-leaves-nothing",
                     test_an_add_that_fails_leaves_nothing);
     g_test_add_func("/cpuhp/comes-and-goes", test_comes_and_goes);

@@ -92,6 +92,15 @@ static void power_off(Fixture *f)
     set_control(f, ENABLED | PCI_EXP_SLTCTL_PWR_IND_OFF | PCI_EXP_SLTCTL_PCC);
 }
 
+/* What a guest writes to switch the slot off, before main has heard of it. */
+static void power_off_unheard(Fixture *f)
+{
+    unsigned at = f->cap + PCI_EXP_SLTCTL;
+
+    kit_pci_write(&f->port, at, 2, ENABLED | PCI_EXP_SLTCTL_PWR_IND_OFF |
+                  PCI_EXP_SLTCTL_PCC);
+}
+
 static void assert_removals(Fixture *f, const char *expected)
 {
     g_assert_cmpstr(f->kit->removals->str, ==, expected);
@@ -171,6 +180,21 @@ static void test_guest_lets_go_without_being_asked(void)
 
     fixture_init_driven(&f);
     power_off(&f);
+    assert_removals(&f, "rng-");
+    fixture_done(&f);
+}
+
+/* What was said of the one that went is not done to the one that came after it. */
+static void test_an_answer_is_of_what_was_there(void)
+{
+    g_autoptr(DeviceAddArgs) args = qapi_parse_json(QAPI_TYPE_DEVICE_ADD_ARGS, RNG, NULL);
+    Fixture f;
+
+    fixture_init_driven(&f);
+    power_off_unheard(&f);
+    g_assert_true(hotplug_force(device_find(&f.kit->tree, "rng"), NULL));
+    g_assert_nonnull(hotplug_add(&f.kit->tree, args, NULL));
+    loop_turn(f.kit->loop, false);
     assert_removals(&f, "rng-");
     fixture_done(&f);
 }
@@ -466,6 +490,8 @@ int main(int argc, char **argv)
     g_test_add_func("/hotplug/lets-go", test_guest_lets_go);
     g_test_add_func("/hotplug/commands", test_commands_complete);
     g_test_add_func("/hotplug/lets-go-unasked", test_guest_lets_go_without_being_asked);
+    g_test_add_func("/hotplug/an-answer-is-of-what-was-there",
+                    test_an_answer_is_of_what_was_there);
     g_test_add_func("/hotplug/kept", test_guest_keeps_it);
     g_test_add_func("/hotplug/silent", test_silent_guest);
     g_test_add_func("/hotplug/late-driver", test_driver_comes_up_after_the_request);

@@ -66,7 +66,7 @@ static void assert_gone(KitSlots *s)
 static const KitSlotsKind kind = {
     .select = SELECT, .n_ports = X86_PORT_MEMHP_SIZE, .flags = FLAGS,
     .gpe = X86_GPE_MEMORY_HOTPLUG, .ost_type = "DIMM", .id = "dimm0", .slot = 0,
-    .add = ADD, .tell = write_ost, .assert_gone = assert_gone,
+    .path = "/machine/memhp", .add = ADD, .tell = write_ost, .assert_gone = assert_gone,
 };
 
 static void fixture_init(KitSlots *s)
@@ -454,6 +454,18 @@ static void test_its_state_is_saved(void)
     kit_slots_done(&s);
 }
 
+static void test_any_state(void)
+{
+    KitSlots s;
+
+    fixture_init(&s);
+    kit_qmp_do(s.qmp, "device_add", ADD);
+    kit_slots_load_any_state(&s);
+    kit_slots_eject(&s, s.kind->slot);
+    kit_slots_assert_deleted(&s);
+    kit_slots_done(&s);
+}
+
 static void test_an_add_that_fails_leaves_nothing(void)
 {
     g_autoptr(GByteArray) before = NULL;
@@ -511,6 +523,7 @@ int main(int argc, char **argv)
     g_test_add_func("/memhp/its-sleep-loses-nothing", test_its_sleep_loses_nothing);
     g_test_add_func("/memhp/a-reset-carries-out", test_a_reset_carries_out);
     g_test_add_func("/memhp/its-state-is-saved", test_its_state_is_saved);
+    g_test_add_func("/memhp/any-state", test_any_state);
     g_test_add_func("/memhp/an-add-that-fails-leaves-nothing",
                     test_an_add_that_fails_leaves_nothing);
     g_test_add_func("/memhp/comes-and-goes", test_comes_and_goes);

@@ -163,6 +163,24 @@ static void test_suspend_keeps_what_came_and_is_asked_for(void)
     kit_board_free(f.kit);
 }
 
+/* What was asked of the one that went is not done to the one that came after it. */
+static void test_an_ejection_is_of_what_was_there(void)
+{
+    Fixture f;
+
+    fixture_init(&f);
+    add_rng(&f, "p1");
+    kit_out(f.kit, SELECT, 4, P1);
+    kit_out(f.kit, EJECT, 4, 1);
+    g_assert_true(hotplug_force(device_find(&f.kit->tree, "rng"), NULL));
+    add_rng(&f, "p1");
+    loop_turn(f.kit->loop, false);
+    g_assert_cmpstr(f.kit->removals->str, ==, "rng-");
+    eject(&f, P1);
+    g_assert_cmpstr(f.kit->removals->str, ==, "rng- rng-");
+    kit_board_free(f.kit);
+}
+
 static void test_device_that_went_is_not_told_of(void)
 {
     Fixture f;
@@ -380,6 +398,79 @@ static void test_bridges_take_what_names_them(void)
     kit_board_free(f.kit);
 }
 
+/* A bridge that came, one that it took the place of, and what came behind another. */
+static void add_bridges(Fixture *f)
+{
+    g_assert_true(hotplug_force(device_find(&f->kit->tree, "deep"), NULL));
+    plug(f, "{'driver': 'pci-bridge', 'id': 'new', 'bus': 'conv', 'addr': '2',"
+         " 'chassis_nr': 8}", NULL);
+    g_assert_true(hotplug_remove(plug(f, "{'driver': 'virtio-rng-pci', 'id': 'behind',"
+                                      " 'bus': 'conv', 'addr': '5'}", NULL), NULL));
+}
+
+static void test_state_after_a_bridge_came(void)
+{
+    g_autoptr(GByteArray) saved = NULL, again = NULL;
+    g_autoptr(GError) error = NULL;
+    Fixture from, to;
+
+    fixture_init(&from);
+    fixture_init(&to);
+    add_bridges(&from);
+    add_bridges(&to);
+    g_assert_cmphex(of_bus(&to, CONV, UP), ==, 0x24);
+    kit_out(to.kit, SELECT, 4, 0);
+    device_tree_pause(&from.kit->tree);
+    device_tree_pause(&to.kit->tree);
+    saved = kit_save(from.kit);
+
+    g_assert_true(device_tree_load(&to.kit->tree, saved->data, saved->len, &error));
+
+    again = kit_save(to.kit);
+    g_assert_cmpmem(saved->data, saved->len, again->data, again->len);
+    device_tree_resume(&to.kit->tree);
+    g_assert_cmphex(of_bus(&to, CONV, UP), ==, 0x24);
+    g_assert_cmphex(of_bus(&to, CONV, DOWN), ==, 0x20);
+    eject_slots(&to, CONV, 0x24);
+    g_assert_cmpstr(to.kit->removals->str, ==, "deep- new- behind-");
+    kit_board_free(from.kit);
+    kit_board_free(to.kit);
+}
+
+/* Every byte of it wrong, and all that a guest can do with what was taken. */
+static void test_any_state(void)
+{
+    static const uint8_t values[] = { 0, 1, 0x7f, 0x80, 0xff };
+    g_autoptr(GByteArray) saved = NULL;
+    unsigned n_taken = 0;
+    Fixture f;
+
+    fixture_init(&f);
+    add_bridges(&f);
+    add_rng(&f, "p1");
+    device_tree_pause(&f.kit->tree);
+    saved = kit_save(f.kit);
+    for (guint i = 0; i < saved->len * G_N_ELEMENTS(values); i++) {
+        uint8_t *byte = &saved->data[i / G_N_ELEMENTS(values)];
+        uint8_t right = *byte;
+
+        *byte = values[i % G_N_ELEMENTS(values)];
+        n_taken += device_tree_load(&f.kit->tree, saved->data, saved->len, NULL);
+        *byte = right;
+        for (uint16_t port = UP; port < UP + X86_PORT_PCIHP_SIZE; port += 4)
+            kit_in(f.kit, port, 4);
+    }
+    g_assert_cmpuint(n_taken, >, 0);
+    for (guint size = 0; size < saved->len; size++)
+        g_assert_false(device_tree_load(&f.kit->tree, saved->data, size, NULL));
+    g_assert_true(device_tree_load(&f.kit->tree, saved->data, saved->len, NULL));
+    device_tree_resume(&f.kit->tree);
+    for (unsigned bus = 0; bus <= EMPTY; bus++)
+        eject_slots(&f, bus, UINT32_MAX);
+    g_assert_cmpstr(f.kit->removals->str, ==, "deep- rng- new- behind-");
+    kit_board_free(f.kit);
+}
+
 static void test_state_with_slots_that_are_not_there(void)
 {
     g_autoptr(GByteArray) saved = NULL;
@@ -407,6 +498,8 @@ int main(int argc, char **argv)
     g_test_add_func("/pcihp/comes", test_device_comes);
     g_test_add_func("/pcihp/lets-go", test_guest_lets_go);
     g_test_add_func("/pcihp/asleep", test_suspend_keeps_what_came_and_is_asked_for);
+    g_test_add_func("/pcihp/an-ejection-is-of-what-was-there",
+                    test_an_ejection_is_of_what_was_there);
     g_test_add_func("/pcihp/went", test_device_that_went_is_not_told_of);
     g_test_add_func("/pcihp/driven-port", test_guest_that_drives_the_port);
     g_test_add_func("/pcihp/senseless", test_senseless_accesses);
@@ -416,6 +509,8 @@ int main(int argc, char **argv)
     g_test_add_func("/pcihp/bridge-functions", test_functions_of_a_slot_of_a_bridge);
     g_test_add_func("/pcihp/bridge-goes", test_bridge_that_goes_takes_its_slots);
     g_test_add_func("/pcihp/bridge-named", test_bridges_take_what_names_them);
+    g_test_add_func("/pcihp/state-after-a-bridge-came", test_state_after_a_bridge_came);
+    g_test_add_func("/pcihp/any-state", test_any_state);
     g_test_add_func("/pcihp/hostile-state", test_state_with_slots_that_are_not_there);
     return g_test_run();
 }

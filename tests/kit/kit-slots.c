@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <string.h>
 
 #include "berth/vm-fake.h"
 #include "berth/x86-layout.h"
@@ -120,6 +121,61 @@ GByteArray *kit_slots_save(KitSlots *s)
 
     device_tree_save(&s->bench.machine->tree, bytes);
     return bytes;
+}
+
+/* Where the state of the controller is in @saved; its size. */
+static uint8_t *find_state(KitSlots *s, const GByteArray *saved, size_t *ret_size)
+{
+    const char *path = s->kind->path;
+    uint8_t *at = memmem(saved->data, saved->len, path, strlen(path));
+    uint32_t size;
+
+    g_assert_nonnull(at);
+    at += strlen(path);
+    memcpy(&size, at, sizeof(size));
+    *ret_size = GUINT32_FROM_BE(size);
+    return at + sizeof(size);
+}
+
+/* All that a guest can read and write of each slot, and more slots than there are. */
+static void poke_all(KitSlots *s)
+{
+    for (uint32_t slot = 0; slot < 8; slot++) {
+        kit_slots_out(s, s->kind->select, 4, slot);
+        for (uint16_t offset = 0; offset < s->kind->n_ports; offset++)
+            kit_slots_in(s, (uint16_t)(s->kind->select + offset), 1);
+        kit_slots_control(s, slot, KIT_SLOT_CAME | KIT_SLOT_GOES);
+        kit_slots_tell(s, slot, UINT32_MAX, UINT32_MAX);
+    }
+}
+
+void kit_slots_load_any_state(KitSlots *s)
+{
+    static const uint8_t values[] = { 0, 1, 0x7f, 0x80, 0xff };
+    DeviceTree *tree = &s->bench.machine->tree;
+    g_autoptr(GByteArray) saved = NULL;
+    unsigned n_taken = 0, n_refused = 0;
+    uint8_t *state;
+    size_t size;
+
+    kit_qmp_do(s->qmp, "stop", NULL);
+    saved = kit_slots_save(s);
+    state = find_state(s, saved, &size);
+    for (size_t i = 0; i < size * G_N_ELEMENTS(values); i++) {
+        uint8_t right = state[i / G_N_ELEMENTS(values)];
+
+        state[i / G_N_ELEMENTS(values)] = values[i % G_N_ELEMENTS(values)];
+        if (device_tree_load(tree, saved->data, saved->len, NULL))
+            n_taken++;
+        else
+            n_refused++;
+        state[i / G_N_ELEMENTS(values)] = right;
+        poke_all(s);
+    }
+    g_assert_cmpuint(n_taken, >, 0);
+    g_assert_cmpuint(n_refused, >, 0);
+    g_assert_true(device_tree_load(tree, saved->data, saved->len, NULL));
+    kit_qmp_do(s->qmp, "cont", NULL);
 }
 
 bool kit_slots_add_with_fault(KitSlots *s, unsigned n)

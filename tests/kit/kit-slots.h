@@ -35,6 +35,7 @@ struct KitSlotsKind {
     /* The device that tests plug, and where. */
     const char *id;
     uint32_t slot;
+    const char *path;           /* of the controller */
     const char *add;            /* arguments of its device_add */
     /* Of the slot that is selected. */
     void (*tell)(KitSlots *s, uint32_t event, uint32_t status);
@@ -70,6 +71,11 @@ void kit_slots_assert_deleted(KitSlots *s);
 void kit_slots_assert_ost(KitSlots *s, const char *device, const char *status);
 
 GByteArray *kit_slots_save(KitSlots *s);
+/*
+ * The controller's state with every byte wrong is refused, or is one that a guest can do
+ * nothing with; the right one is taken afterwards.
+ */
+void kit_slots_load_any_state(KitSlots *s);
 /* Adds the device while the @n-th call of the hypervisor fails; whether it was added. */
 bool kit_slots_add_with_fault(KitSlots *s, unsigned n);
 /* The device comes, and the guest lets it go when it is asked, and tells so. */
