@@ -239,14 +239,14 @@ void qapi_option_help_members(QapiTypeId type, const char *title, GString *out)
     append_properties(qmp_introspect_members(type), title, out);
 }
 
-bool qapi_option_help_branch(QapiTypeId type, const char *name, bool with_base,
-                             GString *out)
+bool qapi_option_help_branch(QapiTypeId type, const char *name,
+                             const char *const *base, GString *out)
 {
     const QapiType *t = &qapi_types[type];
     int value = qapi_enum_parse(qapi_type_members(t)[t->tag].type, name);
 
     if (value < 0)
         return false;
-    append_properties(qmp_introspect_branch(type, value, with_base), name, out);
+    append_properties(qmp_introspect_branch(type, value, base), name, out);
     return true;
 }

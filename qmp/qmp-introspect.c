@@ -277,6 +277,17 @@ static bool is_identity(const QapiType *type, unsigned index)
     return index == type->tag || strcmp(name, "id") == 0 || strcmp(name, "bus") == 0;
 }
 
+const char *const qmp_introspect_all[] = { NULL };
+
+static bool is_wanted(const QapiType *type, unsigned index, const char *const *base)
+{
+    const char *name = qapi_text(qapi_type_members(type)[index].name);
+
+    if (base == qmp_introspect_all)
+        return !is_identity(type, index);
+    return base && g_strv_contains(base, name);
+}
+
 static void add_property(ObjectPropertyInfoList *list, const QapiMember *member)
 {
     ObjectPropertyInfo *info = g_new0(ObjectPropertyInfo, 1);
@@ -288,14 +299,15 @@ static void add_property(ObjectPropertyInfoList *list, const QapiMember *member)
     ObjectPropertyInfoList_append(list, info);
 }
 
-ObjectPropertyInfoList *qmp_introspect_branch(QapiTypeId type, int value, bool with_base)
+ObjectPropertyInfoList *qmp_introspect_branch(QapiTypeId type, int value,
+                                              const char *const *base)
 {
     const QapiType *t = &qapi_types[type];
     const QapiType *branch = qapi_type_branch(t, (unsigned)value);
     ObjectPropertyInfoList *list = ObjectPropertyInfoList_new();
 
-    for (unsigned i = 0; with_base && i < t->n_members; i++) {
-        if (!is_identity(t, i))
+    for (unsigned i = 0; i < t->n_members; i++) {
+        if (is_wanted(t, i, base))
             add_property(list, &qapi_type_members(t)[i]);
     }
     for (unsigned i = 0; i < branch->n_members; i++)

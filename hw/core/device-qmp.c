@@ -63,7 +63,7 @@ ObjectPropertyInfoList *qmp_device_list_properties(QmpContext *ctx,
     int onboard = OnboardDriver_parse(args->typename);
 
     if (onboard >= 0)
-        return qmp_introspect_branch(QAPI_TYPE_ONBOARD_DEVICE, onboard, false);
+        return qmp_introspect_branch(QAPI_TYPE_ONBOARD_DEVICE, onboard, NULL);
     if (driver < 0 && ObjectType_parse(args->typename) >= 0) {
         error_set(error, "Parameter 'typename' expects a device type, not '%s'",
                   args->typename);
@@ -75,5 +75,5 @@ ObjectPropertyInfoList *qmp_device_list_properties(QmpContext *ctx,
         return NULL;
     }
     return qmp_introspect_branch(QAPI_TYPE_DEVICE_ADD_ARGS, driver,
-                                 device_kinds[driver].class->bus == BUS_PCI);
+                                 device_base_members((DeviceDriver)driver));
 }

@@ -38,8 +38,8 @@ void qapi_option_help_members(QapiTypeId type, const char *title, GString *out);
 
 /*
  * Appends "NAME options:" and a line for each property of what @name is in the
- * discriminator of union @type; @with_base as in qmp_introspect_branch().  False when
+ * discriminator of union @type; @base as in qmp_introspect_branch().  False when
  * it is nothing.
  */
-bool qapi_option_help_branch(QapiTypeId type, const char *name, bool with_base,
-                             GString *out);
+bool qapi_option_help_branch(QapiTypeId type, const char *name,
+                             const char *const *base, GString *out);

@@ -13,11 +13,13 @@
 SchemaInfoList *qmp_introspect(void);
 
 /*
- * The properties of what @value of the discriminator of union @type is: with @with_base
- * first the union's own members, without those that only identify it (the
- * discriminator, id, bus). The caller's.
+ * The properties of what @value of the discriminator of union @type is: first those of
+ * the union's own members that @base names, ended by NULL (NULL: none), or all but those
+ * that only identify it (the discriminator, id, bus).  The caller's.
  */
-ObjectPropertyInfoList *qmp_introspect_branch(QapiTypeId type, int value, bool with_base);
+extern const char *const qmp_introspect_all[];
+ObjectPropertyInfoList *qmp_introspect_branch(QapiTypeId type, int value,
+                                              const char *const *base);
 
 /* The members of a struct, or of what all branches of a union have. The caller's. */
 ObjectPropertyInfoList *qmp_introspect_members(QapiTypeId type);

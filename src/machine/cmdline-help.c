@@ -9,6 +9,7 @@
 #include "berth/log-options.h"
 #include "berth/machine.h"
 #include "berth/qapi-option.h"
+#include "berth/qmp-introspect.h"
 #include "berth/trace.h"
 
 #include "cmdline-help.h"
@@ -27,10 +28,10 @@ char *cmdline_help_text(void)
     return g_string_free(out, FALSE);
 }
 
-static bool write_branch(GString *out, QapiTypeId type, const char *name, bool with_base,
-                         const char *what, GError **error)
+static bool write_branch(GString *out, QapiTypeId type, const char *name,
+                         const char *const *base, const char *what, GError **error)
 {
-    if (qapi_option_help_branch(type, name, with_base, out))
+    if (qapi_option_help_branch(type, name, base, out))
         return true;
     error_set(error, "there is no %s '%s'", what, name);
     return false;
@@ -42,9 +43,9 @@ static bool write_device_options(GString *out, const char *name, GError **error)
     int driver = device_driver_of(name);
 
     if (driver < 0)
-        return write_branch(out, QAPI_TYPE_ONBOARD_DEVICE, name, false, "device", error);
+        return write_branch(out, QAPI_TYPE_ONBOARD_DEVICE, name, NULL, "device", error);
     return write_branch(out, QAPI_TYPE_DEVICE_ADD_ARGS, DeviceDriver_str(driver),
-                        device_kinds[driver].class->bus == BUS_PCI, "device", error);
+                        device_base_members(driver), "device", error);
 }
 
 /* The short name of device @driver. */
@@ -85,8 +86,7 @@ static bool write_device(GString *out, const char *name, GError **error)
 static bool write_object(GString *out, const char *name, GError **error)
 {
     if (name)
-        return write_branch(out, QAPI_TYPE_OBJECT_OPTIONS, name, false, "object type",
-                            error);
+        return write_branch(out, QAPI_TYPE_OBJECT_OPTIONS, name, NULL, "object type", error);
     g_string_append(out, "List of user creatable objects:\n");
     qapi_option_help_values(QAPI_TYPE_OBJECT_TYPE, out);
     return true;
@@ -95,7 +95,8 @@ static bool write_object(GString *out, const char *name, GError **error)
 static bool write_chardev(GString *out, const char *name, GError **error)
 {
     if (name)
-        return write_branch(out, QAPI_TYPE_CHARDEV_OPTIONS, name, true, "backend", error);
+        return write_branch(out, QAPI_TYPE_CHARDEV_OPTIONS, name, qmp_introspect_all, "backend",
+                            error);
     g_string_append(out, "Available chardev backend types:\n");
     qapi_option_help_values(QAPI_TYPE_CHARDEV_BACKEND_KIND, out);
     return true;
@@ -104,8 +105,8 @@ static bool write_chardev(GString *out, const char *name, GError **error)
 static bool write_blockdev(GString *out, const char *name, GError **error)
 {
     if (name)
-        return write_branch(out, QAPI_TYPE_BLOCKDEV_OPTIONS, name, true, "block driver",
-                            error);
+        return write_branch(out, QAPI_TYPE_BLOCKDEV_OPTIONS, name, qmp_introspect_all,
+                            "block driver", error);
     g_string_append(out, "Supported block drivers:\n");
     qapi_option_help_values(QAPI_TYPE_BLOCKDEV_DRIVER, out);
     return true;
@@ -114,7 +115,8 @@ static bool write_blockdev(GString *out, const char *name, GError **error)
 static bool write_netdev(GString *out, const char *name, GError **error)
 {
     if (name)
-        return write_branch(out, QAPI_TYPE_NETDEV, name, true, "network backend", error);
+        return write_branch(out, QAPI_TYPE_NETDEV, name, qmp_introspect_all,
+                            "network backend", error);
     g_string_append(out, "Available netdev backend types:\n");
     qapi_option_help_values(QAPI_TYPE_NET_CLIENT_DRIVER, out);
     return true;

@@ -435,6 +435,71 @@ static void test_disk_that_hangs_does_not_hang_its_removal(void)
     fixture_done(&f);
 }
 
+/* A guest that switches a slot off under its own requests, and resets before. */
+static void test_guest_lets_go_of_a_disk_that_hangs(void)
+{
+    gint64 end = g_get_monotonic_time() + 20 * G_USEC_PER_SEC;
+    g_autoptr(KitBlk) blk = NULL;
+    BlockNode *inject;
+    Fixture f;
+
+    fixture_init(&f);
+    blk = start_hung_disk(&f, &inject);
+    start_driver(&f);
+    kit_qmp_do(f.qmp, "device_del", "{'id': 'disk'}");
+    power_off(&f);
+    assert_state(&f, "leaving");
+    kit_qmp_assert_fails(f.qmp, "already", "device_add",
+                         "{'driver': 'virtio-rng-pci', 'id': 'disk', 'bus': 'other'}");
+    /* What it does to the slot now is of no matter, nor a reset. */
+    power_off(&f);
+    kit_pci_write(&f.port, PCI_BRIDGE_CONTROL, 2, PCI_BRIDGE_CTL_BUS_RESET);
+    kit_pci_write(&f.port, PCI_BRIDGE_CONTROL, 2, 0);
+    assert_removals(&f, "");
+    inject_set_rules(inject, NULL, NULL);
+    while (!f.kit->removals->len && g_get_monotonic_time() < end)
+        kit_run_both(f.kit);
+
+    assert_removals(&f, "disk-");
+    kit_qmp_do(f.qmp, "device_add", "{'driver': 'virtio-rng-pci', 'id': 'disk'}");
+    fixture_done(&f);
+}
+
+/* BARs of what came: over RAM, over registers, over each other, nowhere. */
+static void test_addresses_anywhere_go_with_the_device(void)
+{
+    static const uint32_t places[] = {
+        UINT32_MAX, 0, 0x1000, 0xfee00000, 0xfec00000, KIT_ECAM_BASE, 0xc0000000,
+        0xfffff000,
+    };
+    g_autofree char *before = NULL;
+    g_autofree char *after = NULL;
+    KitPci rng = { .bus = 1 };
+    Fixture f;
+
+    fixture_init(&f);
+    rng.kit = f.kit;
+    start_driver(&f);
+    kit_qmp_do(f.qmp, "device_add", RNG);
+    kit_qmp_do(f.qmp, "x-device-del-force", DEL_RNG);
+    before = kit_dump(f.kit);
+    for (size_t i = 0; i < G_N_ELEMENTS(places); i++) {
+        kit_qmp_do(f.qmp, "device_add", RNG);
+        for (unsigned bar = 0; bar < 6; bar++)
+            kit_pci_write(&rng, PCI_BASE_ADDRESS_0 + 4 * bar, 4, places[i]);
+        kit_pci_set_command(&rng, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+        kit_write(f.kit, 0x2000, 8, 0x1122334455667788);
+        g_assert_cmphex(kit_read(f.kit, 0x2000, 8), ==, 0x1122334455667788);
+        for (unsigned bar = 0; bar < 6; bar++)
+            kit_pci_write(&rng, PCI_BASE_ADDRESS_0 + 4 * bar, 4,
+                          places[(i + bar) % G_N_ELEMENTS(places)]);
+        kit_qmp_do(f.qmp, "x-device-del-force", DEL_RNG);
+    }
+    after = kit_dump(f.kit);
+    g_assert_cmpstr(before, ==, after);
+    fixture_done(&f);
+}
+
 static void test_machine_ends_while_a_device_leaves(void)
 {
     g_autoptr(KitBlk) blk = NULL;
@@ -502,6 +567,9 @@ int main(int argc, char **argv)
     g_test_add_func("/hotplug/first-place", test_first_place_that_takes_it);
     g_test_add_func("/hotplug/refused", test_refused);
     g_test_add_func("/hotplug/hung-disk", test_disk_that_hangs_does_not_hang_its_removal);
+    g_test_add_func("/hotplug/hung-disk-let-go", test_guest_lets_go_of_a_disk_that_hangs);
+    g_test_add_func("/hotplug/addresses-anywhere",
+                    test_addresses_anywhere_go_with_the_device);
     g_test_add_func("/hotplug/hung-at-the-end", test_machine_ends_while_a_device_leaves);
     g_test_add_func("/hotplug/below", test_what_is_on_it_goes_before_it);
     g_test_add_func("/hotplug/serial-ports", test_ports_of_virtio_serial);

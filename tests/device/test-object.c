@@ -385,6 +385,7 @@ static void test_device_list_properties(void)
     g_autoptr(ObjectPropertyInfoList) pci = NULL;
     g_autoptr(ObjectPropertyInfoList) isa = NULL;
     g_autoptr(ObjectPropertyInfoList) cpu = NULL;
+    g_autoptr(ObjectPropertyInfoList) memory = NULL;
     g_autoptr(ObjectPropertyInfoList) onboard = NULL;
     g_autoptr(GError) error = NULL;
 
@@ -395,6 +396,8 @@ static void test_device_list_properties(void)
     onboard = qmp_device_list_properties(NULL, &args, NULL);
     args.typename = (char *)"Nehalem-x86_64-cpu";
     cpu = qmp_device_list_properties(NULL, &args, NULL);
+    args.typename = (char *)"pc-dimm";
+    memory = qmp_device_list_properties(NULL, &args, NULL);
     args.typename = (char *)"Nosuch-x86_64-cpu";
     g_assert_null(qmp_device_list_properties(NULL, &args, NULL));
     args.typename = (char *)"virtio-gpu";
@@ -407,6 +410,11 @@ static void test_device_list_properties(void)
     g_assert_true(has_property(pci, "addr"));
     g_assert_true(has_property(isa, "chardev"));
     g_assert_false(has_property(isa, "addr"));
+    g_assert_true(has_property(cpu, "x-unplug-timeout"));
+    g_assert_false(has_property(cpu, "addr"));
+    g_assert_true(has_property(memory, "memdev"));
+    g_assert_true(has_property(memory, "addr"));
+    g_assert_false(has_property(memory, "romfile"));
     g_assert_true(has_property(onboard, "disable_s3"));
     g_assert_true(has_property(onboard, "disable_s4"));
 }

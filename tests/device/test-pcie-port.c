@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pcie-root-port: routing, windows, slot. */
+#include "berth/hotplug.h"
+
 #include "kit-pci.h"
 
 #define PORT "{'driver': 'pcie-root-port', 'id': 'port'}"
@@ -138,6 +140,93 @@ static void test_hotplug_off(void)
                     kit_pci_read(&port, PCI_MEMORY_LIMIT, 2));
 }
 
+/* What a guest can write to the slot's registers, and what they say. */
+static void test_slot_registers(void)
+{
+    static const struct {
+        const char *json;
+        uint32_t capabilities;
+        uint16_t writable;      /* of the slot control */
+        uint16_t control;       /* at power-on, when it is empty */
+    } rows[] = {
+        { PORT,
+          PCI_EXP_SLTCAP_ABP | PCI_EXP_SLTCAP_PCP | PCI_EXP_SLTCAP_AIP |
+          PCI_EXP_SLTCAP_PIP | PCI_EXP_SLTCAP_HPS | PCI_EXP_SLTCAP_HPC,
+          PCI_EXP_SLTCTL_ABPE | PCI_EXP_SLTCTL_PDCE | PCI_EXP_SLTCTL_CCIE |
+          PCI_EXP_SLTCTL_HPIE | PCI_EXP_SLTCTL_AIC | PCI_EXP_SLTCTL_PIC |
+          PCI_EXP_SLTCTL_PCC | PCI_EXP_SLTCTL_DLLSCE,
+          PCI_EXP_SLTCTL_ATTN_IND_OFF | PCI_EXP_SLTCTL_PWR_IND_OFF |
+          PCI_EXP_SLTCTL_PCC },
+        { "{'driver': 'pcie-root-port', 'hotplug': false}", PCI_EXP_SLTCAP_NCCS,
+          PCI_EXP_SLTCTL_PDCE | PCI_EXP_SLTCTL_CCIE | PCI_EXP_SLTCTL_HPIE |
+          PCI_EXP_SLTCTL_DLLSCE, 0 },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(KitBoard) kit = kit_board_new();
+        KitPci port = kit_pci(kit, kit_add(kit, rows[i].json));
+        unsigned cap = kit_pci_find_cap(&port, PCI_CAP_ID_EXP, 0);
+        uint32_t capabilities;
+
+        kit_start(kit);
+        capabilities = kit_pci_read(&port, cap + PCI_EXP_SLTCAP, 4);
+        g_assert_cmphex(capabilities, ==, rows[i].capabilities);
+        kit_pci_write(&port, cap + PCI_EXP_SLTCAP, 4, ~capabilities);
+        g_assert_cmphex(kit_pci_read(&port, cap + PCI_EXP_SLTCAP, 4), ==, capabilities);
+        g_assert_cmphex(kit_pci_read(&port, cap + PCI_EXP_SLTCTL, 2), ==,
+                        rows[i].control);
+        kit_pci_write(&port, cap + PCI_EXP_SLTCTL, 2, UINT16_MAX);
+        g_assert_cmphex(kit_pci_read(&port, cap + PCI_EXP_SLTCTL, 2), ==,
+                        rows[i].writable);
+        kit_pci_write(&port, cap + PCI_EXP_SLTCTL, 2, 0);
+        g_assert_cmphex(kit_pci_read(&port, cap + PCI_EXP_SLTCTL, 2), ==, 0);
+        /* All but presence and link are cleared by ones, and set by nobody. */
+        kit_pci_write(&port, cap + PCI_EXP_SLTSTA, 2, UINT16_MAX);
+        g_assert_cmphex(kit_pci_read(&port, cap + PCI_EXP_SLTSTA, 2), ==, 0);
+        kit_pci_write(&port, cap + PCI_EXP_LNKSTA, 2, PCI_EXP_LNKSTA_DLLLA);
+        g_assert_cmphex(kit_pci_read(&port, cap + PCI_EXP_LNKSTA, 2) &
+                        PCI_EXP_LNKSTA_DLLLA, ==, 0);
+    }
+}
+
+/* Each event interrupts by its own enable bit and the one for all. */
+static void test_each_event_has_its_enable_bit(void)
+{
+    static const struct {
+        uint16_t enable;
+        uint16_t event;
+    } rows[] = {
+        { PCI_EXP_SLTCTL_ABPE, PCI_EXP_SLTSTA_ABP },
+        { PCI_EXP_SLTCTL_PDCE, PCI_EXP_SLTSTA_PDC },
+        { PCI_EXP_SLTCTL_DLLSCE, PCI_EXP_SLTSTA_DLLSC },
+        { PCI_EXP_SLTCTL_CCIE, PCI_EXP_SLTSTA_CC },
+    };
+
+    for (size_t i = 0; i < 4 * G_N_ELEMENTS(rows); i++) {
+        bool enabled = i & 1, all_enabled = i & 2;
+        uint16_t event = rows[i / 4].event, enable = rows[i / 4].enable;
+        g_autoptr(KitBoard) kit = kit_board_new();
+        KitPci port = kit_pci(kit, kit_add(kit, PORT));
+        unsigned cap = kit_pci_find_cap(&port, PCI_CAP_ID_EXP, 0);
+        unsigned control = cap + PCI_EXP_SLTCTL, status = cap + PCI_EXP_SLTSTA;
+        uint16_t bits = (enabled ? enable : 0) | (all_enabled ? PCI_EXP_SLTCTL_HPIE : 0);
+
+        kit_start(kit);
+        kit_pci_write(&port, control, 2, bits);
+        if (event != PCI_EXP_SLTSTA_CC)
+            kit_pci_write(&port, status, 2, UINT16_MAX);
+        if (event == PCI_EXP_SLTSTA_ABP)
+            g_assert_true(hotplug_remove(kit_add(kit, RNG_BELOW), NULL));
+        else if (event != PCI_EXP_SLTSTA_CC)
+            kit_add(kit, RNG_BELOW);
+        g_assert_cmphex(kit_pci_read(&port, status, 2) & event, ==, event);
+        g_assert_true(kit->irq_levels[1] == (enabled && all_enabled));
+        kit_pci_write(&port, status, 2, event);
+        g_assert_cmphex(kit_pci_read(&port, status, 2) & event, ==, 0);
+        g_assert_false(kit->irq_levels[1]);
+    }
+}
+
 static void test_plugging_at_run_time_interrupts(void)
 {
     g_autoptr(KitBoard) kit = kit_board_new();
@@ -273,6 +362,8 @@ int main(int argc, char **argv)
     g_test_add_func("/pcie-port/swizzle", test_interrupt_pin_is_swizzled);
     g_test_add_func("/pcie-port/slot", test_slot_shows_what_is_in_it);
     g_test_add_func("/pcie-port/hotplug-off", test_hotplug_off);
+    g_test_add_func("/pcie-port/slot-registers", test_slot_registers);
+    g_test_add_func("/pcie-port/enable-bits", test_each_event_has_its_enable_bit);
     g_test_add_func("/pcie-port/plug", test_plugging_at_run_time_interrupts);
     g_test_add_func("/pcie-port/plug-pin", test_slot_interrupt_by_pin_until_acknowledged);
     g_test_add_func("/pcie-port/bus-reset", test_secondary_bus_reset);

@@ -242,6 +242,50 @@ static void test_senseless_accesses(void)
     kit_board_free(f.kit);
 }
 
+static void test_registers(void)
+{
+    static const uint16_t read_only[] = { UP, DOWN, REMOVABLE };
+    Fixture f;
+
+    fixture_init(&f);
+    g_assert_cmphex(kit_in(f.kit, SELECT, 4), ==, 0);
+    g_assert_true(hotplug_remove(add_rng(&f, "p1"), NULL));
+    kit_out(f.kit, SELECT, 4, P1);
+    g_assert_cmphex(kit_in(f.kit, SELECT, 4), ==, P1);
+    for (size_t i = 0; i < G_N_ELEMENTS(read_only); i++) {
+        kit_out(f.kit, read_only[i], 4, UINT32_MAX);
+        kit_out(f.kit, read_only[i], 4, 0);
+    }
+    loop_turn(f.kit->loop, false);
+    g_assert_cmphex(kit_in(f.kit, DOWN, 4), ==, 1);
+    g_assert_cmphex(kit_in(f.kit, DOWN, 4), ==, 1);
+    g_assert_cmphex(kit_in(f.kit, UP, 4), ==, 1);
+    g_assert_cmphex(kit_in(f.kit, UP, 4), ==, 0);
+    g_assert_cmphex(kit_in(f.kit, EJECT, 4), ==, 0);
+    g_assert_cmphex(kit_in(f.kit, REMOVABLE, 4), ==, 1);
+    kit_out(f.kit, INDEX, 4, 1);
+    g_assert_cmphex(kit_in(f.kit, INDEX, 4), ==, 0);
+    /* No slot but its own; of other buses there is nothing. */
+    kit_out(f.kit, EJECT, 4, 0);
+    kit_out(f.kit, EJECT, 4, ~1u);
+    loop_turn(f.kit->loop, false);
+    g_assert_cmpstr(f.kit->removals->str, ==, "");
+    kit_out(f.kit, SELECT, 4, EMPTY + 1);
+    g_assert_cmphex(kit_in(f.kit, SELECT, 4), ==, EMPTY + 1);
+    for (uint16_t port = UP; port < UP + X86_PORT_PCIHP_SIZE; port += 4) {
+        if (port != SELECT)
+            g_assert_cmphex(kit_in(f.kit, port, 4), ==, 0);
+    }
+    /* Twice, before main hears of it; and once more when it is gone. */
+    kit_out(f.kit, SELECT, 4, P1);
+    kit_out(f.kit, EJECT, 4, 1);
+    kit_out(f.kit, EJECT, 4, 1);
+    loop_turn(f.kit->loop, false);
+    eject(&f, P1);
+    g_assert_cmpstr(f.kit->removals->str, ==, "rng-");
+    kit_board_free(f.kit);
+}
+
 static uint32_t index_of(Fixture *f, unsigned bus, uint32_t slots)
 {
     kit_out(f->kit, SELECT, 4, bus);
@@ -502,6 +546,7 @@ int main(int argc, char **argv)
                     test_an_ejection_is_of_what_was_there);
     g_test_add_func("/pcihp/went", test_device_that_went_is_not_told_of);
     g_test_add_func("/pcihp/driven-port", test_guest_that_drives_the_port);
+    g_test_add_func("/pcihp/registers", test_registers);
     g_test_add_func("/pcihp/senseless", test_senseless_accesses);
     g_test_add_func("/pcihp/index", test_index_of_a_network_device);
     g_test_add_func("/pcihp/saved", test_saved_and_reset);

@@ -114,10 +114,10 @@ static void test_properties_of_a_device(void)
 {
     g_autoptr(ObjectPropertyInfoList) all =
         qmp_introspect_branch(QAPI_TYPE_DEVICE_ADD_ARGS, DEVICE_DRIVER_VIRTIO_RNG_PCI,
-                              true);
+                              qmp_introspect_all);
     g_autoptr(ObjectPropertyInfoList) own =
         qmp_introspect_branch(QAPI_TYPE_DEVICE_ADD_ARGS, DEVICE_DRIVER_VIRTIO_RNG_PCI,
-                              false);
+                              NULL);
     const ObjectPropertyInfo *period = find(all, "period");
     int64_t value = 0;
 
@@ -137,13 +137,13 @@ static void test_help_has_a_line_for_each_property(void)
 {
     GString *out = g_string_new(NULL);
 
-    g_assert_true(qapi_option_help_branch(QAPI_TYPE_OBJECT_OPTIONS, "rng-random", false,
+    g_assert_true(qapi_option_help_branch(QAPI_TYPE_OBJECT_OPTIONS, "rng-random", NULL,
                                           out));
     g_assert_cmpstr(out->str, ==,
                     "rng-random options:\n"
                     "  filename=<str>         - the file to read (default: "
                     "\"/dev/urandom\")\n");
-    g_assert_false(qapi_option_help_branch(QAPI_TYPE_OBJECT_OPTIONS, "x", false, out));
+    g_assert_false(qapi_option_help_branch(QAPI_TYPE_OBJECT_OPTIONS, "x", NULL, out));
     g_string_free(out, TRUE);
 }
 
