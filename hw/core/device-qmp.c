@@ -3,6 +3,7 @@
  * Devices over QMP: device_add and device_del, and what can be said of a kind of device
  * in "-device", and of one of the board in "-global".
  */
+#include "berth/device-qmp.h"
 #include "berth/device.h"
 #include "berth/error.h"
 #include "berth/hotplug.h"
@@ -55,6 +56,22 @@ UnplugInfoList *qmp_x_query_unplug(QmpContext *ctx, GError **error)
     return ctx->tree ? hotplug_query(ctx->tree) : UnplugInfoList_new();
 }
 
+const char *const *device_qmp_base_members(DeviceDriver driver)
+{
+    static const char *const of_memory[] = { "addr", "x-unplug-timeout", NULL };
+
+    switch (device_kinds[driver].class->bus) {
+    case BUS_PCI:
+        return qmp_introspect_all;
+    case BUS_MEMORY:
+        return of_memory;
+    case BUS_CPU:
+        return &of_memory[1];
+    default:
+        return NULL;
+    }
+}
+
 ObjectPropertyInfoList *qmp_device_list_properties(QmpContext *ctx,
                                                    const DeviceListPropertiesArgs *args,
                                                    GError **error)
@@ -75,5 +92,5 @@ ObjectPropertyInfoList *qmp_device_list_properties(QmpContext *ctx,
         return NULL;
     }
     return qmp_introspect_branch(QAPI_TYPE_DEVICE_ADD_ARGS, driver,
-                                 device_base_members((DeviceDriver)driver));
+                                 device_qmp_base_members((DeviceDriver)driver));
 }

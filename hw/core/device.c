@@ -16,7 +16,6 @@
 #include "berth/error.h"
 #include "berth/hotplug.h"
 #include "berth/id.h"
-#include "berth/qmp-introspect.h"
 #include "berth/thread.h"
 #include "berth/trace.h"
 #include "berth/virtio.h"
@@ -69,22 +68,6 @@ bool device_check_args(const DeviceAddArgs *args, GError **error)
 
     return (!kind->class->check || kind->class->check(args, error)) &&
            (!kind->virtio || !kind->virtio->check || kind->virtio->check(args, error));
-}
-
-const char *const *device_base_members(DeviceDriver driver)
-{
-    static const char *const of_memory[] = { "addr", "x-unplug-timeout", NULL };
-
-    switch (device_kinds[driver].class->bus) {
-    case BUS_PCI:
-        return qmp_introspect_all;
-    case BUS_MEMORY:
-        return of_memory;
-    case BUS_CPU:
-        return &of_memory[1];
-    default:
-        return NULL;
-    }
 }
 
 /* The bus that @args (may be NULL) ask for, or the first that fits, in *@ret_bus. */

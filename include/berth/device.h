@@ -107,8 +107,6 @@ extern const DeviceKind device_kinds[DEVICE_DRIVER__MAX];
 
 /* The driver of that name; any type of processor is that of vCPUs.  -1: none. */
 int device_driver_of(const char *name);
-/* The members of DeviceAddBase that say what it is like, for qmp_introspect_branch(). */
-const char *const *device_base_members(DeviceDriver driver);
 /* What @driver is, in a few words, or NULL. */
 const char *device_description(DeviceDriver driver);
 struct DeviceTree {

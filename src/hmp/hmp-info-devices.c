@@ -35,7 +35,14 @@ static void show_property(HmpCall *call, const ObjectPropertyValue *property, in
     }
 }
 
-static void show_properties(HmpCall *call, const Device *dev, int indent)
+/* The place of a function on its bus, as the command line has it. */
+static void show_place(HmpCall *call, const PciDevice *pci, int indent)
+{
+    hmp_printf(call, "%*saddr = %02x.%x\n", indent, "", PCI_SLOT(pci->devfn),
+               PCI_FUNCTION(pci->devfn));
+}
+
+static void show_properties(HmpCall *call, Device *dev, int indent)
 {
     char *paths[] = { dev->path };
     StrList list = { .items = paths, .n = 1 };
@@ -43,8 +50,14 @@ static void show_properties(HmpCall *call, const Device *dev, int indent)
     g_autoptr(ObjectPropertiesValuesList) values =
         qmp_qom_list_get(call->ctx, &args, NULL);
 
-    for (size_t i = 0; values && i < values->items[0]->properties->n; i++)
-        show_property(call, values->items[0]->properties->items[i], indent);
+    for (size_t i = 0; values && i < values->items[0]->properties->n; i++) {
+        const ObjectPropertyValue *property = values->items[0]->properties->items[i];
+
+        if (dev->bus && dev->bus->kind == BUS_PCI && strcmp(property->name, "addr") == 0)
+            show_place(call, pci_device(dev), indent);
+        else
+            show_property(call, property, indent);
+    }
 }
 
 static void show_bar(HmpCall *call, const PciBar *bar, unsigned n, int indent)

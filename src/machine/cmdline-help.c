@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "berth/cpu-query.h"
+#include "berth/device-qmp.h"
 #include "berth/error.h"
 #include "berth/log-options.h"
 #include "berth/machine.h"
@@ -45,7 +46,7 @@ static bool write_device_options(GString *out, const char *name, GError **error)
     if (driver < 0)
         return write_branch(out, QAPI_TYPE_ONBOARD_DEVICE, name, NULL, "device", error);
     return write_branch(out, QAPI_TYPE_DEVICE_ADD_ARGS, DeviceDriver_str(driver),
-                        device_base_members(driver), "device", error);
+                        device_qmp_base_members(driver), "device", error);
 }
 
 /* The short name of device @driver. */
@@ -86,7 +87,8 @@ static bool write_device(GString *out, const char *name, GError **error)
 static bool write_object(GString *out, const char *name, GError **error)
 {
     if (name)
-        return write_branch(out, QAPI_TYPE_OBJECT_OPTIONS, name, NULL, "object type", error);
+        return write_branch(out, QAPI_TYPE_OBJECT_OPTIONS, name, NULL, "object type",
+                            error);
     g_string_append(out, "List of user creatable objects:\n");
     qapi_option_help_values(QAPI_TYPE_OBJECT_TYPE, out);
     return true;
@@ -95,8 +97,8 @@ static bool write_object(GString *out, const char *name, GError **error)
 static bool write_chardev(GString *out, const char *name, GError **error)
 {
     if (name)
-        return write_branch(out, QAPI_TYPE_CHARDEV_OPTIONS, name, qmp_introspect_all, "backend",
-                            error);
+        return write_branch(out, QAPI_TYPE_CHARDEV_OPTIONS, name, qmp_introspect_all,
+                            "backend", error);
     g_string_append(out, "Available chardev backend types:\n");
     qapi_option_help_values(QAPI_TYPE_CHARDEV_BACKEND_KIND, out);
     return true;

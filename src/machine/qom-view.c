@@ -12,7 +12,9 @@
 #include "berth/cpuhp.h"
 #include "berth/error.h"
 #include "berth/hotplug.h"
+#include "berth/memhp.h"
 #include "berth/object.h"
+#include "berth/pci.h"
 #include "berth/qapi-tables.h"
 #include "berth/rtc.h"
 #include "berth/virtio-mem.h"
@@ -229,9 +231,9 @@ static void visit_container(Visit *visit)
         visit_vcpus(visit);
 }
 
-/* The members of a typed value, but those that name the thing itself. */
+/* The members of a typed value, but those in @skipped. */
 static void visit_options(Visit *visit, QapiTypeId type, unsigned branch,
-                          const void *value)
+                          const void *value, const char *const *skipped)
 {
     g_autoptr(JsonValue) options = qapi_emit(type, value);
     JsonIter iter = { 0 };
@@ -239,8 +241,7 @@ static void visit_options(Visit *visit, QapiTypeId type, unsigned branch,
     JsonValue *member;
 
     while (json_next(options, &iter, &key, &member)) {
-        if (strcmp(key, "driver") != 0 && strcmp(key, "id") != 0 &&
-            strcmp(key, "qom-type") != 0)
+        if (!g_strv_contains(skipped, key))
             add(visit, key, qom_types_member(type, branch, key), json_ref(member));
     }
 }
@@ -264,6 +265,33 @@ static void add_date(Visit *visit, const char *name, Device *rtc)
     add(visit, name, "struct tm", date);
 }
 
+/* Where it is, whether that was asked for or found. */
+static void visit_address(Visit *visit, Device *dev)
+{
+    if (dev->bus && dev->bus->kind == BUS_PCI) {
+        add(visit, "addr", "int32", json_new_int(pci_device(dev)->devfn));
+        add(visit, "acpi-index", "uint32", json_new_uint(pci_acpi_index(dev)));
+    } else if (dev->class == &memhp_dimm_class) {
+        const MemoryDevice *memory = memhp_dimm_memory(dev);
+
+        add(visit, "addr", "uint64", json_new_uint(memory->gpa));
+        add(visit, "size", "uint64", json_new_uint(memory->size));
+        add(visit, "slot", "int32", json_new_int(memhp_dimm_slot(dev)));
+    }
+}
+
+/* What names the device, and what visit_address() says better. */
+static const char *const *not_options(const Device *dev)
+{
+    static const char *const of_dimms[] = {
+        "slot", "multifunction", "driver", "id", "addr", "acpi-index", NULL
+    };
+    bool is_dimm = dev->class == &memhp_dimm_class;
+    bool is_pci = dev->bus && dev->bus->kind == BUS_PCI;
+
+    return is_dimm ? of_dimms : is_pci ? &of_dimms[2] : &of_dimms[1];
+}
+
 static void visit_device(Visit *visit)
 {
     const Device *dev = visit->place->device;
@@ -275,10 +303,12 @@ static void visit_device(Visit *visit)
     add(visit, "hotpluggable", "bool", json_new_bool(hotplug_bus_takes(dev->bus)));
     add_text(visit, "parent_bus", "link<bus>", dev->bus ? dev->bus->name : NULL);
     if (dev->args)
-        visit_options(visit, QAPI_TYPE_DEVICE_ADD_ARGS, dev->args->driver, dev->args);
+        visit_options(visit, QAPI_TYPE_DEVICE_ADD_ARGS, dev->args->driver, dev->args,
+                      not_options(dev));
     else if (onboard >= 0)
         visit_options(visit, QAPI_TYPE_ONBOARD_DEVICE, (unsigned)onboard,
-                      visit->machine->cmdline->onboard[onboard]);
+                      visit->machine->cmdline->onboard[onboard], not_options(dev));
+    visit_address(visit, (Device *)dev);
     if (dev == rtc)
         add_date(visit, "date", rtc);
     if (balloon_is(dev) && is_wanted(visit, "guest-stats"))
@@ -326,13 +356,15 @@ static void visit_vcpu(Visit *visit)
 
 static void visit_object(Visit *visit)
 {
+    static const char *const names[] = { "id", "qom-type", NULL };
+
     const Object *object = visit->place->object;
     g_autoptr(AutoballoonInfo) info = balloon_auto_object_info(object);
 
     visit_options(visit, QAPI_TYPE_OBJECT_OPTIONS, object->options->qom_type,
-                  object->options);
+                  object->options, names);
     if (info)
-        visit_options(visit, QAPI_TYPE_AUTOBALLOON_STATE, 0, info->state);
+        visit_options(visit, QAPI_TYPE_AUTOBALLOON_STATE, 0, info->state, names);
 }
 
 /* What a switch of "-machine" is that was not given. */

@@ -48,7 +48,8 @@ static void assert_gone(KitSlots *s)
 static const KitSlotsKind kind = {
     .select = SELECT, .n_ports = X86_PORT_CPUHP_SIZE, .flags = STATUS,
     .gpe = X86_GPE_CPU_HOTPLUG, .ost_type = "CPU", .id = "c2", .slot = 2,
-    .path = "/machine/cpuhp", .add = ADD_CPU2, .tell = write_ost, .assert_gone = assert_gone,
+    .path = "/machine/cpuhp", .add = ADD_CPU2, .tell = write_ost,
+    .assert_gone = assert_gone,
 };
 
 static void fixture_init(KitSlots *s)

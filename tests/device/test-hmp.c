@@ -122,7 +122,8 @@ static const Case cases[] = {
       "pci id 1b36:000c (sub 0000:0000)\n        bar 0: mem at 0x* [0x*]\n"
       "        bus: rp0\n          type PCIE\n"
       "          dev: virtio-rng-pci, id \"rng0\"\n*"
-      "ioeventfd = true\n*  bus: isa.0\n    type ISA\n*" },
+      "ioeventfd = true\n*            addr = 00.0\n            acpi-index = 0 (0x0)\n"
+      "            class Class 00ff, addr *:00.0, *  bus: isa.0\n    type ISA\n*" },
     { "info qom-tree", "/machine (pc-q35-*-machine)\n*  /peripheral (container)\n"
       "    /disk (virtio-blk-pci)\n"
       "    /rng0 (virtio-rng-pci)\n    /rp0 (pcie-root-port)\n*" },
@@ -215,6 +216,8 @@ static const Case cases[] = {
     { "qom-list /nope", "Error: Device '/nope' not found\n" },
     { "qom-get /machine type", "\"pc-q35-*-machine\"\n" },
     { "qom-get /machine/rtc date", "{\n    \"tm_sec\": *\n}\n" },
+    { "qom-get rng0 addr", "0\n" },
+    { "qom-get disk acpi-index", "0\n" },
     { "qom-get /machine none", "Error: Property '*.none' not found\n" },
     { "qom-set /objects/io0 poll-max-ns x", "Error: Parameter 'poll-max-ns' expects a "
       "number\n" },

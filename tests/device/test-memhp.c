@@ -100,6 +100,16 @@ static void test_memory_comes(void)
     kit_slots_done(&s);
 }
 
+static void assert_property(KitSlots *s, const char *path, const char *name,
+                            const char *expected)
+{
+    g_autoptr(JsonValue) value =
+        kit_qmp_ask(s->qmp, "qom-get", "{'path': '%s', 'property': '%s'}", path, name);
+    g_autofree char *text = json_to_text(value);
+
+    g_assert_cmpstr(text, ==, expected);
+}
+
 static void test_views_show_it(void)
 {
     g_autoptr(JsonValue) list = NULL, value = NULL;
@@ -126,6 +136,12 @@ static void test_views_show_it(void)
     value = kit_qmp_ask(s.qmp, "qom-get", "{'path': '/machine/peripheral/dimm0',"
                         " 'property': 'memdev'}");
     g_assert_cmpstr(json_as_string(value), ==, "a");
+    assert_property(&s, "/machine/peripheral/dimm0", "addr", "4294967296");
+    assert_property(&s, "/machine/peripheral-anon/device[0]", "addr", "4429185024");
+    assert_property(&s, "/machine/peripheral-anon/device[0]", "size", "4194304");
+    assert_property(&s, "/machine/peripheral-anon/device[0]", "slot", "1");
+    kit_qmp_assert_fails(s.qmp, "not found", "qom-get", "{'path': 'dimm0',"
+                         " 'property': 'multifunction'}");
     devices = hmp_bench_ask(&s.bench, "info memory-devices");
     g_assert_nonnull(strstr(devices, "dimm0"));
     summary = hmp_bench_ask(&s.bench, "info memory_size_summary");

@@ -21,9 +21,9 @@ BEGIN {
     group("types", "qapi-types")
     group("loop", "aio iothread loop poller timer worker")
     group("vm", "cpu-query cpuid irq irqchip ram region vcpu vm vm-fake vm-stats")
-    group("device", "board bus device device-clock device-timer memory-backend msix " \
-          "memory-device hotplug object pci pci-assign pci-slots rng secret virtio " \
-          "virtio-transport virtqueue")
+    group("device", "board bus device device-clock device-qmp device-timer " \
+          "memory-backend msix memory-device hotplug object pci pci-assign pci-slots " \
+          "rng secret virtio virtio-transport virtqueue")
     group("vm", "page-walk ram-map vcpu-registers")
     group("block", "block block-drive block-quiesce inject throttle")
     group("block-driver", "block-driver block-node throttle-config throttle-state")
