@@ -272,7 +272,10 @@ bool qmp_blockdev_open_tray(QmpContext *ctx, const BlockdevOpenTrayArgs *args,
 {
     BlockDrive *drive = find(ctx->blocks, args->device, args->id, error);
 
-    return drive && move_tray(drive, true, args->force, error);
+    /* One that the guest keeps shut it was asked to open. */
+    if (drive)
+        move_tray(drive, true, args->force, NULL);
+    return drive != NULL;
 }
 
 bool qmp_blockdev_close_tray(QmpContext *ctx, const BlockdevCloseTrayArgs *args,

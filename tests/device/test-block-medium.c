@@ -14,6 +14,7 @@
 #define READ_CAPACITY "25 00 00 00 00 00 00 00 00 00"
 #define READ_0 "28 00 00 00 00 00 00 00 01 00"
 #define LOCK "1e 00 00 00 01 00"
+#define UNLOCK "1e 00 00 00 00 00"
 #define EJECT "1b 00 00 00 02 00"
 #define EVENT_STATUS "4a 01 00 00 10 00 00 00 08 00"
 #define NO_MEDIUM 0x023a00
@@ -138,7 +139,8 @@ static void test_a_guest_that_keeps_it_shut(Fixture *f, const void *unused)
 {
     kit_scsi_get(f->scsi, LOCK, 0);
     kit_qmp_assert_fails(f->qmp, "keeps the tray", "eject", "{'id': 'cd'}");
-    kit_qmp_assert_fails(f->qmp, "keeps the tray", "blockdev-open-tray", "{'id': 'cd'}");
+    kit_qmp_assert_fails(f->qmp, "keeps the tray", "blockdev-change-medium",
+                         "{'id': 'cd', 'filename': '%s', 'format': 'raw'}", f->path);
     assert_moves(f, "");
     assert_ready(f, 0);
     /* It is asked, once. */
@@ -148,6 +150,49 @@ static void test_a_guest_that_keeps_it_shut(Fixture *f, const void *unused)
     kit_qmp_do(f->qmp, "blockdev-open-tray", "{'id': 'cd', 'force': true}");
     assert_moves(f, "cd+");
     assert_ready(f, TRAY_OPEN);
+}
+
+/* To ask is no error: a client waits for the event. */
+static void test_a_guest_that_opens_it_when_it_is_asked(Fixture *f, const void *unused)
+{
+    kit_scsi_get(f->scsi, LOCK, 0);
+    kit_qmp_do(f->qmp, "blockdev-open-tray", "{'id': 'cd', 'force': false}");
+    assert_moves(f, "");
+    kit_qmp_assert_fails(f->qmp, "not open", "blockdev-remove-medium", "{'id': 'cd'}");
+    g_assert_cmpuint(kit_scsi_get(f->scsi, EVENT_STATUS, 8)[4], ==, 1);
+
+    kit_scsi_get(f->scsi, UNLOCK, 0);
+    kit_scsi_get(f->scsi, EJECT, 0);
+    kit_run_both(f->kit);
+    assert_moves(f, "cd+");
+    kit_qmp_do(f->qmp, "blockdev-remove-medium", "{'id': 'cd'}");
+}
+
+/* Each command on a tray that is where it is wanted, on an empty one, on a locked one. */
+static void test_trays_in_each_state(Fixture *f, const void *unused)
+{
+    kit_qmp_do(f->qmp, "blockdev-close-tray", "{'id': 'cd'}");
+    assert_moves(f, "");
+    kit_qmp_do(f->qmp, "blockdev-open-tray", "{'id': 'cd'}");
+    kit_qmp_do(f->qmp, "blockdev-open-tray", "{'id': 'cd', 'force': true}");
+    assert_moves(f, "cd+");
+    kit_qmp_do(f->qmp, "blockdev-remove-medium", "{'id': 'cd'}");
+    kit_qmp_do(f->qmp, "blockdev-remove-medium", "{'id': 'cd'}");
+    kit_qmp_do(f->qmp, "eject", "{'id': 'cd'}");
+    kit_qmp_do(f->qmp, "blockdev-close-tray", "{'id': 'cd'}");
+    assert_moves(f, "cd-");
+    assert_ready(f, NO_MEDIUM);
+
+    /* Empty, closed and locked. */
+    kit_scsi_get(f->scsi, LOCK, 0);
+    kit_qmp_assert_fails(f->qmp, "keeps the tray", "eject", "{'id': 'cd'}");
+    kit_qmp_do(f->qmp, "eject", "{'id': 'cd', 'force': true}");
+    assert_moves(f, "cd+");
+    kit_qmp_do(f->qmp, "blockdev-insert-medium", "{'id': 'cd', 'node-name': 'two'}");
+    kit_qmp_do(f->qmp, "blockdev-close-tray", "{'id': 'cd'}");
+    assert_moves(f, "cd-");
+    assert_ready(f, MEDIUM_CHANGED);
+    assert_blocks(f, 2);
 }
 
 static void test_what_is_refused(Fixture *f, const void *unused)
@@ -274,6 +319,9 @@ int main(int argc, char **argv)
     ADD("step-by-step", test_step_by_step);
     ADD("at-once", test_at_once);
     ADD("a-guest-that-keeps-it-shut", test_a_guest_that_keeps_it_shut);
+    ADD("a-guest-that-opens-it-when-it-is-asked",
+        test_a_guest_that_opens_it_when_it_is_asked);
+    ADD("trays-in-each-state", test_trays_in_each_state);
     ADD("what-is-refused", test_what_is_refused);
     ADD("what-is-under-way-ends-first", test_what_is_under_way_ends_first);
     ADD("the-drive-goes-meanwhile", test_the_drive_goes_meanwhile);
