@@ -13,12 +13,14 @@
 #include "berth/vm-fake.h"
 #include "berth/x86-layout.h"
 
+#include "golden.h"
 #include "machine-bench.h"
 
 #define ROM_SIZE (256 * KIB)
 #define MCH 0x80000000u                 /* configuration addresses */
 #define PAM0 0x90u
 #define PCIEXBAR 0x60u
+#define GOLDEN_BYTES 16u
 #define MCH_ID 0x29c08086u
 
 typedef struct Rig {
@@ -343,6 +345,39 @@ static void test_memory_and_console_are_told(void)
     g_free(g_steal_pointer(&wait));
     wait = fw_cfg_file(&rig, "etc/boot-fail-wait", &size);
     g_assert_cmpmem(wait, size, "\x05\x00\x00\x00", 4);
+    rig_done(&rig);
+}
+
+/* Keys and names of all files, and the bytes of the small ones. */
+static void test_directory_is_the_golden_one(void)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    unsigned n;
+    Rig rig;
+
+    rig_init(&rig, "-serial null -device pvpanic -device vmcoreinfo -device "
+             "vmgenid,guid=43dc0cf8-809b-4adb-9bea-a9abb5f3d90e -boot "
+             "menu=on,splash-time=1000,strict=on -fw_cfg name=opt/org.x/y,string=z");
+    out(&rig, X86_PORT_FW_CFG, 2, 0x19);
+    n = fw_cfg_be(&rig, 4);
+    for (unsigned i = 0; i < n; i++) {
+        g_autofree uint8_t *bytes = NULL;
+        char entry[64];
+        size_t size;
+
+        out(&rig, X86_PORT_FW_CFG, 2, 0x19);
+        for (size_t at = 0; at < 4 + i * sizeof(entry); at++)
+            fw_cfg_be(&rig, 1);
+        for (size_t at = 0; at < sizeof(entry); at++)
+            entry[at] = (char)fw_cfg_be(&rig, 1);
+        bytes = fw_cfg_file(&rig, entry + 8, &size);
+        g_string_append_printf(text, "%02x%02x %s", (uint8_t)entry[4], (uint8_t)entry[5],
+                               entry + 8);
+        for (size_t at = 0; size <= GOLDEN_BYTES && at < size; at++)
+            g_string_append_printf(text, "%s%02x", at == 0 ? ": " : " ", bytes[at]);
+        g_string_append_c(text, '\n');
+    }
+    golden_check("tests/data/fw-cfg.txt", text->str, text->len);
     rig_done(&rig);
 }
 
@@ -716,6 +751,8 @@ int main(int argc, char **argv)
     thread_set_role(THREAD_MAIN);
     g_test_add_func("/firmware/vcpus-that-came-are-told-of",
                     test_vcpus_that_came_are_told_of);
+    g_test_add_func("/firmware/directory-is-the-golden-one",
+                    test_directory_is_the_golden_one);
     g_test_add_func("/firmware/rom", test_rom_is_at_both_ends);
     g_test_add_func("/firmware/pam", test_pam_chooses_of_rom_and_ram);
     g_test_add_func("/firmware/pam-of-nodes", test_pam_of_a_machine_of_nodes);

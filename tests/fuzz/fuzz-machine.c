@@ -5,9 +5,10 @@
  * every width, with turns of the main loop between them, and of devices and vCPUs that a
  * client adds and removes.  Nothing a guest does ends the process, and the state that it
  * leaves the machine in can be saved and loaded.  An odd last byte has the interrupt
- * controllers in user space.
+ * controllers in user space, one with bit 1 firmware, which starts the kernel.
  */
 #include <string.h>
+#include <sys/mman.h>
 
 #include "berth/char-set.h"
 #include "berth/hotplug.h"
@@ -26,6 +27,8 @@
 #define USED (RINGS + 0x2000)
 #define DMA (RINGS + 0x3000)
 #define OPS_MAX 4096
+#define ROM_SIZE (64 * KIB)
+#define MCH_PCIEXBAR 0x80000060u
 
 /* Offsets in the common configuration structure of virtio 1.3, section 4.1.4.3. */
 #define COMMON_FEATURE_SELECT 8
@@ -51,7 +54,7 @@ static char *const argv[] = {
     "-object", "memory-backend-ram,id=module,size=2M",
     "-smp", "1,maxcpus=3,sockets=3",
     "-machine", "hpet=on", "-global", "hpet.msi=on",
-    "-kernel", "tests/fuzz/seeds/kernel/elf64", "-append", "quiet",
+    "-append", "quiet",
     "-serial", "null", "-serial", "null",
     "-device", "isa-debugcon,chardev=null", "-device", "isa-debug-exit",
     "-device", "virtio-rng-pci,max-bytes=1M,period=1",
@@ -401,6 +404,13 @@ static void check_state(Machine *machine)
     g_assert_cmpmem(first->data, first->len, second->data, second->len);
 }
 
+/* What firmware does before all else: the ECAM is where the operations have it. */
+static void place_ecam(Guest *g)
+{
+    out(g, X86_PORT_PCI_ADDRESS, 4, MCH_PCIEXBAR);
+    out(g, X86_PORT_PCI_DATA, 4, (uint32_t)X86_ECAM_BASE | 1);
+}
+
 static void run_guest(const Cmdline *cmdline, Loop *loop, CharSet *chars,
                       const uint8_t *data, size_t size)
 {
@@ -415,6 +425,8 @@ static void run_guest(const Cmdline *cmdline, Loop *loop, CharSet *chars,
     g_assert_no_error(error);
     g_assert_true(machine_start(machine, &error));
     g.machine = machine;
+    if (machine->rom)
+        place_ecam(&g);
     for (unsigned i = 0; i < OPS_MAX && g.size > 0; i++) {
         uint8_t op = (uint8_t)take(&g, 1);
 
@@ -422,6 +434,41 @@ static void run_guest(const Cmdline *cmdline, Loop *loop, CharSet *chars,
     }
     op_turn(&g, 0);
     check_state(machine);
+}
+
+/* The path of a ROM, made once. */
+static char *rom_path(void)
+{
+    static char path[32];
+    int fd;
+
+    if (!*path) {
+        fd = memfd_create("rom", 0);
+        g_assert_cmpint(fd, >=, 0);
+        g_assert_cmpint(ftruncate(fd, ROM_SIZE), ==, 0);
+        g_snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    }
+    return path;
+}
+
+static Cmdline *parse(bool firmware)
+{
+    g_autoptr(GPtrArray) words = g_ptr_array_new();
+    g_autoptr(GError) error = NULL;
+    Cmdline *cmdline;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(argv); i++)
+        g_ptr_array_add(words, argv[i]);
+    g_ptr_array_add(words, (char *)"-kernel");
+    g_ptr_array_add(words, (char *)(firmware ? "tests/fuzz/seeds/kernel/bzimage"
+                                             : "tests/fuzz/seeds/kernel/elf64"));
+    if (firmware) {
+        g_ptr_array_add(words, (char *)"-bios");
+        g_ptr_array_add(words, rom_path());
+    }
+    cmdline = cmdline_parse((int)words->len, (char **)words->pdata, &error);
+    g_assert_no_error(error);
+    return cmdline;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -433,8 +480,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     thread_set_role(THREAD_MAIN);
     log_set_level(LOG_LEVEL_ERROR);
-    cmdline = cmdline_parse(G_N_ELEMENTS(argv), (char **)argv, &error);
-    g_assert_no_error(error);
+    cmdline = parse(size > 0 && data[size - 1] & 2);
     loop = loop_new("main", THREAD_MAIN, &error);
     g_assert_no_error(error);
     chars = char_set_new(loop);
