@@ -39,9 +39,11 @@ PYTHON_LEFT_OUT = {"__pycache__", "test", "idlelib", "lib2to3", "ensurepip", "di
 OPTIONAL_TOOLS = ["qemu-img", "crash", "bridge", "dnsmasq"]
 # What the VMM loads by itself when it needs it.
 LOADED_LIBRARIES = ["libslirp.so.0"]
-QEMU_DATA = ["/usr/share/qemu", "/usr/share/seabios", "/usr/lib/ipxe/qemu"]
+QEMU_DATA = ["/usr/share/qemu", "/usr/share/seabios", "/usr/lib/ipxe/qemu",
+             "/boot"]
 QEMU_DATA_FILES = re.compile(
-    r"(bios.*|kvmvapic|linuxboot_dma|pvh)\.bin|qboot\.rom|(efi|pxe)-virtio\.rom")
+    r"(bios.*|kvmvapic|linuxboot_dma|pvh)\.bin|qboot\.rom|(efi|pxe)-virtio\.rom|"
+    r"memtest86\+.*\.bin")
 # QEMU's SVM has no intercept of XSETBV: KVM would not see a guest's XCR0 and show it a
 # wrong CPUID leaf 0xD.  Without XSAVE, and what needs it, the question does not arise.
 CPU = "max,-xsave,-avx,-avx2,-f16c,-fma,-vaes,-pku"

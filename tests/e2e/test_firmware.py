@@ -16,6 +16,7 @@ LINUXBOOT = pathlib.Path("/usr/share/qemu/linuxboot_dma.bin")
 IPXE = pathlib.Path("/usr/lib/ipxe/qemu/efi-virtio.rom")
 # A software KVM interprets firmware: seconds, more where the machine is busy.
 SILENCE = 120
+MOST = 4 << 20
 NOTHING = "No bootable device"
 
 
@@ -76,6 +77,12 @@ def test_default(t):
     heard(guest, "SeaBIOS")
     heard(guest, NOTHING)
     t.check("SeaBIOS is started where nothing is named", True)
+    ledger = guest.qmp.command("x-query-memory-ledger")
+    above = {entry["owner"]: (entry["resident"], entry["private"])
+             for entry in ledger["entries"] if entry["owner"] != "guest-ram"}
+    private = sum(sizes[1] for sizes in above.values())
+    t.check("it costs 4 MiB above the guest's memory at most", private <= MOST, above)
+    print(f"# private above the guest's memory: {private >> 10} KiB")
     guest.qmp.command("quit")
     t.equal("it quits", guest.wait_exit(), 0)
 
