@@ -227,7 +227,8 @@ lint: all
 
 # INTERACTIVE=1 leaves you on the guest's console.
 demo: all
-	$(Q)python3 -B tests/demo/demo.py --vmm $(BERTH) $(if $(INTERACTIVE),--interactive)
+	$(Q)python3 -B tests/demo/demo.py --vmm $(BERTH) \
+	    $(if $(GUEST),--guest $(GUEST)) $(if $(INTERACTIVE),--interactive)
 
 bench: all guests $(BUILD)/tests/perf/tap-calls $(BUILD)/tests/perf/fill
 	$(Q)python3 -B tests/perf/bench.py --vmm $(BERTH)

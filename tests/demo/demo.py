@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """berth's main job on real input: boots a stock Linux server and manages it over QMP.
 
-    tests/demo/demo.py [--vmm PATH] [--interactive]
+    tests/demo/demo.py [--vmm PATH] [--guest kernel|disk] [--interactive]
 
-Runs story.py, on this host's KVM or inside an emulated host where that cannot run a stock
-kernel.
+Runs story.py, or for a guest that boots from its disk by firmware story_disk.py, on this
+host's KVM or inside an emulated host where that cannot run a stock kernel.
 """
 
 import argparse
@@ -22,13 +22,15 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
+import media  # noqa: E402
 import stock  # noqa: E402
 from emulated_host import (EmulatedHost, HostFiles, HostHang,  # noqa: E402
                            host_runs_stock_guests)
+from guest import QUIET  # noqa: E402
 from demo_network import OWN, may_have_own  # noqa: E402
 from story import STALLED  # noqa: E402
 
-STORY = "tests/demo/story.py"
+STORIES = {"kernel": "tests/demo/story.py", "disk": "tests/demo/story_disk.py"}
 DISK_SIZE = "24M"
 JOB_ENDED = "# job ended "
 
@@ -50,18 +52,19 @@ def typed_bytes():
         termios.tcsetattr(0, termios.TCSADRAIN, before)
 
 
-def story_argv(vmm, files, interactive, has_own_network):
-    argv = [*(OWN if has_own_network else []), "python3", "-B", STORY, "--vmm", str(vmm)]
+def story_argv(options, vmm, files, has_own_network):
+    argv = [*(OWN if has_own_network else []), "python3", "-B", STORIES[options.guest],
+            "--vmm", str(vmm)]
     for option, path in files.items():
         argv += [f"--{option}", str(path)]
-    return argv + (["--interactive"] if interactive else []) + (
+    return argv + (["--interactive"] if options.interactive else []) + (
         ["--own-network"] if has_own_network else [])
 
 
 def run_here(options, files):
     print("This host's KVM runs it.", flush=True)
     with typed_bytes() if options.interactive else contextlib.nullcontext():
-        argv = story_argv(options.vmm, files, options.interactive, may_have_own())
+        argv = story_argv(options, options.vmm, files, may_have_own())
         return subprocess.run(argv, cwd=ROOT).returncode
 
 
@@ -102,9 +105,8 @@ def run_emulated(options, kernel, files, folder):
           "host, slower.", flush=True)
     host = EmulatedHost(HostFiles(kernel, [options.vmm], folder,
                                   {path.name: path for path in files.values()}), folder)
-    argv = story_argv(f"/usr/bin/{options.vmm.name}",
-                      {option: path.name for option, path in files.items()},
-                      options.interactive, True)
+    argv = story_argv(options, f"/usr/bin/{options.vmm.name}",
+                      {option: path.name for option, path in files.items()}, True)
     if options.interactive:
         host.start(argv)
         with typed_bytes():
@@ -112,7 +114,7 @@ def run_emulated(options, kernel, files, folder):
         host.stop()
         return code
     for last in (False, True):
-        host.start(argv)
+        host.start([*argv, "--heartbeat"])
         try:
             code = follow(host)
         except HostHang as hang:
@@ -125,11 +127,28 @@ def run_emulated(options, kernel, files, folder):
     return code
 
 
+def make_files(options, kernel, folder):
+    """What the story has, by its options."""
+    initrd, disk = folder / "guest.cpio", folder / "root.img"
+    stock.write_guest_initramfs(kernel, initrd,
+                                stock.GUEST_MODULES + ["virtio_blk", "virtio_net"])
+    if options.guest == "kernel":
+        stock.write_guest_disk(disk, DISK_SIZE)
+        return {"kernel": kernel.vmlinuz, "initrd": initrd, "disk": disk}
+    append = f"{QUIET} disk=/dev/vda1"
+    if options.interactive:
+        append = append.replace("shell=plain", "shell=human")
+    media.write_boot_disk(kernel, initrd, append, disk, has_root=True)
+    return {"disk": disk}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vmm", type=pathlib.Path, default=ROOT / "build" / "berth")
     parser.add_argument("--emulated", action="store_true", help="even where KVM would do")
+    parser.add_argument("--guest", choices=STORIES, default="kernel",
+                        help="started from a kernel's file, or by firmware from its disk")
     parser.add_argument("--interactive", action="store_true",
                         help="leave the person on the guest's console")
     options = parser.parse_args()
@@ -138,11 +157,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="berth-demo-") as folder:
         folder = pathlib.Path(folder)
         kernel = stock.fetch_kernel(print)
-        files = {"kernel": kernel.vmlinuz, "initrd": folder / "guest.cpio",
-                 "disk": folder / "root.img"}
-        stock.write_guest_initramfs(kernel, files["initrd"],
-                                    stock.GUEST_MODULES + ["virtio_blk", "virtio_net"])
-        stock.write_guest_disk(files["disk"], DISK_SIZE)
+        files = make_files(options, kernel, folder)
         print(f"The guest: Debian's stock kernel {kernel.release}, and a disk with ext4 "
               "and busybox.")
         if host_runs_stock_guests() and not options.emulated:

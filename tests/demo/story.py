@@ -14,6 +14,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -37,15 +38,19 @@ class Story:
         self.overlay = pathlib.Path(folder) / "overlay.qcow2"
         root = f"qcow2,node-name=root,file.driver=file,file.filename={self.overlay}"
         self.network = DemoNetwork(options.own_network)
-        self.guest = Guest(
+        self.guest = self.make_guest(options, folder, ["-blockdev", root], append)
+        self.began = None
+
+    def make_guest(self, options, folder, root, append):
+        """@root are arguments that make the disk's node "root"."""
+        return Guest(
             options.vmm, folder, "-name", "demo", "-device", "virtio-rng-pci",
-            "-object", "iothread,id=io0", "-blockdev", root,
+            "-object", "iothread,id=io0", *root,
             "-device", "virtio-blk-pci,drive=root,iothread=io0", *self.network.args,
             "-device", "pcie-root-port,id=slot0,chassis=1",
             "-device", "pcie-root-port,id=slot1,chassis=2",
             kernel=options.kernel, initrd=options.initrd, append=append, cpus=2,
             memory=512)
-        self.began = None
 
     def say(self, text):
         print(f"[{time.monotonic() - self.began:5.1f} s] {text}", flush=True)
@@ -210,16 +215,29 @@ class Story:
         self.say(f"the guest is off; exit code {guest.wait_exit()}")
 
 
-def main():
+def beat():
+    """Lets the reader tell a host that hangs from a guest that is slow."""
+    while True:
+        time.sleep(4)
+        print("# alive", flush=True)
+
+
+def main(kind=Story):
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("--vmm", "--kernel", "--initrd", "--disk"):
+    for name in ("--vmm", "--disk"):
         parser.add_argument(name, required=True)
+    for name in ("--kernel", "--initrd"):
+        parser.add_argument(name)
     parser.add_argument("--interactive", action="store_true")
     parser.add_argument("--own-network", action="store_true",
                         help="the network namespace is the demo's")
+    parser.add_argument("--heartbeat", action="store_true",
+                        help="write a line each few seconds")
     options = parser.parse_args()
+    if options.heartbeat:
+        threading.Thread(target=beat, daemon=True).start()
     with tempfile.TemporaryDirectory(prefix="berth-demo-") as folder:
-        story = Story(options, folder)
+        story = kind(options, folder)
         try:
             story.start()
             if options.interactive:

@@ -13,7 +13,7 @@ import struct
 import subprocess
 import tempfile
 
-from stock import output_of
+from stock import output_of, place_guest
 
 GRUB = pathlib.Path("/usr/lib/grub")
 SECTOR = 512
@@ -69,14 +69,17 @@ def place_kernel(kernel, initrd, folder):
     shutil.copy(initrd, folder / "guest.cpio")
 
 
-def write_boot_disk(kernel, initrd, append, target, size=96 << 20):
-    """MBR and GRUB for PCs, ext4 with the kernel, a system partition with GRUB."""
+def write_boot_disk(kernel, initrd, append, target, has_root=False, size=96 << 20):
+    """MBR and GRUB for PCs, ext4 with the kernel (and, if it @has_root, all of the guest:
+    for disk=/dev/vda1), a system partition with GRUB for UEFI."""
     script = KERNEL_SCRIPT.format(append=append, medium="disk")
     esp_start = size // SECTOR - ESP_SECTORS
     root_sectors = esp_start - ROOT_START
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         (folder / "root").mkdir()
+        if has_root:
+            place_guest(folder / "root")
         place_kernel(kernel, initrd, folder / "root")
         core = write_grub("i386-pc", script, ("biosdisk",) + KERNEL_MODULES,
                           folder / "core.img")

@@ -238,23 +238,27 @@ def write_guest_initramfs(kernel, target, modules=GUEST_MODULES):
     image.write(target)
 
 
+def place_guest(root):
+    """Fills the folder @root with the same guest; it has no modules to load."""
+    for name in FOLDERS + ["bin"]:
+        (root / name).mkdir()
+    busybox = shutil.which("busybox", path=PATH)
+    shutil.copy(busybox, root / "bin" / "busybox")
+    for applet in output_of(busybox, "--list").split():
+        if applet != "busybox":
+            (root / "bin" / applet).symlink_to("busybox")
+    for name, path in SCRIPTS.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, root / name)
+        (root / name).chmod(0o755)
+    (root / "modules").touch()
+
+
 def write_guest_disk(target, size):
     """A disk with ext4 and no partition table: the same guest, with it as its root."""
     with tempfile.TemporaryDirectory() as root:
-        root = pathlib.Path(root)
-        for name in FOLDERS + ["bin"]:
-            (root / name).mkdir()
-        busybox = shutil.which("busybox", path=PATH)
-        shutil.copy(busybox, root / "bin" / "busybox")
-        for applet in output_of(busybox, "--list").split():
-            if applet != "busybox":
-                (root / "bin" / applet).symlink_to("busybox")
-        for name, path in SCRIPTS.items():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, root / name)
-            (root / name).chmod(0o755)
-        (root / "modules").touch()
-        output_of("mke2fs", "-q", "-t", "ext4", "-d", str(root), str(target), size)
+        place_guest(pathlib.Path(root))
+        output_of("mke2fs", "-q", "-t", "ext4", "-d", root, str(target), size)
 
 
 def write_guest_tools(kernel, target):
