@@ -28,6 +28,7 @@ typedef struct VcpuBoot {
     uint64_t page_table;        /* cr3 for VCPU_ENTRY_LONG */
     /* gpa of a GDT, for VCPU_ENTRY_LONG and _PVH: 0, 0, code 0x10, data 0x18, TSS 0x20 */
     uint64_t gdt;
+    bool joins;                 /* vCPUs that run */
 } VcpuBoot;
 
 typedef enum VcpuStopReason {

@@ -111,13 +111,15 @@ void machine_vcpus_done(Machine *machine)
 
 bool machine_vcpus_add(Machine *machine, unsigned index, GError **error)
 {
+    VcpuBoot boot = machine->boot;
+
     assert_main();
     g_assert(!machine_vcpu(machine, index));
     if (!make(machine, index, error))
         return false;
+    boot.joins = true;
     /* Else the start of the machine resets it with the others. */
-    if (machine->tree.started &&
-        !vcpu_reset(machine->vcpus[index], &machine->boot, error)) {
+    if (machine->tree.started && !vcpu_reset(machine->vcpus[index], &boot, error)) {
         g_prefix_error(error, "vCPU %u: ", index);
         machine_vcpus_remove(machine, index);
         return false;

@@ -216,7 +216,8 @@ static void enter(VcpuState *state, const VcpuBoot *boot)
 }
 
 /* What differs from power-on, for a vCPU that nobody has used yet. */
-static bool write_entry(KvmVcpu *kv, const VcpuState *state, GError **error)
+static bool write_entry(KvmVcpu *kv, const VcpuState *state, const VcpuBoot *boot,
+                        GError **error)
 {
     struct kvm_msr_entry *misc =
         vcpu_state_msr(vcpu_kvm_vm(kv)->power_on, MSR_MISC_ENABLE);
@@ -224,6 +225,9 @@ static bool write_entry(KvmVcpu *kv, const VcpuState *state, GError **error)
 
     if (!err && (kv->vcpu.index == 0 || state->sregs.apic_base & APIC_BASE_X2APIC))
         err = vm_kvm_ioctl(kv->fd, KVM_SET_SREGS, (void *)&state->sregs);
+    /* KVM notes who has which APIC id when an APIC changes, and not when one comes. */
+    if (!err && boot->joins)
+        err = vm_kvm_ioctl(kv->fd, KVM_SET_LAPIC, (void *)&state->lapic);
     if (!err)
         err = vm_kvm_ioctl(kv->fd, KVM_SET_REGS, (void *)&state->regs);
     if (err)
@@ -243,7 +247,8 @@ bool vcpu_reset_to(KvmVcpu *kv, const VcpuBoot *boot, GError **error)
     if (boot->entry != VCPU_ENTRY_RESET &&
         cpu_model_last_apic_id(kv->vcpu.model) > VM_XAPIC_ID_MAX)
         enter_x2apic(kv, &state);
-    ok = kv->used ? vcpu_state_set(kv, &state, error) : write_entry(kv, &state, error);
+    ok = kv->used ? vcpu_state_set(kv, &state, error)
+                  : write_entry(kv, &state, boot, error);
     kv->used = true;
     if (ok && (err = vcpu_model_reset(kv)) < 0) {
         error_set_errno(error, -err, "KVM cannot set the vCPU's own registers");

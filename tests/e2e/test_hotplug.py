@@ -8,7 +8,7 @@ import pathlib
 import re
 import sys
 
-from rig import main
+from rig import main, wait_until
 from poke import Poke
 from qmp import QmpError
 
@@ -24,6 +24,11 @@ SLOTS_UP, SLOTS_DOWN, SLOTS_EJECT, SLOTS_SELECT = 0xae00, 0xae04, 0xae08, 0xae10
 GPE_STATUS, GPE_PCI, GPE_CPU = 0x620, 1 << 1, 1 << 2
 CPU_SELECT, CPU_STATUS = 0xcd8, 0xcdc
 CPU_THERE, CPU_CAME, CPU_GOES, CPU_EJECT = 1, 2, 4, 8
+ICR, ICR_DESTINATION = 0xfee00300, 0xfee00310
+ICR_INIT, ICR_STARTUP = 0x4500, 0x4600
+# Where a processor starts: movb $0x5a, %cs:0x100; hlt; jmp to the hlt.
+AP_START, AP_MARK, AP_ANSWER = 0x8000, 0x100, 0x5a
+AP_CODE = (0x0006c62e, 0xebf45a01, 0xfd)
 CYCLES = 200
 CYCLES_KIB = 64               # less than a page every nine cycles
 VCPU_CYCLES = 30
@@ -235,8 +240,27 @@ def test_vcpus(t):
     t.equal("the VMM ends well", guest.wait_exit(), 0)
 
 
+def test_first_vcpu_to_come_starts(t):
+    """KVM finds it by its APIC id, though nothing else has happened to it."""
+    guest = t.guest("poke", "-smp", "1,maxcpus=3,cores=3")
+    qmp, driver = guest.qmp, Poke(guest)
+    for at, code in enumerate(AP_CODE):
+        driver.write(AP_START + 4 * at, code)
+    for index in (2, 1):
+        qmp.command("device_add", driver="host-x86_64-cpu", id=f"vcpu{index}",
+                    **{"socket-id": 0, "core-id": index, "thread-id": 0})
+        driver.write(AP_START + AP_MARK, 0)
+        for command in (ICR_INIT, ICR_STARTUP | AP_START >> 12):
+            driver.write(ICR_DESTINATION, index << 24)
+            driver.write(ICR, command)
+        t.check(f"vCPU {index} runs the guest's code", wait_until(
+            lambda: driver.read(AP_START + AP_MARK) == AP_ANSWER))
+    qmp.command("quit")
+    t.equal("the VMM ends well", guest.wait_exit(), 0)
+
+
 TESTS = [test_kinds, test_slot_by_acpi, test_guest_lets_go, test_cycles,
-         test_vcpus]
+         test_vcpus, test_first_vcpu_to_come_starts]
 
 if __name__ == "__main__":
     sys.exit(main(TESTS, __doc__))
