@@ -28,6 +28,10 @@ def online(guest, count):
 
 def unplug(guest, index):
     guest.qmp.command("device_del", id=f"vcpu{index}")
+    gone(guest, index)
+
+
+def gone(guest, index):
     guest.qmp.wait_event("DEVICE_DELETED", timeout=60,
                          accept=lambda data: data.get("device") == f"vcpu{index}")
 
@@ -91,11 +95,19 @@ def check_refusal(lab, guest):
 
 
 def check_reset(lab, guest):
+    """One stays, another has been asked for and goes."""
     plug(guest, 1)
-    online(guest, 2)
+    plug(guest, 2)
+    online(guest, 3)
+    guest.qmp.command("stop")
+    guest.qmp.command("device_del", id="vcpu2")
     guest.mark = len(guest.console.text)
     guest.qmp.command("system_reset")
+    guest.qmp.command("cont")
+    gone(guest, 2)
     guest.wait_up()
     lab.equal("after a reset it is a processor like another", guest.run("nproc"), "2")
     unplug(guest, 1)
     lab.equal("and goes as well", guest.run("nproc"), "1")
+    lab.equal("each has gone once", [event for event in guest.qmp.events
+                                     if event["event"] == "DEVICE_DELETED"], [])

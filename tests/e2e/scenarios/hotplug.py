@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A stock guest whose devices come and go by ACPI and by the port: a disk with I/O
 under way at its removal, a network device, a SCSI disk on a controller that came itself,
-two at a time, a removal before the guest's first instruction."""
+two at a time, a removal before the guest's first instruction, some while it boots."""
 
 import os
 import re
+import time
 
 MIB = 1 << 20
 MODULES = ("virtio_blk failover net_failover virtio_net scsi_common scsi_mod virtio_scsi "
@@ -13,6 +14,14 @@ CYCLES = 3
 BRIDGES = ["-device", "pcie-root-port,id=fixed,chassis=9,addr=7,hotplug=off",
            "-device", "pcie-pci-bridge,id=conv,bus=fixed",
            "-device", "pci-bridge,id=deep,bus=conv,addr=0x2,chassis_nr=1"]
+
+
+# Before the guest's kernel runs, and while it looks for its devices.
+MOMENTS = {"p0": 0.2, "p1": 2.5}
+# The names of the ports with a random number generator behind them: 00:04.0 is p0.
+FUNCTIONS = ("for d in /sys/bus/virtio/drivers/virtio_rng/virtio*; do [ -e $d ] || "
+             "continue; d=$(readlink -f $d); d=${d#*/0000:00:0}; "
+             "echo p$((${d%%.*} - 4)); done | sort")
 
 
 def deleted(guest, *names):
@@ -35,11 +44,15 @@ def scenario(lab):
     guest.qmp.command("device_del", id="early")
     deleted(guest, "early")
     guest.qmp.command("cont")
+    add_during_boot(guest)
     guest.wait_up()
-    lab.equal("what went before the boot is not seen",
-              guest.run("ls -d /sys/bus/virtio/drivers/virtio_rng/virtio* 2> /dev/null "
-                        "|| true"),
-              "")
+    lab.equal("what went before the boot is not seen, what came since is",
+              guest.run(f"until [ $({FUNCTIONS} | wc -l) = 2 ]; do usleep 10000; done; "
+                        f"{FUNCTIONS}").split(), ["p0", "p1"])
+    for port in MOMENTS:
+        guest.qmp.command("device_del", id=f"boot-{port}")
+        deleted(guest, f"boot-{port}")
+    lab.equal("and goes", guest.run(FUNCTIONS), "")
     guest.run(f"for m in {MODULES}; do insmod /lib/$m.ko; done; cd /tmp")
     for cycle in range(CYCLES):
         check_disk(lab, guest, cycle)
@@ -63,6 +76,13 @@ def scenario(lab):
     lab.equal("quit ends the VMM", guest.wait_exit(), 0)
 
 
+def add_during_boot(guest):
+    for port, moment in MOMENTS.items():
+        time.sleep(moment)
+        guest.qmp.command("device_add", driver="virtio-rng-pci", id=f"boot-{port}",
+                          bus=port)
+
+
 def check_disk(lab, guest, cycle):
     guest.qmp.command("device_add", driver="virtio-blk-pci", id="disk", drive="a",
                       serial=f"S{cycle}")
@@ -70,8 +90,9 @@ def check_disk(lab, guest, cycle):
     lab.equal(f"disk {cycle} is the one that was added",
               guest.run("cat /sys/block/vda/serial"), f"S{cycle}")
     guest.run(f"echo {cycle} > mark; dd if=mark of=/dev/vda conv=fsync 2> /dev/null; "
-              "(exec 3<> /dev/vda; while dd if=/dev/zero of=/proc/self/fd/3 bs=65536 "
-              "count=64 seek=1 conv=notrunc,fsync; do :; done) > /dev/null 2>&1 & true")
+              "exec 3<> /dev/vda; while dd if=/dev/zero of=/proc/self/fd/3 bs=65536 "
+              "count=64 seek=1 conv=notrunc,fsync; do :; done > /dev/null 2>&1 & "
+              "exec 3>&-")
     guest.qmp.command("device_del", id="disk")
     deleted(guest, "disk")
     lab.equal(f"disk {cycle} is gone for the guest",
