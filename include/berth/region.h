@@ -41,7 +41,7 @@ typedef enum RegionKind {
     REGION_CONTAINER,
     REGION_IO,
     REGION_RAM,
-    REGION_ROM,                 /* the guest's writes are ignored */
+    REGION_ROM,                 /* the guest's writes are ignored, or reach ops */
     REGION_ALIAS,               /* a window into another region */
 } RegionKind;
 
@@ -52,12 +52,12 @@ struct Region {
     uint64_t size;              /* bytes, never 0; UINT64_MAX stands for all 2^64 */
     int priority;
     bool enabled;
-    bool apart;                 /* REGION_RAM: never one memory slot with a neighbour */
+    bool apart;                 /* RAM, ROM: never one memory slot with a neighbour */
     Region *parent;
     AddressSpace *as;           /* set on a root only */
     ListNode node;              /* in the parent's children */
     ListNode children;          /* highest priority first */
-    const RegionOps *ops;       /* REGION_IO */
+    const RegionOps *ops;       /* REGION_IO; REGION_ROM: of writes, or NULL */
     void *opaque;
     GMutex *lock;               /* taken around ops, or NULL */
     RamBlock *ram;              /* REGION_RAM, REGION_ROM: referenced */
@@ -91,6 +91,12 @@ void region_init_ram(Region *region, const char *name, RamBlock *ram, uint64_t o
                      uint64_t size);
 void region_init_rom(Region *region, const char *name, RamBlock *ram, uint64_t offset,
                      uint64_t size);
+/*
+ * ROM that sees the guest's writes: @ops->write gets them, with offsets in @ram, cut as
+ * registers are but without a lock.
+ */
+void region_init_rom_device(Region *region, const char *name, RamBlock *ram,
+                            const RegionOps *ops, void *opaque);
 void region_init_alias(Region *region, const char *name, Region *target, uint64_t offset,
                        uint64_t size);
 void region_done(Region *region);

@@ -198,10 +198,12 @@ char *address_space_describe(AddressSpace *as)
     address_space_begin(as);
     for (unsigned i = 0; i < as->view->n; i++) {
         const FlatRange *range = &as->view->ranges[i];
+        bool is_romd = range->kind == REGION_ROM && range->ram.ops;
 
         g_string_append_printf(text, "  %016" PRIx64 "-%016" PRIx64 " (prio %d, %s): %s",
                                range->start, range->last, range->region->priority,
-                               kinds[range->kind], range->region->name);
+                               is_romd ? "romd" : kinds[range->kind],
+                               range->region->name);
         if (range->kind == REGION_IO && range->io.offset)
             g_string_append_printf(text, " @%016" PRIx64, range->io.offset);
         g_string_append_c(text, '\n');

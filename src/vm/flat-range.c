@@ -43,16 +43,15 @@ static unsigned read_piece(const FlatRange *range, uint64_t offset, uint8_t *dat
     return piece;
 }
 
-static unsigned write_piece(const FlatRange *range, uint64_t offset, const uint8_t *data,
-                            size_t size)
+static unsigned write_piece(const RegionOps *ops, void *opaque, uint64_t offset,
+                            const uint8_t *data, size_t size)
 {
-    const RegionOps *ops = range->io.ops;
     unsigned piece = piece_size(ops, offset, size);
     uint64_t value = 0;
 
     memcpy(&value, data, piece);
     if (piece >= min_size(ops))
-        ops->write(range->io.opaque, offset, GUINT64_FROM_LE(value), piece);
+        ops->write(opaque, offset, GUINT64_FROM_LE(value), piece);
     return piece;
 }
 
@@ -76,6 +75,18 @@ static void read_registers(const FlatRange *range, uint64_t offset, uint8_t *dat
         lock_drop(range->io.lock);
 }
 
+static void write_pieces(const RegionOps *ops, void *opaque, uint64_t offset,
+                         const uint8_t *data, size_t size)
+{
+    while (size > 0) {
+        unsigned done = write_piece(ops, opaque, offset, data, size);
+
+        offset += done;
+        data += done;
+        size -= done;
+    }
+}
+
 static void write_registers(const FlatRange *range, uint64_t offset, const uint8_t *data,
                             size_t size)
 {
@@ -83,15 +94,20 @@ static void write_registers(const FlatRange *range, uint64_t offset, const uint8
         return;
     if (range->io.lock)
         lock_take(range->io.lock);
-    while (size > 0) {
-        unsigned done = write_piece(range, offset, data, size);
-
-        offset += done;
-        data += done;
-        size -= done;
-    }
+    write_pieces(range->io.ops, range->io.opaque, offset, data, size);
     if (range->io.lock)
         lock_drop(range->io.lock);
+}
+
+static void write_memory(const FlatRange *range, uint64_t at, const uint8_t *data,
+                         size_t size)
+{
+    if (range->kind == REGION_RAM)
+        memcpy(range->ram.host + at, data, size);
+    else if (range->ram.ops)
+        write_pieces(range->ram.ops, range->ram.opaque,
+                     (uint64_t)(range->ram.host - range->ram.block->host) + at, data,
+                     size);
 }
 
 void flat_range_read(const FlatRange *range, uint64_t addr, uint8_t *data, size_t size)
@@ -111,6 +127,6 @@ void flat_range_write(const FlatRange *range, uint64_t addr, const uint8_t *data
 
     if (range->kind == REGION_IO)
         write_registers(range, range->io.offset + at, data, size);
-    else if (range->kind == REGION_RAM)
-        memcpy(range->ram.host + at, data, size);
+    else
+        write_memory(range, at, data, size);
 }

@@ -62,6 +62,8 @@ static FlatRange make_range(const Region *region, Position base, uint64_t start,
     } else {
         range.ram.host = region->ram->host + region->ram_offset + offset;
         range.ram.block = region->ram;
+        range.ram.ops = region->ops;
+        range.ram.opaque = region->opaque;
     }
     return range;
 }
@@ -221,7 +223,8 @@ static bool range_equal(const FlatRange *a, const FlatRange *b)
     if (a->kind == REGION_IO)
         return a->io.offset == b->io.offset && a->io.ops == b->io.ops &&
                a->io.opaque == b->io.opaque && a->io.lock == b->io.lock;
-    return a->ram.host == b->ram.host && a->ram.block == b->ram.block;
+    return a->ram.host == b->ram.host && a->ram.block == b->ram.block &&
+           a->ram.ops == b->ram.ops && a->ram.opaque == b->ram.opaque;
 }
 
 bool flat_view_equal(const FlatView *a, const FlatView *b)

@@ -27,6 +27,8 @@ typedef struct FlatRange {
         struct {
             uint8_t *host;      /* memory of @start */
             RamBlock *block;
+            const RegionOps *ops;       /* of writes to ROM, or NULL */
+            void *opaque;
         } ram;
     };
 } FlatRange;

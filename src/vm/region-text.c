@@ -17,7 +17,7 @@ static const char *kind_of(const Region *region)
     case REGION_RAM:
         return "ram";
     case REGION_ROM:
-        return "rom";
+        return region->ops ? "romd" : "rom";
     case REGION_CONTAINER:
     case REGION_IO:
     case REGION_ALIAS:

@@ -99,6 +99,15 @@ void region_init_rom(Region *region, const char *name, RamBlock *ram, uint64_t o
     init_memory(region, ram, offset);
 }
 
+void region_init_rom_device(Region *region, const char *name, RamBlock *ram,
+                            const RegionOps *ops, void *opaque)
+{
+    region_init_rom(region, name, ram, 0, ram->size);
+    region->apart = true;
+    region->ops = ops;
+    region->opaque = opaque;
+}
+
 void region_init_alias(Region *region, const char *name, Region *target, uint64_t offset,
                        uint64_t size)
 {
