@@ -11,7 +11,7 @@ CHECK="clang libclang-rt-14-dev acpica-tools git iproute2"
 # Readers of dumps.
 DUMPS="crash makedumpfile python3-libkdumpfile"
 # Stock guests, and the emulated host where there is no VMX or SVM.
-GUESTS="qemu-system-x86 seabios busybox-static kmod e2fsprogs lz4 dmidecode"
+GUESTS="qemu-system-x86 seabios ovmf busybox-static kmod e2fsprogs lz4 dmidecode"
 GUESTS="$GUESTS qemu-guest-agent"
 # Boot loaders, of disks and of the network.
 GUESTS="$GUESTS grub-common grub-pc-bin grub-efi-amd64-bin ipxe-qemu mtools xorriso"

@@ -106,6 +106,12 @@ void block_drive_eject(BlockDrive *drive);
 BlockUse *block_drive_use(const BlockDrive *drive);
 BlockNode *block_drive_node(const BlockDrive *drive);
 
+/*
+ * The descriptor of a file of the host that has the medium's bytes, each at its offset,
+ * and is its node's; -1: there is none, or more is between.
+ */
+int block_host_file_of(const BlockDrive *drive);
+
 /* Whether writes need a flush, where the device does not say. */
 bool block_drive_is_write_back(const BlockDrive *drive);
 

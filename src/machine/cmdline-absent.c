@@ -18,7 +18,8 @@ static const Absent absent[] = {
     { " hda hdb hdc hdd cdrom ",
       "there is no IDE controller (-drive if=virtio makes a disk)" },
     { " fda fdb sd mtdblock ", "there are no such drives" },
-    { " pflash ", "there is no flash memory; -bios names firmware" },
+    { " pflash ", "the format of an image is never guessed: "
+                  "-drive if=pflash,format=raw,file=..." },
     { " L ", "firmware is named by its path (-bios)" },
     { " option-rom shim ", "an option ROM belongs to a device (romfile=)" },
     { " acpitable ", "the machine's ACPI tables are its own" },

@@ -10,6 +10,7 @@
 #include "berth/rtc.h"
 
 #include "cmdline-check.h"
+#include "firmware-flash.h"
 #include "rtc-options.h"
 
 static bool refuse(GError **error, const char *option, const char *value,
@@ -97,6 +98,8 @@ static const struct {
     { ONBOARD_DRIVER_MC146818RTC, "lost_tick_policy", { "\"slew\"", "\"discard\"" },
       "its ticks come at a higher rate, or are dropped" },
     { ONBOARD_DRIVER_FW_CFG_IO, "dma_enabled", { "true" }, "DMA is always there" },
+    { ONBOARD_DRIVER_CFI_PFLASH01, "secure", { "false" },
+      "there is no system management mode" },
 };
 
 static bool check_onboard(const Cmdline *cmdline, GError **error)
@@ -266,6 +269,8 @@ static bool check_machine_none(const Cmdline *cmdline, GError **error)
         { "-fw_cfg", cmdline->fw_cfgs->len > 0 },
         { "-serial", names_a_serial(cmdline) },
         { "-machine memory-backend", machine && machine->memory_backend },
+        { "-machine pflash0", machine && machine->pflash0 },
+        { "-machine pflash1", machine && machine->pflash1 },
     };
 
     if (!machine || g_strcmp0(machine->type, "none") != 0)
@@ -295,6 +300,7 @@ bool cmdline_check(const Cmdline *cmdline, GError **error)
            check_machine_none(cmdline, error) && check_accels(cmdline, error) &&
            check_onboard(cmdline, error) && rtc_options_apply(cmdline, &rtc, error) &&
            check_monitors(cmdline, error) && check_boot(cmdline->boot, error) &&
-           check_kernel(cmdline, error) && check_daemon(cmdline, error) &&
+           check_kernel(cmdline, error) && firmware_flash_check(cmdline, error) &&
+           check_daemon(cmdline, error) &&
            check_nones(cmdline, error);
 }

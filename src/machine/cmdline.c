@@ -271,7 +271,7 @@ static bool add_drive_devices(Cmdline *cmdline, GError **error)
         const DriveOptions *drive = g_ptr_array_index(cmdline->drives, i);
         DeviceAddArgs *args;
 
-        if (drive->q_if == DRIVE_INTERFACE_NONE)
+        if (drive->q_if != DRIVE_INTERFACE_VIRTIO)
             continue;
         args = drive_options_device(drive, cmdline->globals, error);
         if (!args) {

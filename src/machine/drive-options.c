@@ -253,8 +253,8 @@ static bool make_node(DriveOptions *options, JsonValue *node, GError **error)
 static bool check(const DriveOptions *options, GError **error)
 {
     if (!options->has_q_if)
-        error_set(error, "parameter 'if' is missing: 'virtio' or 'none' (QEMU's "
-                  "default, ide, is not there)");
+        error_set(error, "parameter 'if' is missing: 'virtio', 'pflash' or 'none' "
+                  "(QEMU's default, ide, is not there)");
     else if (options->copy_on_read)
         error_set(error, "parameter 'copy-on-read': there is no such filter");
     else if (options->has_index && options->has_unit && options->index != options->unit)
@@ -342,8 +342,7 @@ DeviceAddArgs *drive_options_device(const DriveOptions *options,
 {
     g_autoptr(JsonValue) json = NULL;
 
-    if (options->q_if == DRIVE_INTERFACE_NONE)
-        return NULL;
+    g_assert(options->q_if == DRIVE_INTERFACE_VIRTIO);
     json = json_new_object();
     json_set(json, "driver",
              json_new_string(DeviceDriver_str(DEVICE_DRIVER_VIRTIO_BLK_PCI)));

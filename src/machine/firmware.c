@@ -14,6 +14,7 @@
 #include "berth/serial.h"
 #include "berth/x86-layout.h"
 
+#include "firmware-flash.h"
 #include "firmware.h"
 #include "machine-memory.h"
 
@@ -74,12 +75,22 @@ char *firmware_find_installed(const char *name)
     return file_find_installed(name, folders);
 }
 
+static bool check_memory(const Machine *machine, GError **error)
+{
+    if (machine_memory_first(machine)->size >= X86_EXT_RAM_BASE)
+        return true;
+    error_set(error, "-m: firmware needs 1 MiB of memory at least, all of one backend");
+    return false;
+}
+
 bool firmware_open(Machine *machine, GError **error)
 {
     const char *name = machine->cmdline->bios;
     g_autofree char *path = NULL;
     RamBlock *rom;
 
+    if (firmware_flash_is_wanted(machine->cmdline))
+        return check_memory(machine, error);
     if (machine->cmdline->kernel && !name)
         return true;
     path = name ? file_find(name, folders) :
@@ -90,11 +101,8 @@ bool firmware_open(Machine *machine, GError **error)
         error_set(error, "-bios %s: there is no such file", name);
         return false;
     }
-    if (machine_memory_first(machine)->size < X86_EXT_RAM_BASE) {
-        error_set(error, "-m: firmware needs 1 MiB of memory at least, all of one "
-                  "backend");
+    if (!check_memory(machine, error))
         return false;
-    }
     rom = map_rom(path, error);
     if (!rom) {
         g_prefix_error(error, "-bios: ");
@@ -109,9 +117,8 @@ bool firmware_open(Machine *machine, GError **error)
 
 void firmware_done(Machine *machine)
 {
-    if (!machine->rom)
-        return;
-    region_done(&machine->rom_region);
+    if (machine->rom_region.name)
+        region_done(&machine->rom_region);
     g_clear_pointer(&machine->rom, ram_block_unref);
 }
 

@@ -9,8 +9,8 @@
 #include "berth/machine.h"
 
 /*
- * Reads the ROM that "-bios" names, or without -kernel the default one if it is there,
- * and maps it; guest memory is there.
+ * Reads the ROM that "-bios" names, or without -kernel and flash memory the default one
+ * if it is there, and maps it; guest memory is there.
  */
 bool firmware_open(Machine *machine, GError **error);
 /* No effect on a machine without firmware. */

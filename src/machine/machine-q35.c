@@ -41,6 +41,7 @@
 #include "acpi-loader.h"
 #include "boot-devices.h"
 #include "boot-order.h"
+#include "firmware-flash.h"
 #include "firmware.h"
 #include "machine-identity.h"
 #include "machine-memory.h"
@@ -351,7 +352,8 @@ bool machine_q35_init(Machine *machine, GError **error)
         .size = X86_PCI64_SIZE,
     };
     wire_irqs(machine);
-    return check_addresses(machine, error) && add_onboard(machine, error) &&
+    return check_addresses(machine, error) && firmware_flash_add(machine, error) &&
+           add_onboard(machine, error) &&
            add_serials(machine, error) && add_debugcon(machine, error);
 }
 

@@ -19,6 +19,7 @@
 
 #include "default-ports.h"
 #include "disk-errors.h"
+#include "firmware-flash.h"
 #include "firmware.h"
 #include "machine-identity.h"
 #include "machine-dump.h"
@@ -199,7 +200,7 @@ static bool open_image(Machine *machine, GError **error)
 {
     const Cmdline *cmdline = machine->cmdline;
 
-    if (!cmdline->kernel || cmdline->bios)
+    if (!cmdline->kernel || cmdline->bios || firmware_flash_is_wanted(cmdline))
         return firmware_open(machine, error);
     machine->boot_image =
         boot_image_open(cmdline->kernel, cmdline->initrd, cmdline->append, error);

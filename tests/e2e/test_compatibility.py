@@ -23,6 +23,8 @@ from qmp import Qmp, QmpClosed
 
 IMAGES = {"d1.qcow2": "qcow2", "vi.qcow2": "qcow2", "d2.raw": "raw"}
 IMAGE_SIZE = 16 << 20
+FLASHES = ("OVMF_CODE_4M.fd", "m_VARS.fd")
+FLASH_SIZE = 64 << 10
 TUNSETIFF = 0x400454ca
 IFF_TAP, IFF_MULTI_QUEUE, IFF_NO_PI, IFF_VNET_HDR = 2, 0x100, 0x1000, 0x4000
 # What this host may lack, however good the command line is: words of the message.
@@ -55,6 +57,8 @@ def furnish(folder):
         else:
             qcow2(folder / name)
     (folder / "master-key.aes").write_bytes(bytes(32))
+    for name in FLASHES:
+        (folder / name).write_bytes(bytes(FLASH_SIZE))
     (folder / "initrd.gz").write_bytes(bytes(512))
     (folder / "vmlinuz").write_bytes((GUESTS / "echo.elf").read_bytes())
     return {path.name for path in folder.iterdir()}

@@ -48,7 +48,8 @@ BEGIN {
     # Contracts of single devices, for the board and for the device itself.
     group("part", "balloon balloon-auto")
     group("part", "cpuhp debug-exit debugcon fw-cfg hpet i6300esb i8042 i8254 i8259 " \
-          "ioapic lpc memhp pc-ports pcihp pvpanic rtc serial vmgenid xhci")
+          "ioapic lpc memhp pc-ports pcihp pflash pvpanic rtc serial vmgenid " \
+          "xhci")
 
     group("part", "virtio-mem vmcoreinfo")
     group("scsi", "scsi")
