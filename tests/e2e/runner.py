@@ -53,7 +53,8 @@ class Lab(Checks):
     def disk_guest(self, *args, **options):
         """A guest without a kernel: firmware boots it from the disk @boot_disk.  For a
         scenario that says BOOT_DISK = True."""
-        guest = Guest(self.options.vmm, self.folder, *args, **options)
+        vmm = options.pop("vmm", self.options.vmm)
+        guest = Guest(vmm, self.folder, *args, **options)
         self.guests.append(guest)
         return guest
 
