@@ -8,9 +8,10 @@ import re
 import sys
 
 from story import Guest, Story, main
+from guest import shown
 
 FIRMWARE = r"SeaBIOS \(version ([^)]*)\)"
-LOADER = "Welcome to GRUB"
+LOADER = shown("GRUB")
 
 
 class DiskStory(Story):

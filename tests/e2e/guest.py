@@ -21,11 +21,19 @@ from qmp import Qmp, QmpClosed  # noqa: E402
 UP = "guest: up"
 QUIET = "console=ttyS0 quiet shell=plain panic=-1 mitigations=off"
 SILENCE = 120
+# What firmware's console does between any two characters, late: it moves the cursor, and
+# writes the end of what it had.
+BETWEEN = r"(?:\x1b\[[0-9;?]*[A-Za-z]|[!.\r\n])*"
 COMMAND_MARK = re.compile(r"@@(\d+)@@\r?\n")
 
 
 class Stall(Exception):
     """Nothing was heard of the guest for so long that it, or the host below, hangs."""
+
+
+def shown(text):
+    """The pattern of a text on a console that firmware shares."""
+    return re.compile(BETWEEN.join(map(re.escape, text)))
 
 
 class Console:

@@ -9,6 +9,8 @@ import re
 import statistics
 import time
 
+from guest import shown
+
 BOOT_DISK = BOOT_CD = True
 ROUNDS = 5
 DMI = "cat /sys/class/dmi/id/bios_vendor /sys/class/dmi/id/sys_vendor"
@@ -47,7 +49,7 @@ def compare(lab):
             guest = lab.disk_guest(
                 "-drive", f"file={lab.boot_disk},if=none,format=raw,id=d,readonly=on",
                 "-device", "virtio-blk-pci,drive=d,bootindex=1", cpus=1, vmm=vmm).start()
-            guest.console.wait("Welcome to GRUB")
+            guest.console.wait(shown("GRUB"))
             found.append(time.monotonic() - began)
             guest.close()
     for vmm, found in seconds.items():

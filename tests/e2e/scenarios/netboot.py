@@ -8,6 +8,8 @@ import os
 import shutil
 import subprocess
 
+from guest import shown
+
 NETBOOT = True
 ROM = "/usr/lib/ipxe/qemu/efi-virtio.rom"
 SERVER = """
@@ -19,8 +21,8 @@ exec dnsmasq --no-daemon --conf-file=/dev/null --user= --port=0 --interface=pxe0
     --bind-interfaces --dhcp-range=192.168.78.10,192.168.78.20,255.255.255.0 \\
     --dhcp-boot={file} --enable-tftp --tftp-root={folder} --leasefile-ro
 """
-CAME = "GRUB came from the network"
-PROMPT = "grub rescue> "
+CAME = shown("GRUB came from the network")
+PROMPT = shown("grub rescue>")
 
 
 @contextlib.contextmanager
@@ -76,9 +78,9 @@ def check_server(lab):
                                "virtio-net-pci,netdev=n,bootindex=1", cpus=1)
         guest.argv = inside + guest.argv
         guest.start()
-        guest.console.wait("Press Ctrl-B for the iPXE command line")
+        guest.console.wait(shown("Press Ctrl-B for the iPXE command line"))
         guest.type("\x02")
-        guest.mark = guest.console.wait("iPXE> ").end()
+        guest.mark = guest.console.wait(shown("iPXE>")).end()
         lab.check("iPXE comes to its prompt", True)
         guest.type("autoboot\r")
         wait_prompt(guest)

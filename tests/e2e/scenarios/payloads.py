@@ -4,8 +4,10 @@ port, started straight by the 64-bit entry, and by firmware in its 32-bit form."
 
 import os
 
+from guest import shown
+
 MEMTEST = "/boot/memtest86+{}.bin"
-SCREEN = r"Memtest86\+"
+SCREEN = shown("Memtest86+")
 FIRMWARE = "bios-256k.bin"
 OPTION_ROM = "/usr/share/qemu/linuxboot_dma.bin"
 
