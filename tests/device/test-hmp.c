@@ -78,6 +78,7 @@ static const Case cases[] = {
     { "hostfwd_add tcp::1-:2", "Error: *user network*\n" },
     { "hostfwd_remove none tcp::1", "Error: *user network*\n" },
     { "set_link none off", "Error: Device 'none' not found\n" },
+    { "netdev_add none-such,id=n", "Error: *'none-such'*\n" },
     { "netdev_del none", "Error: network backend 'none' not found\n" },
     { "info block", "zero: null-co:// (null-co)\n"
       "    Attached to:      /machine/peripheral/disk/virtio-backend\n"

@@ -79,6 +79,9 @@ def test_socket(t):
             ("of mine\r\n", "of mine\r\n"))
     t.equal("what there is not", second.ask("drive_mirror x"),
             "Error: there are no block jobs\r\n")
+    t.equal("a network backend comes", second.ask(
+        f"netdev_add stream,id=n0,server=on,addr.type=unix,addr.path={t.folder}/net"), "")
+    t.equal("and goes", second.ask("netdev_del n0"), "")
     t.equal("what nobody knows", second.ask("sotp"), "unknown command: 'sotp'\r\n")
     t.equal("a line with nothing", second.ask("  "), "")
 
