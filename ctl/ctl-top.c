@@ -12,8 +12,8 @@
 
 #define HEAD "%-18s %-10s %5s %6s %6s %6s %6s %6s %7s %7s %7s %7s\n"
 #define CLEAR "\033[H\033[2J"
-/* Of the interval, the most that waits for answers. */
-#define ANSWERS 2
+/* The least that a machine has for an answer, however short the interval is. */
+#define ANSWER_NS NS_PER_SEC
 
 typedef struct TopRow {
     CtlConn *conn;
@@ -174,7 +174,8 @@ static void sleep_for(double seconds)
 int ctl_top_run(const CtlOptions *options, int argc, char **argv, GError **error)
 {
     g_autoptr(GPtrArray) rows = g_ptr_array_new_with_free_func(row_free);
-    int64_t half_ns = (int64_t)(options->interval * (double)NS_PER_SEC) / ANSWERS;
+    int64_t half_ns = (int64_t)(options->interval * (double)NS_PER_SEC) / 2;
+    int64_t answer_ns = MIN(options->timeout_ns, MAX(half_ns, ANSWER_NS));
     bool clears = isatty(STDOUT_FILENO);
 
     for (unsigned i = 0; options->n_rounds == 0 || i < options->n_rounds; i++) {
@@ -182,7 +183,7 @@ int ctl_top_run(const CtlOptions *options, int argc, char **argv, GError **error
             sleep_for(options->interval);
         if (!look_around(rows, options, argc, argv, error))
             return 1;
-        ask_all(rows, i > 0 ? MIN(options->timeout_ns, half_ns) : options->timeout_ns);
+        ask_all(rows, i > 0 ? answer_ns : options->timeout_ns);
         print_all(rows, clears);
     }
     return 0;
