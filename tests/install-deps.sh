@@ -19,8 +19,9 @@ GUESTS="$GUESTS grub-common grub-pc-bin grub-efi-amd64-bin ipxe-qemu mtools xorr
 GUESTS="$GUESTS dnsmasq-base memtest86+ qemu-system-data"
 # What judges images.
 IMAGES="qemu-utils"
-# The client that berth has to content.
+# The clients that berth has to content, and shells that complete for a person.
 CLIENTS="libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients"
+CLIENTS="$CLIENTS socat curl zsh groff-base"
 
 if ! command -v apt-get > /dev/null; then
     echo "no apt-get here; needed is what these Debian packages hold:" >&2

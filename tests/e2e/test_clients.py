@@ -14,6 +14,8 @@ from qmp import Qmp, QmpClosed, QmpError
 
 
 CYCLES = 100
+POLLERS = 10
+POLLS = 20
 HOSTILE_TEXT = [
     ("no JSON", b"hello"),
     ("no object", b"[]"),
@@ -49,6 +51,38 @@ def test_several_clients(t):
     idle.close()
     two.close()
     t.equal("a later one is served", guest.status, "paused")
+
+
+def called_out(guest):
+    """How often vCPUs left the guest because berth wanted something of them."""
+    results = guest.qmp.command("query-stats", target="vcpu", providers=[
+        {"provider": "berth", "names": ["user_interrupted"]}])
+    return [stat["value"] for result in results for stat in result["stats"]]
+
+
+def test_polling_leaves_the_guest_alone(t):
+    guest = t.guest("echo", "-device", "virtio-balloon-pci", cpus=2)
+    heard(guest, "B")
+    sessions = [guest.new_session() for _ in range(POLLERS)]
+    questions = [{"execute": name} for name in (
+        "query-status", "query-cpus-fast", "query-blockstats", "query-balloon",
+        "query-memory-size-summary", "query-chardev")]
+    questions += [{"execute": "query-stats", "arguments": {"target": target}}
+                  for target in ("vm", "vcpu", "virtqueue")]
+    # The first question for statistics opens those of each vCPU.
+    guest.qmp.command("query-stats", target="vcpu")
+    before = called_out(guest)
+    for _ in range(POLLS):
+        for session in sessions:
+            for question in questions:
+                session.send(question)
+        for session in sessions:
+            for question in questions:
+                assert "return" in session.receive_reply()
+    t.equal("vCPUs are not called out of the guest", called_out(guest), before)
+    t.equal("of which there are two", len(before), 2)
+    for session in sessions:
+        session.close()
 
 
 def test_descriptors_do_not_leak(t):
@@ -192,7 +226,8 @@ def test_reader_that_never_reads(t):
 
 
 TESTS = [
-    test_several_clients, test_descriptors_do_not_leak, test_passed_descriptors,
+    test_several_clients, test_polling_leaves_the_guest_alone,
+    test_descriptors_do_not_leak, test_passed_descriptors,
     test_listening_descriptor, test_client_that_came_before_the_vmm,
     test_hostile_client, test_pipelined_commands,
     test_reader_that_never_reads,

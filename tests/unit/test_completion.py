@@ -102,7 +102,7 @@ def test_manuals(t):
         t.skip("groff has no warnings", "no groff")
         return
     for path in (t.folder / "berth.1", ROOT / "docs" / "man" / "berthctl.1"):
-        done = run("groff", "-man", "-ww", "-z", str(path))
+        done = run("groff", "-Tutf8", "-man", "-ww", "-z", str(path))
         t.equal(f"groff has no warnings of {path.name}", done.stdout, "")
 
 

@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Clients of QMP that others have written: go-qemu, python's qemu.qmp, socat by hand.
+
+What go-qemu and qemu.qmp send is recorded here and replayed byte by byte, and what berth
+answers is read as they read it.  Where Go with the package, or the Python package, is
+installed, they themselves run as well.
+"""
+
+import importlib.util
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+
+from rig import SILENCE, main
+
+# Debian's golang-github-digitalocean-go-qemu-dev.
+GO_PATH = pathlib.Path("/usr/share/gocode")
+GO_QEMU_PACKAGE = GO_PATH / "src/github.com/digitalocean/go-qemu"
+CLIENTS = pathlib.Path(__file__).resolve().parent / "clients"
+DEADLINE = 120
+# The longest lines that Go's bufio.Scanner and qemu.qmp's reader take.
+GO_LINE = 64 * 1024
+PYTHON_LINE = 10 << 20
+
+# Sent as it is, with no end of line behind what a caller of Run() gives.
+GO_QEMU = [
+    b'{"execute":"qmp_capabilities"}\n',
+    b'{ "execute": "query-status" }',
+    b'{ "execute": "no-such-command" }',
+    b'{ "execute": "query-cpus-fast" }',
+    b'{ "execute": "query-block" }',
+    b'{ "execute": "query-commands" }',
+    b'{ "execute": "cont" }',
+    b'{ "execute": "stop" }',
+]
+PYTHON_QMP = [
+    b'{"execute": "qmp_capabilities", "arguments": {"enable": ["oob"]}}',
+    b'{"execute": "query-status", "id": "__qmp#00000"}',
+    b'{"execute": "no-such-command", "arguments": {}, "id": "__qmp#00001"}',
+    b'{"execute": "query-qmp-schema", "arguments": {}, "id": "__qmp#00002"}',
+    b'{"exec-oob": "query-yank", "arguments": {}, "id": "__qmp#00003"}',
+    b'{"execute": "cont", "arguments": {}, "id": "__qmp#00004"}',
+    b'{"execute": "stop", "arguments": {}, "id": "__qmp#00005"}',
+]
+
+# What a person types, and what the answer has.
+BY_HAND = [
+    ("{'execute': 'qmp_capabilities'}\r\n", '"return": {}'),
+    ("  { \"execute\" :\n \"query-status\" }\n", '"status": "prelaunch"'),
+    ("{ 'execute': 'query-name', 'id': 7 }\n", '"id": 7'),
+    ("hello\n", "GenericError"),
+    ("{'execute': 'query-kvm'} {'execute': 'query-version'}\n", '"package"'),
+    ("{'execute': 'cont'}\n", '"event": "RESUME"'),
+]
+
+
+class Lines:
+    """A connection read by lines, none of which may be longer than the client takes."""
+
+    def __init__(self, path, limit):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.connect(str(path))
+        self.sock.settimeout(SILENCE)
+        self.file = self.sock.makefile("rb")
+        self.limit = limit
+
+    def read(self):
+        line = self.file.readline(self.limit + 1)
+        assert line.endswith(b"\n"), f"a line of more than {self.limit} bytes"
+        return json.loads(line)
+
+    def read_reply(self, events):
+        while True:
+            message = self.read()
+            if not message.get("event"):
+                return message
+            events.append(message["event"])
+
+    def close(self):
+        self.file.close()
+        self.sock.close()
+
+
+def replay(t, guest, requests, limit):
+    """The replies, the first of them the greeting, and the events."""
+    guest.qmp.command("query-status")
+    lines = Lines(guest.qmp_path, limit)
+    replies, events = [lines.read()], []
+    for request in requests:
+        lines.sock.sendall(request)
+        replies.append(lines.read_reply(events))
+    while "STOP" not in events:
+        events.append(lines.read()["event"])
+    lines.close()
+    return replies, events
+
+
+def test_go_qemu_replayed(t):
+    guest = t.guest("echo", "-S")
+    (greeting, *replies), events = replay(t, guest, GO_QEMU, GO_LINE)
+    version = greeting["QMP"]["version"]
+    t.check("the greeting", isinstance(version["qemu"]["major"], int) and
+            isinstance(version["package"], str) and "oob" in
+            greeting["QMP"]["capabilities"])
+    t.equal("all are answered, one is refused",
+            [("error" in reply) for reply in replies],
+            [request == GO_QEMU[2] for request in GO_QEMU])
+    t.check("with a text", "no-such-command" in replies[2]["error"]["desc"])
+    t.equal("events", [e for e in events if e in ("RESUME", "STOP")], ["RESUME", "STOP"])
+
+
+def test_python_qmp_replayed(t):
+    guest = t.guest("echo", "-S")
+    (greeting, *replies), events = replay(t, guest, PYTHON_QMP, PYTHON_LINE)
+    t.equal("the greeting", (sorted(greeting), sorted(greeting["QMP"])),
+            (["QMP"], ["capabilities", "version"]))
+    t.equal("each answer has the id of its request",
+            [reply.get("id") for reply in replies],
+            [json.loads(request).get("id") for request in PYTHON_QMP])
+    t.equal("an error is whole", sorted(replies[2]["error"]), ["class", "desc"])
+    t.equal("one alone is refused", sum("error" in reply for reply in replies), 1)
+    t.check("the schema in one line", len(replies[3]["return"]) > 100)
+    t.equal("events", [e for e in events if e in ("RESUME", "STOP")], ["RESUME", "STOP"])
+
+
+def test_go_qemu(t):
+    program = t.folder / "client"
+    subprocess.run(["go", "build", "-o", str(program), str(CLIENTS / "go-qemu.go")],
+                   check=True, timeout=DEADLINE,
+                   env={**os.environ, "GO111MODULE": "off", "GOPATH": str(GO_PATH),
+                        "GOCACHE": str(t.folder / "cache")})
+    guest = t.guest("echo", "-S")
+    guest.qmp.command("query-status")
+    done = subprocess.run([str(program), str(guest.qmp_path)], stdout=subprocess.PIPE,
+                          text=True, timeout=DEADLINE)
+    t.match("it asks", done.stdout, r'status: .*"prelaunch"')
+    t.match("it is told what is wrong", done.stdout, "error: .*no-such-command")
+    t.match("it gets events", done.stdout, "event: RESUME\ndone")
+
+
+def test_python_qmp(t):
+    guest = t.guest("echo", "-S")
+    guest.qmp.command("query-status")
+    done = subprocess.run([sys.executable, str(CLIENTS / "python_qmp.py"),
+                           str(guest.qmp_path)], stdout=subprocess.PIPE, text=True,
+                          timeout=DEADLINE)
+    t.match("it asks", done.stdout, "status: prelaunch")
+    t.match("it is told what is wrong", done.stdout, "error: .*no-such-command")
+    t.match("it gets events", done.stdout, "event: RESUME\ndone")
+
+
+def test_socat_by_hand(t):
+    guest = t.guest("echo", "-S")
+    guest.qmp.command("query-status")
+    with subprocess.Popen(["socat", "-", f"UNIX-CONNECT:{guest.qmp_path}"],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          text=True) as socat:
+        t.match("the greeting comes first", socat.stdout.readline(), '^{"QMP": ')
+        for typed, wanted in BY_HAND:
+            socat.stdin.write(typed)
+            socat.stdin.flush()
+            line = ""
+            while wanted not in line:
+                line = socat.stdout.readline()
+                assert line, f"socat ended before {wanted}"
+            t.check(f"{typed.strip()!r} is answered", True)
+        # Typed and gone: what was asked for is done.
+        socat.stdin.write("{'execute': 'quit'}\n")
+        socat.stdin.close()
+        t.equal("the machine ends", guest.process.wait(SILENCE), 0)
+
+
+TESTS = [test_go_qemu_replayed, test_python_qmp_replayed, test_socat_by_hand]
+if shutil.which("go") and GO_QEMU_PACKAGE.exists():
+    TESTS.append(test_go_qemu)
+if importlib.util.find_spec("qemu") and importlib.util.find_spec("qemu.qmp"):
+    TESTS.append(test_python_qmp)
+
+if __name__ == "__main__":
+    sys.exit(main(TESTS, __doc__))
