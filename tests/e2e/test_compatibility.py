@@ -6,15 +6,20 @@ Each starts with -S where it was accepted, answers, and quits; the files, descri
 images that it names are there.  What was refused is refused for the reason that was told.
 """
 
+import concurrent.futures
 import contextlib
 import fcntl
+import json
 import os
 import pathlib
 import re
+import shutil
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 
 from rig import GUESTS, SILENCE, main
@@ -75,11 +80,18 @@ def tap(name, queues):
         return os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
 
 
+def above(fd):
+    """@fd at a number that no client hands over."""
+    high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 200)
+    os.close(fd)
+    return high
+
+
 @contextlib.contextmanager
 def handed(client, folder):
-    """The descriptors that @client hands over, at their numbers in a child; the first
-    socket is the monitor's."""
-    held, monitor = {}, None
+    """The descriptors that @client hands over by their numbers, other ends by negative
+    ones; and where the monitor is."""
+    held = {}
     n_taps = list(client.fds.values()).count("tap")
     try:
         for number, kind in client.fds.items():
@@ -87,36 +99,35 @@ def handed(client, folder):
                 sock = socket.socket(socket.AF_UNIX)
                 sock.bind(str(folder / f"fd{number}"))
                 sock.listen(1)
-                held[number] = sock.detach()
+                held[number] = above(sock.detach())
             elif kind == "pipe":
-                reader, held[number] = os.pipe()
-                held[-number] = reader
+                held[-number], writer = os.pipe()
+                held[number] = above(writer)
             else:
-                held[number] = tap(f"bt{os.getpid()}", n_taps)
-        monitors = [n for n, kind in client.fds.items() if kind == "socket"]
-        monitor = folder / (f"fd{max(monitors)}" if monitors else "monitor.sock")
-        yield {n: fd for n, fd in held.items() if n > 0}, monitor
+                name = f"b{os.getpid()}.{threading.get_ident() % 10000}"
+                held[number] = above(tap(name, n_taps))
+        sockets = [n for n, kind in client.fds.items() if kind == "socket"]
+        yield held, folder / (f"fd{max(sockets)}" if sockets else "monitor.sock")
     finally:
         for fd in held.values():
             os.close(fd)
 
 
-def start(vmm, argv, fds, **options):
-    """Starts the VMM with @fds at their numbers."""
-    moved = {n: os.dup2(fd, 100 + n, inheritable=True) for n, fd in fds.items()}
+def start(vmm, argv, fds):
+    """Starts the VMM with @fds at their numbers, which it alone has then."""
+    handed_over = {n: fds.pop(n) for n in list(fds) if n > 0}
 
     def place():
-        for number, fd in moved.items():
-            os.dup2(fd, number, inheritable=True)
-            os.close(fd)
+        for number, fd in handed_over.items():
+            os.dup2(fd, number)
 
     try:
         return subprocess.Popen([vmm, *argv], stdin=subprocess.DEVNULL,
                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                 text=True, errors="replace", preexec_fn=place,
-                                close_fds=False, **options)
+                                close_fds=False)
     finally:
-        for fd in moved.values():
+        for fd in handed_over.values():
             os.close(fd)
 
 
@@ -130,18 +141,26 @@ def finish(process):
     return process.returncode, stderr
 
 
+def ask(monitor):
+    """The state that the VM tells of; it ends then."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(monitor))
+        qmp = Qmp(sock, SILENCE)
+        qmp.receive()
+        qmp.command("qmp_capabilities")
+        status = qmp.command("query-status")["status"]
+        qmp.command("quit")
+        return status
+
+
 def answer(process, monitor):
-    """The state that the VM tells of; it is ended then.  None: it ended before."""
+    """As ask(), of a VM that is being made; None when it ended before."""
     deadline = time.monotonic() + SILENCE
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            qmp = Qmp.connect(monitor, timeout=SILENCE)
-            status = qmp.command("query-status")["status"]
-            qmp.command("quit")
-            qmp.close()
-            return status
+            return ask(monitor)
         except (OSError, QmpClosed):
-            time.sleep(0.01)
+            time.sleep(0.002)
     return None
 
 
@@ -178,7 +197,122 @@ def test_recorded(t):
                     f"{status}, exit {code}: {stderr}")
 
 
-TESTS = [test_recorded]
+NOWHERE = "/proc/no-such-folder/x"
+# What may have any value; and what is a name for others, whose loss is another matter.
+FREE = {"-name guest", "-name process", "-append", "-add-fd opaque", "-device serial",
+        "-device device_id", "-device name", "-device tag", "-device id", "-object id",
+        "-blockdev node-name", "-netdev id", "-chardev id", "-mon id", "-drive id",
+        "-audiodev id", "-chardev host", "-fw_cfg string", "-fw_cfg name", "-smbios",
+        "-name", "-D"}
+# The same for all kinds of what has them.
+COMMON = {"addr", "bus", "bootindex", "driver", "qom-type", "type", "wheels"}
+
+
+def pairs(value):
+    """The pairs of an argument with the commas that end them taken off: [(key, value)];
+    the key of a first value alone is None."""
+    parts = re.split(r"(?<!,),(?!,)", value)
+    return [(key, rest) if equals else (None, key)
+            for key, equals, rest in (part.partition("=") for part in parts)]
+
+
+def absurd(value):
+    """What cannot stand in the place of @value."""
+    if isinstance(value, bool) or value in ("on", "off"):
+        return ["maybe"]
+    if isinstance(value, int) or re.fullmatch(r"(0x)?[\da-fA-F]+[kKMGT]?", str(value)):
+        return [-2, 1 << 70] if isinstance(value, int) else ["-2", str(1 << 70)]
+    if value.startswith("/"):
+        return [NOWHERE]
+    return ["no-such-thing"]
+
+
+def mutants_of_json(value):
+    members = json.loads(value)
+    kind = next((members[key] for key in ("driver", "qom-type", "type")
+                 if key in members), "")
+    for key, old in members.items():
+        if not isinstance(old, (dict, list, type(None))):
+            for new in absurd(old):
+                yield kind, key, new, json.dumps({**members, key: new})
+    yield kind, "wheels", 4, json.dumps({**members, "wheels": 4})
+
+
+def mutants_of_pairs(value):
+    given = pairs(value)
+    kind = given[0][1] if given[0][0] is None and len(given) > 1 else ""
+    for i, (key, old) in enumerate(given):
+        for new in absurd(old):
+            text = [f"{k}={v}" if k else v for k, v in given]
+            text[i] = f"{key}={new}" if key else new
+            yield kind, key, new, ",".join(text)
+    if given[0][0] or len(given) > 1:
+        yield kind, "wheels", 4, f"{value},wheels=4"
+
+
+def mutants(names):
+    """(client, index of the option, what is absurd, its argument), each kind once, of the
+    clients with these names."""
+    seen = set()
+    for client in recorded.read():
+        if client.name not in names:
+            continue
+        for i, (option, value) in enumerate(client.options):
+            if not value:
+                continue
+            found = mutants_of_json(value) if value.startswith("{") \
+                else mutants_of_pairs(value)
+            for kind, key, new, text in found:
+                name = " ".join(filter(None, (option, key)))
+                label = (option, "" if key in COMMON else kind, key, new)
+                if label in seen or name in FREE or option in FREE:
+                    continue
+                seen.add(label)
+                yield client, i, name, text
+
+
+def refused_by_name(t, client, i, text):
+    """Starts @client with its option @i made @text; what is wrong with how that ends."""
+    option = client.options[i][0]
+    options = list(client.options)
+    options[i] = (option, text)
+    folder = pathlib.Path(tempfile.mkdtemp(dir=t.folder))
+    furnish(folder)
+    with handed(client, folder) as (fds, monitor):
+        before = {path.name for path in folder.iterdir()}
+        process = start(t.vmm, recorded.Recorded("", options, {}).argv(folder), fds)
+        status = answer(process, monitor)
+        code, stderr = finish(process)
+    left = {path.name for path in folder.iterdir()} - before
+    shutil.rmtree(folder)
+    if status:
+        return "accepted"
+    if code != 1:
+        return f"exit {code}: {stderr}"
+    if left:
+        return f"left {left}: {stderr}"
+    words = re.split(r'[\s=",{}:]+', f"{option.lstrip('-')} {text}")
+    last = stderr.strip().splitlines()[-1]
+    return None if any(len(word) > 2 and word in last for word in words) \
+        or option in last else f"does not name it: {stderr}"
+
+
+def test_absurd(t):
+    """One value of a command line is absurd: it is refused by its name, and nothing is
+    left."""
+    good = {client.name for client in recorded.read()
+            if not refusals(t, client.argv(t.folder))}
+    cases = list(mutants(good))
+    with concurrent.futures.ThreadPoolExecutor(2 * os.cpu_count()) as pool:
+        faults = pool.map(lambda case: refused_by_name(t, case[0], case[1], case[3]),
+                          cases)
+        for (client, i, _, text), fault in zip(cases, faults):
+            if fault:
+                t.check(f"{client.name}: {client.options[i][0]} {text}", False, fault)
+    t.check(f"{len(cases)} absurd values are refused", len(cases) > 200, len(cases))
+
+
+TESTS = [test_recorded, test_absurd]
 
 
 if __name__ == "__main__":
