@@ -121,6 +121,12 @@ static bool is_negotiation(const char *name)
     return strcmp(name, "qmp_capabilities") == 0;
 }
 
+/* query-* commands change nothing. */
+static bool asks(const char *name)
+{
+    return g_str_has_prefix(name, "query-") || is_negotiation(name);
+}
+
 /* The command's row, if this session may execute it now. */
 static const QmpCommand *find_command(const QmpSession *session, const Request *request,
                                       GError **error)
@@ -143,6 +149,12 @@ static const QmpCommand *find_command(const QmpSession *session, const Request *
     if (!command) {
         error_set_class(error, BERTH_ERROR_COMMAND_NOT_FOUND,
                         "The command %.100s has not been found", name);
+        return NULL;
+    }
+    if (session->readonly && !asks(name)) {
+        error_set_class(error, BERTH_ERROR_COMMAND_NOT_FOUND,
+                        "The command %s is not for this monitor, which is readonly",
+                        name);
         return NULL;
     }
     if (request->oob && !(command->flags & QMP_COMMAND_ALLOW_OOB)) {

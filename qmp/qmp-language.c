@@ -16,6 +16,20 @@ static void begin_pretty(void *session, QmpContext *ctx, const QmpSessionOps *op
     ((QmpSession *)session)->pretty = true;
 }
 
+static void begin_readonly(void *session, QmpContext *ctx, const QmpSessionOps *ops,
+                           void *client)
+{
+    begin(session, ctx, ops, client);
+    ((QmpSession *)session)->readonly = true;
+}
+
+static void begin_readonly_pretty(void *session, QmpContext *ctx,
+                                  const QmpSessionOps *ops, void *client)
+{
+    begin_readonly(session, ctx, ops, client);
+    ((QmpSession *)session)->pretty = true;
+}
+
 static void end(void *session)
 {
     qmp_session_done(session);
@@ -43,24 +57,19 @@ static size_t held(const void *session)
     return json_stream_held(((const QmpSession *)session)->stream);
 }
 
-const MonitorLanguage qmp_language = {
-    .session_size = sizeof(QmpSession),
-    .begin = begin,
-    .end = end,
-    .greet = greet,
-    .feed = feed,
-    .can_feed = can_feed,
-    .held = held,
-    .input_max = JSON_MAX_SIZE,
-};
+#define LANGUAGE(begin_)                                                                 \
+    {                                                                                    \
+        .session_size = sizeof(QmpSession),                                              \
+        .begin = (begin_),                                                               \
+        .end = end,                                                                      \
+        .greet = greet,                                                                  \
+        .feed = feed,                                                                    \
+        .can_feed = can_feed,                                                            \
+        .held = held,                                                                    \
+        .input_max = JSON_MAX_SIZE,                                                      \
+    }
 
-const MonitorLanguage qmp_language_pretty = {
-    .session_size = sizeof(QmpSession),
-    .begin = begin_pretty,
-    .end = end,
-    .greet = greet,
-    .feed = feed,
-    .can_feed = can_feed,
-    .held = held,
-    .input_max = JSON_MAX_SIZE,
-};
+const MonitorLanguage qmp_language = LANGUAGE(begin);
+const MonitorLanguage qmp_language_pretty = LANGUAGE(begin_pretty);
+const MonitorLanguage qmp_language_readonly = LANGUAGE(begin_readonly);
+const MonitorLanguage qmp_language_readonly_pretty = LANGUAGE(begin_readonly_pretty);

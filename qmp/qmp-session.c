@@ -107,6 +107,15 @@ static void answer_queued(QmpSession *session, GString *out)
     answer(session, first.request, first.error, out);
 }
 
+/* Nothing that a readonly session may ask for takes one. */
+static void drop_fds(const QmpSession *session)
+{
+    int fd;
+
+    while ((fd = session->ops->take_fd(session->opaque)) >= 0)
+        close(fd);
+}
+
 size_t qmp_session_feed(QmpSession *session, const char *data, size_t size, GString *out)
 {
     JsonValue *request = NULL;
@@ -119,6 +128,8 @@ size_t qmp_session_feed(QmpSession *session, const char *data, size_t size, GStr
         answer_queued(session, out);
         return 0;
     }
+    if (session->readonly)
+        drop_fds(session);
     if (json_stream_feed(session->stream, data, size, &used, &request, &error) ==
         JSON_STREAM_MORE)
         return used;

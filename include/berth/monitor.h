@@ -80,6 +80,9 @@ void monitor_client_hang_up(void *client);
 extern const MonitorLanguage qmp_language;
 /* QMP with line breaks and indentation. */
 extern const MonitorLanguage qmp_language_pretty;
+/* QMP for those who may ask and hear, and change nothing. */
+extern const MonitorLanguage qmp_language_readonly;
+extern const MonitorLanguage qmp_language_readonly_pretty;
 
 /*
  * A monitor on @chr, whose sessions speak @language and work on @ctx (both lent).  NULL

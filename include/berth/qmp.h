@@ -91,7 +91,7 @@ typedef struct QmpSessionOps {
     int (*take_fd)(void *opaque);
 } QmpSessionOps;
 
-/* What waits for an asynchronous command to end: a request, or what is wrong with it. */
+/* What waits for a command to end: a request, or what is wrong with it. */
 typedef struct QmpQueued {
     JsonValue *request;
     GError *error;
@@ -103,6 +103,7 @@ struct QmpSession {
     const QmpSessionOps *ops;
     void *opaque;
     bool pretty;                /* set after init: lines are broken and indented */
+    bool readonly;              /* set after init: only what asks is executed */
     bool negotiated;
     bool oob;                   /* exec-oob was enabled */
     JsonStream *stream;
@@ -134,7 +135,6 @@ bool qmp_session_can_feed(const QmpSession *session, size_t size);
 
 /* Whether @request is one that overtakes. */
 bool qmp_dispatch_is_oob(const JsonValue *request);
-
 /*
  * Executes one request and appends the one reply to it, or lets an asynchronous command
  * end its reply later.

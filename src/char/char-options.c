@@ -149,6 +149,11 @@ static ChardevSocket *socket_options(const ChardevSocketOptions *options, GError
     sock->reconnect = options->reconnect;
     sock->has_reconnect_ms = options->has_reconnect_ms;
     sock->reconnect_ms = options->reconnect_ms;
+    sock->mode = g_strdup(options->mode);
+    sock->has_uid = options->has_uid;
+    sock->uid = options->uid;
+    sock->has_gid = options->has_gid;
+    sock->gid = options->gid;
     return sock;
 }
 

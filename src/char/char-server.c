@@ -111,6 +111,50 @@ static bool keep_made_file(CharSocket *sock, const struct sockaddr_un *un)
     return true;
 }
 
+bool char_server_parse_mode(const char *text, mode_t *ret_mode)
+{
+    size_t digits = strspn(text, "01234567");
+    const char *number = text + strspn(text, "0");
+
+    if (digits == 0 || text[digits] || strlen(number) > 3)
+        return false;
+    *ret_mode = (mode_t)g_ascii_strtoull(text, NULL, 8);
+    return true;
+}
+
+/* The file gets the rights that the socket has, less the umask's. */
+static bool bind_with_mode(int fd, const struct sockaddr_un *un, socklen_t size,
+                           const char *text)
+{
+    mode_t mode, mask;
+    int result;
+
+    if (!char_server_parse_mode(text, &mode) || fchmod(fd, mode) < 0)
+        return false;
+    mask = umask(0);
+    result = bind(fd, (const struct sockaddr *)un, size);
+    umask(mask);
+    return result == 0;
+}
+
+static bool bind_file(const ChardevSocket *options, int fd, const struct sockaddr_un *un,
+                      socklen_t size)
+{
+    uid_t uid = options->has_uid ? options->uid : (uid_t)-1;
+    gid_t gid = options->has_gid ? options->gid : (gid_t)-1;
+    int failure;
+
+    if (options->mode ? !bind_with_mode(fd, un, size, options->mode)
+                      : bind(fd, (const struct sockaddr *)un, size) < 0)
+        return false;
+    if ((!options->has_uid && !options->has_gid) || lchown(un->sun_path, uid, gid) == 0)
+        return true;
+    failure = errno;
+    unlink(un->sun_path);
+    errno = failure;
+    return false;
+}
+
 static int bind_and_listen(CharSocket *sock, const CharAddress *address)
 {
     const struct sockaddr_un *un = (const struct sockaddr_un *)&address->storage;
@@ -126,8 +170,10 @@ static int bind_and_listen(CharSocket *sock, const CharAddress *address)
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (address->storage.ss_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only_ipv6, sizeof(only_ipv6));
-    if (bind(fd, (const struct sockaddr *)&address->storage, address->size) < 0 ||
-        listen(fd, BACKLOG) < 0 || (is_file && !keep_made_file(sock, un)))
+    if (is_file ? !bind_file(sock->options, fd, un, address->size)
+                : bind(fd, (const struct sockaddr *)un, address->size) < 0)
+        return -1;
+    if (listen(fd, BACKLOG) < 0 || (is_file && !keep_made_file(sock, un)))
         return -1;
     return autofd_steal(&fd);
 }

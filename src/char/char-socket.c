@@ -204,11 +204,19 @@ static const char *refusal_of(const ChardevSocket *options)
     return NULL;
 }
 
+static bool has_file(const SocketAddressLegacy *addr)
+{
+    return addr->type == SOCKET_ADDRESS_TYPE_UNIX &&
+           !(addr->u.q_unix.data->has_abstract && addr->u.q_unix.data->abstract);
+}
+
 static bool check_options(const ChardevSocket *options, GError **error)
 {
     bool again = options->has_reconnect || options->has_reconnect_ms;
+    bool has_rights = options->mode || options->has_uid || options->has_gid;
     SocketAddressType type = options->addr->type;
     const char *wrong = refusal_of(options);
+    mode_t mode;
 
     if (options->nodelay &&
         (type == SOCKET_ADDRESS_TYPE_UNIX || type == SOCKET_ADDRESS_TYPE_VSOCK))
@@ -221,6 +229,10 @@ static bool check_options(const ChardevSocket *options, GError **error)
         wrong = "parameters 'reconnect' and 'reconnect-ms' are the same";
     else if (again && type == SOCKET_ADDRESS_TYPE_FD)
         wrong = "parameters 'reconnect' and 'reconnect-ms' are not for 'fd'";
+    else if (has_rights && (!options->server || !has_file(options->addr)))
+        wrong = "parameters 'mode', 'uid' and 'gid' are only for the file of a server";
+    else if (options->mode && !char_server_parse_mode(options->mode, &mode))
+        wrong = "parameter 'mode' expects up to three octal digits";
     if (wrong)
         error_set(error, "%s", wrong);
     return !wrong;

@@ -61,6 +61,8 @@ bool char_socket_is_unix(int fd);
  */
 bool char_socket_wait(const CharSocket *sock, int fd, short events, GError **error);
 
+/* "660"; false when it is no mode of a file. */
+bool char_server_parse_mode(const char *text, mode_t *ret_mode);
 /* Listens, and waits for the first client if it is to. */
 bool char_server_open(CharSocket *sock, GError **error);
 void char_server_close(CharSocket *sock);

@@ -154,6 +154,9 @@ static bool check_monitors(const Cmdline *cmdline, GError **error)
         if (monitor->pretty && monitor->mode == MONITOR_MODE_READLINE)
             return refuse(error, "mon", monitor->chardev,
                           "'pretty' is for QMP only (mode=control)");
+        if (monitor->readonly && monitor->mode == MONITOR_MODE_READLINE)
+            return refuse(error, "mon", monitor->chardev,
+                          "'readonly' is for QMP only (mode=control)");
     }
     return true;
 }

@@ -125,15 +125,62 @@ static bool add_compat_monitor(Session *session, const char *text,
     return chr && add_monitor(session, chr, language, error);
 }
 
-static bool add_compat_monitors(Session *session, const char *option,
-                                const GPtrArray *texts, const MonitorLanguage *language,
-                                GError **error)
+static const MonitorLanguage *choose_qmp(bool pretty, bool readonly)
+{
+    if (readonly)
+        return pretty ? &qmp_language_readonly_pretty : &qmp_language_readonly;
+    return pretty ? &qmp_language_pretty : &qmp_language;
+}
+
+/*
+ * "unix:PATH,server=on,readonly=on" without the last pair, which is the monitor's;
+ * *@ret_readonly says what it was.  The caller frees.
+ */
+static char *take_readonly(const char *text, bool *ret_readonly)
+{
+    static const struct {
+        const char *end;
+        bool readonly;
+    } pairs[] = { { ",readonly=on", true }, { ",readonly=off", false } };
+
+    *ret_readonly = false;
+    for (size_t i = 0; i < G_N_ELEMENTS(pairs); i++) {
+        size_t rest = strlen(text) - MIN(strlen(text), strlen(pairs[i].end));
+
+        /* Two commas are one, of a path. */
+        if (rest > 0 && strcmp(text + rest, pairs[i].end) == 0 && text[rest - 1] != ',') {
+            *ret_readonly = pairs[i].readonly;
+            return g_strndup(text, rest);
+        }
+    }
+    return g_strdup(text);
+}
+
+static bool add_qmp_monitors(Session *session, const char *option, const GPtrArray *texts,
+                             bool pretty, GError **error)
 {
     for (guint i = 0; i < texts->len; i++) {
         const char *text = g_ptr_array_index(texts, i);
+        bool readonly;
+        g_autofree char *chardev = take_readonly(text, &readonly);
 
-        if (!add_compat_monitor(session, text, language, error)) {
+        if (!add_compat_monitor(session, chardev, choose_qmp(pretty, readonly), error)) {
             g_prefix_error(error, "-%s %s: ", option, text);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool add_human_monitors(Session *session, GError **error)
+{
+    const GPtrArray *texts = session->cmdline->human_monitors;
+
+    for (guint i = 0; i < texts->len; i++) {
+        const char *text = g_ptr_array_index(texts, i);
+
+        if (!add_compat_monitor(session, text, &hmp_language, error)) {
+            g_prefix_error(error, "-monitor %s: ", text);
             return false;
         }
     }
@@ -183,7 +230,7 @@ static bool add_named_monitor(Session *session, const MonitorOptions *options,
         return false;
     }
     if (options->mode == MONITOR_MODE_CONTROL)
-        language = options->pretty ? &qmp_language_pretty : &qmp_language;
+        language = choose_qmp(options->pretty, options->readonly);
     return add_monitor(session, chr, language, error);
 }
 
@@ -200,11 +247,9 @@ static bool add_monitors(Session *session, GError **error)
             return false;
         }
     }
-    return add_compat_monitors(session, "monitor", cmdline->human_monitors,
-                               &hmp_language, error) &&
-           add_compat_monitors(session, "qmp", cmdline->qmps, &qmp_language, error) &&
-           add_compat_monitors(session, "qmp-pretty", cmdline->pretty_qmps,
-                               &qmp_language_pretty, error);
+    return add_human_monitors(session, error) &&
+           add_qmp_monitors(session, "qmp", cmdline->qmps, false, error) &&
+           add_qmp_monitors(session, "qmp-pretty", cmdline->pretty_qmps, true, error);
 }
 
 /* A byte as a number in C's notations. */

@@ -100,6 +100,52 @@ def test_descriptors_do_not_leak(t):
     t.equal("100 sessions later", len(list(folder.iterdir())), before)
 
 
+def test_readonly(t):
+    """A client that may ask and hear, and change nothing, whatever it sends along."""
+    path = t.folder / "readonly"
+    guest = t.guest("echo", "-qmp", f"unix:{path},server=on,wait=off,mode=0640,"
+                    "readonly=on")
+    reader = Qmp.connect(path, timeout=SILENCE)
+    t.equal("the socket has the rights that were said", path.stat().st_mode & 0o777,
+            0o640)
+    t.equal("it may ask", reader.command("query-status")["status"], "running")
+    folder = pathlib.Path(f"/proc/{guest.process.pid}/fd")
+    before = len(list(folder.iterdir()))
+    with open(t.folder / "file", "w") as file:
+        for name, arguments in (("stop", {}), ("quit", {}), ("getfd", {"fdname": "a"}),
+                                ("add-fd", {}), ("qom-get", {"path": "/",
+                                                             "property": "type"}),
+                                ("human-monitor-command", {"command-line": "quit"})):
+            for fds in ([], [file.fileno()] * 4):
+                try:
+                    reader.command(name, fds, **arguments)
+                    t.check(f"{name} is refused", False)
+                except QmpError as error:
+                    t.equal(f"{name} is refused", error.kind, "CommandNotFound")
+        reader.command("query-version", [file.fileno()] * 4)
+    t.equal("descriptors that came are closed", len(list(folder.iterdir())), before)
+    guest.qmp.command("stop")
+    t.equal("it hears events", reader.wait_event("STOP"), {})
+    t.equal("and sees what others did", reader.command("query-status")["status"],
+            "paused")
+    reader.close()
+    guest.qmp.command("chardev-add", id="late", backend={
+        "type": "socket", "data": {"addr": {"type": "unix", "data": {
+            "path": str(t.folder / "late")}}, "server": True, "wait": False,
+            "mode": "600", "gid": os.getgid()}})
+    t.equal("one that is added later, too",
+            (t.folder / "late").stat().st_mode & 0o777, 0o600)
+    for options, word in ((["-qmp", f"unix:{path}x,server=on,mode=9"], "mode"),
+                          (["-qmp", f"unix:{path},mode=600"], "mode"),
+                          (["-qmp", f"unix:{path}x,server=on,readonly=maybe"],
+                           "readonly"),
+                          (["-chardev", "null,id=n", "-mon",
+                            "chardev=n,readonly=on"], "readonly")):
+        done = t.run("-S", "-machine", "none", *options)
+        t.check(f"{options[-1]}: refused", done.returncode == 1 and word in done.stderr,
+                done.stderr)
+
+
 def test_passed_descriptors(t):
     guest = t.guest("echo")
     qmp = guest.qmp
@@ -227,7 +273,7 @@ def test_reader_that_never_reads(t):
 
 TESTS = [
     test_several_clients, test_polling_leaves_the_guest_alone,
-    test_descriptors_do_not_leak, test_passed_descriptors,
+    test_descriptors_do_not_leak, test_passed_descriptors, test_readonly,
     test_listening_descriptor, test_client_that_came_before_the_vmm,
     test_hostile_client, test_pipelined_commands,
     test_reader_that_never_reads,

@@ -386,6 +386,42 @@ static void test_numbers_are_descriptors_that_the_parent_left_open(void)
     close(left);
 }
 
+static void test_a_readonly_session_asks_and_hears(void)
+{
+    Client client;
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    client_init(&client);
+    client.session.readonly = true;
+    negotiate(&client);
+    for (unsigned i = 0; i < qmp_n_commands; i++) {
+        const char *name = qapi_text(qmp_commands[i].name);
+        g_autofree char *text = g_strdup_printf("{'execute': '%s'}", name);
+
+        if (g_str_has_prefix(name, "query-") || !strcmp(name, "qmp_capabilities"))
+            continue;
+        say(&client, text);
+        g_assert_nonnull(strstr(client.in->str, "\"CommandNotFound\""));
+        g_assert_nonnull(strstr(client.in->str, "readonly"));
+    }
+    g_assert_nonnull(strstr(say(&client, "{'execute': 'query-version'}"), "\"major\""));
+    say(&client, "{'execute': 'query-nothing'}");
+    g_assert_nonnull(strstr(client.in->str, "not been found"));
+
+    /* A descriptor goes with the request that it came with, whatever that is. */
+    client.fd = fd;
+    say(&client, "{'execute': 'getfd', 'arguments': {'fdname': 'a'}}");
+    g_assert_cmpint(fcntl(fd, F_GETFD), ==, -1);
+    client.fd = fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    say(&client, "{'execute': 'query-version'}");
+    g_assert_cmpint(fcntl(fd, F_GETFD), ==, -1);
+
+    g_string_truncate(client.in, 0);
+    qapi_event_stop(client.ctx.events);
+    g_assert_nonnull(strstr(client.in->str, "\"STOP\""));
+    client_done(&client);
+}
+
 static void test_a_refused_getfd_closes_what_came(void)
 {
     Client client;
@@ -624,6 +660,7 @@ int main(int argc, char **argv)
     g_test_add_func("/qmp-session/fd-by-number",
                     test_numbers_are_descriptors_that_the_parent_left_open);
     g_test_add_func("/qmp-session/getfd-refused", test_a_refused_getfd_closes_what_came);
+    g_test_add_func("/qmp-session/readonly", test_a_readonly_session_asks_and_hears);
     g_test_add_func("/qmp-session/fdsets", test_fd_sets_are_listed);
     g_test_add_func("/qmp-session/query-commands", test_every_command_is_listed);
     g_test_add_func("/qmp-session/async/late", test_a_late_reply_holds_up_its_session);
