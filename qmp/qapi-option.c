@@ -4,6 +4,7 @@
  *
  *     -smp [cpus=]int[,maxcpus=int]...
  *                     the number of vCPUs
+ *     -netdev tap,id=str[,fd=str][,fds=x:y:...:z]...
  *       chassis=<uint8>        - the chassis number (default: 0)
  */
 #include <stdlib.h>
@@ -161,6 +162,59 @@ static void append_keys(const CmdlineOption *option, size_t *line, GString *out)
         append_wrapped(out, line, "[,key=value...]");
 }
 
+/* What tools look for in place of "str". */
+static const struct {
+    const char *member;
+    const char *value;
+} shapes[] = {
+    { "fds", "x:y:...:z" },
+    { "vhostfds", "x:y:...:z" },
+};
+
+static void append_member(const QapiMember *member, size_t *line, GString *out)
+{
+    const char *name = qapi_text(member->name);
+    bool optional = member->flags & QAPI_MEMBER_OPTIONAL;
+    g_autoptr(GString) key = g_string_new(NULL);
+    gsize length;
+
+    g_string_append_printf(key, "%s,%s=", optional ? "[" : "", name);
+    length = key->len;
+    for (size_t i = 0; i < G_N_ELEMENTS(shapes); i++) {
+        if (strcmp(name, shapes[i].member) == 0)
+            g_string_append(key, shapes[i].value);
+    }
+    if (key->len == length)
+        append_value(&qapi_types[member->type], key);
+    if (optional)
+        g_string_append_c(key, ']');
+    append_wrapped(out, line, key->str);
+}
+
+/* Kinds of backend, each with its keys; those of devices and others are too many. */
+static void append_kinds(const CmdlineOption *option, GString *out)
+{
+    const QapiType *type = &qapi_types[option->type];
+    const QapiMember *base = qapi_type_members(type);
+
+    if (option->type != QAPI_TYPE_NETDEV && option->type != QAPI_TYPE_CHARDEV_OPTIONS)
+        return;
+    for (unsigned kind = 0; kind < type->n_branches; kind++) {
+        const QapiType *branch = qapi_type_branch(type, kind);
+        size_t line = out->len;
+
+        g_string_append_printf(out, "-%s %s", qapi_text(option->name),
+                               qapi_enum_str(base[type->tag].type, (int)kind));
+        for (unsigned i = 0; i < type->n_members; i++) {
+            if (i != type->tag)
+                append_member(&base[i], &line, out);
+        }
+        for (unsigned i = 0; i < branch->n_members; i++)
+            append_member(&qapi_type_members(branch)[i], &line, out);
+        g_string_append_c(out, '\n');
+    }
+}
+
 static void append_option(const CmdlineOption *option, GString *out)
 {
     const char *short_name = qapi_text(option->short_name);
@@ -182,6 +236,7 @@ static void append_option(const CmdlineOption *option, GString *out)
     if (*short_name)
         g_string_append_printf(out, "; also -%s", short_name);
     g_string_append_c(out, '\n');
+    append_kinds(option, out);
 }
 
 void qapi_option_help(GString *out)

@@ -70,6 +70,7 @@ typedef struct Cmdline {
     GPtrArray *traces;          /* of TraceOptions */
     GPtrArray *serials;         /* of text, as are the rest */
     GPtrArray *nics;
+    GPtrArray *firmware_folders;
     GPtrArray *qmps;
     GPtrArray *pretty_qmps;
     GPtrArray *human_monitors;

@@ -20,7 +20,6 @@ static const Absent absent[] = {
     { " fda fdb sd mtdblock ", "there are no such drives" },
     { " pflash ", "the format of an image is never guessed: "
                   "-drive if=pflash,format=raw,file=..." },
-    { " L ", "firmware is named by its path (-bios)" },
     { " option-rom shim ", "an option ROM belongs to a device (romfile=)" },
     { " acpitable ", "the machine's ACPI tables are its own" },
     { " incoming loadvm only-migratable dump-vmstate ",

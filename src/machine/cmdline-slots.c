@@ -56,6 +56,7 @@ static const Slot slots[] = {
     SLOT("smbios", SLOT_LIST, smbios),
     SLOT("fw_cfg", SLOT_LIST, fw_cfgs),
     SLOT("bios", SLOT_TEXT, bios),
+    SLOT("L", SLOT_TEXTS, firmware_folders),
     SLOT("kernel", SLOT_TEXT, kernel),
     SLOT("initrd", SLOT_TEXT, initrd),
     SLOT("append", SLOT_TEXT, append),

@@ -83,6 +83,20 @@ static bool check_memory(const Machine *machine, GError **error)
     return false;
 }
 
+/* Those of the operator (-L) come first. */
+static char *find_rom(const Cmdline *cmdline)
+{
+    g_autoptr(GPtrArray) all = g_ptr_array_new();
+
+    for (guint i = 0; i < cmdline->firmware_folders->len; i++)
+        g_ptr_array_add(all, g_ptr_array_index(cmdline->firmware_folders, i));
+    for (size_t i = 0; i < G_N_ELEMENTS(folders); i++)
+        g_ptr_array_add(all, (char *)folders[i]);
+    return cmdline->bios
+        ? file_find(cmdline->bios, (const char *const *)all->pdata)
+        : file_find_installed(DEFAULT_ROM, (const char *const *)all->pdata);
+}
+
 bool firmware_open(Machine *machine, GError **error)
 {
     const char *name = machine->cmdline->bios;
@@ -93,8 +107,7 @@ bool firmware_open(Machine *machine, GError **error)
         return check_memory(machine, error);
     if (machine->cmdline->kernel && !name)
         return true;
-    path = name ? file_find(name, folders) :
-                  firmware_find_installed(DEFAULT_ROM);
+    path = find_rom(machine->cmdline);
     if (!path && !name)
         return true;
     if (!path) {

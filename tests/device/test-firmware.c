@@ -723,6 +723,30 @@ static void assert_refused(const char *words, const char *part)
     rig_done(&rig);
 }
 
+/* For firmware that -bios names, and for the one that is started without it. */
+static void test_folders_of_the_operator_come_first(void)
+{
+    g_autofree char *folder = g_dir_make_tmp("berth-roms-XXXXXX", NULL);
+    static const char *const options[] = { "", "-bios bios-256k.bin" };
+    g_autofree char *path = g_build_filename(folder, "bios-256k.bin", NULL);
+    g_autofree char *rom = write_rom(ROM_SIZE);
+
+    g_assert_cmpint(g_rename(rom, path), ==, 0);
+    for (size_t i = 0; i < G_N_ELEMENTS(options); i++) {
+        g_autofree char *words =
+            g_strdup_printf("-m 64 -L /nowhere -L %s -S %s", folder, options[i]);
+        g_autoptr(GError) error = NULL;
+        Rig rig = { 0 };
+
+        rig_make(&rig, words, &error);
+        g_assert_no_error(error);
+        g_assert_cmphex(peek(&rig, X86_HIGH_RAM_BASE - ROM_SIZE, 1), ==, 0xa0);
+        rig_done(&rig);
+    }
+    g_unlink(path);
+    g_rmdir(folder);
+}
+
 static void test_refusals(void)
 {
     g_autofree char *odd = write_rom(100 * KIB + 1), *good = write_rom(ROM_SIZE);
@@ -765,6 +789,8 @@ int main(int argc, char **argv)
     g_test_add_func("/firmware/vmgenid", test_generation_id_is_linked);
     g_test_add_func("/firmware/option-rom", test_option_rom_has_a_bar);
     g_test_add_func("/firmware/network-rom", test_network_device_has_a_rom);
+    g_test_add_func("/firmware/folders",
+                    test_folders_of_the_operator_come_first);
     g_test_add_func("/firmware/refusals", test_refusals);
     return g_test_run();
 }
