@@ -54,7 +54,7 @@ struct Monitor {
 
 const CounterDesc monitor_counters[] = {
     COUNTER(MonitorCounters, clients),
-    COUNTER(MonitorCounters, requests),
+    COUNTER(MonitorCounters, commands),
     COUNTER(MonitorCounters, events),
     COUNTER(MonitorCounters, events_dropped),
     COUNTER(MonitorCounters, bytes_in),
@@ -121,7 +121,7 @@ static void on_reply_line(void *opaque, const char *text, size_t size)
 {
     MonitorClient *client = opaque;
 
-    counter_add(&client->monitor->counters.requests, 1);
+    counter_add(&client->monitor->counters.commands, 1);
     add_output(client, text, size);
     loop_post(client->monitor->loop, &client->more);
 }
@@ -238,7 +238,7 @@ static void feed_request(MonitorClient *client, GString *reply)
     client->busy = false;
     client->fed += used;
     if (answered)
-        counter_add(&monitor->counters.requests, 1);
+        counter_add(&monitor->counters.commands, 1);
     if (reply->len > 0)
         add_output(client, reply->str, reply->len);
 }

@@ -36,7 +36,7 @@
 /* Main counts. */
 typedef struct MonitorCounters {
     uint64_t clients;           /* that came */
-    uint64_t requests;          /* that were answered */
+    uint64_t commands;          /* that were answered */
     uint64_t events;            /* that were sent, to all clients together */
     uint64_t events_dropped;
     uint64_t bytes_in;

@@ -197,6 +197,26 @@ static void test_schemas_tell_units(void)
     rig_done(&rig);
 }
 
+/* libvirt has one table of all, and none when a name comes twice. */
+static void test_names_are_unique_over_all_schemas(void)
+{
+    static const QueryStatsSchemasArgs all = { 0 };
+    g_autoptr(GHashTable) names = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(StatsSchemaList) schemas = NULL;
+    Rig rig;
+
+    rig_init(&rig, "1");
+    schemas = qmp_query_stats_schemas(&rig.ctx, &all, NULL);
+    for (size_t i = 0; i < schemas->n; i++) {
+        const StatsSchemaValueList *stats = schemas->items[i]->stats;
+
+        for (size_t j = 0; j < stats->n; j++)
+            g_assert_true(g_hash_table_add(names, stats->items[j]->name));
+    }
+    g_assert_cmpuint(g_hash_table_size(names), >, 30);
+    rig_done(&rig);
+}
+
 static void test_host_without_statistics_has_none(void)
 {
     static const QueryStatsSchemasArgs kvm = {
@@ -287,6 +307,8 @@ int main(int argc, char **argv)
     g_test_add_func("/stats/own-counters-are-asked-for-by-name",
                     test_own_counters_are_asked_for_by_name);
     g_test_add_func("/stats/schemas-tell-units", test_schemas_tell_units);
+    g_test_add_func("/stats/names-are-unique-over-all-schemas",
+                    test_names_are_unique_over_all_schemas);
     g_test_add_func("/stats/host-without-statistics-has-none",
                     test_host_without_statistics_has_none);
     g_test_add_func("/stats/broken-statistics-are-an-error",

@@ -455,7 +455,7 @@ static void test_counters_count(Bench *bench, const void *unused)
     assert_line_has(bench, 1, "\"event\": \"STOP\"}\r\n");
 
     g_assert_cmpuint(counters->clients, ==, 2);
-    g_assert_cmpuint(counters->requests, ==, 3);
+    g_assert_cmpuint(counters->commands, ==, 3);
     g_assert_cmpuint(counters->events, ==, 2);
     g_assert_cmpuint(counters->events_dropped, ==, 0);
     g_assert_cmpuint(counters->bytes_in, ==,
