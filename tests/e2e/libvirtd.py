@@ -38,6 +38,7 @@ PREFIX = ["unshare", "--mount", "--net", "--ipc", "--pid", "--fork", "--kill-chi
           "--mount-proc", "--propagation", "private"]
 BRIDGE = "br0"
 TIMEOUT = 60
+ENVIRONMENT = {**os.environ, "LC_ALL": "C"}
 
 
 def why_not():
@@ -105,7 +106,7 @@ class Libvirtd:
         """Runs a command; returns its output, raises VirshError with what it says."""
         done = subprocess.run(self.argv(*args), stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                              timeout=TIMEOUT)
+                              timeout=TIMEOUT, env=ENVIRONMENT)
         if done.returncode:
             raise VirshError(done.stderr.strip())
         return done.stdout.strip()
@@ -114,7 +115,7 @@ class Libvirtd:
         """The same without waiting."""
         return subprocess.Popen(self.argv(*args), stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                text=True)
+                                text=True, env=ENVIRONMENT)
 
     def write(self, name, text):
         path = self.folder / name
@@ -189,7 +190,7 @@ class Room:
         socket.unlink(missing_ok=True)
         self.pid = os.posix_spawnp(
             "libvirtd", ["libvirtd", "--config", "/etc/libvirt/libvirtd.conf"],
-            {**os.environ, "PATH": path})
+            {**ENVIRONMENT, "PATH": path})
         while self.pid and not socket.exists():
             time.sleep(0.01)
 

@@ -4,6 +4,7 @@
 domain in its life.  The test is the guest's driver where something has to let go."""
 
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -20,6 +21,7 @@ PCI_DOWN, PCI_EJECT, PCI_SELECT = 0xae04, 0xae08, 0xae10
 CPU_SELECT, CPU_BITS = 0xcd8, 0xcdc
 MEMORY_SELECT, MEMORY_BITS = 0xa00, 0xa14
 GOES, EJECT = 4, 8
+PM_STATUS, PM_CONTROL, PM_BUTTON, PM_SLEEP = 0x600, 0x604, 1 << 8, 1 << 13
 BUSES, SLOTS = 24, 4
 SETTLED = 5                     # how long libvirt waits for what a guest has to let go
 MIB = 1 << 20
@@ -207,6 +209,7 @@ def test_life(t):
     times = t.virsh("domstats", "life")
     t.match("whose time counts", times, r"vcpu\.0\.time=[1-9]")
     t.match("and halts", times, r"cpu\.haltpoll\.success\.time=\d")
+    t.match("and what KVM counts of each", times, r"vcpu\.1\.exits\.sum=\d")
     t.says("its memory is told", r"actual 131072\b", "dommemstat", "life")
     t.virsh("setmem", "life", "100M")
     for command in (["reset"], ["inject-nmi"], ["reboot"], ["vcpupin", 1, 0],
@@ -224,6 +227,45 @@ def test_life(t):
     t.virsh("start", "life")
     t.libvirt.virsh("destroy", "life", "--graceful")
     t.equal("it is destroyed with grace", t.state("life"), "shut off (destroyed)")
+
+
+def test_power(t):
+    """What libvirt makes of a power button and of a guest that powers off."""
+    t.define("power", "poke")
+    driver = Poke(t.start("power"))
+    t.virsh("reboot", "power", "--mode", "acpi")
+    t.equal("the button is pressed", driver.inp(PM_STATUS, 2) & PM_BUTTON, PM_BUTTON)
+    driver.order("w", PM_CONTROL, PM_SLEEP)
+    driver.heard("!")
+    t.check("a guest that is to reboot and powers off starts again", wait_until(
+        lambda: t.state("power").split()[0] == "running"))
+    t.virsh("shutdown", "power", "--mode", "acpi")
+    t.equal("the button is pressed again", driver.inp(PM_STATUS, 2) & PM_BUTTON,
+            PM_BUTTON)
+    driver.order("w", PM_CONTROL, PM_SLEEP)
+    t.check("a guest that powers off is shut off", wait_until(
+        lambda: t.state("power") == "shut off (shutdown)"))
+    t.check("and its process ends", wait_until(
+        lambda: t.libvirt.pid_of("power") is None))
+
+
+def test_domain_of_qemu(t):
+    """Defined for QEMU, it is berth's by a change of its emulator alone."""
+    qemu = shutil.which("qemu-system-x86_64")
+    if not qemu:
+        t.skip("a domain of QEMU", "there is no QEMU")
+        return
+    t.define("web1", devices=f"<emulator>{qemu}</emulator>"
+             "<controller type='usb' model='none'/>")
+    xml = t.virsh("dumpxml", "web1", "--inactive")
+    t.match("it names a release of QEMU's board", xml, r"machine='pc-q35-\d")
+    berth = f"<emulator>{t.options.vmm}<"
+    t.virsh("define", t.write("web1.xml", re.sub("<emulator>.*<", berth, xml)))
+    heard(t.start("web1"), "B")
+    now = t.virsh("dumpxml", "web1")
+    t.check("the emulator is another", berth in now, now)
+    t.match("the name of the board is the same", now, r"machine='pc-q35-\d")
+    t.virsh("destroy", "web1")
 
 
 def started_with_all(t):
@@ -326,6 +368,8 @@ def test_later_steps_are_refused(t):
             ("snapshot with memory", "has not been found|unable|not supported",
              "snapshot-create-as", "all", "m", "--memspec", saved, "--no-metadata"),
             ("blockpull", "'block-stream': .* not been found", "blockpull", "all", "vda"),
+            ("blockcopy", "'blockdev-mirror': .* not been found", "blockcopy", "all", "vda",
+             t.folder / "copy", "--transient-job"),
             ("blockcommit", "not|invalid", "blockcommit", "all", "vda", "--active"),
             ("backup", "does not accept value 'blockdev-backup'", "backup-begin", "all"),
             ("dirty rate", "not support", "domdirtyrate-calc", "all"),
@@ -393,7 +437,8 @@ def test_autostart(t):
     t.check("in a process", t.libvirt.pid_of("self") is not None)
 
 
-TESTS = [test_probe, test_life, test_statistics, test_devices_come_and_go,
+TESTS = [test_probe, test_life, test_power, test_domain_of_qemu, test_statistics,
+         test_devices_come_and_go,
          test_later_steps_are_refused, test_libvirtd_comes_back,
          test_autostart]
 
