@@ -9,6 +9,7 @@ They work on any KVM, a software one too, and write TAP.
 import argparse
 import os
 import pathlib
+import re
 import resource
 import shutil
 import subprocess
@@ -80,6 +81,12 @@ def resident(pid):
     """The process's resident memory in bytes."""
     with open(f"/proc/{pid}/statm") as file:
         return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def private_kib(guest):
+    """What its VMM alone has written to."""
+    text = pathlib.Path(f"/proc/{guest.process.pid}/smaps_rollup").read_text()
+    return int(re.search(r"Private_Dirty:\s+(\d+)", text)[1])
 
 
 def context_switches(pid):

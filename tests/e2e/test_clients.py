@@ -9,13 +9,15 @@ import socket
 import sys
 import time
 
-from rig import SILENCE, Guest, heard, main, resident
+from rig import SILENCE, Guest, heard, main, private_kib, resident, wait_until
 from qmp import Qmp, QmpClosed, QmpError
 
 
 CYCLES = 100
 POLLERS = 10
 POLLS = 20
+RECONNECTS = 10000
+GROWN_KIB = 64                  # less than a page every 600 of them
 HOSTILE_TEXT = [
     ("no JSON", b"hello"),
     ("no object", b"[]"),
@@ -146,6 +148,36 @@ def test_readonly(t):
                 done.stderr)
 
 
+def test_thousands_of_reconnects(t):
+    """Of one client after another, as of a management daemon that crashes at its start:
+    one has asked, one has negotiated, one is gone before its greeting, and one was in the
+    middle of a request that comes with a descriptor."""
+    guest = t.guest("idle")
+    guest.qmp.command("query-status")
+    folder = pathlib.Path(f"/proc/{guest.process.pid}/fd")
+    last_words = [b'{"execute":"qmp_capabilities"}{"execute":"query-status"}',
+                  b'{"execute":"qmp_capabilities"}', b"",
+                  b'{"execute":"qmp_capabilities"}{"execute":"getfd","arguments":{"fdna']
+    with open(t.folder / "file", "wb") as file:
+        for cycle in range(RECONNECTS):
+            sock = socket.socket(socket.AF_UNIX)
+            sock.connect(str(guest.qmp_path))
+            words = last_words[cycle % 4]
+            if words:
+                socket.send_fds(sock, [words], [file.fileno()] if cycle % 4 == 3 else [])
+            sock.close()
+            if cycle == RECONNECTS // 10:
+                guest.qmp.command("query-status")
+                before, memory = len(list(folder.iterdir())), private_kib(guest)
+    t.equal("the VM runs", guest.status, "running")
+    t.check("no descriptor is left behind", wait_until(
+        lambda: len(list(folder.iterdir())) <= before), len(list(folder.iterdir())))
+    grown = private_kib(guest) - memory
+    t.check("and no memory", grown < GROWN_KIB, f"{grown} KiB more")
+    guest.qmp.command("quit")
+    t.equal("the VMM ends well", guest.wait_exit(), 0)
+
+
 def test_passed_descriptors(t):
     guest = t.guest("echo")
     qmp = guest.qmp
@@ -273,7 +305,8 @@ def test_reader_that_never_reads(t):
 
 TESTS = [
     test_several_clients, test_polling_leaves_the_guest_alone,
-    test_descriptors_do_not_leak, test_passed_descriptors, test_readonly,
+    test_descriptors_do_not_leak, test_thousands_of_reconnects,
+    test_passed_descriptors, test_readonly,
     test_listening_descriptor, test_client_that_came_before_the_vmm,
     test_hostile_client, test_pipelined_commands,
     test_reader_that_never_reads,

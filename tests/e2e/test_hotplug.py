@@ -5,10 +5,9 @@ every kind that can come, a guest that lets go, hundreds of cycles that leave no
 
 import os
 import pathlib
-import re
 import sys
 
-from rig import main, wait_until
+from rig import main, private_kib, wait_until
 from poke import Poke
 from qmp import QmpError
 
@@ -57,12 +56,6 @@ def refused(t, title, words, qmp, command, **arguments):
         t.check(title, False, "it is accepted")
     except QmpError as error:
         t.match(title, error.text, words)
-
-
-def private_kib(guest):
-    """What the VMM alone has written to."""
-    text = pathlib.Path(f"/proc/{guest.process.pid}/smaps_rollup").read_text()
-    return int(re.search(r"Private_Dirty:\s+(\d+)", text)[1])
 
 
 def come_and_go(qmp, name, **options):
