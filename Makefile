@@ -6,7 +6,7 @@
 #   make            berth and berthctl     make check        every test
 #   make demo       the main job           make check-quick  unit tests and lint
 #   make bench      numbers beside QEMU    make fuzz         FUZZ_SECONDS each target
-#   make lint       structure of the code  make install      PREFIX= DESTDIR=
+#   make lint       structure of the code  make install      PREFIX= DESTDIR= QEMU_NAME=1
 #   make deps       what a bare Debian lacks
 #
 # Variants build beside each other: make VARIANT=asan, tsan, clang, fuzz.
@@ -14,6 +14,7 @@
 VARIANT ?= release
 PREFIX ?= /usr/local
 DESTDIR ?=
+QEMU_NAME ?=
 V ?= 0
 Q := $(if $(filter 0,$(V)),@,)
 
@@ -238,6 +239,7 @@ bench: all guests $(BUILD)/tests/perf/tap-calls $(BUILD)/tests/perf/fill
 	$(Q)python3 -B tests/perf/bench_balloon.py --vmm $(BERTH)
 	$(Q)python3 -B tests/perf/bench_libvirt.py --vmm $(BERTH)
 
+# A link that is no symbolic one: AppArmor looks at what a symbolic link leads to.
 install: all
 	install -D -m 755 $(BERTH) $(DESTDIR)$(PREFIX)/bin/berth
 	install -m 755 $(BERTHCTL) $(DESTDIR)$(PREFIX)/bin/berthctl
@@ -250,6 +252,8 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed 's|@PREFIX@|$(PREFIX)|' systemd/berth@.service.in \
 	    > $(DESTDIR)$(PREFIX)/lib/systemd/system/berth@.service
+	$(if $(filter 1,$(QEMU_NAME)),ln -f $(DESTDIR)$(PREFIX)/bin/berth \
+	    $(DESTDIR)$(PREFIX)/bin/qemu-system-x86_64)
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/berth/LICENSE
 	install -m 644 README.md $(wildcard docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/berth
 
