@@ -19,7 +19,7 @@ static uint64_t bar_address(const PciDevice *pci, unsigned n)
     uint64_t value = pci_config_get(pci, offset, 4);
 
     if (bar->flags & PCI_BASE_ADDRESS_SPACE_IO)
-        return value & ~3ull & 0xffff;
+        return value & ~3ull;
     if (bar->flags & PCI_BASE_ADDRESS_MEM_TYPE_64)
         value |= (uint64_t)pci_config_get(pci, offset + 4, 4) << 32;
     return value & ~15ull;
@@ -119,7 +119,8 @@ void pci_bar_add(PciDevice *pci, unsigned n, Region *region, uint32_t flags)
     g_assert(region->size >= (is_io ? 4 : 16));
     pci->bars[n] = (PciBar) { .region = region, .flags = flags };
     pci_config_set(pci, offset, 4, flags);
-    pci_config_allow(pci, offset, 4, mask & (is_io ? 0xfffc : 0xfffffff0));
+    /* Firmware takes the size from all 32 bits, of ports too. */
+    pci_config_allow(pci, offset, 4, mask & (is_io ? 0xfffffffc : 0xfffffff0));
     if (flags & PCI_BASE_ADDRESS_MEM_TYPE_64) {
         g_assert(n + 1 < PCI_N_BARS && !is_io);
         pci_config_allow(pci, offset + 4, 4, mask >> 32);

@@ -105,6 +105,10 @@ static void apply_locked(PciDevice *pci, unsigned offset, unsigned size)
         msix_update(pci);
         pci_intx_update(pci);
     }
+    if (msi_touched(pci, offset, size)) {
+        msi_update(pci);
+        pci_intx_update(pci);
+    }
     if (pci_config_touches(offset, size, PCI_COMMAND, 2))
         pci_intx_update(pci);
 }

@@ -7,10 +7,11 @@
  * drives it. The counts, and what each function drives, are guarded by one leaf lock: a
  * level comes from a queue's thread as well as from a vCPU.
  *
- * While MSI-X is on, or the command register says so, a pin drives nothing (PCI Local Bus
- * 3.0, section 6.8.3.3); what is asserted shows again afterwards.
+ * While MSI or MSI-X is on, or the command register says so, a pin drives nothing (PCI
+ * Local Bus 3.0, section 6.8.3.3); what is asserted shows again afterwards.
  */
 #include "berth/irq.h"
+#include "berth/msi.h"
 #include "berth/msix.h"
 #include "berth/thread.h"
 
@@ -68,7 +69,7 @@ void pci_intx_update(PciDevice *pci)
 {
     PciIntx *intx = pci->bus->intx;
     bool disabled = pci_config_get(pci, PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE ||
-        msix_is_enabled(pci);
+        msi_is_enabled(pci) || msix_is_enabled(pci);
 
     lock_take(&intx->lock);
     pci->irq_disabled = disabled;

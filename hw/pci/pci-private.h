@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "berth/msi.h"
 #include "berth/msix.h"
 #include "berth/pci.h"
 
@@ -79,6 +80,13 @@ void pci_intx_free(PciIntx *intx);
 void pci_intx_update(PciDevice *pci);
 /* The index in board->pci_irqs of the line that the function's pin ends at. */
 unsigned pci_intx_line(const PciDevice *pci);
+
+/* msi.c */
+
+void msi_free(PciDevice *pci);
+/* Its registers changed, or the state was loaded; dev->lock is held. */
+void msi_update(PciDevice *pci);
+bool msi_touched(const PciDevice *pci, unsigned offset, unsigned size);
 
 /* msix.c */
 

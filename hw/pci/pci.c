@@ -108,6 +108,7 @@ void pci_device_done(PciDevice *pci)
         pci_intx_set(pci, false);
     pci_bar_unmap(pci);
     pci_rom_done(pci);
+    msi_free(pci);
     msix_free(pci);
     pci_bus_release(pci->bus, pci);
     pci->bus = NULL;
@@ -176,6 +177,8 @@ void pci_device_reset(PciDevice *pci)
     lock_take(&pci->dev.lock);
     memcpy(pci->config, pci->power_on, sizeof(pci->config));
     pci_bar_update(pci);
+    if (pci->msi)
+        msi_update(pci);
     msix_reset(pci);
     pci_intx_update(pci);
     lock_drop(&pci->dev.lock);
@@ -203,6 +206,8 @@ static bool pci_device_post_load(void *opaque, GError **error)
     }
     lock_take(&pci->dev.lock);
     pci_bar_update(pci);
+    if (pci->msi)
+        msi_update(pci);
     if (pci->msix)
         msix_update(pci);
     pci_intx_update(pci);

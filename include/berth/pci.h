@@ -82,6 +82,7 @@ struct PciDevice {
     uint8_t express_cap;
     PciBar bars[PCI_N_BARS];
     struct PciRom *rom;         /* pci-rom.c; NULL when it has none */
+    struct Msi *msi;            /* NULL when it has none */
     Msix *msix;                 /* NULL when it has none */
     PciBus *secondary;          /* of a bridge, else NULL */
 
@@ -143,8 +144,7 @@ extern const VMStateDesc pci_device_vmstate;
 extern const DeviceClass pci_host_class;
 extern const DeviceClass mch_class;
 
-extern const DeviceClass pcie_root_port_class;
-extern const DeviceClass pcie_pci_bridge_class, pci_bridge_class;
+extern const DeviceClass pcie_root_port_class, pcie_pci_bridge_class, pci_bridge_class;
 
 /* Main, in realize and unrealize. */
 

@@ -22,8 +22,8 @@ BEGIN {
     group("loop", "aio iothread loop poller timer worker")
     group("vm", "cpu-query cpuid irq irqchip ram region vcpu vm vm-fake vm-stats")
     group("device", "board bus device device-clock device-qmp device-timer " \
-          "memory-backend msix memory-device hotplug object pci pci-assign pci-slots " \
-          "rng secret virtio virtio-transport virtqueue")
+          "memory-backend msi msix memory-device hotplug object pci pci-assign " \
+          "pci-slots rng secret virtio virtio-transport virtqueue")
     group("vm", "page-walk ram-map vcpu-registers")
     group("block", "block block-drive block-quiesce inject throttle")
     group("block-driver", "block-driver block-node throttle-config throttle-state")
@@ -52,7 +52,7 @@ BEGIN {
           "xhci")
 
     group("part", "virtio-mem vmcoreinfo")
-    group("scsi", "scsi")
+    group("scsi", "ata-unit scsi")
 
     # What a folder or file may include: groups and single headers.  The first row that
     # matches counts.  "/" ends a folder.
@@ -76,7 +76,7 @@ BEGIN {
     may("^qmp/", low " qmp")
     may("^hw/[^/]*\\.c$", "*")
     may("^hw/(core|pci)/|^hw/virtio/(virtio|virtio-pci|virtqueue)\\.[ch]$", hw)
-    may("^hw/(scsi/|virtio/virtio-scsi)", hw " block scsi")
+    may("^hw/(ata/|scsi/|virtio/virtio-scsi)", hw " block scsi")
     may("^hw/", hw " block net char part")
     may("^tests/", "*")
 
@@ -99,7 +99,7 @@ BEGIN {
     header("machine", hw " machine block char qmp fw-cfg.h")
     header("board", "base")
     header("part", hw " char part")
-    header("scsi", hw " block")
+    header("scsi", hw " block scsi")
 
     # Headers of the system and of libraries that only some files may see.
     only("linux/kvm\\.h", "^src/vm/(vm-kvm[a-z-]*|vcpu[a-z-]*|irq-route|cpuid)\\.[ch]$|" \
