@@ -4,6 +4,7 @@
  * Nothing registers itself.  A virtio driver is the PCI transport with the device it
  * carries.
  */
+#include "berth/ata-unit.h"
 #include "berth/cpuhp.h"
 #include "berth/debug-exit.h"
 #include "berth/debugcon.h"
@@ -39,6 +40,9 @@ const DeviceKind device_kinds[] = {
     [DEVICE_DRIVER_VIRTIO_SCSI_PCI] = { &virtio_pci_class, &virtio_scsi_class },
     [DEVICE_DRIVER_SCSI_HD] = { &scsi_hd_class, NULL },
     [DEVICE_DRIVER_SCSI_CD] = { &scsi_cd_class, NULL },
+    [DEVICE_DRIVER_ICH9_AHCI] = { &ahci_class, NULL },
+    [DEVICE_DRIVER_IDE_HD] = { &ide_hd_class, NULL },
+    [DEVICE_DRIVER_IDE_CD] = { &ide_cd_class, NULL },
     [DEVICE_DRIVER_VMCOREINFO] = { &vmcoreinfo_class, NULL },
     [DEVICE_DRIVER_VMGENID] = { &vmgenid_class, NULL },
     [DEVICE_DRIVER_VIRTIO_SERIAL_PCI] = { &virtio_pci_class, &virtio_serial_class },

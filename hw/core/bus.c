@@ -46,10 +46,10 @@ bool bus_init(Bus *bus, BusKind kind, const char *name, Device *owner, DeviceTre
     return true;
 }
 
-bool bus_init_below(Bus *bus, BusKind kind, Device *owner, GError **error)
+bool bus_init_below_as(Bus *bus, BusKind kind, Device *owner, unsigned n, GError **error)
 {
     g_autofree char *stem = g_ascii_strdown(bus_kind_str(kind), -1);
-    g_autofree char *name = owner->id ? g_strdup_printf("%s.0", owner->id) : NULL;
+    g_autofree char *name = owner->id ? g_strdup_printf("%s.%u", owner->id, n) : NULL;
 
     for (unsigned i = 0; !name; i++) {
         name = g_strdup_printf("%s.%u", stem, i);
@@ -57,6 +57,20 @@ bool bus_init_below(Bus *bus, BusKind kind, Device *owner, GError **error)
             g_clear_pointer(&name, g_free);
     }
     return bus_init(bus, kind, name, owner, owner->tree, error);
+}
+
+bool bus_init_below(Bus *bus, BusKind kind, Device *owner, GError **error)
+{
+    return bus_init_below_as(bus, kind, owner, 0, error);
+}
+
+bool bus_is_full(const Bus *bus)
+{
+    unsigned n = 0;
+
+    LIST_FOREACH(node, &bus->devices)
+        n++;
+    return bus->max_devices && n >= bus->max_devices;
 }
 
 void bus_done(Bus *bus)

@@ -36,15 +36,21 @@ Bus *device_tree_find_bus(DeviceTree *tree, const char *name)
     return NULL;
 }
 
+/* The first with a place; if all are full, the first. */
 static Bus *first_bus_of(DeviceTree *tree, BusKind kind)
 {
+    Bus *first = NULL;
+
     LIST_FOREACH(node, &tree->buses) {
         Bus *bus = CONTAINER_OF(node, Bus, tree_node);
 
-        if (bus->kind == kind)
+        if (bus->kind != kind)
+            continue;
+        if (!bus_is_full(bus))
             return bus;
+        first = first ? first : bus;
     }
-    return NULL;
+    return first;
 }
 
 int device_driver_of(const char *name)
@@ -104,6 +110,10 @@ static bool choose_bus(DeviceTree *tree, const DeviceClass *class,
                       class->bus == BUS_MEMORY ? hotplug_hint(class->bus) : "");
             return false;
         }
+    }
+    if (bus && bus_is_full(bus)) {
+        error_set(error, "parameter 'bus': bus '%s' is full", bus->name);
+        return false;
     }
     *ret_bus = bus;
     return true;

@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "berth/ata-unit.h"
 #include "berth/error.h"
 #include "berth/thread.h"
 
@@ -286,20 +287,37 @@ static void bus_unplug(Bus *b, Device *dev)
 
 static const BusOps bus_ops = { .plug = bus_plug, .unplug = bus_unplug };
 
+static void init(ScsiBus *bus, const ScsiHba *hba, unsigned n_loops, unsigned depth)
+{
+    bus->bus.ops = &bus_ops;
+    bus->hba = hba;
+    bus->depth = depth;
+    bus->n_loops = n_loops;
+    bus->loops = g_new0(ScsiLoop, n_loops);
+    bus->table = table_new(0);
+}
+
 bool scsi_bus_init(ScsiBus *bus, Device *owner, const ScsiHba *hba,
                    const GPtrArray *loops, unsigned depth, GError **error)
 {
     assert_main();
     if (!bus_init_below(&bus->bus, BUS_SCSI, owner, error))
         return false;
-    bus->bus.ops = &bus_ops;
-    bus->hba = hba;
-    bus->depth = depth;
-    bus->n_loops = loops->len;
-    bus->loops = g_new0(ScsiLoop, loops->len);
+    init(bus, hba, loops->len, depth);
     for (unsigned i = 0; i < loops->len; i++)
         bus->loops[i].loop = g_ptr_array_index(loops, i);
-    bus->table = table_new(0);
+    return true;
+}
+
+bool scsi_bus_init_port(ScsiBus *bus, Device *owner, unsigned n, const ScsiHba *hba,
+                        unsigned depth, GError **error)
+{
+    assert_main();
+    if (!bus_init_below_as(&bus->bus, BUS_IDE, owner, n, error))
+        return false;
+    init(bus, hba, 1, depth);
+    bus->bus.max_devices = 1;
+    bus->clips = true;
     return true;
 }
 

@@ -323,6 +323,8 @@ void scsi_req_start(ScsiLane *lane, ScsiReq *req)
         return;
     }
     req->length = scsi_command_length(command, req);
+    if (scsi_unit_bus(lane->unit)->clips && command->direction == SCSI_DATA_IN)
+        req->length = MIN(req->length, req->in_size);
     if (!has_room(req, command))
         scsi_req_end(req, SCSI_OUTCOME_OVERRUN);
     else if (command->flags & SCSI_NEEDS_BLOCK)

@@ -32,7 +32,8 @@ G_STATIC_ASSERT(1 << G_N_ELEMENTS(attention_sense) == SCSI_ATTENTION__ALL + 1);
 
 void scsi_unit_attention(ScsiUnit *unit, uint32_t attentions)
 {
-    __atomic_or_fetch(&unit->attentions, attentions, __ATOMIC_SEQ_CST);
+    __atomic_or_fetch(&unit->attentions, attentions & unit->told_attentions,
+                      __ATOMIC_SEQ_CST);
 }
 
 ScsiSense scsi_unit_take_attention(ScsiUnit *unit)
@@ -114,7 +115,7 @@ void scsi_unit_reset(ScsiUnit *unit, uint32_t attention)
     scsi_unit_attention(unit, attention);
 }
 
-static bool check_text(const char *name, const char *text, size_t max, GError **error)
+bool scsi_unit_check_text(const char *name, const char *text, size_t max, GError **error)
 {
     if (!text || strlen(text) <= max)
         return true;
@@ -124,11 +125,11 @@ static bool check_text(const char *name, const char *text, size_t max, GError **
 
 static bool check_texts(const ScsiUnitProps *props, GError **error)
 {
-    return check_text("serial", props->serial, SERIAL_MAX, error) &&
-        check_text("device_id", props->device_id, DEVICE_ID_MAX, error) &&
-        check_text("vendor", props->vendor, 8, error) &&
-        check_text("product", props->product, 16, error) &&
-        check_text("ver", props->ver, 4, error);
+    return scsi_unit_check_text("serial", props->serial, SERIAL_MAX, error) &&
+        scsi_unit_check_text("device_id", props->device_id, DEVICE_ID_MAX, error) &&
+        scsi_unit_check_text("vendor", props->vendor, 8, error) &&
+        scsi_unit_check_text("product", props->product, 16, error) &&
+        scsi_unit_check_text("ver", props->ver, 4, error);
 }
 
 static bool set_sizes(ScsiUnit *unit, GError **error)
@@ -203,7 +204,7 @@ static void make_lanes(ScsiUnit *unit)
     }
 }
 
-static void unit_unrealize(Device *dev)
+void scsi_unit_unrealize(Device *dev)
 {
     ScsiUnit *unit = scsi_unit(dev);
 
@@ -226,24 +227,34 @@ static bool take_medium(ScsiUnit *unit, GError **error)
     return false;
 }
 
-static bool unit_realize(Device *dev, const DeviceAddArgs *args, GError **error)
+bool scsi_unit_realize(ScsiUnit *unit, const ScsiUnitProps *props, const ScsiHdProps *hd,
+                       GError **error)
 {
-    ScsiUnit *unit = scsi_unit(dev);
-
-    unit->hd = args->driver == DEVICE_DRIVER_SCSI_HD ? &args->u.scsi_hd : NULL;
-    unit->props = (const ScsiUnitProps *)&args->u;
-    unit->has_tray = !unit->hd || unit->hd->removable;
+    unit->hd = hd;
+    unit->props = props;
+    unit->has_tray = !hd || hd->removable;
     loop_message_init(&unit->to_main, scsi_medium_on_message, unit);
     make_lanes(unit);
-    if (check_texts(unit->props, error) && set_sizes(unit, error) &&
-        scsi_bus_choose_place(CONTAINER_OF(dev->bus, ScsiBus, bus), unit, error) &&
+    if (set_sizes(unit, error) &&
+        scsi_bus_choose_place(scsi_unit_bus(unit), unit, error) &&
         attach_drive(unit, error) && take_medium(unit, error)) {
         set_device_id(unit);
         scsi_unit_reset(unit, SCSI_ATTENTION_POWER_ON);
         return true;
     }
-    unit_unrealize(dev);
+    scsi_unit_unrealize(&unit->dev);
     return false;
+}
+
+static bool unit_realize(Device *dev, const DeviceAddArgs *args, GError **error)
+{
+    ScsiUnit *unit = scsi_unit(dev);
+    const ScsiUnitProps *props = (const ScsiUnitProps *)&args->u;
+
+    unit->told_attentions = SCSI_ATTENTION__ALL;
+    return check_texts(props, error) &&
+        scsi_unit_realize(unit, props, args->driver == DEVICE_DRIVER_SCSI_HD
+                          ? &args->u.scsi_hd : NULL, error);
 }
 
 void scsi_unit_place(const Device *dev, unsigned *ret_target, unsigned *ret_lun)
@@ -254,7 +265,7 @@ void scsi_unit_place(const Device *dev, unsigned *ret_target, unsigned *ret_lun)
     *ret_lun = unit->lun;
 }
 
-static void unit_reset(Device *dev)
+void scsi_unit_power_on(Device *dev)
 {
     ScsiUnit *unit = scsi_unit(dev);
 
@@ -263,7 +274,7 @@ static void unit_reset(Device *dev)
     scsi_unit_reset(unit, SCSI_ATTENTION_POWER_ON);
 }
 
-static bool unit_is_draining(Device *dev)
+bool scsi_unit_is_draining(Device *dev)
 {
     return scsi_unit_n_reqs(scsi_unit(dev)) > 0;
 }
@@ -273,7 +284,7 @@ static bool unit_post_load(void *opaque, GError **error)
     ScsiUnit *unit = opaque;
     const char *field = NULL;
 
-    if (unit->attentions & ~(uint32_t)SCSI_ATTENTION__ALL)
+    if (unit->attentions & ~unit->told_attentions)
         field = "attentions";
     else if (unit->medium_events & ~(uint32_t)SCSI_MEDIUM__ALL ||
              (unit->medium_events && !unit->has_tray))
@@ -299,7 +310,7 @@ static const VMStateField unit_fields[] = {
     VMSTATE_END
 };
 
-static const VMStateDesc unit_vmstate = {
+const VMStateDesc scsi_unit_vmstate = {
     .name = "scsi-unit", .version = 1, .min_version = 1, .fields = unit_fields,
     .post_load = unit_post_load,
 };
@@ -309,11 +320,11 @@ const DeviceClass scsi_hd_class = {
     .description = "SCSI disk",
     .bus = BUS_SCSI,
     .instance_size = sizeof(ScsiUnit),
-    .vmstate = &unit_vmstate,
+    .vmstate = &scsi_unit_vmstate,
     .realize = unit_realize,
-    .unrealize = unit_unrealize,
-    .reset = unit_reset,
-    .is_draining = unit_is_draining,
+    .unrealize = scsi_unit_unrealize,
+    .reset = scsi_unit_power_on,
+    .is_draining = scsi_unit_is_draining,
 };
 
 const DeviceClass scsi_cd_class = {
@@ -321,9 +332,9 @@ const DeviceClass scsi_cd_class = {
     .description = "SCSI CD or DVD drive",
     .bus = BUS_SCSI,
     .instance_size = sizeof(ScsiUnit),
-    .vmstate = &unit_vmstate,
+    .vmstate = &scsi_unit_vmstate,
     .realize = unit_realize,
-    .unrealize = unit_unrealize,
-    .reset = unit_reset,
-    .is_draining = unit_is_draining,
+    .unrealize = scsi_unit_unrealize,
+    .reset = scsi_unit_power_on,
+    .is_draining = scsi_unit_is_draining,
 };

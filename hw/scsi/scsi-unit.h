@@ -43,6 +43,7 @@ struct ScsiUnit {
     uint16_t target;
     uint16_t lun;
     bool has_tray;
+    uint32_t told_attentions;   /* those that the guest is told of */
     uint32_t block_size;
     uint32_t physical_block_size;
     uint32_t discard_granularity;       /* bytes; 0: not thin */
@@ -136,7 +137,19 @@ bool scsi_bus_next(const ScsiBus *bus, unsigned *target, unsigned *lun);
 void scsi_target_start(ScsiBus *bus, unsigned target, unsigned lun, ScsiReq *req);
 void scsi_target_start_well_known(ScsiBus *bus, ScsiReq *req);
 
-/* scsi-unit.c, any thread: as after power-on, and @attention is to be told. */
+/*
+ * scsi-unit.c, main: what a class of units is made of.  @hd is NULL for a CD drive, and
+ * else begins with @props.
+ */
+bool scsi_unit_realize(ScsiUnit *unit, const ScsiUnitProps *props, const ScsiHdProps *hd,
+                       GError **error);
+void scsi_unit_unrealize(Device *dev);
+void scsi_unit_power_on(Device *dev);
+bool scsi_unit_is_draining(Device *dev);
+bool scsi_unit_check_text(const char *name, const char *text, size_t max, GError **error);
+extern const VMStateDesc scsi_unit_vmstate;
+
+/* Any thread: as after power-on, and @attention is to be told. */
 void scsi_unit_reset(ScsiUnit *unit, uint32_t attention);
 /* Whether it begins with one. */
 bool scsi_unit_wants_write_cache(const ScsiUnit *unit);

@@ -154,6 +154,7 @@ static const PciClass lpc_pci_class = {
     .subsystem_id = 0x1100,
     .class_code = 0x060100,
     .revision = 2,
+    .multifunction = true,
     .devfn = PCI_DEVFN(0x1f, 0),
     .after_write = lpc_after_write,
 };

@@ -46,6 +46,7 @@ struct Bus {
     const BusOps *ops;          /* NULL: being on the list is all there is to it */
     char *name;                 /* "pcie.0", "pci.1", "isa.0" */
     Device *owner;              /* the bridge, NULL for a root */
+    unsigned max_devices;       /* 0: any number */
     DeviceTree *tree;
     ListNode devices;           /* of Device.bus_node, in order of plugging */
     ListNode tree_node;         /* in DeviceTree.buses */
@@ -62,5 +63,8 @@ bool bus_init(Bus *bus, BusKind kind, const char *name, Device *owner, DeviceTre
  * free "KIND.N".
  */
 bool bus_init_below(Bus *bus, BusKind kind, Device *owner, GError **error);
+/* The same of one of several, number @n: "ID.N". */
+bool bus_init_below_as(Bus *bus, BusKind kind, Device *owner, unsigned n, GError **error);
+bool bus_is_full(const Bus *bus);
 /* The bus must be empty.  No effect on one that is zero. */
 void bus_done(Bus *bus);

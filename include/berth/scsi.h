@@ -106,6 +106,9 @@ typedef struct ScsiHba {
     /* Main. */
 
     void (*changed)(ScsiBus *bus, unsigned target, unsigned lun, ScsiChange change);
+    /* An ATA port: @unit is made, and is gone; ata-unit.h */
+    bool (*attach)(ScsiBus *bus, Device *unit, GError **error);
+    void (*detach)(ScsiBus *bus);
 } ScsiHba;
 
 typedef struct ScsiLoop {
@@ -119,6 +122,7 @@ struct ScsiBus {
     ScsiLoop *loops;            /* distinct */
     unsigned n_loops;
     unsigned depth;             /* requests of a unit on one loop at a time; more wait */
+    bool clips;                 /* data of a unit may be more than its buffers hold */
     ScsiTable *table;           /* atomic: the units, sorted; changed by main */
 };
 

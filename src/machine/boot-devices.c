@@ -6,8 +6,10 @@
  *     /pci@i0cf8/scsi@3/disk@0,0              virtio-blk in slot 3 of the root bus
  *     /pci@i0cf8/pci-bridge@1/scsi@0/...      behind a bridge
  *     /pci@i0cf8/scsi@4/channel@0/disk@1,0    target 1, LUN 0 of a SCSI controller
+ *     /pci@i0cf8/pci8086,2922@1f,2/drive@1/disk@0     port 1 of an ATA controller
  *     /pci@i0cf8/ethernet@5/ethernet-phy@0    a network device
  */
+#include "berth/ata-unit.h"
 #include "berth/error.h"
 #include "berth/pci.h"
 #include "berth/scsi.h"
@@ -18,6 +20,7 @@
 #define HALT "HALT"
 
 #define CLASS_SCSI 0x0100u
+#define CLASS_SATA 0x0106u
 #define CLASS_ETHERNET 0x0200u
 #define CLASS_PCI_BRIDGE 0x0604u
 
@@ -31,6 +34,8 @@ static const char *class_name(const PciDevice *pci)
     switch (pci_config_get(pci, PCI_CLASS_DEVICE, 2)) {
     case CLASS_SCSI:
         return "scsi";
+    case CLASS_SATA:
+        return "pci8086,2922";
     case CLASS_ETHERNET:
         return "ethernet";
     case CLASS_PCI_BRIDGE:
@@ -63,6 +68,11 @@ static void append_path(GString *path, const Device *dev)
         g_string_append_printf(path, "/channel@0/disk@%x,%x", target, lun);
         return;
     }
+    if (dev->bus->kind == BUS_IDE) {
+        append_pci(path, dev->bus->owner);
+        g_string_append_printf(path, "/drive@%x/disk@0", ahci_port_number(dev));
+        return;
+    }
     append_pci(path, dev);
     g_string_append(path, dev->args->driver == DEVICE_DRIVER_VIRTIO_NET_PCI
                               ? "/ethernet-phy@0" : "/disk@0,0");
@@ -86,6 +96,10 @@ static int32_t index_of(const Device *dev)
         return args->u.scsi_hd.has_bootindex ? args->u.scsi_hd.bootindex : -1;
     case DEVICE_DRIVER_SCSI_CD:
         return args->u.scsi_cd.has_bootindex ? args->u.scsi_cd.bootindex : -1;
+    case DEVICE_DRIVER_IDE_HD:
+        return args->u.ide_hd.has_bootindex ? args->u.ide_hd.bootindex : -1;
+    case DEVICE_DRIVER_IDE_CD:
+        return args->u.ide_cd.has_bootindex ? args->u.ide_cd.bootindex : -1;
     default:
         return -1;
     }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "berth/acpi.h"
+#include "berth/ata-unit.h"
 #include "berth/char-set.h"
 #include "berth/cpuhp.h"
 #include "berth/error.h"
@@ -222,6 +223,8 @@ static bool add_onboard(Machine *machine, GError **error)
         return false;
     for (unsigned i = 0; i < BOARD_PCI_IRQS; i++)
         machine->board.pci_irqs[i] = lpc_pirq(machine->q35->lpc, i);
+    if (!device_add_onboard(tree, &ahci_class, "ahci", NULL, error))
+        return false;
     for (unsigned i = 0; i < BOARD_GPES; i++)
         machine->board.gpes[i] = lpc_gpe(machine->q35->lpc, i);
     if (has_acpi_hotplug(machine)) {

@@ -348,7 +348,7 @@ static bool is_pluggable(DeviceDriver driver)
 {
     BusKind bus = device_kinds[driver].class->bus;
 
-    return bus != BUS_NONE && bus != BUS_ISA;
+    return bus != BUS_NONE && bus != BUS_ISA && bus != BUS_IDE;
 }
 
 /* The machine stands, since time would change what it saves; then it runs. */

@@ -67,6 +67,21 @@ def disk(t, letter):
     return ["-drive", f"file={path},if=none,format=raw,id={letter}"]
 
 
+def cd(t, letter):
+    """A disc that boots without emulation (El Torito, 2.0): its code is sector 19."""
+    sectors = [bytes(2048)] * 20
+    catalog = (b"\x01" + bytes(27) + b"\xaa\x55\x55\xaa" +   # its words add up to 0
+               bytes([0x88, 0, 0, 0, 0, 0, 4, 0]) + (19).to_bytes(4, "little"))
+    sectors[16] = b"\x01CD001\x01"
+    sectors[17] = (b"\x00CD001\x01" + b"EL TORITO SPECIFICATION".ljust(64, b"\0") +
+                   (18).to_bytes(4, "little"))
+    sectors[18] = catalog
+    sectors[19] = boot_sector(letter)
+    path = t.folder / f"disc-{letter}.iso"
+    path.write_bytes(b"".join(sector.ljust(2048, b"\0") for sector in sectors))
+    return ["-drive", f"file={path},if=none,format=raw,media=cdrom,id={letter}"]
+
+
 def heard(guest, pattern, start=0):
     return guest.console.wait(pattern, start, silence=SILENCE)
 
@@ -102,6 +117,21 @@ def test_disks(t):
     match = heard(guest, "([AB])!", match.end())
     t.equal("and after the operator's", match[1], "B")
     t.equal("SeaBIOS has run three times", guest.console.text.count("SeaBIOS"), 3)
+    guest.qmp.command("quit")
+    t.equal("it quits", guest.wait_exit(), 0)
+
+
+def test_ata(t):
+    """A CD drive and a disk of the board's ATA controller."""
+    guest = t.guest(None, *disk(t, "A"), *cd(t, "C"),
+                    "-device", "ide-hd,drive=A,bus=ide.0,bootindex=2",
+                    "-device", "ide-cd,drive=C,bus=ide.1,bootindex=1,id=cd", cpus=1)
+    match = heard(guest, "([AC])!")
+    t.equal("the disc of the least bootindex boots", match[1], "C")
+    guest.qmp.command("eject", id="cd", force=True)
+    guest.type("r")
+    match = heard(guest, "([AC])!", match.end())
+    t.equal("without a disc the disk boots", match[1], "A")
     guest.qmp.command("quit")
     t.equal("it quits", guest.wait_exit(), 0)
 
@@ -159,6 +189,5 @@ def test_network(t):
 
 
 if __name__ == "__main__":
-    sys.exit(main([test_default, test_disks, test_strict, test_menu, test_kernel,
-                   test_network],
-                  __doc__))
+    sys.exit(main([test_default, test_disks, test_ata, test_strict, test_menu,
+                   test_kernel, test_network], __doc__))
