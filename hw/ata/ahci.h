@@ -14,7 +14,7 @@
 
 #include "ata.h"
 
-#define AHCI_PORTS 6u
+#define AHCI_PORTS ATA_PORTS
 #define AHCI_SLOTS 32u
 #define AHCI_SEGMENTS 264u              /* buffers of a command without more memory */
 

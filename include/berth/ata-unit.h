@@ -9,6 +9,7 @@
 #include "berth/scsi.h"
 
 #define ATA_SECTOR_SIZE 512u
+#define ATA_PORTS 6u                    /* of a controller */
 #define ATA_PORT_DEPTH 32u              /* commands at a time */
 
 /* What a unit is, now. */

@@ -24,7 +24,7 @@ DriveOptions *drive_options_parse(const JsonValue *pairs, const GPtrArray *other
  */
 void drive_options_set_snapshot(DriveOptions *options);
 
-/* The device that a drive of the interface virtio is plugged into. */
+/* The device that a drive of the interface virtio or ide is plugged into. */
 DeviceAddArgs *drive_options_device(const DriveOptions *options,
                                     const DeviceGlobals *globals, GError **error);
 

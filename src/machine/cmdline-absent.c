@@ -15,8 +15,6 @@ typedef struct Absent {
 } Absent;
 
 static const Absent absent[] = {
-    { " hda hdb hdc hdd cdrom ",
-      "there is no IDE controller (-drive if=virtio makes a disk)" },
     { " fda fdb sd mtdblock ", "there are no such drives" },
     { " pflash ", "the format of an image is never guessed: "
                   "-drive if=pflash,format=raw,file=..." },

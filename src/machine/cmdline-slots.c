@@ -12,6 +12,9 @@
     { .name = name_, .kind = kind_, .offset = offsetof(Cmdline, field_) }
 #define MEANS(name_, option_, key_, value_) \
     { .name = name_, .kind = SLOT_MEANS, .option = option_, .key = key_, .value = value_ }
+/* Its argument is the file of a drive, of which @more says the rest. */
+#define DRIVE(name_, more_)                                                              \
+    { .name = name_, .kind = SLOT_MEANS, .option = "drive", .key = "file", .more = more_ }
 
 /* "_" in a key is "-". */
 static JsonValue *with_dashes(const JsonValue *pairs)
@@ -62,6 +65,11 @@ static const Slot slots[] = {
     SLOT("append", SLOT_TEXT, append),
     SLOT("blockdev", SLOT_LIST, blockdevs),
     SLOT("drive", SLOT_LIST, drives),
+    DRIVE("hda", "index=0,format=raw"),
+    DRIVE("hdb", "index=1,format=raw"),
+    DRIVE("hdc", "index=2,format=raw"),
+    DRIVE("hdd", "index=3,format=raw"),
+    DRIVE("cdrom", "index=2,format=raw,media=cdrom"),
     SLOT("snapshot", SLOT_FLAG, snapshot),
     SLOT("device", SLOT_LIST, devices),
     { .name = "global", .kind = SLOT_GLOBAL },

@@ -32,6 +32,7 @@ typedef struct Slot {
     const char *option;         /* SLOT_MEANS, with the pair */
     const char *key;
     const char *value;          /* NULL: the argument */
+    const char *more;           /* further pairs, or NULL */
 } Slot;
 
 /* The slots, numbered from 0; NULL behind the last. */

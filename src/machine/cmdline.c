@@ -98,7 +98,8 @@ static bool take_data(Parser *parser, const Slot *slot, const char *text, GError
 static bool take_meaning(Parser *parser, const Slot *slot, const char *text,
                          GError **error)
 {
-    g_autoptr(JsonValue) pairs = json_new_object();
+    g_autoptr(JsonValue) pairs = slot->more ? keyval_parse(slot->more, NULL, NULL, error)
+                                            : json_new_object();
     g_autofree char *where = g_strdup_printf("-%s", slot->name);
 
     json_set(pairs, slot->key, json_new_string(slot->value ? slot->value : text));
@@ -271,7 +272,7 @@ static bool add_drive_devices(Cmdline *cmdline, GError **error)
         const DriveOptions *drive = g_ptr_array_index(cmdline->drives, i);
         DeviceAddArgs *args;
 
-        if (drive->q_if != DRIVE_INTERFACE_VIRTIO)
+        if (drive->q_if != DRIVE_INTERFACE_VIRTIO && drive->q_if != DRIVE_INTERFACE_IDE)
             continue;
         args = drive_options_device(drive, cmdline->globals, error);
         if (!args) {

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "berth/ata-unit.h"
 #include "berth/error.h"
 #include "berth/id.h"
 #include "berth/keyval.h"
@@ -252,11 +253,20 @@ static bool make_node(DriveOptions *options, JsonValue *node, GError **error)
 
 static bool check(const DriveOptions *options, GError **error)
 {
-    if (!options->has_q_if)
-        error_set(error, "parameter 'if' is missing: 'virtio', 'pflash' or 'none' "
-                  "(QEMU's default, ide, is not there)");
-    else if (options->copy_on_read)
+    bool is_ide = options->q_if == DRIVE_INTERFACE_IDE;
+
+    if (options->copy_on_read)
         error_set(error, "parameter 'copy-on-read': there is no such filter");
+    else if (!is_ide && options->bus > 0)
+        error_set(error, "parameter 'bus': there is one bus of '%s'",
+                  DriveInterface_str(options->q_if));
+    else if (is_ide && options->unit > 0)
+        error_set(error, "parameter 'unit': a port has one drive, 0");
+    else if (is_ide && options->has_index && options->has_bus &&
+             options->index != options->bus)
+        error_set(error, "parameters 'index' and 'bus' contradict each other");
+    else if (is_ide)
+        return true;
     else if (options->has_index && options->has_unit && options->index != options->unit)
         error_set(error, "parameters 'index' and 'unit' contradict each other");
     else
@@ -277,9 +287,13 @@ static bool is_taken(const GPtrArray *others, DriveInterface interface, unsigned
 
 static bool set_number(DriveOptions *options, const GPtrArray *others, GError **error)
 {
-    if (options->has_unit)
+    bool is_ide = options->q_if == DRIVE_INTERFACE_IDE;
+
+    if (is_ide && options->has_bus)
+        options->index = options->bus;
+    else if (!is_ide && options->has_unit)
         options->index = options->unit;
-    if (!options->has_index && !options->has_unit) {
+    if (!options->has_index && !(is_ide ? options->has_bus : options->has_unit)) {
         while (is_taken(others, options->q_if, options->index))
             options->index++;
     } else if (is_taken(others, options->q_if, options->index)) {
@@ -288,14 +302,26 @@ static bool set_number(DriveOptions *options, const GPtrArray *others, GError **
         return false;
     }
     options->has_index = true;
+    if (is_ide && options->index >= ATA_PORTS) {
+        error_set(error, "parameter 'index': there are ports 0 to %u", ATA_PORTS - 1);
+        return false;
+    }
     return true;
+}
+
+/* As QEMU names them, since clients do by these names what they do. */
+static char *default_name(const DriveOptions *options)
+{
+    if (options->q_if == DRIVE_INTERFACE_IDE)
+        return g_strdup_printf("ide%u-%s0", options->index,
+                               options->media == DRIVE_MEDIA_CDROM ? "cd" : "hd");
+    return g_strdup_printf("%s%u", DriveInterface_str(options->q_if), options->index);
 }
 
 static bool set_name(DriveOptions *options, const GPtrArray *others, GError **error)
 {
     if (!options->id)
-        options->id = g_strdup_printf("%s%u", DriveInterface_str(options->q_if),
-                                      options->index);
+        options->id = default_name(options);
     if (!id_check(options->id, "id", error))
         return false;
     for (guint i = 0; i < others->len; i++) {
@@ -340,12 +366,17 @@ void drive_options_set_snapshot(DriveOptions *options)
 DeviceAddArgs *drive_options_device(const DriveOptions *options,
                                     const DeviceGlobals *globals, GError **error)
 {
-    g_autoptr(JsonValue) json = NULL;
+    g_autoptr(JsonValue) json = json_new_object();
+    DeviceDriver driver = DEVICE_DRIVER_VIRTIO_BLK_PCI;
 
-    g_assert(options->q_if == DRIVE_INTERFACE_VIRTIO);
-    json = json_new_object();
-    json_set(json, "driver",
-             json_new_string(DeviceDriver_str(DEVICE_DRIVER_VIRTIO_BLK_PCI)));
+    if (options->q_if == DRIVE_INTERFACE_IDE) {
+        g_autofree char *bus = g_strdup_printf("ide.%u", options->index);
+
+        driver = options->media == DRIVE_MEDIA_CDROM ? DEVICE_DRIVER_IDE_CD
+                                                     : DEVICE_DRIVER_IDE_HD;
+        json_set(json, "bus", json_new_string(bus));
+    }
+    json_set(json, "driver", json_new_string(DeviceDriver_str(driver)));
     json_set(json, "drive", json_new_string(options->id));
     return device_globals_parse(globals, json, QAPI_INPUT_TEXT, error);
 }

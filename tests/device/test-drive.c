@@ -114,8 +114,11 @@ static void test_what_is_refused(Fixture *f, const void *unused)
         const char *drive;
         const char *words;
     } rows[] = {
-        { "file=a,format=raw", "'if' is missing" },
-        { "file=a,format=raw,if=ide", "no IDE controller" },
+        { "file=a", "never guessed" },
+        { "file=a,format=raw,index=6", "0 to 5" },
+        { "file=a,format=raw,bus=6", "bus" },
+        { "file=a,format=raw,unit=1", "'unit'" },
+        { "file=a,format=raw,index=1,bus=2", "contradict" },
         { "file=a,format=raw,if=scsi", "no SCSI controller" },
         { "file=a,format=raw,if=floppy", "no floppy" },
         { "file=a,if=virtio", "never guessed" },
@@ -171,6 +174,53 @@ static void test_names_and_devices(Fixture *f, const void *unused)
         g_assert_cmpint(args->driver, ==, DEVICE_DRIVER_VIRTIO_BLK_PCI);
         g_assert_cmpstr(args->u.virtio_blk_pci.drive, ==, ids[i]);
     }
+}
+
+/* Each has a port of the board's ATA controller: the one that it says, or the first. */
+static void test_ata_ports(Fixture *f, const void *unused)
+{
+    static const struct {
+        const char *drive;
+        const char *id;
+        DeviceDriver driver;
+        const char *bus;
+    } rows[] = {
+        { "index=1,driver=null-co", "ide1-hd0", DEVICE_DRIVER_IDE_HD, "ide.1" },
+        { "driver=null-co", "ide0-hd0", DEVICE_DRIVER_IDE_HD, "ide.0" },
+        { "if=ide,media=cdrom", "ide2-cd0", DEVICE_DRIVER_IDE_CD, "ide.2" },
+        { "bus=5,unit=0,id=x,driver=null-co", "x", DEVICE_DRIVER_IDE_HD, "ide.5" },
+        { "driver=null-co", "ide3-hd0", DEVICE_DRIVER_IDE_HD, "ide.3" },
+    };
+    const char *drives[G_N_ELEMENTS(rows)];
+    g_autoptr(Cmdline) cmdline = NULL;
+    g_autoptr(GError) error = NULL;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++)
+        drives[i] = rows[i].drive;
+    cmdline = parse(&error, drives, G_N_ELEMENTS(drives));
+    g_assert_no_error(error);
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        const DeviceAddArgs *args = g_ptr_array_index(cmdline->devices, i);
+
+        g_assert_cmpstr(drive_at(cmdline, i)->id, ==, rows[i].id);
+        g_assert_cmpint(args->driver, ==, rows[i].driver);
+        g_assert_cmpstr(args->bus, ==, rows[i].bus);
+    }
+}
+
+/* Old options for the same. */
+static void test_short_options(Fixture *f, const void *unused)
+{
+    const char *argv[] = { "berth", "-hda", "a,b", "-cdrom", "c.iso" };
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Cmdline) cmdline = cmdline_parse(5, (char **)argv, &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpstr(drive_at(cmdline, 0)->id, ==, "ide0-hd0");
+    g_assert_cmpstr(drive_at(cmdline, 0)->node->u.raw.file->u.definition->u.file.filename,
+                    ==, "a,b");
+    g_assert_cmpstr(drive_at(cmdline, 1)->id, ==, "ide2-cd0");
+    g_assert_true(drive_at(cmdline, 1)->node->read_only);
 }
 
 static void test_a_guest_uses_it(Fixture *f, const void *unused)
@@ -380,6 +430,8 @@ int main(int argc, char **argv)
     ADD("keys-of-a-node", test_keys_of_a_node);
     ADD("what-is-refused", test_what_is_refused);
     ADD("names-and-devices", test_names_and_devices);
+    ADD("ata-ports", test_ata_ports);
+    ADD("short-options", test_short_options);
     ADD("a-guest-uses-it", test_a_guest_uses_it);
     ADD("it-goes-with-its-device", test_it_goes_with_its_device);
     ADD("the-device-s-words-count", test_the_device_s_words_count);
