@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A CD drive on an ATA port: signature, PACKET with its sense data, what moves both ways,
- * the tray and the medium, as a driver and clients see them.  The SCSI commands themselves
- * are tested in test-scsi-cd.c.
+ * the tray and the medium, as a driver and clients see them.  The SCSI commands are
+ * tested in test-scsi-cd.c.
  */
 #include <glib/gstdio.h>
 #include <string.h>
