@@ -783,6 +783,8 @@ bool machine_q35_wake(Machine *machine, BoardWakeReason reason, VcpuBoot *boot,
     lpc_wake(board->lpc, reason);
     if (!machine->boot_image) {
         rtc_set_shutdown_status(board->rtc, SHUTDOWN_STATUS_S3);
+        /* It waits for exactly so many; the tables are the sleeper's. */
+        fw_cfg_put_number(board->fw_cfg, FW_CFG_N_CPUS, machine_n_vcpus(machine), 2);
         return true;
     }
     if (!assign_resources(machine, error))

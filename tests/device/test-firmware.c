@@ -621,6 +621,29 @@ static void test_vcpus_that_came_are_told_of(void)
     rig_done(&rig);
 }
 
+/* Firmware waits for as many as it is told of, also when the guest wakes. */
+static void test_vcpus_that_came_are_told_of_at_the_wake_up(void)
+{
+    Machine *machine;
+    Rig rig;
+
+    rig_init(&rig, "-smp 1,maxcpus=2,sockets=2");
+    machine = rig.bench.machine;
+    g_assert_true(machine_cont(machine, NULL));
+    plug_vcpu(&rig);
+    g_assert_cmpuint(n_cpus(&rig), ==, 1);
+    runstate_request_suspend(&machine->run);
+    loop_turn(rig.bench.loop, false);
+    g_assert_cmpint(machine->run.state, ==, RUN_STATE_SUSPENDED);
+    runstate_request_wakeup(&machine->run, BOARD_WAKE_OTHER);
+    loop_turn(rig.bench.loop, false);
+    g_assert_cmpint(machine->run.state, ==, RUN_STATE_RUNNING);
+    g_assert_cmpuint(n_cpus(&rig), ==, 2);
+    reset(&rig);
+    g_assert_cmphex(madt_flags(&rig), ==, 1);
+    rig_done(&rig);
+}
+
 #define SLOT3 0x80001800u
 #define ROM_BAR 0x30u
 #define ROM_AT 0xc0100000u
@@ -777,6 +800,8 @@ int main(int argc, char **argv)
                     test_vcpus_that_came_are_told_of);
     g_test_add_func("/firmware/directory-is-the-golden-one",
                     test_directory_is_the_golden_one);
+    g_test_add_func("/firmware/vcpus-that-came-are-told-of-at-the-wake-up",
+                    test_vcpus_that_came_are_told_of_at_the_wake_up);
     g_test_add_func("/firmware/rom", test_rom_is_at_both_ends);
     g_test_add_func("/firmware/pam", test_pam_chooses_of_rom_and_ram);
     g_test_add_func("/firmware/pam-of-nodes", test_pam_of_a_machine_of_nodes);
