@@ -95,6 +95,7 @@ void ahci_port_settle(AhciPort *port)
         port->aborting = false;
         if (port->link_due)
             bring_link_up(port);
+        ahci_note_stopped(ahci);
         ahci_port_kick(port);
     }
     if (!ahci->runs || ahci->restarting)

@@ -66,6 +66,21 @@ void ahci_update_irq(Ahci *ahci, bool event)
     pci_intx_set(&ahci->pci, level);
 }
 
+static bool is_aborting(const Ahci *ahci)
+{
+    for (unsigned i = 0; i < AHCI_PORTS; i++) {
+        if (ahci->ports[i].aborting)
+            return true;
+    }
+    return false;
+}
+
+void ahci_note_stopped(Ahci *ahci)
+{
+    if (!is_aborting(ahci))
+        ahci->ghc &= ~GHC_HR;
+}
+
 static bool is_busy(const Ahci *ahci)
 {
     for (unsigned i = 0; i < AHCI_PORTS; i++) {
@@ -73,14 +88,6 @@ static bool is_busy(const Ahci *ahci)
             return true;
     }
     return false;
-}
-
-/* HR clears itself when the reset is over. */
-static uint32_t read_ghc(const Ahci *ahci)
-{
-    bool resets = ahci->ghc & GHC_HR && is_busy(ahci);
-
-    return (ahci->ghc & ~GHC_HR) | (resets ? GHC_HR : 0);
 }
 
 static void reset_locked(Ahci *ahci, bool power_on)
@@ -96,10 +103,10 @@ static void write_ghc(Ahci *ahci, uint32_t value)
 {
     if (value & GHC_HR) {
         reset_locked(ahci, false);
-        ahci->ghc |= GHC_HR;
+        ahci->ghc |= is_aborting(ahci) ? GHC_HR : 0;
         return;
     }
-    ahci->ghc = (read_ghc(ahci) & GHC_HR) | GHC_AE | (value & GHC_IE);
+    ahci->ghc = (ahci->ghc & GHC_HR) | GHC_AE | (value & GHC_IE);
     ahci_update_irq(ahci, true);
 }
 
@@ -116,7 +123,7 @@ static uint64_t abar_read(void *opaque, uint64_t offset, unsigned size)
     case CAP:
         return CAP_VALUE;
     case GHC:
-        return read_ghc(ahci);
+        return ahci->ghc;
     case IS:
         return ahci->is;
     case PI:
@@ -510,6 +517,8 @@ static bool port_post_load(void *opaque, GError **error)
         field = "cmd";
     else if (!port->ata.unit && (port->signature_due || port->queued))
         field = "signature_due";
+    else if (port->cmd & (AHCI_CMD_FR | AHCI_CMD_CR) || port->cmd >> 8 & 31)
+        field = "cmd";
     if (field)
         error_set(error, "field '%s' has an impossible value", field);
     return !field && ata_device_check_loaded(&port->ata, error);

@@ -23,7 +23,6 @@ enum {
     AHCI_IS_DHRS = 1 << 0,      /* a device to host register FIS came */
     AHCI_IS_PSS = 1 << 1,       /* a PIO setup FIS */
     AHCI_IS_SDBS = 1 << 3,      /* a set device bits FIS */
-    AHCI_IS_DPS = 1 << 5,       /* a descriptor with the interrupt bit is done */
     AHCI_IS_OFS = 1 << 24,      /* more data than the buffers hold */
     AHCI_IS_IFS = 1 << 27,      /* an interface error */
     AHCI_IS_HBDS = 1 << 28,     /* a bad address of data */
@@ -127,6 +126,8 @@ static inline Ahci *ahci_of(Device *dev)
 
 /* ahci.c; dev->lock is held: the interrupt is as the registers say; @event happened. */
 void ahci_update_irq(Ahci *ahci, bool event);
+/* The same: a port has come to rest, which ends a reset of the controller. */
+void ahci_note_stopped(Ahci *ahci);
 
 /* ahci-port.c; dev->lock is held. */
 

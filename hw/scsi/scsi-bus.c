@@ -154,7 +154,8 @@ void scsi_bus_start(ScsiBus *bus, unsigned loop, unsigned target, unsigned lun,
 
     if (bus->loops[loop].stopping)
         start_again(bus, loop);
-    if (unit && req->cdb[0] != REPORT_LUNS)
+    /* A port has one unit, which has no list of others. */
+    if (unit && (req->cdb[0] != REPORT_LUNS || bus->bus.kind == BUS_IDE))
         scsi_req_start(&unit->lanes[loop], req);
     else
         scsi_target_start(bus, target, lun, req);

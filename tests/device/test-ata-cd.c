@@ -142,6 +142,9 @@ static void test_short_answers(void)
     g_assert_cmpuint(kit_ahci_count(f.port, 0), ==, 8);
     g_assert_cmphex(PACKET(&f, "\x12\0\0\0\xff\0", 0), ==, KIT_TFD_GOOD);
     g_assert_cmphex(PACKET(&f, "\x46\0\0\0\0\0\0\xff\xff\0", 128), ==, KIT_TFD_GOOD);
+    /* REPORT LUNS is of targets, and a port has none. */
+    g_assert_cmphex(PACKET(&f, "\xa0\0\0\0\0\0\0\0\0\x10\0\0", 16), ==, 0x5051);
+    g_assert_cmphex(sense(&f), ==, 0x052000);
     fixture_done(&f);
 }
 
