@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 
-from rig import SILENCE, heard, main, resident
+from rig import SILENCE, heard, main, resident, wait_until
 import openmetrics
 from qmp import QmpError
 
@@ -164,7 +164,7 @@ def test_a_machine(t):
     t.equal("queues", families["berth_queue_requests"].value(
         device="/machine/peripheral/disk", queue="0"), 0)
     t.equal("the balloon", families["berth_balloon_actual_bytes"].value(), 128 << 20)
-    t.check("monitors", families["berth_monitor_requests"].value(
+    t.check("monitors", families["berth_monitor_commands"].value(
         chardev="/chardevs/compat_monitor0") > 0)
 
     before = families["berth_events"].value(event="STOP")
@@ -272,7 +272,8 @@ def test_many_clients(t):
     t.equal("QMP is served among a crowd", guest.status, "prelaunch")
     for sock in crowd:
         sock.close()
-    t.check("a scraper is served after it", "berth_vcpus" in scrape(path))
+    t.check("a scraper is served after it",
+            wait_until(lambda: "berth_vcpus" in get(path, "/metrics")[1]))
     t.at_most("growth", resident(guest.process.pid) - before, GROWTH)
 
 
