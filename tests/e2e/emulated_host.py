@@ -36,7 +36,11 @@ PYTHON_LEFT_OUT = {"__pycache__", "test", "idlelib", "lib2to3", "ensurepip", "di
                    "pydoc_data", "tkinter", "turtledemo", "dist-packages", "unittest",
                    "sqlite3", "xmlrpc", "wsgiref", "curses", "dbm", "lib-dynload"}
 # What scenarios use if it is there.
-OPTIONAL_TOOLS = ["qemu-img", "crash", "bridge", "dnsmasq"]
+OPTIONAL_TOOLS = ["qemu-img", "crash", "bridge", "dnsmasq", "unshare"]
+# What libvirt's daemon is, with its driver of QEMU alone.
+LIBVIRT = ["libvirtd", "virsh"]
+LIBVIRT_DRIVER = "libvirt/connection-driver/libvirt_driver_qemu.so"
+LIBVIRT_DATA = "/usr/share/libvirt/cpu_map"
 # What the VMM loads by itself when it needs it.
 LOADED_LIBRARIES = ["libslirp.so.0"]
 QEMU_DATA = ["/usr/share/qemu", "/usr/share/seabios", "/usr/lib/ipxe/qemu",
@@ -97,6 +101,22 @@ def place_qemu_data(root):
                 shutil.copy(os.path.realpath(path), to)
 
 
+def place_libvirt(root):
+    """If it is installed: its libraries are large for a host without need of them."""
+    driver = next(pathlib.Path("/usr/lib").glob(f"*/{LIBVIRT_DRIVER}"), None)
+    if not driver or not all(shutil.which(name, path=stock.PATH) for name in LIBVIRT):
+        return
+    for name in LIBVIRT:
+        place(root, shutil.which(name, path=stock.PATH))
+    place(root, driver)
+    shutil.copytree(LIBVIRT_DATA, root / LIBVIRT_DATA.lstrip("/"))
+    for name in ("etc/libvirt", "var/lib", "var/cache", "var/log"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    for name in ("passwd", "group"):
+        (root / "etc" / name).write_text("root:x:0:0::/root:/bin/sh\n"
+                                         if name == "passwd" else "root:x:0:\n")
+
+
 def write_root(root, vmms, extra_files):
     """Fills the folder that becomes the host's disk."""
     for name in ("bin", "dev", "proc", "sys", "tmp", "run", "root", "etc", "sbin", "lab"):
@@ -114,6 +134,7 @@ def write_root(root, vmms, extra_files):
     for tool in OPTIONAL_TOOLS:
         if shutil.which(tool, path=stock.PATH):
             place(root, shutil.which(tool, path=stock.PATH))
+    place_libvirt(root)
     for library in LOADED_LIBRARIES:
         path = stock.find_library(library)
         if path:
