@@ -22,7 +22,7 @@ TOOL_MODULES = ["qemu_fw_cfg", "virtio_console", "pvpanic-mmio", "pvpanic-pci",
                 "virtio_mem", "virtio_net", "virtio_scsi", "sd_mod", "sr_mod", "isofs",
                 "8021q"]
 FULL_MODULES = ["button", "evdev", "lpc_ich", "iTCO_wdt", "i6300esb",
-                "xhci_pci"]
+                "xhci_pci", "sd_mod", "sr_mod", "ahci"]
 FOLDERS = ["proc", "sys", "dev", "tmp", "root"]
 SCRIPTS = {"init": HERE / "init" / "guest-init.sh",
            "etc/acpi/PWRF/00000080": HERE / "init" / "power-button.sh"}
