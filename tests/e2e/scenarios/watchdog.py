@@ -20,6 +20,11 @@ def find(guest, identity):
     return f"/dev/{line.split('/')[4]}"
 
 
+def nmis(guest, command):
+    """Of each CPU.  The kernel complains of the one it has on the console meanwhile."""
+    return [int(n) for n in re.search(r"NMI: +(\d+) +(\d+)", guest.run(command)).groups()]
+
+
 def scenario(lab):
     guest = lab.guest("-device", "pcie-root-port,id=pci.1,chassis=1", "-device",
                       "pcie-pci-bridge,id=pci.2,bus=pci.1,addr=0x0", "-device",
@@ -46,11 +51,11 @@ def scenario(lab):
     guest.run("killall -CONT watchdog; killall watchdog")
     lab.match("and goes on", guest.run("dmesg | grep -i 6300esb"), "initialized")
 
-    before = guest.run("grep NMI: /proc/interrupts").split()
+    before = nmis(guest, "grep NMI: /proc/interrupts")
     qmp.command("inject-nmi")
-    after = guest.run("sleep 1; grep NMI: /proc/interrupts").split()
+    after = nmis(guest, "sleep 1; grep NMI: /proc/interrupts")
     lab.equal("inject-nmi comes to the first CPU",
-              [int(a) - int(b) for a, b in zip(after[1:3], before[1:3])], [1, 0])
+              [a - b for a, b in zip(after, before)], [1, 0])
 
     qmp.command("set-action", watchdog="reset")
     guest.run(f"watchdog -t 1 -T 4 {tco}")
