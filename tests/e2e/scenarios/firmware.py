@@ -47,7 +47,8 @@ def compare(lab):
             began = time.monotonic()
             guest = lab.disk_guest(
                 "-drive", f"file={lab.boot_disk},if=none,format=raw,id=d,readonly=on",
-                "-device", "virtio-blk-pci,drive=d,bootindex=1", cpus=1, vmm=vmm).start()
+                "-device", "virtio-blk-pci,drive=d,bootindex=1", "-machine",
+                "graphics=off", cpus=1, vmm=vmm).start()
             guest.console.wait(shown("GRUB"))
             found.append(time.monotonic() - began)
             guest.close()
