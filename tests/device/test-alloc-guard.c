@@ -15,6 +15,7 @@
 #include "berth/inject.h"
 #include "berth/virtio.h"
 
+#include "alloc-counter.h"
 #include "kit-blk.h"
 #include "kit-image.h"
 #include "kit-scsi.h"
@@ -34,49 +35,6 @@
 #define IMAGE_SIZE (8 * MIB)
 #define FILE_BATCHES 50
 #define N_WORKERS 2u
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define OWN_MALLOC 0            /* a sanitizer has its own */
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define OWN_MALLOC 0
-#endif
-#endif
-#ifndef OWN_MALLOC
-#define OWN_MALLOC 1
-#endif
-
-static unsigned n_allocations;
-
-#if OWN_MALLOC
-/* Exported by the C library beside its malloc. */
-extern void *__libc_malloc(size_t size);
-extern void *__libc_calloc(size_t n, size_t size);
-extern void *__libc_realloc(void *memory, size_t size);
-
-void *malloc(size_t size)
-{
-    __atomic_fetch_add(&n_allocations, 1, __ATOMIC_RELAXED);
-    return __libc_malloc(size);
-}
-
-void *calloc(size_t n, size_t size)
-{
-    __atomic_fetch_add(&n_allocations, 1, __ATOMIC_RELAXED);
-    return __libc_calloc(n, size);
-}
-
-void *realloc(void *memory, size_t size)
-{
-    __atomic_fetch_add(&n_allocations, 1, __ATOMIC_RELAXED);
-    return __libc_realloc(memory, size);
-}
-#endif
-
-static unsigned allocations(void)
-{
-    return __atomic_load_n(&n_allocations, __ATOMIC_RELAXED);
-}
 
 /* A batch of requests, by the doorbell's descriptor as the kernel would signal it. */
 static void serve_batch(KitVirtio *v, int doorbell)
@@ -105,7 +63,7 @@ static void test_requests_allocate_nothing(void)
     unsigned before;
     int doorbell;
 
-    if (!OWN_MALLOC) {
+    if (!ALLOC_COUNTER) {
         g_test_skip("a sanitizer counts allocations otherwise");
         return;
     }
@@ -115,15 +73,15 @@ static void test_requests_allocate_nothing(void)
     doorbell = virtio_pci_device(dev)->queues[0].kick_fd;
     for (unsigned i = 0; i < WARM_UP; i += BATCH)
         serve_batch(v, doorbell);
-    g_assert_cmpuint(allocations(), >, 0);
-    before = allocations();
+    g_assert_cmpuint(alloc_counter_calls(), >, 0);
+    before = alloc_counter_calls();
     begin = g_get_monotonic_time();
 
     for (unsigned i = 0; i < REQUESTS; i += BATCH)
         serve_batch(v, doorbell);
 
     end = g_get_monotonic_time();
-    g_assert_cmpuint(allocations(), ==, before);
+    g_assert_cmpuint(alloc_counter_calls(), ==, before);
     g_test_message("%.0f ns a request", (end - begin) * 1000.0 / REQUESTS);
 }
 
@@ -151,7 +109,7 @@ static void test_bytes_of_ports_allocate_nothing(void)
     g_autoptr(KitSerial) s = NULL;
     unsigned before;
 
-    if (!OWN_MALLOC) {
+    if (!ALLOC_COUNTER) {
         g_test_skip("a sanitizer counts allocations otherwise");
         return;
     }
@@ -162,12 +120,12 @@ static void test_bytes_of_ports_allocate_nothing(void)
     kit_serial_open(s, 1, true);
     for (unsigned i = 0; i < 10; i++)
         serve_port(s, fd);
-    before = allocations();
+    before = alloc_counter_calls();
 
     for (unsigned i = 0; i < PORT_BATCHES; i++)
         serve_port(s, fd);
 
-    g_assert_cmpuint(allocations(), ==, before);
+    g_assert_cmpuint(alloc_counter_calls(), ==, before);
     close(fd);
 }
 
@@ -190,7 +148,7 @@ static void test_frames_allocate_nothing(void)
 {
     g_autoptr(KitNet) net = NULL;
 
-    if (!OWN_MALLOC) {
+    if (!ALLOC_COUNTER) {
         g_test_skip("a sanitizer counts allocations otherwise");
         return;
     }
@@ -206,12 +164,12 @@ static void test_frames_allocate_nothing(void)
                            "'wire', 'file': '/dev/null'}");
         for (unsigned i = 0; i < 10; i++)
             serve_frames(net);
-        before = allocations();
+        before = alloc_counter_calls();
 
         for (unsigned i = 0; i < FRAMES; i++)
             serve_frames(net);
 
-        g_assert_cmpuint(allocations(), ==, before);
+        g_assert_cmpuint(alloc_counter_calls(), ==, before);
     }
 }
 
@@ -229,7 +187,7 @@ static void test_commands_of_disks_allocate_nothing(void)
     g_autoptr(KitScsi) scsi = NULL;
     unsigned before;
 
-    if (!OWN_MALLOC) {
+    if (!ALLOC_COUNTER) {
         g_test_skip("a sanitizer counts allocations otherwise");
         return;
     }
@@ -241,12 +199,12 @@ static void test_commands_of_disks_allocate_nothing(void)
     kit_scsi_clear(scsi, 0, 0);
     for (unsigned i = 0; i < 10; i++)
         serve_disk(scsi);
-    before = allocations();
+    before = alloc_counter_calls();
 
     for (unsigned i = 0; i < SCSI_REQUESTS; i++)
         serve_disk(scsi);
 
-    g_assert_cmpuint(allocations(), ==, before);
+    g_assert_cmpuint(alloc_counter_calls(), ==, before);
 }
 
 /* A node with a channel, and what reaches the file below it. */
@@ -373,11 +331,11 @@ static unsigned count_operations(Disk *disk, unsigned n, BlockOp op, uint64_t of
                                  uint64_t step)
 {
     unsigned n_loop = disk->n_on_loop, n_elsewhere = disk->n_elsewhere;
-    unsigned before = allocations();
+    unsigned before = alloc_counter_calls();
 
     serve_blocks(disk, n, op, offset, step);
-    if (OWN_MALLOC)
-        g_assert_cmpuint(allocations(), ==, before);
+    if (ALLOC_COUNTER)
+        g_assert_cmpuint(alloc_counter_calls(), ==, before);
     g_assert_cmpuint(disk->n_elsewhere, ==, n_elsewhere);
     return disk->n_on_loop - n_loop;
 }
@@ -477,13 +435,13 @@ static void check_file(const char *options)
     blk = kit_blk_new(kit, "d");
     for (unsigned i = 0; i < 4; i++)
         serve_file(blk);
-    before = allocations();
+    before = alloc_counter_calls();
 
     for (unsigned i = 0; i < FILE_BATCHES; i++)
         serve_file(blk);
 
-    if (OWN_MALLOC)
-        g_assert_cmpuint(allocations(), ==, before);
+    if (ALLOC_COUNTER)
+        g_assert_cmpuint(alloc_counter_calls(), ==, before);
     g_unlink(path);
 }
 

@@ -20,6 +20,7 @@
 #include "berth/vm-fake.h"
 #include "berth/x86-layout.h"
 
+#include "alloc-counter.h"
 #include "call-counter.h"
 #include "kit-pci.h"
 #include "kit-qmp.h"
@@ -33,53 +34,8 @@
 #define LEAST_PAIRS 2000u       /* a second */
 #define MOST_NS (2 * NS_PER_MS) /* to the interrupt */
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define OWN_MALLOC 0            /* a sanitizer has its own */
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define OWN_MALLOC 0
-#endif
-#endif
-#ifndef OWN_MALLOC
-#define OWN_MALLOC 1
-#endif
 /* From the loop to the interrupt; where nothing is inlined there are more. */
-#define MOST_FRAMES (OWN_MALLOC ? 16 : 32)
-
-static unsigned n_allocations;
-static unsigned n_frees;
-
-#if OWN_MALLOC
-/* Exported by the C library beside its malloc. */
-extern void *__libc_malloc(size_t size);
-extern void *__libc_calloc(size_t n, size_t size);
-extern void *__libc_realloc(void *memory, size_t size);
-extern void __libc_free(void *memory);
-
-void *malloc(size_t size)
-{
-    n_allocations++;
-    return __libc_malloc(size);
-}
-
-void *calloc(size_t n, size_t size)
-{
-    n_allocations++;
-    return __libc_calloc(n, size);
-}
-
-void *realloc(void *memory, size_t size)
-{
-    n_allocations += !memory;
-    return __libc_realloc(memory, size);
-}
-
-void free(void *memory)
-{
-    n_frees += memory != NULL;
-    __libc_free(memory);
-}
-#endif
+#define MOST_FRAMES (ALLOC_COUNTER ? 16 : 32)
 
 /* A client of a monitor, and a port with a guest that waits for what comes into it. */
 typedef struct Fixture {
@@ -275,10 +231,10 @@ static void look_at_walks(Fixture *f, const Row *row, bool by_acpi)
     for (unsigned n = 0; n < WALKS; n++) {
         VmFakeCalls before = vm_fake_calls(f->kit->vm), after;
 
-        allocations = n_allocations;
+        allocations = alloc_counter_blocks();
         call_counter_take();
         walk_once(f, row, by_acpi);
-        allocations = n_allocations - allocations;
+        allocations = alloc_counter_blocks() - allocations;
         calls = call_counter_take();
         best_ns = MIN(best_ns, walk.ns);
         after = vm_fake_calls(f->kit->vm);
@@ -298,7 +254,7 @@ static void look_at_walks(Fixture *f, const Row *row, bool by_acpi)
         g_assert_cmpuint(calls, >, 0);
         g_assert_cmpuint(calls, <=, row->calls + !by_acpi);
     }
-    if (OWN_MALLOC) {
+    if (ALLOC_COUNTER) {
         g_assert_cmpuint(allocations, >, 0);
         g_assert_cmpuint(allocations, <=, row->allocations);
     }
@@ -340,9 +296,9 @@ static void test_pairs(Fixture *f, gconstpointer by_acpi)
             g_assert_true(ask(f, FORCE));
         }
         before = kit_dump(f->kit);
-        live = n_allocations - n_frees;
+        live = alloc_counter_live();
         rate = count_pairs(f, &rows[i]);
-        g_assert_cmpuint(n_allocations - n_frees, ==, live);
+        g_assert_cmpuint(alloc_counter_live(), ==, live);
         after = kit_dump(f->kit);
         g_assert_cmpstr(before, ==, after);
         g_test_message("%s: %.0f pairs a second", rows[i].name, rate);
