@@ -226,10 +226,11 @@ lint: all
 	$(Q)tests/lint/selftest/run-selftest.sh
 	$(Q)tests/lint/run.sh
 
-# INTERACTIVE=1 leaves you on the guest's console.
+# INTERACTIVE=1 leaves you on the guest's console; LIBVIRT=1 has libvirt run the guest.
 demo: all
 	$(Q)python3 -B tests/demo/demo.py --vmm $(BERTH) \
-	    $(if $(GUEST),--guest $(GUEST)) $(if $(INTERACTIVE),--interactive)
+	    $(if $(LIBVIRT),--guest libvirt,$(if $(GUEST),--guest $(GUEST))) \
+	    $(if $(INTERACTIVE),--interactive)
 
 bench: all guests $(BUILD)/tests/perf/tap-calls $(BUILD)/tests/perf/fill
 	$(Q)python3 -B tests/perf/bench.py --vmm $(BERTH)

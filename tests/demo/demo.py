@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """berth's main job on real input: boots a stock Linux server and manages it over QMP.
 
-    tests/demo/demo.py [--vmm PATH] [--guest kernel|disk] [--interactive]
+    tests/demo/demo.py [--vmm PATH] [--guest kernel|disk|libvirt] [--interactive]
 
-Runs story.py, or for a guest that boots from its disk by firmware story_disk.py, on this
-host's KVM or inside an emulated host where that cannot run a stock kernel.
+Runs story.py, story_disk.py for a guest that boots from its disk by firmware, or
+story_libvirt.py for one that libvirt manages, on this host's KVM or inside an emulated
+host where that cannot run a stock kernel.
 """
 
 import argparse
@@ -22,6 +23,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
+import libvirtd  # noqa: E402
 import media  # noqa: E402
 import stock  # noqa: E402
 from emulated_host import (EmulatedHost, HostFiles, HostHang,  # noqa: E402
@@ -30,7 +32,8 @@ from guest import QUIET  # noqa: E402
 from demo_network import OWN, may_have_own  # noqa: E402
 from story import STALLED  # noqa: E402
 
-STORIES = {"kernel": "tests/demo/story.py", "disk": "tests/demo/story_disk.py"}
+STORIES = {"kernel": "tests/demo/story.py", "disk": "tests/demo/story_disk.py",
+           "libvirt": "tests/demo/story_libvirt.py"}
 DISK_SIZE = "24M"
 JOB_ENDED = "# job ended "
 
@@ -100,9 +103,8 @@ def bridge(host):
             sys.stdout.flush()
 
 
-def run_emulated(options, kernel, files, folder):
-    print("This machine has no KVM with VMX or SVM: the same runs inside an emulated AMD "
-          "host, slower.", flush=True)
+def run_emulated(options, reason, kernel, files, folder):
+    print(f"It runs inside an emulated AMD host, slower: {reason}.", flush=True)
     host = EmulatedHost(HostFiles(kernel, [options.vmm], folder,
                                   {path.name: path for path in files.values()}), folder)
     argv = story_argv(options, f"/usr/bin/{options.vmm.name}",
@@ -127,12 +129,21 @@ def run_emulated(options, kernel, files, folder):
     return code
 
 
+def why_not_here(options):
+    """Why the host is an emulated one, or None."""
+    if options.emulated:
+        return "as asked"
+    if not host_runs_stock_guests():
+        return "this machine has no KVM with VMX or SVM"
+    return libvirtd.why_not() if options.guest == "libvirt" else None
+
+
 def make_files(options, kernel, folder):
     """What the story has, by its options."""
     initrd, disk = folder / "guest.cpio", folder / "root.img"
     stock.write_guest_initramfs(kernel, initrd,
                                 stock.GUEST_MODULES + ["virtio_blk", "virtio_net"])
-    if options.guest == "kernel":
+    if options.guest != "disk":
         stock.write_guest_disk(disk, DISK_SIZE)
         return {"kernel": kernel.vmlinuz, "initrd": initrd, "disk": disk}
     append = f"{QUIET} disk=/dev/vda1"
@@ -148,7 +159,8 @@ def main():
     parser.add_argument("--vmm", type=pathlib.Path, default=ROOT / "build" / "berth")
     parser.add_argument("--emulated", action="store_true", help="even where KVM would do")
     parser.add_argument("--guest", choices=STORIES, default="kernel",
-                        help="started from a kernel's file, or by firmware from its disk")
+                        help="started from a kernel's file, by firmware from its disk, "
+                        "or as a domain of libvirt's")
     parser.add_argument("--interactive", action="store_true",
                         help="leave the person on the guest's console")
     options = parser.parse_args()
@@ -160,10 +172,11 @@ def main():
         files = make_files(options, kernel, folder)
         print(f"The guest: Debian's stock kernel {kernel.release}, and a disk with ext4 "
               "and busybox.")
-        if host_runs_stock_guests() and not options.emulated:
-            code = run_here(options, files)
+        reason = why_not_here(options)
+        if reason:
+            code = run_emulated(options, reason, kernel, files, folder)
         else:
-            code = run_emulated(options, kernel, files, folder)
+            code = run_here(options, files)
     seconds = time.monotonic() - began
     print(f"The demo {'went well' if code == 0 else 'FAILED'}: {seconds:.0f} s in all.")
     return 0 if code == 0 else 1

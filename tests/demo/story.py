@@ -196,6 +196,14 @@ class Story:
         self.say("the guest's console is yours; Ctrl-] powers it off")
         self.say(f"its eth0 is on {self.network.kind}: {self.network.guest}/24, and "
                  f"{self.network.url} on the host")
+        self.converse()
+        if self.guest.process.poll() is None:
+            self.power_off()
+        else:
+            self.say(f"the guest is off; exit code {self.guest.wait_exit()}")
+
+    def converse(self):
+        """Passes on what is typed and written, until the guest is off or to be."""
         guest = self.guest
         shown = 0
         while guest.process.poll() is None:
@@ -210,9 +218,9 @@ class Story:
             shown = len(text)
             if leave or (ready and not data):
                 print(flush=True)
-                self.power_off()
+                # A button that is pressed before is lost.
+                guest.wait_up()
                 return
-        self.say(f"the guest is off; exit code {guest.wait_exit()}")
 
 
 def beat():

@@ -3,12 +3,11 @@
 QEMU in the guest."""
 
 import os
-import socket
 import time
-import types
 
 import libvirtd
-from guest import QUIET, Console, Guest
+from domain_guest import DomainGuest
+from guest import QUIET
 from libvirtd import VirshError
 
 AGENT = "org.qemu.guest_agent.0"
@@ -57,29 +56,6 @@ ONLINE = ("cd /sys/devices/system/cpu; until [ -e cpu1/online ]; do usleep 10000
           "nproc")
 
 
-class DomainGuest(Guest):
-    """The guest of the domain: its console is a socket, its VMM libvirt's child."""
-
-    def __init__(self, lab, libvirt):
-        super().__init__(lab.options.vmm, lab.folder)
-        self.libvirt = libvirt
-        self.line = socket.socket(socket.AF_UNIX)
-
-    def connect(self, path):
-        self.line.connect(str(path))
-        self.console = Console(self.line.fileno())
-        pipe = types.SimpleNamespace(write=self.line.sendall, flush=lambda: None)
-        self.process = types.SimpleNamespace(stdin=pipe, poll=lambda: None)
-
-    @property
-    def stderr(self):
-        return self.libvirt.log_of("vm")
-
-    def close(self):
-        self.libvirt.close()
-        self.line.close()
-
-
 def eventually(condition):
     deadline = time.monotonic() + WAIT
     while time.monotonic() < deadline:
@@ -94,7 +70,7 @@ def scenario(lab):
         lab.skip("libvirt", libvirtd.why_not())
         return
     libvirt = libvirtd.Libvirtd(lab.folder / "libvirt", lab.options.vmm, log=False)
-    guest = DomainGuest(lab, libvirt)
+    guest = DomainGuest(lab.options.vmm, lab.folder, libvirt, "vm")
     lab.guests.append(guest)
     serial = lab.folder / "serial"
     libvirt.virsh("define", libvirt.write("vm.xml", DOMAIN.format(
@@ -102,9 +78,7 @@ def scenario(lab):
         initrd=lab.initrd_with_tools(), serial=serial,
         append=QUIET,
         agent=AGENT, ports=PORT * 6)))
-    libvirt.virsh("start", "vm", "--paused")
-    guest.connect(serial)
-    libvirt.virsh("resume", "vm")
+    guest.start(serial)
     guest.wait_up()
     guest.run(f"for m in {MODULES}; do insmod /lib/$m.ko; done")
     check_devices(lab, libvirt, guest)
