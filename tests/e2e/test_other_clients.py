@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Clients of QMP that others have written: go-qemu, python's qemu.qmp, socat by hand.
+"""Clients of QMP that others have written: go-qemu, python's qemu.qmp, npm's node-qemu
+and qemu-qmp, socat by hand.
 
-What go-qemu and qemu.qmp send is recorded here and replayed byte by byte, and what berth
-answers is read as they read it.  Where Go with the package, or the Python package, is
-installed, they themselves run as well.
+What they send is recorded here and replayed byte by byte, and what berth answers is read
+as they read it.  Where a client's package is installed (those of npm: where NODE_PATH
+says), it itself runs as well.
 """
 
 import importlib.util
@@ -47,6 +48,16 @@ PYTHON_QMP = [
     b'{"execute": "cont", "arguments": {}, "id": "__qmp#00004"}',
     b'{"execute": "stop", "arguments": {}, "id": "__qmp#00005"}',
 ]
+# Without ids: answers are told from events by their members, and come in turn.
+NODE_QEMU = [
+    b'{"execute":"qmp_capabilities"}\r\n',
+    b'{"execute":"query-status"}\r\n',
+    b'{"execute":"no-such-command"}\r\n',
+    b'{"execute":"human-monitor-command","arguments":{"command-line":"info status"}}\r\n',
+    b'{"execute":"cont"}\r\n',
+    b'{"execute":"stop"}\r\n',
+]
+QEMU_QMP = [request.strip() for request in NODE_QEMU]
 
 # What a person types, and what the answer has.
 BY_HAND = [
@@ -128,6 +139,18 @@ def test_python_qmp_replayed(t):
     t.equal("events", [e for e in events if e in ("RESUME", "STOP")], ["RESUME", "STOP"])
 
 
+def test_npm_replayed(t):
+    for requests in (NODE_QEMU, QEMU_QMP):
+        guest = t.guest("echo", "-S")
+        (_, *replies), events = replay(t, guest, requests, PYTHON_LINE)
+        t.equal("no reply is without its member", [sorted(reply) for reply in replies],
+                [["error" if request == requests[2] else "return"]
+                 for request in requests])
+        t.match("text of the other monitor", replies[3]["return"], "^VM status: ")
+        t.equal("events", [e for e in events if e in ("RESUME", "STOP")],
+                ["RESUME", "STOP"])
+
+
 def test_go_qemu(t):
     program = t.folder / "client"
     subprocess.run(["go", "build", "-o", str(program), str(CLIENTS / "go-qemu.go")],
@@ -143,15 +166,26 @@ def test_go_qemu(t):
     t.match("it gets events", done.stdout, "event: RESUME\ndone")
 
 
-def test_python_qmp(t):
+def run_client(t, *words):
     guest = t.guest("echo", "-S")
     guest.qmp.command("query-status")
-    done = subprocess.run([sys.executable, str(CLIENTS / "python_qmp.py"),
-                           str(guest.qmp_path)], stdout=subprocess.PIPE, text=True,
-                          timeout=DEADLINE)
+    done = subprocess.run([*words, str(guest.qmp_path)], stdout=subprocess.PIPE,
+                          text=True, timeout=DEADLINE)
     t.match("it asks", done.stdout, "status: prelaunch")
     t.match("it is told what is wrong", done.stdout, "error: .*no-such-command")
     t.match("it gets events", done.stdout, "event: RESUME\ndone")
+
+
+def test_python_qmp(t):
+    run_client(t, sys.executable, str(CLIENTS / "python_qmp.py"))
+
+
+def test_node_qemu(t):
+    run_client(t, "node", str(CLIENTS / "node_qemu.js"))
+
+
+def test_qemu_qmp(t):
+    run_client(t, "node", str(CLIENTS / "qemu_qmp.js"))
 
 
 def test_socat_by_hand(t):
@@ -175,11 +209,22 @@ def test_socat_by_hand(t):
         t.equal("the machine ends", guest.process.wait(SILENCE), 0)
 
 
-TESTS = [test_go_qemu_replayed, test_python_qmp_replayed, test_socat_by_hand]
+def has_npm(package):
+    return os.environ.get("NODE_PATH") and shutil.which("node") and not subprocess.run(
+        ["node", "-e", f"require.resolve('{package}')"], stderr=subprocess.DEVNULL,
+        timeout=DEADLINE).returncode
+
+
+TESTS = [test_go_qemu_replayed, test_python_qmp_replayed, test_npm_replayed,
+         test_socat_by_hand]
 if shutil.which("go") and GO_QEMU_PACKAGE.exists():
     TESTS.append(test_go_qemu)
 if importlib.util.find_spec("qemu") and importlib.util.find_spec("qemu.qmp"):
     TESTS.append(test_python_qmp)
+if has_npm("node-qemu"):
+    TESTS.append(test_node_qemu)
+if has_npm("qemu-qmp"):
+    TESTS.append(test_qemu_qmp)
 
 if __name__ == "__main__":
     sys.exit(main(TESTS, __doc__))
