@@ -70,6 +70,9 @@ static const Case cases[] = {
       "  poll-shrink=*\n  aio-max-batch=*\n" },
     { "info memory_size_summary", "base memory: 67108864\nplugged memory: 0\n" },
     { "info memory-devices", "" },
+    { "info memory-ledger", "KiB  *mapped *resident *\nguest-ram  *  65536  *\nheap  *"
+      "\nof the heap *allocated *\ndevice  *  /machine/*\nresident: * KiB\n"
+      "private: * KiB\npage tables: * KiB\n" },
     { "info memdev", "memory backend: *\n  size:  67108864\n  merge: true\n  dump: true\n"
       "  prealloc: false\n  share: *\n  policy: default\n  host nodes:\n\n" },
     { "info numa", "0 nodes\n" },

@@ -156,6 +156,7 @@ static const struct {
     const char *needle;
 } refused[] = {
     { "-object memory-backend-ram,id=m,size=1M,host-nodes=3-1", "host-nodes" },
+    { "-object memory-backend-ram,id=m,size=1M,prealloc-context=c", "prealloc-context" },
     { "-object memory-backend-ram,id=m,size=1M,host-nodes=0-4294967295", "host-nodes" },
     { "-object memory-backend-ram,id=m,size=1M,host-nodes=65530-65536", "host-nodes" },
     { "-object memory-backend-ram,id=m,size=1M,host-nodes=0-", "host-nodes" },

@@ -271,7 +271,8 @@ static void test_aliases_are_values(void)
     g_assert_nonnull(qapi_difference(row));
     row = qapi_enum_row(QAPI_TYPE_DEVICE_DRIVER, "virtio-blk-pci-non-transitional");
     g_assert_null(qapi_difference(row));
-    row = qapi_type_find(&qapi_types[QAPI_TYPE_MEMORY_BACKEND_PROPS], "prealloc-context");
+    row = qapi_type_find(&qapi_types[QAPI_TYPE_MEMORY_BACKEND_PROPS],
+                         "x-use-canonical-path-for-ramblock-id");
     g_assert_nonnull(qapi_difference(row));
     row = qapi_type_find(&qapi_types[QAPI_TYPE_MEMORY_BACKEND_PROPS], "prealloc");
     g_assert_null(qapi_difference(row));
