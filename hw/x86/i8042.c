@@ -3,15 +3,20 @@
  * The keyboard controller (IBM PS/2 Hardware Interface Technical Reference, "Keyboard and
  * Auxiliary Device Controller"), and system control port A, which shares A20 with it.
  *
- * Nothing is plugged into it: the controller answers for itself; a byte for the keyboard
- * is answered as by a controller whose device stays silent (0xfe with the time-out bit),
- * and there is no auxiliary interface (a byte that is looped back comes as the
- * keyboard's).  So a driver's probe ends at once.
+ *     keyboard ---+ (translated)
+ *     mouse ------+--> output buffer --> guest        input buffer --> either of them
+ *     controller -+
+ *
+ * The output buffer shows one byte, and interrupts as its source's bit of the CTR says.
+ * A device's byte stays the device's until the guest has read it: what the controller
+ * has to say takes its place, and it is shown again afterwards.  A device that is given
+ * a byte answers before it says anything else.
  *
  * A20 is a bit that can be read back: the machine has no address wrap.
  */
 #include <string.h>
 
+#include "berth/error.h"
 #include "berth/irq.h"
 #include "berth/region.h"
 #include "berth/thread.h"
@@ -20,16 +25,18 @@
 
 #include "berth/i8042.h"
 
-#define KEYBOARD_IRQ 1
+#include "ps2.h"
+
 #define RAM_SIZE 32u
 
 #define STATUS_OBF 0x01
 #define STATUS_SYS 0x04                 /* the self-test was passed */
 #define STATUS_COMMAND 0x08             /* the last byte written was a command */
 #define STATUS_UNLOCKED 0x10
-#define STATUS_TIMEOUT 0x40
+#define STATUS_AUX 0x20                 /* the byte is the mouse's */
 
 #define CTR_KEYBOARD_INT 0x01
+#define CTR_AUX_INT 0x02
 #define CTR_SYS 0x04
 #define CTR_KEYBOARD_OFF 0x10
 #define CTR_AUX_OFF 0x20
@@ -37,14 +44,17 @@
 
 #define OUTPUT_NO_RESET 0x01
 #define OUTPUT_A20 0x02
+#define OUTPUT_KEYBOARD_FULL 0x10
+#define OUTPUT_AUX_FULL 0x20
+#define INPUT_UNLOCKED 0x80
 #define PORT_A_RESET 0x01
 #define PORT_A_A20 0x02
 
 #define ANSWER_TEST_PASSED 0x55
 #define ANSWER_INTERFACE_OK 0x00
-#define ANSWER_NO_INTERFACE 0x02        /* clock line stuck high */
 #define ANSWER_NO_PASSWORD 0xf1
-#define ANSWER_RESEND 0xfe
+#define BREAK_CODE 0xf0                 /* of set 2, before the code */
+#define BREAK_BIT 0x80                  /* of set 1 */
 
 enum {
     CMD_READ_RAM = 0x20,                /* to 0x3f; 0x20 is the CTR */
@@ -68,20 +78,36 @@ enum {
     CMD_PULSE = 0xf0,                   /* to 0xff: a clear bit pulses that output */
 };
 
+/* What the output buffer shows. */
+typedef enum Source {
+    SOURCE_NONE,
+    SOURCE_CONTROLLER,
+    SOURCE_CONTROLLER_AUX,      /* what a guest has it say in the mouse's name */
+    SOURCE_KEYBOARD,
+    SOURCE_MOUSE,
+    SOURCE_COUNT,
+} Source;
+
 typedef struct I8042 {
     Device dev;
     Region data;
     Region status;
     Region port_a;
     IrqLine *irq;
+    IrqLine *aux_irq;
 
     /* Under dev.lock. */
-    uint8_t flags;              /* of the status register, but for OBF */
-    bool full;                  /* there is a byte for the guest */
+    uint8_t flags;              /* of the status register, but for OBF and AUX */
+    uint8_t source;             /* of the output buffer */
     uint8_t output;
+    uint8_t n_shown;            /* bytes of the device that it stands for */
     uint8_t command;            /* that waits for its data byte, 0 for none */
     uint8_t output_port;
     uint8_t ram[RAM_SIZE];      /* byte 0 is the CTR */
+    bool irq_level;
+    bool aux_irq_level;
+    Ps2Keyboard keyboard;
+    Ps2Mouse mouse;
 } I8042;
 
 static I8042 *to_i8042(Device *dev)
@@ -89,16 +115,91 @@ static I8042 *to_i8042(Device *dev)
     return CONTAINER_OF(dev, I8042, dev);
 }
 
-static void update_irq(I8042 *kbc)
+static bool shows_keyboard(const I8042 *kbc)
 {
-    irq_set(kbc->irq, kbc->full && (kbc->ram[0] & CTR_KEYBOARD_INT));
+    return kbc->source == SOURCE_CONTROLLER || kbc->source == SOURCE_KEYBOARD;
 }
 
-static void answer(I8042 *kbc, uint8_t byte, uint8_t flags)
+static bool shows_aux(const I8042 *kbc)
 {
+    return kbc->source == SOURCE_CONTROLLER_AUX || kbc->source == SOURCE_MOUSE;
+}
+
+/* A level that stays costs no call of the hypervisor. */
+static void update_irqs(I8042 *kbc)
+{
+    bool irq = shows_keyboard(kbc) && (kbc->ram[0] & CTR_KEYBOARD_INT);
+    bool aux_irq = shows_aux(kbc) && (kbc->ram[0] & CTR_AUX_INT);
+
+    if (irq != kbc->irq_level)
+        irq_set(kbc->irq, irq);
+    if (aux_irq != kbc->aux_irq_level)
+        irq_set(kbc->aux_irq, aux_irq);
+    kbc->irq_level = irq;
+    kbc->aux_irq_level = aux_irq;
+}
+
+/* The interrupt controllers are new. */
+static void restore_irqs(I8042 *kbc)
+{
+    irq_lower(kbc->irq);
+    irq_lower(kbc->aux_irq);
+    kbc->irq_level = kbc->aux_irq_level = false;
+    update_irqs(kbc);
+}
+
+static void show(I8042 *kbc, Source source, uint8_t byte, unsigned n)
+{
+    kbc->source = source;
     kbc->output = byte;
-    kbc->flags = (kbc->flags & ~STATUS_TIMEOUT) | flags;
-    kbc->full = true;
+    kbc->n_shown = n;
+}
+
+static void show_keyboard(I8042 *kbc)
+{
+    uint8_t bytes[2];
+    unsigned n = ps2_port_peek(&kbc->keyboard.port, bytes);
+
+    if (!n)
+        return;
+    if (!(kbc->ram[0] & CTR_TRANSLATE))
+        show(kbc, SOURCE_KEYBOARD, bytes[0], 1);
+    else if (n == 2 && bytes[0] == BREAK_CODE)
+        show(kbc, SOURCE_KEYBOARD, ps2_keyboard_translate(bytes[1]) | BREAK_BIT, 2);
+    else
+        show(kbc, SOURCE_KEYBOARD, ps2_keyboard_translate(bytes[0]), 1);
+}
+
+/* Whoever has something to say and may, when the guest has read what was there. */
+static void show_next(I8042 *kbc)
+{
+    uint8_t bytes[2];
+
+    if (kbc->source == SOURCE_NONE && !(kbc->ram[0] & CTR_KEYBOARD_OFF))
+        show_keyboard(kbc);
+    if (kbc->source == SOURCE_NONE && !(kbc->ram[0] & CTR_AUX_OFF) &&
+        ps2_port_peek(&kbc->mouse.port, bytes))
+        show(kbc, SOURCE_MOUSE, bytes[0], 1);
+    update_irqs(kbc);
+}
+
+static void answer(I8042 *kbc, uint8_t byte)
+{
+    show(kbc, SOURCE_CONTROLLER, byte, 0);
+}
+
+/* The guest has read what is shown. */
+static void take(I8042 *kbc)
+{
+    for (; kbc->n_shown; kbc->n_shown--) {
+        if (kbc->source == SOURCE_KEYBOARD)
+            ps2_port_take(&kbc->keyboard.port);
+        else
+            ps2_port_take(&kbc->mouse.port);
+    }
+    if (kbc->source == SOURCE_MOUSE)
+        ps2_mouse_taken(&kbc->mouse);
+    kbc->source = SOURCE_NONE;
 }
 
 static void request_reset(I8042 *kbc)
@@ -108,9 +209,16 @@ static void request_reset(I8042 *kbc)
     board->ops->request_reset(board->opaque, BOARD_RESET_GUEST);
 }
 
+static uint8_t read_output_port(const I8042 *kbc)
+{
+    return kbc->output_port | (shows_keyboard(kbc) ? OUTPUT_KEYBOARD_FULL : 0) |
+           (shows_aux(kbc) ? OUTPUT_AUX_FULL : 0);
+}
+
 static void write_output_port(I8042 *kbc, uint8_t value)
 {
-    kbc->output_port = value | OUTPUT_NO_RESET;
+    kbc->output_port = (value & ~(OUTPUT_KEYBOARD_FULL | OUTPUT_AUX_FULL)) |
+                       OUTPUT_NO_RESET;
     if (!(value & OUTPUT_NO_RESET))
         request_reset(kbc);
 }
@@ -124,14 +232,14 @@ static void set_ctr(I8042 *kbc, uint8_t value)
 static void self_test(I8042 *kbc)
 {
     set_ctr(kbc, CTR_SYS | CTR_KEYBOARD_OFF | CTR_AUX_OFF);
-    answer(kbc, ANSWER_TEST_PASSED, 0);
+    answer(kbc, ANSWER_TEST_PASSED);
 }
 
 static void run_single_command(I8042 *kbc, uint8_t command)
 {
     switch (command) {
     case CMD_TEST_PASSWORD:
-        answer(kbc, ANSWER_NO_PASSWORD, 0);
+        answer(kbc, ANSWER_NO_PASSWORD);
         break;
     case CMD_AUX_OFF:
         kbc->ram[0] |= CTR_AUX_OFF;
@@ -139,14 +247,12 @@ static void run_single_command(I8042 *kbc, uint8_t command)
     case CMD_AUX_ON:
         kbc->ram[0] &= ~CTR_AUX_OFF;
         break;
-    case CMD_AUX_TEST:
-        answer(kbc, ANSWER_NO_INTERFACE, 0);
-        break;
     case CMD_SELF_TEST:
         self_test(kbc);
         break;
+    case CMD_AUX_TEST:
     case CMD_KEYBOARD_TEST:
-        answer(kbc, ANSWER_INTERFACE_OK, 0);
+        answer(kbc, ANSWER_INTERFACE_OK);
         break;
     case CMD_KEYBOARD_OFF:
         kbc->ram[0] |= CTR_KEYBOARD_OFF;
@@ -155,10 +261,10 @@ static void run_single_command(I8042 *kbc, uint8_t command)
         kbc->ram[0] &= ~CTR_KEYBOARD_OFF;
         break;
     case CMD_READ_INPUT:
-        answer(kbc, 0, 0);
+        answer(kbc, INPUT_UNLOCKED);
         break;
     case CMD_READ_OUTPUT:
-        answer(kbc, kbc->output_port, 0);
+        answer(kbc, read_output_port(kbc));
         break;
     case CMD_WRITE_OUTPUT:
     case CMD_LOOP_KEYBOARD:
@@ -180,13 +286,29 @@ static void run_command(I8042 *kbc, uint8_t command)
     kbc->flags |= STATUS_COMMAND;
     kbc->command = 0;
     if (command >= CMD_READ_RAM && command < CMD_READ_RAM + RAM_SIZE)
-        answer(kbc, kbc->ram[command - CMD_READ_RAM], 0);
+        answer(kbc, kbc->ram[command - CMD_READ_RAM]);
     else if (command >= CMD_WRITE_RAM && command < CMD_WRITE_RAM + RAM_SIZE)
         kbc->command = command;
     else if (command < CMD_PULSE)
         run_single_command(kbc, command);
     else if (!(command & OUTPUT_NO_RESET))
         request_reset(kbc);
+}
+
+/* What the device had to say waits for its answer; a byte to it opens the way. */
+static void write_device(I8042 *kbc, Source source, uint8_t value)
+{
+    if (kbc->source == source) {
+        kbc->source = SOURCE_NONE;
+        update_irqs(kbc);
+    }
+    if (source == SOURCE_KEYBOARD) {
+        kbc->ram[0] &= ~CTR_KEYBOARD_OFF;
+        ps2_keyboard_write(&kbc->keyboard, value);
+    } else {
+        kbc->ram[0] &= ~CTR_AUX_OFF;
+        ps2_mouse_write(&kbc->mouse, value);
+    }
 }
 
 static void run_data(I8042 *kbc, uint8_t value)
@@ -203,12 +325,16 @@ static void run_data(I8042 *kbc, uint8_t value)
         write_output_port(kbc, value);
         break;
     case CMD_LOOP_KEYBOARD:
+        answer(kbc, value);
+        break;
     case CMD_LOOP_AUX:
-        answer(kbc, value, 0);
+        show(kbc, SOURCE_CONTROLLER_AUX, value, 0);
         break;
     case CMD_WRITE_AUX:
+        write_device(kbc, SOURCE_MOUSE, value);
+        break;
     case 0:
-        answer(kbc, ANSWER_RESEND, STATUS_TIMEOUT);
+        write_device(kbc, SOURCE_KEYBOARD, value);
         break;
     default:
         kbc->ram[command % RAM_SIZE] = value;
@@ -220,10 +346,14 @@ static uint64_t data_read(void *opaque, uint64_t offset, unsigned size)
 {
     I8042 *kbc = opaque;
 
-    kbc->full = false;
-    kbc->flags &= ~STATUS_TIMEOUT;
-    update_irq(kbc);
-    return kbc->output;
+    uint8_t value = kbc->output;
+
+    if (kbc->source != SOURCE_NONE) {
+        take(kbc);
+        update_irqs(kbc);               /* the next byte is an edge of its own */
+        show_next(kbc);
+    }
+    return value;
 }
 
 static void data_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
@@ -231,14 +361,15 @@ static void data_write(void *opaque, uint64_t offset, uint64_t value, unsigned s
     I8042 *kbc = opaque;
 
     run_data(kbc, value);
-    update_irq(kbc);
+    show_next(kbc);
 }
 
 static uint64_t status_read(void *opaque, uint64_t offset, unsigned size)
 {
     I8042 *kbc = opaque;
 
-    return kbc->flags | (kbc->full ? STATUS_OBF : 0);
+    return kbc->flags | (kbc->source != SOURCE_NONE ? STATUS_OBF : 0) |
+           (shows_aux(kbc) ? STATUS_AUX : 0);
 }
 
 static void status_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
@@ -246,7 +377,7 @@ static void status_write(void *opaque, uint64_t offset, uint64_t value, unsigned
     I8042 *kbc = opaque;
 
     run_command(kbc, value);
-    update_irq(kbc);
+    show_next(kbc);
 }
 
 static uint64_t port_a_read(void *opaque, uint64_t offset, unsigned size)
@@ -278,13 +409,14 @@ static void i8042_reset(Device *dev)
     lock_take(&dev->lock);
     memset(kbc->ram, 0, sizeof(kbc->ram));
     kbc->flags = STATUS_UNLOCKED;
-    kbc->full = false;
-    kbc->output = 0;
+    show(kbc, SOURCE_NONE, 0, 0);
     kbc->command = 0;
     kbc->output_port = OUTPUT_NO_RESET | OUTPUT_A20;
     /* As firmware leaves it after its self-test. */
     set_ctr(kbc, CTR_SYS | CTR_KEYBOARD_OFF | CTR_AUX_OFF | CTR_TRANSLATE);
-    update_irq(kbc);
+    ps2_keyboard_reset(&kbc->keyboard);
+    ps2_mouse_reset(&kbc->mouse);
+    restore_irqs(kbc);
     lock_drop(&dev->lock);
 }
 
@@ -298,7 +430,8 @@ static bool i8042_realize(Device *dev, const DeviceAddArgs *args, GError **error
 {
     I8042 *kbc = to_i8042(dev);
 
-    kbc->irq = dev->board->isa_irqs[KEYBOARD_IRQ];
+    kbc->irq = dev->board->isa_irqs[X86_GSI_KEYBOARD];
+    kbc->aux_irq = dev->board->isa_irqs[X86_GSI_MOUSE];
     i8042_reset(dev);
     region_batch_begin(dev->board->io);
     add_port(kbc, &kbc->data, X86_PORT_KBC_DATA, &data_ops);
@@ -316,40 +449,57 @@ static void i8042_unrealize(Device *dev)
     region_done(&kbc->status);
     region_done(&kbc->port_a);
     irq_lower(kbc->irq);
+    irq_lower(kbc->aux_irq);
+}
+
+/* What is shown is what its source says. */
+static bool check_shown(I8042 *kbc, GError **error)
+{
+    unsigned most = kbc->source == SOURCE_KEYBOARD ? 2 : kbc->source == SOURCE_MOUSE;
+
+    if (kbc->source < SOURCE_COUNT && kbc->n_shown <= most)
+        return true;
+    error_set(error, "source, n_shown: %u bytes of source %u", kbc->n_shown, kbc->source);
+    return false;
 }
 
 static bool i8042_post_load(void *opaque, GError **error)
 {
     I8042 *kbc = opaque;
 
+    if (!check_shown(kbc, error))
+        return false;
     lock_take(&kbc->dev.lock);
-    kbc->flags &= STATUS_SYS | STATUS_COMMAND | STATUS_UNLOCKED | STATUS_TIMEOUT;
-    update_irq(kbc);
+    kbc->flags &= STATUS_SYS | STATUS_COMMAND | STATUS_UNLOCKED;
+    restore_irqs(kbc);
     lock_drop(&kbc->dev.lock);
     return true;
 }
 
 static const VMStateField i8042_fields[] = {
     VMSTATE_U8(I8042, flags),
-    VMSTATE_BOOL(I8042, full),
+    VMSTATE_U8(I8042, source),
     VMSTATE_U8(I8042, output),
+    VMSTATE_U8(I8042, n_shown),
     VMSTATE_U8(I8042, command),
     VMSTATE_U8(I8042, output_port),
     VMSTATE_BYTES(I8042, ram, RAM_SIZE),
+    VMSTATE_STRUCT(I8042, keyboard, ps2_keyboard_vmstate),
+    VMSTATE_STRUCT(I8042, mouse, ps2_mouse_vmstate),
     VMSTATE_END
 };
 
 static const VMStateDesc i8042_vmstate = {
     .name = "i8042",
-    .version = 1,
-    .min_version = 1,
+    .version = 2,
+    .min_version = 2,
     .fields = i8042_fields,
     .post_load = i8042_post_load,
 };
 
 static const DeviceClass i8042_class = {
     .name = "i8042",
-    .description = "keyboard controller without a keyboard",
+    .description = "keyboard controller with a keyboard and a mouse",
     .bus = BUS_NONE,
     .instance_size = sizeof(I8042),
     .vmstate = &i8042_vmstate,
@@ -361,4 +511,45 @@ static const DeviceClass i8042_class = {
 Device *i8042_add(DeviceTree *tree, GError **error)
 {
     return device_add_onboard(tree, &i8042_class, "kbc", NULL, error);
+}
+
+Device *i8042_find(DeviceTree *tree)
+{
+    LIST_FOREACH(node, &tree->devices) {
+        Device *dev = CONTAINER_OF(node, Device, tree_node);
+
+        if (dev->class == &i8042_class)
+            return dev;
+    }
+    return NULL;
+}
+
+void i8042_key(Device *dev, uint8_t number, bool down)
+{
+    I8042 *kbc = to_i8042(dev);
+
+    lock_take(&dev->lock);
+    ps2_keyboard_key(&kbc->keyboard, number, down);
+    show_next(kbc);
+    lock_drop(&dev->lock);
+}
+
+void i8042_mouse_move(Device *dev, int64_t dx, int64_t dy, int64_t dz)
+{
+    I8042 *kbc = to_i8042(dev);
+
+    lock_take(&dev->lock);
+    ps2_mouse_move(&kbc->mouse, dx, dy, dz);
+    show_next(kbc);
+    lock_drop(&dev->lock);
+}
+
+void i8042_mouse_button(Device *dev, I8042Button button, bool down)
+{
+    I8042 *kbc = to_i8042(dev);
+
+    lock_take(&dev->lock);
+    ps2_mouse_button(&kbc->mouse, button, down);
+    show_next(kbc);
+    lock_drop(&dev->lock);
 }

@@ -62,7 +62,7 @@ typedef struct AcpiMachine {
     size_t n_serials;
     bool pit;                   /* there is an i8254: interrupt 0 is at pin 2 */
     uint32_t hpet;              /* its identification; 0: there is none */
-    bool i8042;                 /* tell of the keyboard controller, to be probed */
+    bool i8042;                 /* with a keyboard and a mouse */
     bool fw_cfg;
     uint16_t pvpanic;           /* the port of pvpanic; 0: there is none */
     uint64_t vmgenid;           /* where the generation ID is; 0: there is none */

@@ -123,11 +123,13 @@
 
 /* Global system interrupts, the IOAPIC's pins. */
 
+#define X86_GSI_KEYBOARD 1u
 #define X86_GSI_PIT 2u
 #define X86_GSI_COM2 3u
 #define X86_GSI_COM1 4u
 #define X86_GSI_RTC 8u
 #define X86_GSI_SCI 9u
+#define X86_GSI_MOUSE 12u
 #define X86_GSI_PCI_BASE 16u            /* PIRQ A to H */
 #define X86_GSI_HPET_BASE 20u           /* to 23, shared with PCI */
 #define X86_GSI_COUNT 24u

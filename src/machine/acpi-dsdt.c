@@ -6,7 +6,7 @@
  *     \_SB.PCI0        host bridge: windows, interrupt routing, _OSC
  *     \_SB.PCI0.Sxx    root ports whose slots ACPI hot-plugs (acpi-pcihp.c), network
  *                      devices with an index (acpi-index.c)
- *     \_SB.PCI0.ISA    LPC bridge at 1f.0: RTC, COMx, keyboard controller, pvpanic
+ *     \_SB.PCI0.ISA    LPC bridge at 1f.0: RTC, COMx, keyboard, mouse, pvpanic
  *     \_SB.CPUS.Cxxx   vCPUs, hexadecimal index; how they come and go (acpi-cpuhp.c)
  *     \_SB.MHPC.MPxx   slots for modules of memory (acpi-memhp.c)
  *     \_SB.HPET        HPET
@@ -183,7 +183,15 @@ static void append_isa(Aml *aml, const AcpiMachine *machine)
         aml_resources(aml);
         aml_res_io(aml, X86_PORT_KBC_DATA, 1);
         aml_res_io(aml, X86_PORT_KBC_STATUS, 1);
-        aml_res_irq(aml, 1);
+        aml_res_irq(aml, X86_GSI_KEYBOARD);
+        aml_end(aml);
+        aml_end(aml);
+
+        aml_device(aml, "MOU");
+        aml_name_eisaid(aml, "_HID", "PNP0F13");
+        aml_name(aml, "_CRS");
+        aml_resources(aml);
+        aml_res_irq(aml, X86_GSI_MOUSE);
         aml_end(aml);
         aml_end(aml);
     }

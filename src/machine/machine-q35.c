@@ -544,7 +544,7 @@ static AcpiTables *describe(Machine *machine)
         .n_serials = list_serials(machine, serials),
         .pit = true,
         .hpet = machine->q35->hpet ? hpet_id(machine->q35->hpet) : 0,
-        .i8042 = false,
+        .i8042 = has_i8042(machine->cmdline->machine),
         .fw_cfg = true,
         .pvpanic = pvpanic_port(&machine->tree),
         .vmgenid = vmgenid_gpa(machine),

@@ -2,16 +2,18 @@
 /*
  * Any guest on the whole machine: a q35 with every device, on the fake hypervisor.  The
  * bytes are a list of accesses to ports, memory, configuration space, BARs and rings, of
- * every width, with turns of the main loop between them, and of devices and vCPUs that a
- * client adds and removes.  Nothing a guest does ends the process, and the state that it
- * leaves the machine in can be saved and loaded.  An odd last byte has the interrupt
- * controllers in user space, one with bit 1 firmware, which starts the kernel.
+ * every width, with turns of the main loop between them, of devices and vCPUs that a
+ * client adds and removes, and of keys and movements that it sends.  Nothing a guest does
+ * ends the process, and the state that it leaves the machine in can be saved and loaded.
+ * An odd last byte has the interrupt controllers in user space, one with bit 1 firmware,
+ * which starts the kernel.
  */
 #include <string.h>
 #include <sys/mman.h>
 
 #include "berth/char-set.h"
 #include "berth/hotplug.h"
+#include "berth/i8042.h"
 #include "berth/log.h"
 #include "berth/machine.h"
 #include "berth/thread.h"
@@ -381,10 +383,22 @@ static void op_unplug(Guest *g, unsigned size)
         hotplug_remove(dev, &error);
 }
 
+/* Somebody at the keyboard and the mouse; accesses to the controller are op_out. */
+static void op_hands(Guest *g, unsigned size)
+{
+    Device *kbc = i8042_find(&g->machine->tree);
+    uint8_t what = (uint8_t)take(g, 1);
+
+    i8042_key(kbc, what, size & 1);
+    i8042_mouse_button(kbc, what, size & 2);
+    i8042_mouse_move(kbc, (int8_t)take(g, 1), (int64_t)take(g, size), (int8_t)what);
+}
+
 static void (*const ops[])(Guest *g, unsigned size) = {
     op_out, op_in, op_write, op_read, op_write_config, op_read_config, op_write_bar,
     op_read_bar, op_turn, op_reset, op_descriptor, op_start_virtio, op_offer, op_kick,
     op_pause, op_power_button, op_dma, op_take_extint, op_eoi, op_plug, op_unplug,
+    op_hands,
 };
 
 /* What a guest can bring about can be migrated. */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the guest finds: virtio-rng with MSI-X, a root port, a serial port, a clock."""
+"""What the guest finds: virtio-rng with MSI-X, a root port, a serial port, a clock, a
+keyboard and a mouse."""
 
 KVM = "dmesg | grep Hypervisor"
 FLAGS = "grep -m1 ^flags /proc/cpuinfo"
@@ -25,6 +26,10 @@ def scenario(lab):
     lab.match("the root port has its services",
               guest.run("ls /sys/bus/pci_express/devices"), "0000:00:04.0:pcie")
     lab.match("a serial port 16550A", guest.run("dmesg | grep ttyS0.*16550A"), "irq = 4")
+    lab.match("a keyboard", guest.run("cat /proc/bus/input/devices"),
+              "AT Translated Set 2 keyboard")
+    lab.match("which interrupts, and a mouse, too",
+              guest.run("grep i8042 /proc/interrupts"), r"(?s) 1: +\d.* 12: +\d")
     year = int(guest.run("hwclock -r -u | grep -oE '20[0-9][0-9]'"))
     lab.check("the clock has the year", year >= 2024, year)
     lab.match("KVM's clock, or the TSC", guest.run(CLOCK), "^(kvm-clock|tsc)$")
