@@ -12,9 +12,11 @@
 #include "berth/error.h"
 #include "berth/inject.h"
 #include "berth/pflash.h"
+#include "berth/ram-fault.h"
 #include "berth/vm-fake.h"
 
 #include "kit-board.h"
+#include "kit-image.h"
 
 #define SIZE (64 * KIB)
 #define END 0xfff00000u
@@ -84,6 +86,10 @@ static Device *try_add(Rig *rig, const char *json, const char *drive, GError **e
                   "{'driver': 'file', 'filename': '%s'}}"
 #define FAULTY "{'driver': 'inject', 'node-name': 'n', 'file': " \
                "{'driver': 'file', 'filename': '%s'}}"
+#define QCOW2 "{'driver': 'qcow2', 'node-name': 'n', 'file': " \
+              "{'driver': 'file', 'filename': '%s'}}"
+#define QCOW2_READ_ONLY "{'driver': 'qcow2', 'node-name': 'n', 'read-only': true, " \
+                        "'file': {'driver': 'file', 'filename': '%s'}}"
 #define PART "{'driver': 'raw', 'node-name': 'n', 'offset': 4096, 'file': " \
              "{'driver': 'file', 'filename': '%s'}}"
 
@@ -602,6 +608,113 @@ static void test_images(void)
     rig_done(&rig);
 }
 
+/* The place of its first L2 table, as qemu-img lays a small image out. */
+#define QCOW2_L2 0x40000
+
+/* What is in the rig's file is then in a qcow2 image, which is the rig's from here on. */
+static void make_qcow2(Rig *rig, KitImage *image)
+{
+    g_autofree char *raw = NULL;
+
+    *rig = (Rig) { .kit = kit_board_new() };
+    make_file(rig, SIZE);
+    raw = g_canonicalize_filename(rig->path, NULL);
+    kit_image_init(image);
+    kit_image_do(image, "qemu-img convert -f raw -O qcow2 %s image", raw);
+    close(rig->fd);
+    g_unlink(rig->path);
+    g_free(rig->path);
+    rig->path = kit_image_path(image, "image");
+    rig->fd = open(rig->path, O_RDWR | O_CLOEXEC);
+    g_assert_cmpint(rig->fd, >=, 0);
+}
+
+static void assert_qcow2(const char *json, uint8_t status)
+{
+    g_autofree uint8_t *expected = g_malloc(SIZE);
+    g_autoptr(GError) error = NULL;
+    KitImage image;
+    Rig rig;
+
+    make_qcow2(&rig, &image);
+    rig.dev = try_add(&rig, json, "n", &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(pflash_memory(rig.dev)->fd, <, 0);
+    device_tree_reset(&rig.kit->tree);
+    kit_start(rig.kit);
+    g_assert_cmphex(peek(&rig, SIZE - 1, 1), ==, pattern(SIZE - 1));
+    program(&rig, 0x1001, 0x5a);
+    g_assert_cmphex(take_status(&rig), ==, status);
+    erase(&rig, 0x2000);
+    program(&rig, SIZE - 1, 0xa5);
+    drain(&rig);
+    reset(&rig);
+    memcpy(expected, pflash_memory(rig.dev)->host, SIZE);
+    g_assert_cmphex(expected[0x1001], ==, status & 0x10 ? pattern(0x1001) : 0x5a);
+    kit_board_free(rig.kit);
+    kit_image_assert_clean(&image, "image");
+    kit_image_assert_holds(&image, "image", expected, SIZE);
+    close(rig.fd);
+    g_free(rig.path);
+    kit_image_done(&image);
+}
+
+static void test_qcow2(void)
+{
+    if (!kit_image_has_tools())
+        return;
+    assert_qcow2(QCOW2, 0x80);
+    assert_qcow2(QCOW2_READ_ONLY, 0x92);
+}
+
+/* A table that says that the disk is where the tables are. */
+static void test_qcow2_that_contradicts_itself(void)
+{
+    static const uint8_t l2_entry[] = { 0x80, 0, 0, 0, 0, 3, 0, 0 };
+    g_autoptr(GError) error = NULL;
+    KitImage image;
+    Rig rig;
+
+    if (!kit_image_has_tools())
+        return;
+    make_qcow2(&rig, &image);
+    g_assert_cmpint(pwrite(rig.fd, l2_entry, sizeof(l2_entry), QCOW2_L2), ==,
+                    sizeof(l2_entry));
+    g_assert_null(try_add(&rig, QCOW2, "n", &error));
+    g_assert_nonnull(error);
+    if (!strstr(error->message, "cannot read 'n'"))
+        g_error("'%s'", error->message);
+    rig_done(&rig);
+    kit_image_done(&image);
+}
+
+/* What is lost reads as zeros; main is told, and stops the machine. */
+static void test_file_truncated_below(void)
+{
+    g_autoptr(GError) error = NULL;
+    RamFault fault;
+    Rig rig;
+
+    g_assert_true(ram_fault_catch(&error));
+    rig_init(&rig, RAW);
+    g_assert_false(ram_fault_take(pflash_memory(rig.dev), &fault));
+    g_assert_cmpint(ftruncate(rig.fd, BLOCK), ==, 0);
+    g_assert_cmphex(peek(&rig, 0, 1), ==, pattern(0));
+    g_assert_cmphex(peek(&rig, 2 * BLOCK, 1), ==, 0);
+    g_assert_true(ram_fault_take(pflash_memory(rig.dev), &fault));
+    g_assert_cmpuint(fault.n_lost, ==, 1);
+    g_assert_cmphex(fault.offset, ==, 2 * BLOCK);
+
+    /* Commands go on, and the file is as long as what was written. */
+    program(&rig, 3 * BLOCK, 0x5a);
+    drain(&rig);
+    poke(&rig, 3 * BLOCK, 0xff);
+    g_assert_cmphex(peek(&rig, 3 * BLOCK, 2), ==, 0x5a);
+    g_assert_true(ram_fault_take(pflash_memory(rig.dev), &fault));
+    g_assert_cmphex(in_file(&rig, 3 * BLOCK), ==, 0x5a);
+    rig_done(&rig);
+}
+
 static void test_one_user(void)
 {
     const PflashConfig config = { .drive = "n", .end = BASE, .max_size = MIB };
@@ -720,6 +833,10 @@ int main(int argc, char **argv)
     g_test_add_func("/pflash/failures", test_failures);
     g_test_add_func("/pflash/end", test_end);
     g_test_add_func("/pflash/images", test_images);
+    g_test_add_func("/pflash/qcow2", test_qcow2);
+    g_test_add_func("/pflash/qcow2-that-contradicts-itself",
+                    test_qcow2_that_contradicts_itself);
+    g_test_add_func("/pflash/file-truncated-below", test_file_truncated_below);
     g_test_add_func("/pflash/one-user", test_one_user);
     g_test_add_func("/pflash/reset", test_reset);
     g_test_add_func("/pflash/saved-state", test_saved_state);

@@ -6,7 +6,10 @@ A disk's first sector writes a letter to COM1, then does as the host says: 'r' r
 machine by port 0xcf9.
 """
 
+import os
 import pathlib
+import shutil
+import subprocess
 import sys
 
 from rig import main
@@ -136,6 +139,70 @@ def test_ata(t):
     t.equal("it quits", guest.wait_exit(), 0)
 
 
+def qcow2_of(t, name, size):
+    """SeaBIOS at the end of an image of @size bytes."""
+    raw = t.folder / f"{name}.raw"
+    raw.write_bytes(SEABIOS.read_bytes().rjust(size, b"\xff"))
+    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw,
+                    t.folder / name], check=True)
+    return t.folder / name
+
+
+def test_flash(t):
+    """SeaBIOS in flash: nodes of two qcow2 images, of which one is read-only."""
+    if not shutil.which("qemu-img"):
+        t.skip("firmware in qcow2 images", "qemu-img is not installed")
+        return
+    nodes = []
+    for i, name in enumerate(("code", "variables")):
+        image = qcow2_of(t, name, 1 << 20 if i == 0 else 1 << 16)
+        nodes += ["-blockdev", f"file,filename={image},node-name=f{i}", "-blockdev",
+                  f"qcow2,file=f{i},node-name={name}"]
+    nodes[1] += ",read-only=on"
+    nodes[3] += ",read-only=on"
+    guest = t.guest(None, *nodes, "-machine", "pflash0=code,pflash1=variables",
+                    *disk(t, "A"), "-device", "virtio-blk-pci,drive=A", cpus=1)
+    match = heard(guest, "A!")
+    t.equal("firmware in flash boots a disk", guest.console.text.count("SeaBIOS"), 1)
+    guest.type("r")
+    heard(guest, "A!", match.end())
+    disks = {disk["qdev"]: disk["inserted"] for disk in guest.qmp.command("query-block")
+             if "flash" in disk.get("qdev", "")}
+    t.equal("both units are told of",
+            {path: (disk["drv"], disk["ro"]) for path, disk in disks.items()},
+            {"/machine/system.flash0": ("qcow2", True),
+             "/machine/system.flash1": ("qcow2", False)})
+    guest.qmp.command("quit")
+    t.equal("it quits", guest.wait_exit(), 0)
+
+
+def refused(t, name, words, *args):
+    done = t.run("-nodefaults", "-display", "none", "-S", *args)
+    t.equal(f"{args[0]} of '{name}' is refused", done.returncode, 1)
+    t.match("with the reason", done.stderr, words)
+
+
+def test_wrong_flash(t):
+    """What no flash can be, by each way to name it, and no ROM."""
+    for name, size in (("empty", 0), ("odd", 4097), ("large", (16 << 20) + 4096)):
+        with open(t.folder / name, "wb") as file:
+            file.truncate(size)
+    (t.folder / "text").write_text("no image\n" * 4096)
+    os.mkfifo(t.folder / "fifo")
+    for name, words in (("empty", "0 bytes"), ("odd", "4097 bytes|4608 bytes"),
+                        ("large", "16781312 bytes"), ("fifo", "regular file"),
+                        ("nowhere", "No such file"), (".", "directory|regular file")):
+        file = t.folder / name
+        refused(t, name, words, "-drive", f"if=pflash,format=raw,file={file}")
+        refused(t, name, words, "-blockdev", "raw,node-name=n,file.driver=file,"
+                f"file.filename={file}", "-machine", "pflash0=n")
+    refused(t, "text", "not a qcow2|magic|no qcow2", "-blockdev", "qcow2,node-name=n,"
+            f"file.driver=file,file.filename={t.folder}/text", "-machine", "pflash0=n")
+    for name, words in (("empty", "empty|0 bytes"), ("odd", "65536|64 KiB"),
+                        ("large", "16777216|16 MiB"), ("fifo", "regular file")):
+        refused(t, name, words, "-bios", t.folder / name)
+
+
 def test_strict(t):
     """A disk without a bootindex is not booted from when the list is strict."""
     guest = t.guest(None, *disk(t, "A"), "-device", "virtio-blk-pci,drive=A",
@@ -189,5 +256,5 @@ def test_network(t):
 
 
 if __name__ == "__main__":
-    sys.exit(main([test_default, test_disks, test_ata, test_strict, test_menu,
-                   test_kernel, test_network], __doc__))
+    sys.exit(main([test_default, test_disks, test_ata, test_flash, test_wrong_flash,
+                   test_strict, test_menu, test_kernel, test_network], __doc__))
