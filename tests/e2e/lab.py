@@ -110,7 +110,8 @@ class Run:
 FILES = {"kernel": "vmlinuz", "vmlinux": "vmlinux", "initrd": "guest.cpio",
          "tools": "tools.cpio", "full-kernel": "full-vmlinuz",
          "full-initrd": "full.cpio", "boot-disk": "boot-disk.img",
-         "boot-cd": "boot-cd.iso", "netboot": "netboot.0"}
+         "boot-cd": "boot-cd.iso", "probe-disk": "probe-disk.img",
+         "probe-cd": "probe-cd.iso", "netboot": "netboot.0"}
 
 
 def runner_argv(vmm, beside, files, names):
@@ -233,6 +234,7 @@ def add_full_kernel(report, folder, files):
 def add_media(kernel, folder, files, scenarios):
     """What boots by itself, as far as scenarios want it."""
     for option, want in (("boot-disk", "BOOT_DISK"), ("boot-cd", "BOOT_CD"),
+                         ("probe-disk", "PROBES"), ("probe-cd", "PROBES"),
                          ("netboot", "NETBOOT")):
         if any(wants(name, want) for name in scenarios):
             files[option] = folder / FILES[option]
@@ -240,6 +242,8 @@ def add_media(kernel, folder, files, scenarios):
         media.write_boot_disk(kernel, files["initrd"], QUIET, files["boot-disk"])
     if "boot-cd" in files:
         media.write_boot_cd(kernel, files["initrd"], QUIET, files["boot-cd"])
+    if "probe-cd" in files:
+        media.write_probes(files["probe-disk"], files["probe-cd"])
     if "netboot" in files:
         media.write_netboot(files["netboot"])
 

@@ -17,6 +17,9 @@ from stock import output_of, place_guest
 
 GRUB = pathlib.Path("/usr/lib/grub")
 SECTOR = 512
+PAGE = 4096
+# What a probe says, unless a copy of it has other words there.
+PROBE = b"probe of a medium  "
 # Of the disk, in sectors: an area for GRUB, the root, the UEFI system partition.
 ROOT_START = 2048
 ESP_SECTORS = 8192
@@ -114,6 +117,47 @@ def write_boot_cd(kernel, initrd, append, target):
                   "-b", "bios.img", "-no-emul-boot", "-boot-load-size", "4",
                   "-boot-info-table", "-eltorito-alt-boot", "-e", "uefi.img",
                   "-no-emul-boot", "-o", str(target), str(folder / "root"),
+                  stderr=subprocess.DEVNULL)
+
+
+def efi_program():
+    """A program for UEFI (PE32+, one section): it writes the words of a probe to COM1,
+    and fails, so that firmware goes on to what is next to boot."""
+    code = bytes([
+        0x53, 0x56,                                 # push %rbx; push %rsi
+        0x48, 0x8d, 0x35, 0x2a, 0x00, 0x00, 0x00,   # lea words(%rip), %rsi
+        0xac, 0x84, 0xc0, 0x74, 0x12, 0x88, 0xc3,   # 1: lodsb; test; jz 3f; mov %al, %bl
+        0x66, 0xba, 0xfd, 0x03,                     # mov $0x3fd, %dx
+        0xec, 0xa8, 0x20, 0x74, 0xfb,               # 2: in; test $0x20, %al; jz 2b
+        0x88, 0xd8, 0xb2, 0xf8, 0xee, 0xeb, 0xe9,   # mov %bl, %al; mov $0xf8, %dl; out
+        0x48, 0xb8, 1, 0, 0, 0, 0, 0, 0, 0x80,      # 3: mov $EFI_LOAD_ERROR, %rax
+        0x5e, 0x5b, 0xc3,                           # pop; pop; ret
+    ])
+    code = code.ljust(0x33, b"\x90") + PROBE + b"\r\n\0"
+    headers = b"MZ".ljust(0x3c, b"\0") + struct.pack("<I", 0x40)
+    headers += struct.pack("<4sHHIIIHH", b"PE", 0x8664, 1, 0, 0, 0, 0xf0, 0x22)
+    headers += struct.pack("<HBBIIIIIQIIHHHHHHIIIIHHQQQQII", 0x20b, 1, 0, SECTOR, 0, 0,
+                           PAGE, PAGE, 0, PAGE, SECTOR, 0, 0, 0, 0, 2, 0, 0, 2 * PAGE,
+                           SECTOR, 0, 10, 0, 0, 0, 0, 0, 0, 16) + bytes(128)
+    headers += struct.pack("<8sIIIIIIHHI", b".text", SECTOR, PAGE, SECTOR, SECTOR, 0, 0,
+                           0, 0, 0x60000020)
+    return headers.ljust(SECTOR, b"\0") + code.ljust(SECTOR, b"\0")
+
+
+def write_probes(disk, disc):
+    """A disk and a CD of a program for UEFI that says where it came from: PROBE, in whose
+    place a copy of the medium may have other words of its length."""
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        (folder / "probe.efi").write_bytes(efi_program())
+        (folder / "root").mkdir()
+        esp = folder / "root" / "uefi.img"
+        with open(esp, "wb") as file:
+            file.truncate(CD_ESP_SECTORS * SECTOR)
+        write_esp(esp, 0, CD_ESP_SECTORS, folder / "probe.efi")
+        shutil.copy(esp, disk)
+        output_of("xorriso", "-as", "mkisofs", "-quiet", "-r", "-V", "PROBE", "-e",
+                  "uefi.img", "-no-emul-boot", "-o", str(disc), str(folder / "root"),
                   stderr=subprocess.DEVNULL)
 
 

@@ -21,6 +21,7 @@ import traceback
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "kit")]
 from guest import QUIET, Guest, Stall, check_calls  # noqa: E402
+from media import PROBE  # noqa: E402
 from tap import Checks  # noqa: E402
 
 
@@ -66,6 +67,15 @@ class Lab(Checks):
     def boot_cd(self):
         """The same as a CD, for a scenario that says BOOT_CD = True."""
         return self.options.boot_cd
+
+    def probe(self, words, is_cd=False):
+        """A drive that UEFI boots from; what it starts writes @words to the serial port
+        and fails.  For a scenario that says PROBES = True."""
+        medium = self.options.probe_cd if is_cd else self.options.probe_disk
+        path = self.folder / f"probe-{words.replace(' ', '-')}"
+        told = words.encode().ljust(len(PROBE))
+        path.write_bytes(medium.read_bytes().replace(PROBE, told))
+        return path
 
     @property
     def netboot(self):
@@ -141,6 +151,8 @@ def main():
     parser.add_argument("--full-initrd")
     parser.add_argument("--boot-disk")
     parser.add_argument("--boot-cd")
+    parser.add_argument("--probe-disk", type=pathlib.Path)
+    parser.add_argument("--probe-cd", type=pathlib.Path)
     parser.add_argument("--netboot")
     parser.add_argument("--emulated", action="store_true")
     parser.add_argument("scenarios", nargs="*")

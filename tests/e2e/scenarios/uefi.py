@@ -1,48 +1,87 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OVMF in flash memory reaches its shell; a variable that is set there outlives the VMM,
-which is killed, and the machine's share of the firmware's pages is the page cache's."""
+"""OVMF in flash memory boots from a disk and a CD on each controller, in their order, and
+reaches its shell; a variable that is set there outlives the VMM, which is killed, and the
+machine's share of the firmware's pages is the page cache's.  GRUB on a disk boots a stock
+kernel, whose reboot leads to what is there then; OVMF as a ROM starts one by itself."""
 
 import pathlib
 import re
 import shutil
 
+BOOT_DISK = PROBES = True
 CODE = pathlib.Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 VARS = pathlib.Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
+WHOLE = pathlib.Path("/usr/share/ovmf/OVMF.fd")
 PROMPT = "Shell> "
 # QEMU's SVM ends the emulator when an interrupt comes just as the guest sets CR8, which
 # OVMF does at the end of each tick.  KVM can make ticks rarer: 200 ms in place of 10.
 TIMERS = pathlib.Path("/sys/module/kvm/parameters/min_timer_period_us")
 RARE = "200000"
 ESCAPE = re.compile("\x1b\\[[0-9;=]*[A-Za-z]")
+# Where a probe is, in the order of bootindex.
+DRIVES = {
+    "virtio scsi cd": "scsi-cd,bus=scsi.0",
+    "ahci disk": "ide-hd,bus=ide.0",
+    "ahci cd": "ide-cd,bus=ide.1",
+    "virtio scsi disk": "scsi-hd,bus=scsi.0",
+    "virtio blk": "virtio-blk-pci",
+}
 
 
 def scenario(lab):
-    variables = pathlib.Path(lab.folder) / "vars.fd"
-    shutil.copy(VARS, variables)
     usual = TIMERS.read_text()
     try:
         if lab.emulated:
             TIMERS.write_text(RARE)
-        check_first(lab, start(lab, variables))
-        check_second(lab, start(lab, variables))
+        check(lab)
     finally:
         if lab.emulated:
             TIMERS.write_text(usual)
 
 
-def start(lab, variables):
+def check(lab):
+    variables = pathlib.Path(lab.folder) / "vars.fd"
+    shutil.copy(VARS, variables)
+    check_first(lab, start(lab, variables, *probes(lab)))
+    check_second(lab, start(
+        lab, variables, "-drive", f"file={lab.boot_disk},if=none,format=raw,id=d,"
+        "readonly=on", "-device", "pcie-root-port,id=port,chassis=1,addr=5",
+        "-device", "virtio-blk-pci,id=blk,drive=d,bus=port,bootindex=1",
+        *drive(lab, "ahci cd", 2), memory=512))
+    check_rom(lab)
+
+
+def drive(lab, where, index):
+    """Its arguments, with a probe in it that says where it is."""
+    is_cd = where.endswith("cd")
+    name = where.replace(" ", "-")
+    medium = ",media=cdrom" if is_cd else ""
+    return ["-drive", f"file={lab.probe(where, is_cd)},if=none,format=raw,id={name}"
+            f"{medium}", "-device", f"{DRIVES[where]},drive={name},bootindex={index}"]
+
+
+def probes(lab):
+    words = ["-device", "virtio-scsi-pci,id=scsi"]
+    for index, where in enumerate(DRIVES):
+        words += drive(lab, where, index)
+    return words
+
+
+def start(lab, variables, *args, **options):
     """As libvirt has it: a node for each flash."""
-    guest = lab.disk_guest(
+    return lab.disk_guest(
         "-global", "kvm-pit.lost_tick_policy=discard",
         "-blockdev", f"driver=file,filename={CODE},node-name=f0,read-only=on",
         "-blockdev", "driver=raw,file=f0,node-name=code,read-only=on",
         "-blockdev", f"driver=file,filename={variables},node-name=f1",
         "-blockdev", "driver=raw,file=f1,node-name=vars",
-        "-machine", "pflash0=code,pflash1=vars", cpus=1).start()
-    guest.console.wait("any other key")
+        "-machine", "pflash0=code,pflash1=vars", *args, cpus=1, **options).start()
+
+
+def wait_shell(guest):
+    guest.console.wait("any other key", guest.mark)
     guest.type(" ")
-    guest.mark = guest.console.wait(PROMPT).end()
-    return guest
+    guest.mark = guest.console.wait(PROMPT, guest.mark).end()
 
 
 def order(guest, command):
@@ -68,14 +107,19 @@ def mapped(guest, name):
 
 
 def check_first(lab, guest):
-    lab.check("OVMF's shell is on the serial port", True)
+    wait_shell(guest)
     order(guest, "set berth kept")
+    found = re.findall(r"^({})\b".format("|".join(DRIVES)),
+                       ESCAPE.sub("", guest.console.text), re.MULTILINE)
+    lab.equal("each drive is booted from, in the order of bootindex", found, list(DRIVES))
+    lab.check("OVMF's shell is on the serial port", True)
     own, shared = mapped(guest, CODE.name)
     lab.check(f"the code is shared: {shared} KiB, and {own} KiB of its own",
               own == 0 and shared > 0)
     own, _ = mapped(guest, "vars.fd")
     lab.check(f"of the variables {own} KiB are its own", 0 < own <= 528)
-    disks = {disk["qdev"]: disk["inserted"] for disk in guest.qmp.command("query-block")}
+    disks = {disk["qdev"]: disk["inserted"] for disk in guest.qmp.command("query-block")
+             if "flash" in disk["qdev"]}
     lab.equal("both are told of",
               {path: (disk["node-name"], disk["ro"]) for path, disk in disks.items()},
               {"/machine/system.flash0": ("code", True),
@@ -87,8 +131,36 @@ def check_first(lab, guest):
 
 
 def check_second(lab, guest):
-    lab.match("a variable is there after the VMM was killed",
+    guest.wait_up()
+    lab.match("GRUB for UEFI boots a stock kernel from a disk",
+              guest.run("cat /proc/cmdline; ls /sys/firmware/efi"),
+              r"medium=disk[^\0]*systab")
+    guest.qmp.command("device_del", id="blk")
+    guest.qmp.wait_event("DEVICE_DELETED", 60,
+                         accept=lambda data: data.get("device") == "blk")
+    guest.type("reboot\n")
+    wait_shell(guest)
+    lab.check("without that disk its reboot leads to the next drive",
+              "ahci cd" in guest.console.text)
+    lab.match("a variable is there after the VMM was killed, and the reboot",
               order(guest, "set berth"), r"berth\s*=\s*kept")
+    end(lab, guest)
+
+
+def check_rom(lab):
+    if not WHOLE.exists():
+        lab.skip("firmware and variables in one ROM", "OVMF.fd is not there")
+        return
+    guest = lab.guest("-bios", WHOLE, "-global", "kvm-pit.lost_tick_policy=discard",
+                      cpus=1, memory=512).start()
+    guest.wait_up()
+    lab.match("OVMF as a ROM starts the kernel of -kernel",
+              guest.run("cat /proc/cmdline; ls /sys/firmware/efi"),
+              r"shell=plain[^\0]*systab")
+    end(lab, guest)
+
+
+def end(lab, guest):
     guest.qmp.command("quit")
     lab.equal("quit ends the VMM", guest.wait_exit(), 0)
     lab.equal("no call was forbidden", guest.forbidden_call(), None)
