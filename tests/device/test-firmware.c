@@ -774,6 +774,13 @@ static void test_refusals(void)
 {
     g_autofree char *odd = write_rom(100 * KIB + 1), *good = write_rom(ROM_SIZE);
     g_autofree char *with_odd = g_strconcat("-bios ", odd, NULL);
+    g_autofree char *empty = write_rom(0);
+    g_autofree char *large = write_rom(16 * MIB + 64 * KIB);
+    g_autofree char *no_rom = g_strconcat("-device virtio-rng-pci,romfile=", empty, NULL);
+    g_autofree char *large_rom = g_strconcat("-device virtio-rng-pci,romfile=", large,
+                                             NULL);
+    g_autofree char *with_empty = g_strconcat("-bios ", empty, NULL);
+    g_autofree char *with_large = g_strconcat("-bios ", large, NULL);
     g_autofree char *small = g_strdup_printf("-m 512K -bios %s", good);
     g_autofree char *twice = g_strdup_printf(
         "-bios %s -blockdev null-co,node-name=a,size=1048576 "
@@ -784,12 +791,21 @@ static void test_refusals(void)
     assert_refused("-bios /nowhere/rom", "/nowhere/rom");
     assert_refused("-bios no-such-rom.bin", "no-such-rom.bin");
     assert_refused(with_odd, "64 KiB");
+    assert_refused(with_empty, empty);
+    assert_refused(with_large, "16777216 bytes");
+    assert_refused("-bios /dev/null", "not a regular file");
     assert_refused(small, "-m: ");
     assert_refused(twice, "'x' and 'y'");
     assert_refused("-device virtio-rng-pci,romfile=/nowhere/rom", "'romfile'");
     assert_refused("-device virtio-rng-pci,romfile=no-such.rom", "'no-such.rom'");
+    assert_refused("-device virtio-rng-pci,romfile=/dev/null", "not a regular file");
+    assert_refused("-device virtio-rng-pci,romfile=/dev/zero", "'romfile'");
+    assert_refused(no_rom, "is empty");
+    assert_refused(large_rom, "'romfile'");
     g_unlink(odd);
     g_unlink(good);
+    g_unlink(empty);
+    g_unlink(large);
 }
 
 int main(int argc, char **argv)

@@ -225,6 +225,30 @@ static void test_dma_longer_than_the_item_is_bounded(void)
     fixture_done(&f);
 }
 
+/* No sum of lengths comes back to the item. */
+static void test_offsets_do_not_wrap(void)
+{
+    Fixture f;
+
+    fixture_init(&f);
+    memset(ram(&f, BUFFER), 'w', 4);
+    g_assert_cmphex(run_on(&f, 0x21, DMA_SKIP, UINT32_MAX, 0), ==, 0);
+    for (unsigned i = 0; i < 3; i++) {
+        g_assert_cmphex(run_dma(&f, DMA_WRITE, 4, BUFFER), ==, DMA_ERROR);
+        g_assert_cmphex(run_dma(&f, DMA_SKIP, i ? UINT32_MAX : 5, 0), ==, 0);
+    }
+    g_assert_cmpuint(f.n_written, ==, 0);
+    g_assert_cmphex(run_dma(&f, DMA_READ, 4, BUFFER), ==, 0);
+    g_assert_cmpmem(ram(&f, BUFFER), 4, "\0\0\0\0", 4);
+    g_assert_cmphex(fake_board_in(f.board, DATA, 1), ==, 0);
+    /* Items that there are not. */
+    for (unsigned key = 0x23; key < 0x4000; key += 0x11) {
+        g_assert_cmphex(run_on(&f, (uint16_t)key, DMA_READ, 4, BUFFER), ==, 0);
+        g_assert_cmpmem(ram(&f, BUFFER), 4, "\0\0\0\0", 4);
+    }
+    fixture_done(&f);
+}
+
 static void test_descriptor_may_overlap_its_own_transfer(void)
 {
     Fixture f;
@@ -316,6 +340,7 @@ int main(int argc, char **argv)
                     test_dma_outside_ram_is_an_error);
     g_test_add_func("/fw-cfg/dma-longer-than-the-item-is-bounded",
                     test_dma_longer_than_the_item_is_bounded);
+    g_test_add_func("/fw-cfg/offsets-do-not-wrap", test_offsets_do_not_wrap);
     g_test_add_func("/fw-cfg/descriptor-may-overlap-its-own-transfer",
                     test_descriptor_may_overlap_its_own_transfer);
     g_test_add_func("/fw-cfg/descriptor-outside-ram-is-ignored",

@@ -176,6 +176,27 @@ static void test_triggered_modes_of_counter_0_wait_for_ever(void)
 }
 
 /* A count of 1 is a megahertz. */
+/* It is 65536, in each mode, in BCD, too (10000). */
+static void test_a_count_of_zero_is_the_longest(void)
+{
+    g_autoptr(FakeBoard) fake = board_new();
+    int64_t begin = loop_clock_ns();
+
+    for (unsigned mode = 0; mode < 8; mode++) {
+        fake_board_out(fake, CONTROL, 1, 0x30 | mode << 1 | 1);
+        fake_board_out(fake, COUNTER_0, 1, 0);
+        fake_board_out(fake, COUNTER_0, 1, 0);
+        read_counter(fake, 0);
+        program(fake, 0, mode, 0);
+        read_counter(fake, 0);
+        fake_board_turn(fake);
+    }
+    program(fake, 0, 2, 0);
+    pass(fake, 2 * ROUND_NS);
+    /* Writing a mode may be an edge by itself. */
+    g_assert_cmpint(edges(fake), <=, 16 + (loop_clock_ns() - begin) / (8 * NS_PER_MS));
+}
+
 static void test_fast_counts_do_not_flood(void)
 {
     g_autoptr(FakeBoard) fake = board_new();
@@ -517,6 +538,8 @@ int main(int argc, char **argv)
                     test_one_shot_modes_interrupt_once);
     g_test_add_func("/i8254/triggered-modes-of-counter-0-wait-for-ever",
                     test_triggered_modes_of_counter_0_wait_for_ever);
+    g_test_add_func("/i8254/a-count-of-zero-is-the-longest",
+                    test_a_count_of_zero_is_the_longest);
     g_test_add_func("/i8254/fast-counts-do-not-flood", test_fast_counts_do_not_flood);
     g_test_add_func("/i8254/count-goes-down", test_count_goes_down);
     g_test_add_func("/i8254/latched-count-stands", test_latched_count_stands);

@@ -127,6 +127,40 @@ static void test_a_time_that_is_set_goes_on(void)
     g_assert_cmphex(get(fake, 6), ==, 5);       /* a Thursday */
 }
 
+/* Whatever is set, what goes on from there is a date of the calendar. */
+static void test_dates_that_cannot_be(void)
+{
+    static const struct { unsigned date, time; } wrong[] = {
+        { 0x20240000, 0x000000 }, { 0x20240032, 0x000000 }, { 0x20240230, 0x235959 },
+        { 0x20241301, 0x000000 }, { 0x2024ff01, 0x000000 }, { 0x20240101, 0x990000 },
+        { 0x20240101, 0x009999 }, { 0x00000000, 0x000000 }, { 0x99991231, 0x235959 },
+        { 0xffffffff, 0xffffff }, { 0x19000101, 0x000000 }, { 0xaaaaaaaa, 0xaaaaaa },
+    };
+    g_autoptr(FakeBoard) fake = new_board();
+
+    for (size_t i = 0; i < G_N_ELEMENTS(wrong); i++) {
+        for (unsigned mode = 0; mode < 8; mode += 2) {
+            unsigned month, day;
+
+            set_clock(fake, wrong[i].date, wrong[i].time);
+            put(fake, REG_B, 0x70 | mode);      /* all interrupts, each format */
+            fake_board_turn(fake);
+            get(fake, REG_C);
+            put(fake, REG_B, 0x02);
+            put(fake, REG_A, 0x26);
+            month = from_bcd(get(fake, 8));
+            day = from_bcd(get(fake, 7));
+            g_assert_true(month >= 1 && month <= 12);
+            g_assert_true(day >= 1 && day <= 31);
+            g_assert_cmpuint(from_bcd(get(fake, 4)), <, 24);
+            g_assert_cmpuint(from_bcd(get(fake, 2)), <, 60);
+            g_assert_cmpuint(from_bcd(get(fake, 0)), <, 60);
+        }
+    }
+    set_clock(fake, 0x20240102, 0x101010);
+    g_assert_cmphex(clock_date(fake), ==, 0x20240102);
+}
+
 static void test_set_stops_the_clock(void)
 {
     g_autoptr(FakeBoard) fake = new_board();
@@ -664,6 +698,7 @@ int main(int argc, char **argv)
     g_test_add_func("/rtc/tells-the-hosts-time", test_tells_the_hosts_time);
     g_test_add_func("/rtc/local-time-is-an-offset", test_local_time_is_an_offset);
     g_test_add_func("/rtc/a-time-that-is-set-goes-on", test_a_time_that_is_set_goes_on);
+    g_test_add_func("/rtc/dates-that-cannot-be", test_dates_that_cannot_be);
     g_test_add_func("/rtc/set-stops-the-clock", test_set_stops_the_clock);
     g_test_add_func("/rtc/first-update-is-half-a-second-after-divider-reset",
                     test_first_update_is_half_a_second_after_divider_reset);

@@ -369,6 +369,25 @@ static void test_what_cannot_be_is_refused(void)
     fixture_done(&f);
 }
 
+/* What a PC's chip would take for 65536 is stored, and stops nothing. */
+static void test_a_divisor_of_zero(void)
+{
+    Fixture f;
+
+    fixture_init(&f);
+    for (unsigned high = 0; high < 2; high++) {
+        put(&f, UART_LCR, 0x80 | 3);
+        put(&f, UART_TX, 0);                    /* DLL */
+        put(&f, UART_IER, high ? 0xff : 0);     /* DLM */
+        g_assert_cmphex(get(&f, UART_TX), ==, 0);
+        g_assert_cmphex(get(&f, UART_IER), ==, high ? 0xff : 0);
+        put(&f, UART_LCR, 3);
+        put(&f, UART_TX, 'z');
+        expect_output(&f, "z");
+    }
+    fixture_done(&f);
+}
+
 static void test_without_chardev_output_is_swallowed(void)
 {
     g_autoptr(FakeBoard) fake = fake_board_new();
@@ -515,6 +534,7 @@ int main(int argc, char **argv)
     g_test_add_func("/serial/ports-are-given-out-in-order",
                     test_ports_are_given_out_in_order);
     g_test_add_func("/serial/what-cannot-be-is-refused", test_what_cannot_be_is_refused);
+    g_test_add_func("/serial/a-divisor-of-zero", test_a_divisor_of_zero);
     g_test_add_func("/serial/without-chardev-output-is-swallowed",
                     test_without_chardev_output_is_swallowed);
     g_test_add_func("/serial/nothing-comes-in-while-paused",
