@@ -26,9 +26,9 @@ LONG_OPERATIONS = 10000
 LONG_SEEDS = (2, 3)
 # The tests in which threads meet.
 THREADED = re.compile(
-    r"test-(aio|block|cpuhp|inject|loop|mailbox|poller|iothread|qsbr|region|vcpu|monitor|"
-    r"char-socket|char-mux|char-kinds|dump|hpet|qcow2-random|worker|"
-    r"virtio-serial-life|virtio-net|scsi-tasks).*")
+    r"test-(ahci|aio|block|cpuhp|inject|loop|mailbox|poller|iothread|qsbr|region|vcpu|"
+    r"monitor|char-socket|char-mux|char-kinds|dump|hpet|qcow2-random|worker|"
+    r"virtio-serial-life|virtio-net|scsi-tasks|pflash).*")
 FUZZ_LINE = re.compile(r"^(ok|FAILED)\s+(fuzz-\S+)(.*)")
 TESTS = pathlib.Path("tests")
 FOLDERS = ("unit", "device", "qmp")

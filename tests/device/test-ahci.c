@@ -9,11 +9,15 @@
 #include "berth/error.h"
 #include "berth/inject.h"
 #include "berth/qapi.h"
+#include "berth/qsbr.h"
+#include "berth/thread.h"
 
 #include "kit-ahci.h"
 
 #define PORTS 0x100u
 #define SECTORS 2048u
+#define VCPUS 3
+#define POKES 2000
 #define HANG "[{'ops': ['read', 'write'], 'delay-ns': 18446744073709551615}]"
 
 typedef struct Fixture {
@@ -23,12 +27,14 @@ typedef struct Fixture {
     KitAhci *port;
 } Fixture;
 
-static void fixture_init_with(Fixture *f, const char *props)
+/* On its board, if it has one already. */
+static void fixture_init_on(Fixture *f, const char *props)
 {
     g_autofree char *disk = g_strdup_printf("{'driver': 'ide-hd', 'id': 'hd', "
                                             "'drive': 'n', 'bus': 'hba.1'%s}", props);
 
-    *f = (Fixture) { .kit = kit_board_new() };
+    if (!f->kit)
+        f->kit = kit_board_new();
     kit_add_node(f->kit, "{'driver': 'null-co', 'node-name': 'below', 'size': 1048576, "
                  "'read-zeroes': true}");
     f->inject = kit_add_node(f->kit, "{'driver': 'inject', 'node-name': 'n', "
@@ -37,6 +43,12 @@ static void fixture_init_with(Fixture *f, const char *props)
     kit_add(f->kit, disk);
     kit_start(f->kit);
     f->port = kit_ahci_new(f->kit, f->hba, 1);
+}
+
+static void fixture_init_with(Fixture *f, const char *props)
+{
+    *f = (Fixture) { 0 };
+    fixture_init_on(f, props);
 }
 
 static void fixture_init(Fixture *f)
@@ -563,6 +575,75 @@ static void test_a_storm_of_writes(void)
     fixture_done(&f);
 }
 
+/* One of several vCPUs that know nothing of each other. */
+static void *poke(void *opaque)
+{
+    Fixture *f = opaque;
+    g_autoptr(GRand) rand = g_rand_new();
+
+    for (unsigned i = 0; i < POKES; i++) {
+        switch (g_rand_int_range(rand, 0, 12)) {
+        case 0:
+            kit_ahci_set(f->port, KIT_PxCMD, KIT_CMD_FRE);
+            break;
+        case 1:
+            kit_ahci_set(f->port, KIT_PxSCTL, i & 1);
+            break;
+        case 2:
+            kit_ahci_set_global(f->port, KIT_GHC, 0x80000002u | (i % 8 == 0));
+            break;
+        case 3:
+            kit_pci_set_command(&f->port->pci, PCI_COMMAND_MEMORY |
+                                (i & 1 ? PCI_COMMAND_MASTER : 0));
+            break;
+        case 4:
+        case 5:
+        case 6:
+            kit_ahci_start(f->port);
+            break;
+        default:
+            kit_ahci_issue(f->port, g_rand_int(rand), g_rand_boolean(rand));
+        }
+        kit_ahci_get(f->port, (unsigned)g_rand_int_range(rand, 0, 16) * 4);
+        qsbr_quiescent();
+    }
+    return NULL;
+}
+
+/* Commands, stops and resets at once, with the queues on a thread of their own. */
+static void test_several_vcpus_at_random(void)
+{
+    Fixture f = { .kit = kit_board_new_threaded() };
+    pthread_t vcpus[VCPUS];
+
+    fixture_init_on(&f, "");
+    set_rules(&f, "[{'ops': ['read', 'write'], 'errno': 'EIO', 'every': 7}]");
+    for (unsigned slot = 0; slot < 32; slot++) {
+        KitAta ata = queued_read(slot);
+
+        if (slot % 2)
+            ata = (KitAta) { .command = 0x35, .count = 2, .size = 1024, .writes = true };
+        kit_ahci_prepare(f.port, slot, &ata);
+    }
+    for (unsigned i = 0; i < VCPUS; i++)
+        g_assert_true(thread_start(&vcpus[i], THREAD_VCPU, "vCPU", poke, &f, NULL));
+    qsbr_offline();
+    for (unsigned i = 0; i < VCPUS; i++)
+        pthread_join(vcpus[i], NULL);
+    qsbr_online();
+
+    set_rules(&f, "[]");
+    kit_pci_set_command(&f.port->pci, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    kit_ahci_set_global(f.port, KIT_GHC, 0x80000001u);
+    for (int64_t end_ns = loop_clock_ns() + 10 * NS_PER_SEC;
+         kit_ahci_get_global(f.port, KIT_GHC) & 1;)
+        g_assert_cmpint(loop_clock_ns(), <, end_ns);
+    kit_ahci_start(f.port);
+    kit_ahci_read(f.port, 0, 1);
+    device_tree_pause(&f.kit->tree);
+    fixture_done(&f);
+}
+
 static void test_places(void)
 {
     static const char *const refused[][2] = {
@@ -621,6 +702,7 @@ int main(int argc, char **argv)
     g_test_add_func("/ahci/state", test_state);
     g_test_add_func("/ahci/bus-mastering", test_bus_mastering);
     g_test_add_func("/ahci/a-storm-of-writes", test_a_storm_of_writes);
+    g_test_add_func("/ahci/several-vcpus-at-random", test_several_vcpus_at_random);
     g_test_add_func("/ahci/places", test_places);
     return g_test_run();
 }
