@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The board's ATA controller with a stock kernel's drivers, a disk and a CD drive on it:
-data both ways, TRIM that reaches the file, a tray that moves."""
+data both ways, TRIM that reaches the file, a tray that moves.  With lab.py --beside both
+VMMs take turns in reading and writing."""
 
 import hashlib
 import os
+import pathlib
+import time
 
 FULL_KERNEL = True
 
@@ -12,6 +15,15 @@ DISK = 32 * MIB
 DISC = 2 * MIB
 DISKS = "until [ -b /dev/sda -a -b /dev/sr0 ]; do usleep 10000; done; cd /tmp"
 DROP = "echo 3 > /proc/sys/vm/drop_caches"
+ROUNDS = 9
+# Requests that go past the guest's cache, in one file of the host's.
+LOADS = {
+    "1000 reads of 4 KiB": "dd if=/dev/sda of=/dev/null bs=4k count=1000 iflag=direct",
+    "1000 writes of 4 KiB": "dd if=/dev/zero of=/dev/sda bs=4k count=1000 oflag=direct",
+    "200 reads of 128 KiB": "dd if=/dev/sda of=/dev/null bs=128k count=200 iflag=direct",
+    "2000 reads of 4 KiB by four": "for i in 0 2 4 6; do dd if=/dev/sda of=/dev/null "
+    "bs=4k count=500 skip=${i}00 iflag=direct & done; wait",
+}
 BAD = "dmesg | grep -iE 'ata[0-9].*(error|exception|fail|timeout|link down SStatus [^0])'"
 
 
@@ -67,3 +79,37 @@ def scenario(lab):
     lab.equal("the driver has nothing to complain of", guest.run(BAD + " || true"), "")
     guest.qmp.command("quit")
     lab.equal("quit ends the VMM", guest.wait_exit(), 0)
+    if lab.options.beside:
+        compare(lab)
+
+
+def stopped(lab, vmm):
+    """A guest with a disk of its own, which waits for its turn."""
+    image = lab.folder / f"{pathlib.Path(vmm).name}.img"
+    image.write_bytes(os.urandom(DISK))
+    guest = lab.guest("-blockdev", f"file,node-name=ata,filename={image}", "-device",
+                      "ide-hd,bus=ide.0,drive=ata", full=True, memory=512, cpus=1,
+                      vmm=vmm).boot()
+    guest.run("until [ -b /dev/sda ]; do usleep 10000; done; dmesg -n 1")
+    guest.qmp.command("stop")
+    return guest
+
+
+def compare(lab):
+    """Seconds that a load takes, on one and on the other."""
+    guests = {pathlib.Path(vmm).name: stopped(lab, vmm)
+              for vmm in (lab.options.vmm, lab.options.beside)}
+    for what, command in LOADS.items():
+        seconds = {name: [] for name in guests}
+        for _ in range(ROUNDS):
+            for name, guest in guests.items():
+                guest.qmp.command("cont")
+                began = time.monotonic()
+                guest.run(f"({command}) 2> /dev/null")
+                seconds[name].append(time.monotonic() - began)
+                guest.qmp.command("stop")
+        medians = {name: sorted(found)[ROUNDS // 2] for name, found in seconds.items()}
+        one, other = medians.values()
+        lab.out(f"# {what}: " + ", ".join(f"{name} {median:.3f} s"
+                                          for name, median in medians.items()) +
+                f", ratio {one / other:.2f}")
