@@ -10,8 +10,9 @@
  *
  * Without firmware the board has set all of it, and it can only be read.  With firmware
  * there is no ECAM after a reset, and the first MiB ends with the ROM.  Suspended to RAM
- * it keeps PAM, which real hardware does not: firmware for virtual machines that wakes up
- * expects to find itself where it was.
+ * it keeps PAM, which real hardware does not, but without what was locked: firmware for
+ * virtual machines that wakes up expects to find itself where it was, and to write to its
+ * variables before it locks them again.
  */
 #include "berth/thread.h"
 
@@ -24,6 +25,7 @@
 #define PCIEXBAR_HIGH 0xfu      /* 36 bits */
 #define REG_PAM 0x90u
 #define PAM_BITS 0x33u
+#define PAM_READS 0x11u
 #define PAM_FIRST_BITS 0x30u
 #define REG_SMRAM 0x9du
 #define SMRAM_LOCKED 0x12u      /* D_LCK; C_BASE_SEG is always 2 */
@@ -135,7 +137,7 @@ static void mch_suspend(Device *dev)
         pam[i] = (uint8_t)pci_config_get(pci, REG_PAM + i, 1);
     pci_device_reset(pci);
     for (unsigned i = 0; i < PAM_REGISTERS; i++)
-        pci_config_set(pci, REG_PAM + i, 1, pam[i]);
+        pci_config_set(pci, REG_PAM + i, 1, pam[i] | (pam[i] & PAM_READS) << 1);
     if (to_mch(dev)->pam)
         update_windows(to_mch(dev));
 }

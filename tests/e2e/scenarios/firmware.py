@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Media that boot by themselves: SeaBIOS, GRUB, and a stock kernel with the tables that
 firmware placed.  As with an installer it is the CD once, where the guest is woken from
-suspend to RAM, then the disk after the guest's reboot; when that disk is unplugged, the
-other one.  With lab.py --beside both VMMs take turns in coming to the boot loader."""
+suspend to RAM with a vCPU that came since, then the disk after the guest's reboot; when
+that disk is unplugged, the other one.  With lab.py --beside both VMMs take turns in
+coming to the boot loader."""
 
 import pathlib
 import re
@@ -23,6 +24,7 @@ def scenario(lab):
         "-drive", f"file={lab.boot_cd},if=none,format=raw,id=cd,media=cdrom",
         "-drive", f"file={lab.boot_disk},if=none,format=raw,id=d0,readonly=on",
         "-drive", f"file={lab.boot_disk},if=none,format=raw,id=d1,readonly=on",
+        "-smp", "maxcpus=3,cores=3",
         "-device", "pcie-root-port,id=port,chassis=1,addr=5",
         "-device", "virtio-blk-pci,id=blk,drive=d0,bus=port",
         "-device", "virtio-scsi-pci,id=scsi,addr=6",
@@ -32,6 +34,7 @@ def scenario(lab):
         "vmgenid,guid=43dc0cf8-809b-4adb-9bea-a9abb5f3d90e").boot()
     lab.equal("the CD is booted once", medium(guest), "cd")
     check_machine(lab, guest)
+    check_hotplug(lab, guest)
     check_sleep(lab, guest)
     check_reboot(lab, guest)
     lab.equal("no call was forbidden", guest.forbidden_call(), None)
@@ -79,6 +82,14 @@ def check_machine(lab, guest):
               "43dc0cf8-809b-4adb-9bea-a9abb5f3d90e")
 
 
+def check_hotplug(lab, guest):
+    guest.qmp.command("device_add", driver="host-x86_64-cpu", id="vcpu2", **{
+        "socket-id": 0, "core-id": 2, "thread-id": 0})
+    guest.run("cd /sys/devices/system/cpu; until [ -e cpu2/online ]; do usleep 10000; "
+              "done; echo 1 > cpu2/online")
+    lab.equal("a vCPU comes", guest.run("taskset -c 2 nproc"), "1")
+
+
 def check_sleep(lab, guest):
     """Woken, the machine starts firmware, which goes on where the guest said."""
     guest.run("echo deep > /sys/power/mem_sleep; dmesg -n 3")
@@ -88,7 +99,7 @@ def check_sleep(lab, guest):
     found = guest.console.wait(r"\nwoken (\d+)\r?\n", guest.mark)
     guest.mark = found.end()
     lab.equal("it wakes from suspend to RAM by firmware", found[1], "0")
-    lab.equal("with both processors", guest.run("nproc"), "2")
+    lab.equal("with the processor that came", guest.run("nproc"), "3")
 
 
 def check_reboot(lab, guest):
