@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The ACPI tables (ACPI 6.3, PCI Firmware 3.2) that describe the q35 machine: XSDT, FADT,
- * FACS, MADT, MCFG, HPET, SRAT, SLIT, DSDT as one blob, and the RSDP that leads to them.
+ * FACS, MADT, MCFG, HPET, SRAT, SLIT, WAET, DSDT as one blob, and the RSDP that leads to
+ * them.
  *
  * The tables are made once from plain data and can then be written for any guest address,
  * so that the loader of kernels places them and fw_cfg hands the same ones to firmware.

@@ -138,7 +138,8 @@ void aml_region(Aml *aml, const char *name, AmlSpace space, uint64_t offset,
 /* Inside aml_resources(). */
 void aml_res_io(Aml *aml, uint16_t base, uint8_t size);
 void aml_res_irq(Aml *aml, unsigned irq); /* 0 to 15: edge, active high, exclusive */
-void aml_res_interrupt(Aml *aml, uint32_t gsi); /* level, active high, shared */
+/* Level, active high, shared: one, or those of up to 255 that may be chosen. */
+void aml_res_interrupts(Aml *aml, const uint32_t *gsis, unsigned n);
 void aml_res_memory32(Aml *aml, uint32_t base, uint32_t size); /* read and write */
 void aml_res_range16(Aml *aml, AmlRange range, uint16_t first, uint16_t last);
 void aml_res_range32(Aml *aml, AmlRange range, uint32_t first, uint32_t last);

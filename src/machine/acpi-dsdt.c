@@ -3,7 +3,8 @@
  * The DSDT: the devices that a guest cannot find by probing, and what the PCI host bridge
  * hands down.  Generated for one machine, so that it holds no code where a constant does.
  *
- *     \_SB.PCI0        host bridge: windows, interrupt routing, _OSC
+ *     \_SB.PCI0        host bridge: windows, _OSC
+ *     \_SB.LNKx        interrupts of PCI at the PIC, and who asks for them (acpi-prt.c)
  *     \_SB.PCI0.Sxx    root ports whose slots ACPI hot-plugs (acpi-pcihp.c), network
  *                      devices with an index (acpi-index.c)
  *     \_SB.PCI0.ISA    LPC bridge at 1f.0: RTC, COMx, keyboard, mouse, pvpanic
@@ -33,8 +34,6 @@
 #define OSC_GRANTED 0x1du
 #define OSC_NATIVE_HOTPLUG 0x01u
 
-#define PCI_SLOTS 32
-#define PCI_PINS 4
 #define LPC_ADR 0x001f0000
 
 #define NOTIFY_CHANGED 0x80
@@ -118,23 +117,6 @@ static void append_windows(Aml *aml, const AcpiMachine *machine)
     aml_end(aml);
 }
 
-static void append_interrupts(Aml *aml)
-{
-    aml_name(aml, "_PRT");
-    aml_package(aml, PCI_SLOTS * PCI_PINS);
-    for (unsigned i = 0; i < PCI_SLOTS * PCI_PINS; i++) {
-        unsigned slot = i / PCI_PINS, pin = i % PCI_PINS;
-
-        aml_package(aml, 4);
-        aml_int(aml, slot << 16 | 0xffff);
-        aml_int(aml, pin);
-        aml_int(aml, 0);
-        aml_int(aml, X86_PCI_GSI(slot, pin));
-        aml_end(aml);
-    }
-    aml_end(aml);
-}
-
 static void append_serial(Aml *aml, const AcpiSerial *serial)
 {
     char name[5];
@@ -166,6 +148,7 @@ static void append_isa(Aml *aml, const AcpiMachine *machine)
 {
     aml_device(aml, "ISA");
     aml_name_int(aml, "_ADR", LPC_ADR);
+    acpi_prt_append_registers(aml);
 
     aml_device(aml, "RTC");
     aml_name_eisaid(aml, "_HID", "PNP0B00");
@@ -211,7 +194,7 @@ static void append_host_bridge(Aml *aml, const AcpiMachine *machine)
     aml_name_int(aml, "_BBN", 0);
     aml_name_int(aml, "_UID", 0);
     append_windows(aml, machine);
-    append_interrupts(aml);
+    acpi_prt_append(aml);
     append_osc(aml, machine);
     append_isa(aml, machine);
     acpi_index_append(aml, machine);
@@ -341,8 +324,10 @@ uint32_t acpi_dsdt_append(AcpiTables *tables, const AcpiMachine *machine)
     g_assert(machine->n_cpus <= 4096);
     acpi_table_append(tables, &header, sizeof(header));
     aml_init(&aml, tables->blob);
+    acpi_prt_append_pic(&aml);
     aml_scope(&aml, "\\_SB");
     append_host_bridge(&aml, machine);
+    acpi_prt_append_links(&aml);
     append_cpus(&aml, machine);
     if (machine->n_memory_slots)
         acpi_memhp_append(&aml, machine);

@@ -24,6 +24,8 @@
 #define FADT_NO_SLEEP_BUTTON 0x00000020
 #define FADT_RESET_REGISTER 0x00000400
 #define FADT_PLATFORM_CLOCK 0x00008000  /* the PM timer may be used */
+#define FADT_CLUSTER_MODEL 0x00040000   /* no flat logical destinations of APICs */
+#define FLAT_CPUS_MAX 8
 #define FADT_NO_C2 0x0fff               /* latencies above these limits: no such state */
 #define FADT_NO_C3 0x0fff
 
@@ -185,7 +187,8 @@ uint32_t acpi_fadt_append(AcpiTables *tables, const AcpiMachine *machine, uint32
         .boot_arch = FADT_BOOT_LEGACY | FADT_BOOT_NO_VGA |
                      (machine->i8042 ? FADT_BOOT_8042 : 0),
         .flags = FADT_WBINVD | FADT_PROC_C1 | FADT_NO_SLEEP_BUTTON |
-                 FADT_RESET_REGISTER | FADT_PLATFORM_CLOCK,
+                 FADT_RESET_REGISTER | FADT_PLATFORM_CLOCK |
+                 (machine->n_cpus > FLAT_CPUS_MAX ? FADT_CLUSTER_MODEL : 0),
         .hypervisor = { 'b', 'e', 'r', 't', 'h' },
     };
 

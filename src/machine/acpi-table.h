@@ -64,6 +64,12 @@ uint32_t acpi_srat_append(AcpiTables *tables, const AcpiMachine *machine);
 uint32_t acpi_srat_append_slit(AcpiTables *tables, const AcpiMachine *machine);
 uint32_t acpi_dsdt_append(AcpiTables *tables, const AcpiMachine *machine);
 
+/* Interrupts of PCI: of the host bridge, of the LPC bridge, of \_SB, at the root. */
+void acpi_prt_append(Aml *aml);
+void acpi_prt_append_registers(Aml *aml);
+void acpi_prt_append_links(Aml *aml);
+void acpi_prt_append_pic(Aml *aml);
+
 /* In the scope of the host bridge: functions with an index, _DSM for them and slots. */
 void acpi_index_append(Aml *aml, const AcpiMachine *machine);
 /* Method _DSM of a function, whose index follows as a value or a call. */

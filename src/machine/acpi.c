@@ -19,6 +19,8 @@
 #define MCFG_REVISION 1
 #define HPET_REVISION 1
 #define HPET_TICKS_MIN 10000            /* 100 us of 10 ns each */
+#define WAET_REVISION 1
+#define WAET_PM_TIMER_GOOD 0x2u         /* one read of it is enough */
 #define OEM_ID { 'B', 'E', 'R', 'T', 'H', ' ' }
 
 /* ACPI 6.3, 5.2.5.3. */
@@ -60,6 +62,12 @@ typedef struct __attribute__((packed)) HpetTable {
     uint16_t periodic_ticks_min; /* so that no interrupt is lost */
     uint8_t page_protection;
 } HpetTable;
+
+/* Microsoft, "Windows ACPI Emulated Devices Table". */
+typedef struct __attribute__((packed)) Waet {
+    AcpiHeader header;
+    uint32_t flags;
+} Waet;
 
 AcpiHeader acpi_header(const char *signature, uint8_t revision)
 {
@@ -154,10 +162,23 @@ static uint32_t hpet_append(AcpiTables *tables, uint32_t id)
     return start;
 }
 
+static uint32_t waet_append(AcpiTables *tables)
+{
+    uint32_t start = acpi_table_begin(tables, "WAET", 8);
+    Waet waet = {
+        .header = acpi_header("WAET", WAET_REVISION),
+        .flags = WAET_PM_TIMER_GOOD,
+    };
+
+    acpi_table_append(tables, &waet, sizeof(waet));
+    acpi_table_end(tables);
+    return start;
+}
+
 AcpiTables *acpi_tables_new(const AcpiMachine *machine)
 {
     AcpiTables *tables = g_new0(AcpiTables, 1);
-    uint32_t dsdt, top[6];
+    uint32_t dsdt, top[7];
     size_t n = 0;
 
     g_assert(machine->ecam.base + machine->ecam.size <= 4 * GIB);
@@ -176,6 +197,7 @@ AcpiTables *acpi_tables_new(const AcpiMachine *machine)
         top[n++] = acpi_srat_append(tables, machine);
     if (machine->n_nodes && machine->distances)
         top[n++] = acpi_srat_append_slit(tables, machine);
+    top[n++] = waet_append(tables);
     tables->xsdt = xsdt_append(tables, top, n);
     return tables;
 }

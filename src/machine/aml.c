@@ -409,13 +409,15 @@ void aml_res_irq(Aml *aml, unsigned irq)
     put(aml, 1u << irq, 2);
 }
 
-void aml_res_interrupt(Aml *aml, uint32_t gsi)
+void aml_res_interrupts(Aml *aml, const uint32_t *gsis, unsigned n)
 {
+    g_assert(n <= 255);
     aml_byte(aml, RES_INTERRUPT);
-    put(aml, 6, 2);
+    put(aml, 2 + 4 * n, 2);
     aml_byte(aml, INTERRUPT_LEVEL_SHARED);
-    aml_byte(aml, 1);
-    put(aml, gsi, 4);
+    aml_byte(aml, n);
+    for (unsigned i = 0; i < n; i++)
+        put(aml, gsis[i], 4);
 }
 
 void aml_res_memory32(Aml *aml, uint32_t base, uint32_t size)

@@ -172,7 +172,7 @@ static void test_tables_are_the_golden_ones(gconstpointer data)
     list = acpi_tables_list(tables, &count);
 
     golden_check(rsdp_path, rsdp, sizeof(rsdp));
-    g_assert_cmpuint(count, ==, machines[n].machine == &other ? 9 : 6);
+    g_assert_cmpuint(count, ==, machines[n].machine == &other ? 10 : 7);
     for (size_t i = 0; i < count; i++) {
         g_autofree char *path = g_strdup_printf("%s/%s.aml", folder, list[i].signature);
 
@@ -242,13 +242,10 @@ static void test_iasl_finds_no_fault(gconstpointer data)
                          list[i].size);
 }
 
-/* What _OSC answers to three numbers, as acpiexec prints bytes. */
-static void check_osc(const char *dsdt, const char *uuid, unsigned revision,
-                      const char *capabilities, const char *answer)
+/* Runs commands of acpiexec on a table; it prints @answer. */
+static void check_execution(const char *dsdt, const char *commands, const char *answer)
 {
-    g_autofree char *command = g_strdup_printf("execute \\_SB.PCI0._OSC (%s) %u 3 (%s)",
-                                               uuid, revision, capabilities);
-    const char *argv[] = { "acpiexec", "-b", command, dsdt, NULL };
+    const char *argv[] = { "acpiexec", "-b", commands, dsdt, NULL };
     g_autofree char *out = NULL, *err = NULL;
     g_autoptr(GError) error = NULL;
 
@@ -257,8 +254,18 @@ static void check_osc(const char *dsdt, const char *uuid, unsigned revision,
 
     g_assert_no_error(error);
     if (!strstr(out, answer))
-        g_test_message("%s: %s%s", command, out, err);
+        g_test_message("%s: %s%s", commands, out, err);
     g_assert_nonnull(strstr(out, answer));
+}
+
+/* What _OSC answers to three numbers, as acpiexec prints bytes. */
+static void check_osc(const char *dsdt, const char *uuid, unsigned revision,
+                      const char *capabilities, const char *answer)
+{
+    g_autofree char *command = g_strdup_printf("execute \\_SB.PCI0._OSC (%s) %u 3 (%s)",
+                                               uuid, revision, capabilities);
+
+    check_execution(dsdt, command, answer);
 }
 
 static void test_osc_grants_native_hot_plug(void)
@@ -282,6 +289,40 @@ static void test_osc_grants_native_hot_plug(void)
               "11 00 00 00 00 00 00 00 1C 00 00 00");
     check_osc(dsdt, "FF4DDB33F71F1C4096577441C03DD766", 1, "01000000000000001D000000",
               "05 00 00 00 00 00 00 00 1D 00 00 00");
+}
+
+/* The registers that acpiexec has in the place of the bridge's are 0 at first. */
+static void test_links_are_set_and_disabled(void)
+{
+    static const char dsdt[] = GOLDEN "/plain/DSDT.aml";
+    static const char set_11[] = "execute \\_SB.LNKF._SRS (89060009010B0000007900);";
+    static const struct {
+        const char *after;
+        const char *command;
+        const char *answer;
+    } rows[] = {
+        { "", "execute \\_SB.LNKF._STA", "000000000000000B" },
+        { set_11, "execute \\_SB.PCI0.ISA.PRQF", "000000000000000B" },
+        { set_11, "execute \\_SB.PCI0.ISA.PRQE", "0000000000000000" },
+        { set_11, "execute \\_SB.LNKF._CRS", "89 06 00 09 01 0B 00 00 00 79 00" },
+        { "execute \\_SB.LNKF._DIS;", "execute \\_SB.PCI0.ISA.PRQF",
+          "0000000000000080" },
+        { "execute \\_SB.LNKF._DIS;", "execute \\_SB.LNKF._STA", "0000000000000009" },
+        { "execute \\_SB.LNKF._DIS;", "execute \\_SB.LNKF._CRS",
+          "89 06 00 09 01 00 00 00 00 79 00" },
+        { "execute \\_PIC 1;", "execute \\_SB.PCI0._PRT", "Contains 128 Elements" },
+    };
+    g_autofree char *acpiexec = g_find_program_in_path("acpiexec");
+
+    if (!acpiexec) {
+        g_test_skip("acpiexec is not installed");
+        return;
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *commands = g_strconcat(rows[i].after, rows[i].command, NULL);
+
+        check_execution(dsdt, commands, rows[i].answer);
+    }
 }
 
 static uint8_t sum_of(const uint8_t *data, size_t size)
@@ -334,13 +375,14 @@ static void test_rsdp_leads_to_every_table(void)
         g_assert_cmpuint(sum_of(rsdp, 20), ==, 0);
         g_assert_cmpuint(sum_of(rsdp, sizeof(rsdp)), ==, 0);
         xsdt = follow(blob, size, places[i], read_le(rsdp + 24, 8), "XSDT");
-        g_assert_cmpuint(read_le(xsdt + 4, 4), ==, HEADER_SIZE + 6 * 8);
+        g_assert_cmpuint(read_le(xsdt + 4, 4), ==, HEADER_SIZE + 7 * 8);
         fadt = follow(blob, size, places[i], read_le(xsdt + 36, 8), "FACP");
         follow(blob, size, places[i], read_le(xsdt + 44, 8), "APIC");
         follow(blob, size, places[i], read_le(xsdt + 52, 8), "MCFG");
         follow(blob, size, places[i], read_le(xsdt + 60, 8), "HPET");
         follow(blob, size, places[i], read_le(xsdt + 68, 8), "SRAT");
         follow(blob, size, places[i], read_le(xsdt + 76, 8), "SLIT");
+        follow(blob, size, places[i], read_le(xsdt + 84, 8), "WAET");
         follow(blob, size, places[i], read_le(fadt + 36, 4), "FACS");
         follow(blob, size, places[i], read_le(fadt + 40, 4), "DSDT");
         g_assert_cmpuint(read_le(fadt + 140, 8), ==, read_le(fadt + 40, 4));
@@ -370,6 +412,33 @@ static void test_4096_cpus_have_tables(void)
     }
 }
 
+static uint32_t fadt_flags(size_t n_cpus)
+{
+    AcpiCpu cpus[9] = { { .present = true } };
+    AcpiMachine machine = plain;
+    g_autoptr(AcpiTables) tables = NULL;
+    g_autofree uint8_t *blob = NULL;
+    const AcpiTable *list;
+    size_t count;
+
+    machine.cpus = cpus;
+    machine.n_cpus = n_cpus;
+    tables = acpi_tables_new(&machine);
+    blob = g_malloc(acpi_tables_size(tables));
+    acpi_tables_write(tables, TABLES_GPA, blob);
+    list = acpi_tables_list(tables, &count);
+    while (strcmp(list->signature, "FACP") != 0)
+        list++;
+    return (uint32_t)read_le(blob + list->offset + 112, 4);
+}
+
+/* Flat logical destinations have eight bits. */
+static void test_more_cpus_than_flat_destinations(void)
+{
+    g_assert_cmphex(fadt_flags(8) & 0x40000, ==, 0);
+    g_assert_cmphex(fadt_flags(9) & 0x40000, ==, 0x40000);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -382,8 +451,11 @@ int main(int argc, char **argv)
         g_test_add_data_func(iasl, GUINT_TO_POINTER(i), test_iasl_finds_no_fault);
     }
     g_test_add_func("/acpi/osc-grants-native-hot-plug", test_osc_grants_native_hot_plug);
+    g_test_add_func("/acpi/links-are-set-and-disabled", test_links_are_set_and_disabled);
     g_test_add_func("/acpi/rsdp-leads-to-every-table", test_rsdp_leads_to_every_table);
     g_test_add_func("/acpi/4096-cpus-have-tables", test_4096_cpus_have_tables);
+    g_test_add_func("/acpi/more-cpus-than-flat-destinations",
+                    test_more_cpus_than_flat_destinations);
     g_test_add_func("/acpi/waking-vector", test_waking_vector);
     return g_test_run();
 }

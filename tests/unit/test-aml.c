@@ -205,18 +205,20 @@ static void test_two_byte_operators(void)
 
 static void test_resources_end_with_a_tag(void)
 {
+    static const uint32_t choice[] = { 20, 21 };
     Text text;
 
     text_begin(&text);
     aml_resources(&text.aml);
     aml_res_io(&text.aml, 0x3f8, 8);
     aml_res_irq(&text.aml, 4);
-    aml_res_interrupt(&text.aml, 20);
+    aml_res_interrupts(&text.aml, choice, 2);
     aml_res_memory32(&text.aml, 0xb0000000, 0x10000000);
     aml_end(&text.aml);
 
-    text_expect(&text, "11 25 0a22 47 01 f803 f803 00 08  22 1000  "
-                       "89 0600 09 01 14000000  86 0900 01 000000b0 00000010  79 00");
+    text_expect(&text, "11 29 0a26 47 01 f803 f803 00 08  22 1000  "
+                       "89 0a00 09 02 14000000 15000000  "
+                       "86 0900 01 000000b0 00000010  79 00");
 }
 
 static void test_address_ranges_of_three_widths(void)
