@@ -46,6 +46,16 @@ else ifeq ($(origin CC),default)
 CC := gcc
 endif
 
+# Some two hundred test programs have berth within.  In the variants they share it, else
+# they are 30 MB each; in the release they are linked as berth is, and what a debugger
+# reads stays in the objects unless CFLAGS are one's own.
+ifneq ($(VARIANT),release)
+PIC := -fPIC
+TEST_LDFLAGS := -Wl,-rpath,'$$ORIGIN/../..'
+else ifeq ($(origin CFLAGS),file)
+TEST_LDFLAGS := -Wl,-S
+endif
+
 # Everything but the simplest goals needs the packages; "make deps" brings them.  The demo
 # and the tests need more than the build does.
 NO_PACKAGES := deps clean
@@ -69,11 +79,11 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null) $(SLIRP_CFLAG
 # some, they cost a process that does not need them nothing; a shared library costs 16 KiB
 # and more, and time at start.
 archive = $(firstword $(filter /%,$(shell $(CC) -print-file-name=lib$(1).a)) -l$(1))
-ARCHIVES := $(call archive,nettle) $(call archive,zstd) $(call archive,nl-3)
-PKG_LIBS := $(filter-out -lnettle -lzstd -lnl-3,$(shell pkg-config --libs $(PACKAGES) \
-        2>/dev/null)) $(ARCHIVES) -lm
+ARCHIVED := $(if $(PIC),,nettle zstd nl-3)
+PKG_LIBS := $(filter-out $(ARCHIVED:%=-l%),$(shell pkg-config --libs $(PACKAGES) \
+        2>/dev/null)) $(foreach name,$(ARCHIVED),$(call archive,$(name))) -lm
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DBERTH_VERSION='"$(VERSION)"' -Iinclude -I$(GEN) \
-        -pthread $(WARN) $(PKG_CFLAGS) $(CFLAGS) $(VARIANT_CFLAGS_$(VARIANT))
+        -pthread $(WARN) $(PKG_CFLAGS) $(CFLAGS) $(VARIANT_CFLAGS_$(VARIANT)) $(PIC)
 TEST_LIBS := $(shell pkg-config --libs $(TEST_PACKAGES) 2>/dev/null)
 ALL_LIBS = -pthread -Wl,--as-needed $(PKG_LIBS) -laio
 
@@ -93,6 +103,8 @@ objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(GEN)/%,$(1))) \
        $(patsubst $(GEN)/%.c,$(BUILD)/obj/gen/%.o,$(filter $(GEN)/%,$(1)))
 LIB_OBJS := $(call objs,$(SRCS) $(GEN_SRCS))
 LIB := $(BUILD)/libberth.a
+SHARED_LIB := $(BUILD)/libberth.so
+TEST_LIB := $(if $(PIC),$(SHARED_LIB),$(LIB))
 BERTH := $(BUILD)/berth
 BERTHCTL := $(BUILD)/berthctl
 
@@ -152,6 +164,10 @@ $(LIB): $(LIB_OBJS)
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 
+$(SHARED_LIB): $(LIB_OBJS)
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -shared -Wl,-soname,$(@F) -o $@ $^ $(ALL_LIBS)
+
 $(BERTH): $(BUILD)/obj/src/main.o $(LIB)
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(LIB) $(ALL_LIBS)
@@ -161,18 +177,25 @@ $(BERTHCTL): $(call objs,$(CTL_SRCS)) $(LIB)
 	$(if $(Q),@echo "  LD $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $(call objs,$(CTL_SRCS)) $(LIB) $(ALL_LIBS)
 
-$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(KIT_OBJS) $(LIB)
+$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(KIT_OBJS) $(TEST_LIB)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD $@")
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(KIT_OBJS) $(LIB) $(ALL_LIBS) $(TEST_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(TEST_LDFLAGS) -o $@ $< $(KIT_OBJS) $(TEST_LIB) $(ALL_LIBS) \
+	    $(TEST_LIBS)
+
+# Trace points are listed for each file that is linked: these have some of their own.
+OWN_TRACE := $(addprefix $(BUILD)/tests/unit/test-,log log-options)
+$(OWN_TRACE): TEST_LIB := $(LIB)
+$(OWN_TRACE): $(LIB)
 
 # libFuzzer where clang has it, else a loop over the seeds under ASan.
 FUZZ_MAIN := $(if $(filter fuzz,$(VARIANT)),,$(BUILD)/obj/tests/fuzz/seed-loop.o)
-$(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(FUZZ_MAIN) $(KIT_OBJS) $(LIB)
+$(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(FUZZ_MAIN) $(KIT_OBJS) \
+        $(TEST_LIB)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD $@")
-	$(Q)$(CC) $(ALL_CFLAGS) $(if $(FUZZ_MAIN),,-fsanitize=fuzzer) -o $@ $< $(FUZZ_MAIN) \
-	    $(KIT_OBJS) $(LIB) $(ALL_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(if $(FUZZ_MAIN),,-fsanitize=fuzzer) $(TEST_LDFLAGS) -o $@ \
+	    $< $(FUZZ_MAIN) $(KIT_OBJS) $(TEST_LIB) $(ALL_LIBS)
 
 tests: $(TESTS)
 fuzz-targets: $(FUZZ_TARGETS)

@@ -8,7 +8,7 @@
  * where guest memory is, which is held until then.  The rest is told by what the kernel
  * says of a mapping:
  *
- *     between the linker's __executable_start and _end          program
+ *     between the linker's __ehdr_start and _end                program
  *     a file, and what follows one without a gap (its .bss)     libraries
  *     [stack], and what follows a mapping that nobody can
  *     access, as the C library makes stacks of threads          stacks
@@ -26,8 +26,10 @@
 #include "berth/memory-ledger.h"
 #include "berth/smaps.h"
 
-/* The linker's. */
-extern const char __executable_start[], _end[];
+/* The linker's, of what this file is linked into. */
+#pragma GCC visibility push(hidden)
+extern const char __ehdr_start[], _end[];
+#pragma GCC visibility pop
 
 /* What mappings of one owner sum up to, in bytes. */
 typedef struct LedgerSum {
@@ -96,7 +98,7 @@ static MemoryOwner find_owner(const MemoryQuery *query, const SmapsMapping *mapp
     };
     size_t i = 0;
 
-    if (mapping->start >= (uintptr_t)__executable_start &&
+    if (mapping->start >= (uintptr_t)__ehdr_start &&
         mapping->start < (uintptr_t)_end)
         return MEMORY_OWNER_PROGRAM;
     if (!mapping->name[0] && query->after_file)
