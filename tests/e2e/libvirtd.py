@@ -63,7 +63,7 @@ class VirshError(Exception):
 class Libvirtd:
     def __init__(self, folder, vmm, log=True):
         self.folder = pathlib.Path(folder)
-        for name in (*FOLDERS, "bin"):
+        for name in (*FOLDERS, "bin", "run/lock"):
             (self.folder / name).mkdir(parents=True)
         (self.folder / "bin" / "qemu-system-x86_64").symlink_to(vmm)
         (self.folder / "etc" / "qemu.conf").write_text(QEMU_CONF)

@@ -12,7 +12,7 @@ import time
 from libvirt_rig import (DIMM, DISK, NIC, VIRTIO_MEM, let_go, libvirt_main,
                          power_off, released, started_with_all)
 from poke import Poke
-from rig import heard, wait_until
+from rig import ROOT, heard, wait_until
 
 PM_STATUS, PM_BUTTON = 0x600, 1 << 8
 
@@ -181,32 +181,46 @@ def test_devices_come_and_go(t):
     t.equal("it runs all the time", t.state("all"), "running (unpaused)")
 
 
-def test_later_steps_are_refused(t):
-    """Each in a way that libvirt has words for; and the domain goes on."""
-    started_with_all(t)
-    saved = t.folder / "saved"
-    for what, words, *command in (
-            ("save", "'migrate-set-parameters': .* has not been found", "save", "all",
-             saved),
-            ("managedsave", "has not been found", "managedsave", "all"),
-            ("snapshot with memory", "has not been found|unable|not supported",
-             "snapshot-create-as", "all", "m", "--memspec", saved, "--no-metadata"),
-            ("blockpull", "'block-stream': .* not been found", "blockpull", "all", "vda"),
-            ("blockcopy", "'blockdev-mirror': .* not been found", "blockcopy", "all",
-             "vda", t.folder / "copy", "--transient-job"),
-            ("blockcommit", "not|invalid", "blockcommit", "all", "vda", "--active"),
-            ("backup", "does not accept value 'blockdev-backup'", "backup-begin", "all"),
-            ("dirty rate", "not support", "domdirtyrate-calc", "all"),
-            ("keys", "has not been found", "send-key", "all", "KEY_A"),
-            ("a picture", "no screens", "screenshot", "all", saved),
-            ("an agent that is not there", "agent is not connected", "domfsfreeze",
-             "all")):
-        t.refused(f"{what} is refused", words, *command)
-        t.equal(f"{what}: the domain goes on", t.state("all").split()[0], "running")
-    t.check("no process has gone", "all" in t.virsh("list", "--name"))
-    t.virsh("dump", "all", t.folder / "core", "--memory-only")
-    with open(t.folder / "core", "rb") as file:
-        t.equal("but a dump is one", file.read(4), b"\x7fELF")
+def refusals():
+    """What docs/libvirt.md says is refused: virsh's command, and libvirt's words."""
+    text = (ROOT / "docs/libvirt.md").read_text()
+    table = text.partition("| virsh | what libvirt says |")[2].partition("\n\n")[0]
+    return re.findall(r"^\| (.*) \| `(.*)` \|$", table, re.M)
+
+
+def test_what_is_refused(t):
+    """Each as the table says, and the domain goes on."""
+    t.files()
+    t.define("vm", devices=DISK.replace("raw", "qcow2").replace("c.q", "a.q")
+             .format(folder=t.folder))
+    t.start("vm")
+    t.virsh("snapshot-create-as", "vm", "overlay", "--disk-only")
+    file = t.folder / "file"
+    commands = {
+        "save": ["save", "vm", file],
+        "managedsave": ["managedsave", "vm"],
+        "dump, without `--memory-only`": ["dump", "vm", file],
+        "snapshot-create-as `--memspec`": ["snapshot-create-as", "vm", "m", "--memspec",
+                                           file],
+        "snapshot-create-as, within a qcow2 image": ["snapshot-create-as", "vm", "s"],
+        "snapshot-delete, of one that is an overlay": ["snapshot-delete", "vm",
+                                                       "overlay"],
+        "blockcommit": ["blockcommit", "vm", "vdc", "--active", "--pivot"],
+        "blockpull": ["blockpull", "vm", "vdc"],
+        "blockcopy": ["blockcopy", "vm", "vdc", file, "--transient-job"],
+        "backup-begin": ["backup-begin", "vm"],
+        "checkpoint-create-as": ["checkpoint-create-as", "vm", "c"],
+        "domdirtyrate-calc": ["domdirtyrate-calc", "vm"],
+        "screenshot": ["screenshot", "vm", file]}
+    told = refusals()
+    t.equal("each row of the table is run", sorted(row for row, _ in told),
+            sorted(commands))
+    for row, words in told:
+        t.refused(f"{row} is refused", re.escape(words), *commands[row])
+        t.equal(f"{row}: the domain goes on", t.state("vm").split()[0], "running")
+    t.virsh("dump", "vm", file, "--memory-only")
+    with open(file, "rb") as core:
+        t.equal("but a dump is one", core.read(4), b"\x7fELF")
 
 
 def runs(t, name):
@@ -262,7 +276,7 @@ def test_autostart(t):
 
 
 TESTS = [test_probe, test_life, test_power, test_domain_of_qemu, test_statistics,
-         test_devices_come_and_go, test_later_steps_are_refused, test_libvirtd_comes_back,
+         test_devices_come_and_go, test_what_is_refused, test_libvirtd_comes_back,
          test_autostart]
 
 

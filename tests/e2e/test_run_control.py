@@ -6,6 +6,7 @@ NMI."""
 import sys
 
 from rig import main
+from esb import Esb
 from poke import WAKING, Poke
 from qmp import QmpError
 
@@ -227,36 +228,6 @@ def test_panic(t):
                 ["RESUME"] if end == "guest-panicked" else [])
 
 
-class Esb:
-    """The function i6300esb below a bridge on bus 1, where the board has put it."""
-
-    CONFIG, LOCK, RELOAD, TIMED_OUT = 0x60, 0x68, 0xc, 0x200
-
-    def __init__(self, driver, bdf):
-        self.driver = driver
-        self.bdf = bdf
-        self.bar = driver.config_read(bdf, 0x10) & ~15
-
-    def unlocked(self, offset, value):
-        for byte in (0x80, 0x86):
-            self.driver.write(self.bar + self.RELOAD, byte)
-        self.driver.write(self.bar + offset, value)
-
-    def start(self):
-        """2 ms in each stage, of the fast counter."""
-        self.driver.config_write(self.bdf, self.CONFIG, 0x7, 2)
-        for preload in (0, 4):
-            self.unlocked(preload, 2063)
-        self.driver.order("l", *self.last_write())
-
-    def last_write(self):
-        """The order that enables it: of a guest that is then silent for ever."""
-        return self.driver.config(self.bdf, self.LOCK), 2
-
-    def timed_out(self):
-        return self.driver.read(self.bar + self.RELOAD) == self.TIMED_OUT
-
-
 def watchdog(t, *args):
     guest, qmp, driver = poke(t, "-device", "pcie-root-port,id=port,chassis=1", "-device",
                               "pcie-pci-bridge,id=pci,bus=port", "-device",
@@ -266,7 +237,7 @@ def watchdog(t, *args):
 
 def test_watchdog_actions(t):
     guest, qmp, driver, esb = watchdog(t)
-    t.equal("the function", driver.config_read(esb.bdf, 0), 0x25ab8086)
+    t.equal("the function", driver.config_read(esb.bdf, 0), Esb.ID)
     esb.start()
     t.equal("reset", qmp.wait_event("WATCHDOG"), {"action": "reset"})
     t.equal("resets", qmp.wait_event("RESET"), {"guest": True, "reason": "guest-reset"})
