@@ -7,6 +7,10 @@
  * host have the pages once that their guests have not written to; else a copy of the
  * node.
  *
+ * A secure one has a second region, where processors in system management mode see
+ * memory: that one takes commands, the other loses all writes.  What the chip shows while
+ * a command is under way is there for all, as the pages are the same.
+ *
  * What is programmed is there at once, and what was changed goes to the node afterwards
  * (pflash-store.h).
  */
@@ -30,6 +34,7 @@ typedef struct Pflash {
     PflashStore *store;         /* NULL: it cannot be written to */
     RamBlock *memory;
     Region region;
+    Region smm_region;          /* of a secure one */
 
     /* Under dev.lock. */
     PflashChip chip;
@@ -65,6 +70,19 @@ static void pflash_write(void *opaque, uint64_t offset, uint64_t value, unsigned
 
 static const RegionOps pflash_ops = {
     .write = pflash_write,
+    .max_size = 4,
+};
+
+static void lose_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+{
+    Pflash *flash = opaque;
+
+    device_guest_error(&flash->dev, "0x%" PRIx64 " at 0x%" PRIx64 ": it is written to in "
+                       "system management mode only", value, offset);
+}
+
+static const RegionOps secure_ops = {
+    .write = lose_write,
     .max_size = 4,
 };
 
@@ -157,6 +175,21 @@ static RamBlock *copy_node(const Pflash *flash, GError **error)
     return g_steal_pointer(&memory);
 }
 
+static void show(Pflash *flash, const PflashConfig *config)
+{
+    const Board *board = flash->dev.board;
+    uint64_t gpa = config->end - flash->chip.size;
+
+    region_init_rom_device(&flash->region, flash->name, flash->memory,
+                           config->secure ? &secure_ops : &pflash_ops, flash);
+    region_add(board->memory_root, gpa, &flash->region, ABOVE_ALL_ELSE);
+    if (!config->secure)
+        return;
+    region_init_rom_device(&flash->smm_region, flash->name, flash->memory, &pflash_ops,
+                           flash);
+    region_add(board->smm_root, gpa, &flash->smm_region, ABOVE_ALL_ELSE);
+}
+
 static bool make(Pflash *flash, const PflashConfig *config, GError **error)
 {
     if (!take_drive(flash, config, error))
@@ -175,10 +208,7 @@ static bool make(Pflash *flash, const PflashConfig *config, GError **error)
             return false;
     }
     pflash_chip_reset(&flash->chip);
-    region_init_rom_device(&flash->region, flash->name, flash->memory, &pflash_ops,
-                           flash);
-    region_add(flash->dev.board->memory_root, config->end - flash->chip.size,
-               &flash->region, ABOVE_ALL_ELSE);
+    show(flash, config);
     return true;
 }
 
@@ -186,6 +216,8 @@ static void pflash_unrealize(Device *dev)
 {
     Pflash *flash = to_pflash(dev);
 
+    if (flash->smm_region.name)
+        region_done(&flash->smm_region);
     if (flash->region.name)
         region_done(&flash->region);
     pflash_store_free(flash->store);

@@ -6,7 +6,16 @@
  *
  *     60  PCIEXBAR: where the ECAM is
  *     90  PAM0 to PAM6: what answers below 1 MiB (pam.h)
- *     9d  SMRAM: there is no system management mode, so it is closed and locked
+ *     50  memory that TSEG may have, in MiB: firmware writes ones to ask (no register of
+ *         the chip, but QEMU's, docs/specs)
+ *     9d  SMRAM, ESMRAMC: memory of system management mode (smram.h); where there is no
+ *         such mode it is closed and locked
+ *     a4  GBSM, BGSM, TSEGMB, TOLUD: where firmware says that low RAM and its last parts
+ *         end, for itself to read; with the mode
+ *
+ * D_LCK freezes what protects that memory until a reset.  The guest's writes are taken
+ * back after the fact and before anything follows from them; so what may be loaded is
+ * what a guest may write.
  *
  * Without firmware the board has set all of it, and it can only be read.  With firmware
  * there is no ECAM after a reset, and the first MiB ends with the ROM.  Suspended to RAM
@@ -18,6 +27,7 @@
 
 #include "pam.h"
 #include "pci-private.h"
+#include "smram.h"
 
 #define PCIEXBAR 0x60u
 #define PCIEXBAR_ENABLE 1u      /* with length 0: 256 MiB, all 256 buses */
@@ -27,12 +37,26 @@
 #define PAM_BITS 0x33u
 #define PAM_READS 0x11u
 #define PAM_FIRST_BITS 0x30u
+#define REG_TSEG_MBYTES 0x50u
+#define TSEG_MBYTES_QUERY 0xffffu
 #define REG_SMRAM 0x9du
-#define SMRAM_LOCKED 0x12u      /* D_LCK; C_BASE_SEG is always 2 */
+#define REG_ESMRAMC 0x9eu
+#define REG_GBSM 0xa4u
+#define REG_BGSM 0xa8u
+#define REG_TSEGMB 0xacu
+#define REG_TOLUD 0xb0u
+#define MEGABYTES 0xfff00000u   /* bits of an address in the first three */
+#define TOLUD_BITS 0xfff0u
 
 typedef struct Mch {
     PciDevice pci;
     Pam *pam;                   /* NULL: there is no firmware */
+    Smram *smram;               /* NULL: there is no system management mode */
+
+    /* Under dev.lock: what the registers were when they last meant something. */
+    uint8_t smram_register;
+    uint8_t esmramc;
+    uint32_t tsegmb;
 } Mch;
 
 static Mch *to_mch(Device *dev)
@@ -58,9 +82,68 @@ static void update_windows(Mch *mch)
     lock_drop(&pci->dev.lock);
 }
 
+/* What is locked stays; what locks closes.  Under the lock. */
+static void hold_locked(Mch *mch)
+{
+    PciDevice *pci = &mch->pci;
+    uint8_t kept = mch->smram_register & ~SMRAM_D_CLS;
+    uint8_t now = (uint8_t)pci_config_get(pci, REG_SMRAM, 1);
+
+    if (mch->smram_register & SMRAM_D_LCK) {
+        now = kept | (now & SMRAM_D_CLS);
+        pci_config_set(pci, REG_ESMRAMC, 1, mch->esmramc);
+        pci_config_set(pci, REG_TSEGMB, 4, mch->tsegmb);
+    }
+    if (now & SMRAM_D_LCK)
+        now &= ~SMRAM_D_OPEN;
+    pci_config_set(pci, REG_SMRAM, 1, now);
+}
+
+/* Does as the registers say; a vCPU, or main. */
+static void update_smram(Mch *mch)
+{
+    PciDevice *pci = &mch->pci;
+
+    lock_take(&pci->dev.lock);
+    hold_locked(mch);
+    mch->smram_register = (uint8_t)pci_config_get(pci, REG_SMRAM, 1);
+    mch->esmramc = (uint8_t)pci_config_get(pci, REG_ESMRAMC, 1);
+    mch->tsegmb = pci_config_get(pci, REG_TSEGMB, 4);
+    smram_update(mch->smram, mch->smram_register, mch->esmramc);
+    lock_drop(&pci->dev.lock);
+}
+
+/* They are as after a reset, or loaded. */
+static void restart_smram(Mch *mch)
+{
+    if (!mch->smram)
+        return;
+    lock_take(&mch->pci.dev.lock);
+    mch->smram_register = 0;
+    lock_drop(&mch->pci.dev.lock);
+    update_smram(mch);
+}
+
+static void answer_tseg_query(Mch *mch)
+{
+    PciDevice *pci = &mch->pci;
+    uint16_t most = pci->dev.board->extended_tseg;
+
+    lock_take(&pci->dev.lock);
+    if (most && pci_config_get(pci, REG_TSEG_MBYTES, 2) == TSEG_MBYTES_QUERY)
+        pci_config_set(pci, REG_TSEG_MBYTES, 2, most);
+    lock_drop(&pci->dev.lock);
+}
+
 static void mch_after_write(PciDevice *pci, unsigned offset, unsigned size)
 {
     Mch *mch = to_mch(&pci->dev);
+
+    if (mch->smram && (pci_config_touches(offset, size, REG_SMRAM, 2) ||
+                       pci_config_touches(offset, size, REG_TSEGMB, 4)))
+        update_smram(mch);
+    if (mch->smram && pci_config_touches(offset, size, REG_TSEG_MBYTES, 2))
+        answer_tseg_query(mch);
 
     if (mch->pam && (pci_config_touches(offset, size, PCIEXBAR, 8) ||
                      pci_config_touches(offset, size, REG_PAM, PAM_REGISTERS)))
@@ -75,6 +158,29 @@ static void open_registers(PciDevice *pci)
     pci_config_allow(pci, REG_PAM, 1, PAM_FIRST_BITS);
     for (unsigned i = 1; i < PAM_REGISTERS; i++)
         pci_config_allow(pci, REG_PAM + i, 1, PAM_BITS);
+}
+
+static void add_smram(Mch *mch)
+{
+    PciDevice *pci = &mch->pci;
+
+    if (!pci->dev.board->smm) {
+        pci_config_set(pci, REG_SMRAM, 1, SMRAM_D_LCK | SMRAM_BASE_SEG);
+        return;
+    }
+    pci_config_set(pci, REG_SMRAM, 1, SMRAM_BASE_SEG);
+    pci_config_allow(pci, REG_SMRAM, 1,
+                     SMRAM_D_OPEN | SMRAM_D_CLS | SMRAM_D_LCK | SMRAM_G_SMRAME);
+    pci_config_set(pci, REG_ESMRAMC, 1, ESMRAMC_CACHE);
+    pci_config_allow(pci, REG_ESMRAMC, 1, ESMRAMC_TSEG_SZ | ESMRAMC_T_EN);
+    if (pci->dev.board->extended_tseg)
+        pci_config_allow(pci, REG_TSEG_MBYTES, 2, 0xffff);
+    pci_config_allow(pci, REG_GBSM, 4, MEGABYTES);
+    pci_config_allow(pci, REG_BGSM, 4, MEGABYTES);
+    pci_config_allow(pci, REG_TSEGMB, 4, MEGABYTES);
+    pci_config_allow(pci, REG_TOLUD, 2, TOLUD_BITS);
+    mch->smram = smram_new(pci->dev.board);
+    update_smram(mch);
 }
 
 /* As firmware has left it. */
@@ -105,7 +211,7 @@ static bool mch_realize(Device *dev, const DeviceAddArgs *args, GError **error)
 
     if (!pci_device_init(&mch->pci, &class, error))
         return false;
-    pci_config_set(&mch->pci, REG_SMRAM, 1, SMRAM_LOCKED);
+    add_smram(mch);
     if (!board->firmware) {
         preset_registers(&mch->pci);
         return true;
@@ -117,6 +223,7 @@ static bool mch_realize(Device *dev, const DeviceAddArgs *args, GError **error)
 
 static void mch_unrealize(Device *dev)
 {
+    smram_free(to_mch(dev)->smram);
     pam_free(to_mch(dev)->pam);
     pci_device_done(pci_device(dev));
 }
@@ -124,6 +231,7 @@ static void mch_unrealize(Device *dev)
 static void mch_reset(Device *dev)
 {
     pci_device_reset(pci_device(dev));
+    restart_smram(to_mch(dev));
     if (to_mch(dev)->pam)
         update_windows(to_mch(dev));
 }
@@ -138,6 +246,7 @@ static void mch_suspend(Device *dev)
     pci_device_reset(pci);
     for (unsigned i = 0; i < PAM_REGISTERS; i++)
         pci_config_set(pci, REG_PAM + i, 1, pam[i] | (pam[i] & PAM_READS) << 1);
+    restart_smram(to_mch(dev));
     if (to_mch(dev)->pam)
         update_windows(to_mch(dev));
 }
@@ -146,6 +255,7 @@ static bool mch_post_load(void *opaque, GError **error)
 {
     Mch *mch = opaque;
 
+    restart_smram(mch);
     if (mch->pam)
         update_windows(mch);
     return true;

@@ -152,8 +152,18 @@ static bool bus_check_hotplug(Bus *bus, const DeviceAddArgs *args, GError **erro
     return false;
 }
 
+static bool firmware_allows(Bus *bus, GError **error)
+{
+    const Board *board = bus->owner->board;
+    const BoardOps *ops = board->ops;
+
+    return !ops->check_vcpu_removal || ops->check_vcpu_removal(board->opaque, error);
+}
+
 static bool bus_request_unplug(Bus *bus, Device *dev, bool *ret_eject, GError **error)
 {
+    if (!firmware_allows(bus, error))
+        return false;
     acpi_slots_add_event(&of_bus(bus)->slots, cpuhp_cpu_index(dev), ACPI_SLOT_GOES);
     *ret_eject = false;
     return true;

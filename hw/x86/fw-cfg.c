@@ -44,10 +44,12 @@
 
 typedef struct FwCfgItem {
     char *name;                 /* NULL of an item without one */
-    GBytes *bytes;              /* NULL of a writable file */
-    uint8_t *writable;
+    GBytes *bytes;              /* NULL: they are at @lent */
+    uint8_t *lent;
+    bool can_write;
     size_t size;
     FwCfgWrittenFn *written;
+    void (*selected)(void *opaque);
     void *opaque;
 } FwCfgItem;
 
@@ -98,7 +100,7 @@ static void item_free(void *opaque)
 
 static const uint8_t *item_data(const FwCfgItem *item)
 {
-    return item->bytes ? g_bytes_get_data(item->bytes, NULL) : item->writable;
+    return item->bytes ? g_bytes_get_data(item->bytes, NULL) : item->lent;
 }
 
 /* The item that is selected, NULL for none. */
@@ -118,10 +120,15 @@ static size_t bytes_left(const FwCfg *fw_cfg, const FwCfgItem *item)
 
 static void select_item(FwCfg *fw_cfg, uint16_t key)
 {
+    const FwCfgItem *item;
+
     fw_cfg->key = key & ~KEY_WRITE;
     fw_cfg->offset = 0;
     TRACE(fw_cfg_select, "key 0x%04x", fw_cfg->key);
-    if (!selected(fw_cfg))
+    item = selected(fw_cfg);
+    if (item && item->selected)
+        item->selected(item->opaque);
+    if (!item)
         TRACE(unimp_fw_cfg, "key 0x%04x", fw_cfg->key);
 }
 
@@ -190,10 +197,10 @@ static bool dma_write(FwCfg *fw_cfg, uint64_t gpa, size_t length)
     FwCfgItem *item = selected(fw_cfg);
     size_t offset = fw_cfg->offset;
 
-    if (!item || !item->writable || length > bytes_left(fw_cfg, item))
+    if (!item || !item->can_write || length > bytes_left(fw_cfg, item))
         return false;
     fw_cfg->offset += length;
-    if (!ram_copy(fw_cfg, gpa, item->writable + offset, length, false))
+    if (!ram_copy(fw_cfg, gpa, item->lent + offset, length, false))
         return false;
     if (item->written)
         item->written(item->opaque);
@@ -409,10 +416,27 @@ bool fw_cfg_add_writable_file(FwCfg *fw_cfg, const FwCfgWritable *writable,
     if (!find_place(fw_cfg, writable->name, writable->size, &index, error))
         return false;
     file = item_new(writable->name, NULL);
-    file->writable = writable->data;
+    file->lent = writable->data;
+    file->can_write = true;
     file->size = writable->size;
     file->written = writable->written;
     file->opaque = writable->opaque;
+    insert_file(fw_cfg, index, file);
+    return true;
+}
+
+bool fw_cfg_add_live_file(FwCfg *fw_cfg, const FwCfgLive *live, GError **error)
+{
+    FwCfgItem *file;
+    guint index;
+
+    if (!find_place(fw_cfg, live->name, live->size, &index, error))
+        return false;
+    file = item_new(live->name, NULL);
+    file->lent = live->data;
+    file->size = live->size;
+    file->selected = live->selected;
+    file->opaque = live->opaque;
     insert_file(fw_cfg, index, file);
     return true;
 }

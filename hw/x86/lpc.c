@@ -31,11 +31,13 @@
 #define REG_PIRQ_E 0x68u
 #define REG_IO_DEC 0x80u
 #define REG_LPC_EN 0x82u
+#define REG_GEN_PMCON_1 0xa0u
 #define REG_RCBA 0xf0u
 
 #define PMBASE_IO 0x01u
 #define PMBASE_MASK 0xff80u
 #define ACPI_CNTL_ENABLE 0x80u
+#define PMCON_SMI_LOCK 0x10u
 #define RCBA_ENABLE 0x01u
 #define RCBA_MASK 0xffffc000u
 
@@ -133,6 +135,21 @@ static void update_routes(Lpc *lpc)
     lock_drop(&dev->lock);
 }
 
+/* Once locked, until a reset. */
+static void update_lock(Lpc *lpc)
+{
+    Device *dev = &lpc->pci.dev;
+    uint32_t value;
+
+    lock_take(&dev->lock);
+    value = pci_config_get(&lpc->pci, REG_GEN_PMCON_1, 2);
+    if (lpc->pm.smi_locked)
+        value |= PMCON_SMI_LOCK;
+    pci_config_set(&lpc->pci, REG_GEN_PMCON_1, 2, value);
+    pm_lock_smi(&lpc->pm, value & PMCON_SMI_LOCK);
+    lock_drop(&dev->lock);
+}
+
 static bool touches(unsigned offset, unsigned size, unsigned reg, unsigned reg_size)
 {
     return offset < reg + reg_size && reg < offset + size;
@@ -143,6 +160,8 @@ static void lpc_after_write(PciDevice *pci, unsigned offset, unsigned size)
     if (touches(offset, size, REG_PMBASE, REG_ACPI_CNTL + 1 - REG_PMBASE) ||
         touches(offset, size, REG_RCBA, 4))
         update_windows(to_lpc(&pci->dev));
+    if (touches(offset, size, REG_GEN_PMCON_1, 2))
+        update_lock(to_lpc(&pci->dev));
     if (touches(offset, size, REG_PIRQ_A, 4) || touches(offset, size, REG_PIRQ_E, 4))
         update_routes(to_lpc(&pci->dev));
 }
@@ -173,6 +192,8 @@ static void init_registers(PciDevice *pci)
     pci_config_allow(pci, REG_IO_DEC, 2, 0x1377);
     pci_config_allow(pci, REG_LPC_EN, 2, 0x3f0f);
     pci_config_allow(pci, REG_RCBA, 4, RCBA_MASK | RCBA_ENABLE);
+    if (pci->dev.board->smm)
+        pci_config_allow(pci, REG_GEN_PMCON_1, 2, PMCON_SMI_LOCK);
 }
 
 /* What has no standby power, and what firmware does about it. */
@@ -183,6 +204,7 @@ static void reset_bridge(Lpc *lpc)
     pci_device_reset(&lpc->pci);
     lock_take(&dev->lock);
     memset(lpc->routes, 0, sizeof(lpc->routes));
+    pm_lock_smi(&lpc->pm, false);
     if (lpc->preset) {
         pci_config_set(&lpc->pci, REG_PMBASE, 4, X86_PM_BASE | PMBASE_IO);
         pci_config_set(&lpc->pci, REG_ACPI_CNTL, 1, ACPI_CNTL_ENABLE);
@@ -258,6 +280,8 @@ static bool lpc_post_load(void *opaque, GError **error)
     Lpc *lpc = opaque;
 
     lpc->pm.tco.no_reboot |= lpc->no_reboot;
+    lpc->pm.smi_locked = false;
+    update_lock(lpc);
     update_windows(lpc);
     update_routes(lpc);
     return true;
@@ -304,6 +328,26 @@ Device *lpc_add(DeviceTree *tree, const LpcConfig *config, GError **error)
     to_lpc(dev)->pm.s4 = config->s4;
     lpc_reset(dev);
     return dev;
+}
+
+LpcSmiFiles lpc_smi_files(Device *dev)
+{
+    SmiFeatures *features = &to_lpc(dev)->pm.smi_features;
+
+    return (LpcSmiFiles) {
+        .supported = GUINT64_TO_LE(SMI_OFFERED),
+        .requested = &features->requested,
+        .ok = &features->ok,
+        .on_ok_selected = smi_features_confirm,
+        .opaque = features,
+    };
+}
+
+bool lpc_has_smi_of_all(const Device *dev)
+{
+    const Lpc *lpc = CONTAINER_OF(dev, const Lpc, pci.dev);
+
+    return smi_features_has(&lpc->pm.smi_features, SMI_BROADCAST);
 }
 
 IrqLine *lpc_pirq(Device *dev, unsigned n)

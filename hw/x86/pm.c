@@ -13,7 +13,10 @@
  * top bit changed since the flag was cleared.  A timer of the loop is set only while
  * TMR_EN asks for that interrupt.
  *
- * SMI_CMD: there is no SMM; the two values of the FADT switch SCI_EN.
+ * SMI_CMD (APM_CNT): the two values of the FADT switch SCI_EN, with and without system
+ * management mode.  Any other is an SMI where there is that mode and SMI_EN allows it: to
+ * the processor that wrote, or to all when firmware has agreed on that.  Where there is
+ * no such mode SMI_EN looks as if somebody had set it up, so that firmware does not try.
  *
  * Sleep (data sheet, 5.13.6 and the power wells of 13.8.3).  While the machine is
  * suspended to RAM the registers in the resume and RTC wells keep their values, the rest
@@ -24,6 +27,7 @@
 #include "berth/irq.h"
 #include "berth/thread.h"
 #include "berth/trace.h"
+#include "berth/vm.h"
 #include "berth/x86-layout.h"
 
 #include "pm.h"
@@ -45,6 +49,8 @@
 
 #define SMI_TCO_EN (1u << 13)
 #define SMI_APMC_EN (1u << 5)           /* firmware takes it for: SMM is set up */
+#define SMI_APM_STS (1u << 5)
+#define SMI_GBL_EN (1u << 0)
 
 #define TMR_HZ 3579545
 #define TMR_MASK 0xffffffu
@@ -198,9 +204,13 @@ static void write_byte(Pm *pm, unsigned offset, uint8_t byte)
         pm->gpe0_en = with_byte(pm->gpe0_en, n, byte);
         break;
     case X86_PM_SMI ... X86_PM_SMI + 3:
-        kept = tco_is_locked(&pm->tco) ? SMI_TCO_EN : 0;
+        kept = (tco_is_locked(&pm->tco) ? SMI_TCO_EN : 0) |
+               (pm->smi_locked ? SMI_GBL_EN : 0);
         pm->smi_en = (pm->smi_en & kept) |
                      ((uint32_t)with_byte(pm->smi_en, n & 3, byte) & ~kept);
+        break;
+    case X86_PM_SMI + 4 ... X86_PM_SMI + 7:
+        pm->smi_sts &= ~(uint32_t)with_byte(0, n & 3, byte);
         break;
     case X86_PM_TCO ... X86_PM_TCO + TCO_SIZE - 1:
         tco_write_byte(&pm->tco, offset - X86_PM_TCO, byte);
@@ -234,6 +244,8 @@ static uint32_t read_word(const Pm *pm, unsigned offset)
         return pm->gpe0_en >> 32;
     case X86_PM_SMI:
         return pm->smi_en;
+    case X86_PM_SMI + 4:
+        return pm->smi_sts;
     case X86_PM_TCO ... X86_PM_TCO + TCO_SIZE - 4:
         return read_tco(pm, offset - X86_PM_TCO);
     }
@@ -275,6 +287,18 @@ static uint64_t smi_read(void *opaque, uint64_t offset, unsigned size)
     return offset == 0 ? pm->apm_cnt : pm->apm_sts;
 }
 
+/* APM_CNT was written. */
+static void raise_smi(Pm *pm)
+{
+    const uint32_t needed = SMI_GBL_EN | SMI_APMC_EN;
+    const Board *board = pm->dev->board;
+
+    if (!board->smm || (pm->smi_en & needed) != needed)
+        return;
+    pm->smi_sts |= SMI_APM_STS;
+    vm_send_smi(board->vm, smi_features_has(&pm->smi_features, SMI_BROADCAST));
+}
+
 static void smi_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
 {
     Pm *pm = opaque;
@@ -288,6 +312,8 @@ static void smi_write(void *opaque, uint64_t offset, uint64_t value, unsigned si
         pm->pm1_cnt |= CNT_SCI_EN;
     else if (value == X86_ACPI_DISABLE)
         pm->pm1_cnt &= ~CNT_SCI_EN;
+    else
+        raise_smi(pm);
     registers_changed(pm);
 }
 
@@ -346,7 +372,9 @@ void pm_done(Pm *pm)
 /* What has no standby power. */
 static void reset_core(Pm *pm, bool no_reboot)
 {
-    pm->smi_en = SMI_APMC_EN;
+    pm->smi_en = pm->dev->board->smm ? 0 : SMI_APMC_EN;
+    pm->smi_sts = 0;
+    smi_features_reset(&pm->smi_features);
     pm->apm_cnt = 0;
     pm->apm_sts = 0;
     pm->overflows_seen = timer_overflows(pm);
@@ -448,6 +476,11 @@ void pm_wake(Pm *pm, BoardWakeReason reason)
     lock_drop(&pm->dev->lock);
 }
 
+void pm_lock_smi(Pm *pm, bool locked)
+{
+    pm->smi_locked = locked;
+}
+
 void pm_set_base(Pm *pm, bool enabled, uint16_t base)
 {
     AddressSpace *io = pm->dev->board->io;
@@ -470,6 +503,7 @@ static bool pm_post_load(void *opaque, GError **error)
         error_set(error, "field 'tco': the timer is set to no time");
         return false;
     }
+    pm->smi_sts &= SMI_APM_STS;
     pm->pm1_sts &= STS_CLEARABLE & ~STS_TMR;
     pm->pm1_en &= EN_BITS;
     pm->pm1_cnt &= CNT_BITS;
@@ -484,6 +518,8 @@ static const VMStateField pm_fields[] = {
     VMSTATE_U64(Pm, gpe0_sts),
     VMSTATE_U64(Pm, gpe0_en),
     VMSTATE_U32(Pm, smi_en),
+    VMSTATE_U32(Pm, smi_sts),
+    VMSTATE_STRUCT(Pm, smi_features, smi_features_vmstate),
     VMSTATE_U8(Pm, apm_cnt),
     VMSTATE_U8(Pm, apm_sts),
     VMSTATE_U64(Pm, overflows_seen),

@@ -11,6 +11,7 @@
 #include "berth/timer.h"
 #include "berth/vmstate.h"
 
+#include "smi-features.h"
 #include "tco.h"
 
 typedef struct Pm {
@@ -33,6 +34,9 @@ typedef struct Pm {
     uint64_t gpe0_sts;
     uint64_t gpe0_en;
     uint32_t smi_en;
+    uint32_t smi_sts;
+    bool smi_locked;            /* GBL_SMI_EN stays as it is until a reset */
+    SmiFeatures smi_features;
     uint8_t apm_cnt;
     uint8_t apm_sts;
     uint64_t overflows_seen;    /* of the PM timer, when TMR_STS was cleared */
@@ -61,4 +65,6 @@ void pm_wake(Pm *pm, BoardWakeReason reason);
 void pm_set_alarm(Pm *pm, bool level);
 
 /* Main or a vCPU, under dev->lock. */
+/* SMI_LOCK is set, or was. */
+void pm_lock_smi(Pm *pm, bool locked);
 void pm_set_base(Pm *pm, bool enabled, uint16_t base);

@@ -11,8 +11,8 @@
  * board.  Then the timer rests until it is reloaded.  A write of TCO_RLD reloads it, and
  * makes the next end a first one.
  *
- * Firmware leaves the timer halted, and so does a reset here.  There is no SMM: what
- * would be an SMI is a status bit and nothing else.
+ * Firmware leaves the timer halted, and so does a reset here.  What would
+ * be an SMI is a status bit and nothing else: firmware for virtual machines takes none.
  */
 #include <string.h>
 

@@ -98,6 +98,10 @@ typedef struct BoardOps {
     bool (*add_vcpu)(void *opaque, unsigned index, GError **error);
     void (*remove_vcpu)(void *opaque, unsigned index);
     /*
+     * Main only: whether firmware lets a vCPU go while it runs.  May be NULL: it does.
+     */
+    bool (*check_vcpu_removal)(void *opaque, GError **error);
+    /*
      * Main only: the guest takes other frames at the device @path, whose id is @id or
      * NULL.  May be NULL.
      */
@@ -129,6 +133,15 @@ struct Board {
     AddressSpace *io;
     Region *memory_root;
     Region *io_root;
+    /*
+     * What a processor sees of memory in system management mode; NULL: there is no such
+     * mode.  Both trees have memory_root at priority 0, and what is above it is seen in
+     * the mode, or outside of it, only.
+     */
+    AddressSpace *smm;
+    Region *smm_root;
+    Region *outside_root;
+    uint16_t extended_tseg;     /* MiB that firmware may have for the mode; 0: none */
     IrqLine *isa_irqs[16];
     IrqLine *pci_irqs[BOARD_PCI_IRQS];
     IrqLine *gpes[BOARD_GPES];  /* an edge sets the event's status; may be NULL */

@@ -62,6 +62,20 @@ typedef struct FwCfgWritable {
     void *opaque;
 } FwCfgWritable;
 
+/*
+ * A file that the guest reads, whose bytes are made when it is selected, by @selected:
+ * called as FwCfgWrittenFn is.
+ */
+typedef struct FwCfgLive {
+    const char *name;           /* copied */
+    void *data;                 /* lent while the device lives */
+    size_t size;
+    void (*selected)(void *opaque);
+    void *opaque;
+} FwCfgLive;
+
+/* @live itself is lent for the call. */
+bool fw_cfg_add_live_file(FwCfg *fw_cfg, const FwCfgLive *live, GError **error);
 /* @writable itself is lent for the call. */
 bool fw_cfg_add_writable_file(FwCfg *fw_cfg, const FwCfgWritable *writable,
                               GError **error);

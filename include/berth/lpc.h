@@ -25,6 +25,19 @@ IrqLine *lpc_gpe(Device *dev, unsigned n);
 /* Adds "/machine/lpc" as function 00:1f.0. */
 Device *lpc_add(DeviceTree *tree, const LpcConfig *config, GError **error);
 
+/* What firmware agrees with the bridge by, about system management interrupts. */
+typedef struct LpcSmiFiles {
+    uint64_t supported;         /* little-endian, as what the guest writes */
+    uint64_t *requested;        /* lent while the device lives */
+    uint8_t *ok;
+    void (*on_ok_selected)(void *opaque);       /* under the lock of the files */
+    void *opaque;
+} LpcSmiFiles;
+
+LpcSmiFiles lpc_smi_files(Device *dev);
+/* Whether it has agreed that they interrupt every processor. */
+bool lpc_has_smi_of_all(const Device *dev);
+
 /*
  * PIRQ A (0) to H, for the board's lines of PCI: each ends where that line ended when the
  * bridge was added, and at the PIC as the guest routes it.

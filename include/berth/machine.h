@@ -64,6 +64,10 @@ struct Machine {
     Region io_root;
     AddressSpace *memory;
     AddressSpace *io;
+    AddressSpace *smm;          /* memory in system management mode; NULL: none */
+    Region smm_root;            /* of it, with a window into memory_root */
+    Region smm_window;
+    Region outside_root;        /* the root of memory, above memory_root, with SMM */
     uint64_t ram_size;
     struct MachineRam *ram_parts;       /* machine-memory.c */
     unsigned n_ram_parts;
@@ -138,6 +142,8 @@ const char *machine_types_absent(const char *name);
 
 /* Whether the guest finds ACPI tables ("-machine acpi="). */
 bool machine_has_acpi(const Machine *machine);
+/* Whether its processors have system management mode. */
+bool machine_has_smm(const Machine *machine);
 
 /* vCPU @index, NULL when there is none now. */
 Vcpu *machine_vcpu(const Machine *machine, int64_t index);

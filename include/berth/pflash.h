@@ -10,6 +10,7 @@ typedef struct PflashConfig {
     const char *drive;          /* a drive or a block node by name */
     uint64_t end;               /* the guest address behind its last byte */
     uint64_t max_size;          /* bytes */
+    bool secure;                /* writes are those of system management mode only */
 } PflashConfig;
 
 /* Adds "/machine/system.flash@unit"; NULL with @error that says what is wrong with it. */

@@ -106,7 +106,7 @@ void region_done(Region *region);
 /*
  * Adds @region, which is lent until it is removed, at @addr of @parent.  What lies
  * outside the parent, or above 2^64, is not seen.  A tree and what it has aliases into
- * belong to one address space at most.
+ * belong to one address space at most, or to that of system management mode, too.
  */
 void region_add(Region *parent, uint64_t addr, Region *region, int priority);
 /* No effect on a region that is not added. */
@@ -138,6 +138,12 @@ void region_remove_doorbell(Region *region, const RegionDoorbell *doorbell);
  * tests.
  */
 AddressSpace *address_space_new(const char *name, Region *root, Vm *vm, bool is_io);
+/*
+ * What the processors of @base, a space of memory, see in system management mode: a tree
+ * with windows into that of @base.  One change is seen in both at the same time.  It is
+ * freed before @base.
+ */
+AddressSpace *address_space_new_smm(const char *name, Region *root, AddressSpace *base);
 void address_space_free(AddressSpace *as);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AddressSpace, address_space_free)
 /*
@@ -163,6 +169,8 @@ RamRange *address_space_ram(AddressSpace *as, size_t *ret_count);
 /* Any thread, between qsbr quiescent points. */
 
 bool address_space_is_io(const AddressSpace *as);
+bool address_space_is_smm(const AddressSpace *as);
+const Region *address_space_root(const AddressSpace *as);
 
 /*
  * An access of any length; bytes that nobody answers read as 0xff and are dropped on

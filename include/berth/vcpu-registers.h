@@ -51,6 +51,7 @@ typedef struct VcpuRegisters {
     VcpuFloats floats;
     bool interrupt_shadow;      /* no interrupt is taken before the next instruction */
     bool halted;
+    bool smm;                   /* in system management mode */
 } VcpuRegisters;
 
 /*

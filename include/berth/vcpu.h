@@ -43,8 +43,9 @@ typedef enum VcpuStopReason {
  * paused from then on until it is resumed, and the registers are logged when that is due.
  */
 typedef struct VcpuOwner {
-    AddressSpace *memory;       /* both lent */
+    AddressSpace *memory;       /* all lent */
     AddressSpace *io;
+    AddressSpace *smm;          /* memory in system management mode; NULL: none */
     void (*stopped)(void *opaque, Vcpu *vcpu, VcpuStopReason reason, const char *detail);
     /*
      * The guest told of its crash by Hyper-V's registers, and goes on.  On the vCPU's

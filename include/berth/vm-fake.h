@@ -129,6 +129,8 @@ void vm_fake_vcpu_set_registers(Vcpu *vcpu, const VcpuRegisters *registers);
 
 /* How many NMIs came to it. */
 unsigned vm_fake_vcpu_nmis(Vcpu *vcpu);
+/* How many system management interrupts it took. */
+unsigned vm_fake_vcpu_smis(Vcpu *vcpu);
 
 /* An MSR that its model sets; false when it sets none. */
 bool vm_fake_vcpu_msr(Vcpu *vcpu, uint32_t index, uint64_t *ret_value);

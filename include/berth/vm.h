@@ -39,6 +39,7 @@ typedef struct VmOptions {
     bool pit;                   /* the in-kernel i8254; VM_IRQCHIP_KERNEL only */
     bool pit_discards;          /* ticks that the guest takes too late, else makes up */
     unsigned max_vcpus;
+    bool smm;                   /* there is system management mode */
     VmTuning tuning;
 } VmOptions;
 
@@ -81,6 +82,12 @@ IrqLine *vm_gsi_line(Vm *vm, unsigned gsi);
  * that no local APIC takes is lost.  Any thread.
  */
 void vm_send_msi(Vm *vm, const MsiMessage *message);
+
+/*
+ * A system management interrupt to each vCPU, or to that whose thread calls.  Any thread;
+ * no effect without system management mode.
+ */
+void vm_send_smi(Vm *vm, bool all);
 
 /*
  * The guest's KVM clock and the hypervisor's PIT stand still from stop to start; for a

@@ -9,17 +9,17 @@
 
 #include "hmp-call.h"
 
-static void show_tree(HmpCall *call, const char *name, AddressSpace *as,
-                      const Region *root)
+static void show_tree(HmpCall *call, const char *name, AddressSpace *as)
 {
-    g_autofree char *text = region_text_tree(as, root, hmp_flag(call, "disabled"));
+    g_autofree char *text =
+        region_text_tree(as, address_space_root(as), hmp_flag(call, "disabled"));
 
     hmp_printf(call, "address-space: %s\n%s\n", name, text);
 }
 
-static void show_view(HmpCall *call, const char *name, AddressSpace *as,
-                      const Region *root, int n)
+static void show_view(HmpCall *call, const char *name, AddressSpace *as, int n)
 {
+    const Region *root = address_space_root(as);
     g_autofree char *text = address_space_describe(as);
 
     hmp_printf(call, "FlatView #%d\n AS \"%s\", root: %s\n Root memory region: %s\n%s\n",
@@ -32,19 +32,19 @@ void hmp_info_mtree(HmpCall *call)
     const struct {
         const char *name;
         AddressSpace *as;
-        const Region *root;
     } spaces[] = {
-        { "memory", machine->memory, &machine->memory_root },
-        { "I/O", machine->io, &machine->io_root },
+        { "memory", machine->memory },
+        { "I/O", machine->io },
+        { "smm", machine->smm },
     };
 
     for (int i = 0; i < (int)G_N_ELEMENTS(spaces); i++) {
         if (!spaces[i].as)
             continue;
         if (hmp_flag(call, "flat"))
-            show_view(call, spaces[i].name, spaces[i].as, spaces[i].root, i);
+            show_view(call, spaces[i].name, spaces[i].as, i);
         else
-            show_tree(call, spaces[i].name, spaces[i].as, spaces[i].root);
+            show_tree(call, spaces[i].name, spaces[i].as);
     }
 }
 

@@ -58,7 +58,6 @@ static bool check_machine(const MachineOptions *machine, GError **error)
     } refused[] = {
         { m->usb, "usb=on", "there is no USB; qemu-xhci is a controller of it" },
         { m->vmport == ON_OFF_AUTO_ON, "vmport=on", "there is no VMware port" },
-        { m->smm == ON_OFF_AUTO_ON, "smm=on", "there is no system management mode" },
         { m->graphics, "graphics=on", "there is no screen" },
         { m->sata, "sata=on", "there is no SATA controller" },
         { m->smbus, "smbus=on", "there is no SMBus controller" },
@@ -91,16 +90,30 @@ static const struct {
     const char *possible[2];    /* as JSON */
     const char *reason;
 } fixed_properties[] = {
-    { ONBOARD_DRIVER_MCH, "extended-tseg-mbytes", { "16" },
-      "there is no system management mode" },
     { ONBOARD_DRIVER_KVM_PIT, "lost_tick_policy", { "\"delay\"", "\"discard\"" },
       "its ticks keep their rate, or are dropped" },
     { ONBOARD_DRIVER_MC146818RTC, "lost_tick_policy", { "\"slew\"", "\"discard\"" },
       "its ticks come at a higher rate, or are dropped" },
     { ONBOARD_DRIVER_FW_CFG_IO, "dma_enabled", { "true" }, "DMA is always there" },
-    { ONBOARD_DRIVER_CFI_PFLASH01, "secure", { "false" },
-      "there is no system management mode" },
 };
+
+/* What says how a machine with system management mode is, without one. */
+static bool check_smm(const Cmdline *cmdline, GError **error)
+{
+    const MachineOptions *machine = cmdline->machine;
+    const char *wrong = NULL;
+
+    if (machine && machine->smm == ON_OFF_AUTO_ON)
+        return true;
+    if (cmdline->onboard[ONBOARD_DRIVER_CFI_PFLASH01]->u.cfi_pflash01.secure)
+        wrong = "cfi.pflash01.secure";
+    else if (device_globals_find(cmdline->globals, "mch", "extended-tseg-mbytes"))
+        wrong = "mch.extended-tseg-mbytes";
+    if (wrong)
+        error_set(error, "-global %s: there is no system management mode, which "
+                  "'-machine smm=on' asks for", wrong);
+    return !wrong;
+}
 
 static bool check_onboard(const Cmdline *cmdline, GError **error)
 {
@@ -301,7 +314,8 @@ bool cmdline_check(const Cmdline *cmdline, GError **error)
 
     return check_preconfig(cmdline, error) && check_machine(cmdline->machine, error) &&
            check_machine_none(cmdline, error) && check_accels(cmdline, error) &&
-           check_onboard(cmdline, error) && rtc_options_apply(cmdline, &rtc, error) &&
+           check_smm(cmdline, error) && check_onboard(cmdline, error) &&
+           rtc_options_apply(cmdline, &rtc, error) &&
            check_monitors(cmdline, error) && check_boot(cmdline->boot, error) &&
            check_kernel(cmdline, error) && firmware_flash_check(cmdline, error) &&
            check_daemon(cmdline, error) &&

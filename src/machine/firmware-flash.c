@@ -88,6 +88,8 @@ static Device *add_unit(Machine *machine, unsigned unit, uint64_t end, GError **
         .drive = name_of(machine->cmdline, unit),
         .end = end,
         .max_size = X86_ROM_MAX - (X86_HIGH_RAM_BASE - end),
+        .secure = machine->cmdline->onboard[ONBOARD_DRIVER_CFI_PFLASH01]
+                      ->u.cfi_pflash01.secure,
     };
     Device *dev = pflash_add(&machine->tree, unit, &config, error);
 

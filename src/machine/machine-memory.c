@@ -20,12 +20,29 @@
 #define MAX_RAM_SIZE (16 * 1024 * GIB)
 #define PAGE 4096u
 
+/* Two views of memory_root, and of what is above it in each. */
+static void make_smm_spaces(Machine *machine)
+{
+    region_init_container(&machine->outside_root, "outside-smm", UINT64_MAX);
+    region_init_container(&machine->smm_root, "smm", UINT64_MAX);
+    region_init_alias(&machine->smm_window, "smm-memory", &machine->memory_root, 0,
+                      UINT64_MAX);
+    region_add(&machine->outside_root, 0, &machine->memory_root, 0);
+    region_add(&machine->smm_root, 0, &machine->smm_window, 0);
+    machine->memory =
+        address_space_new("memory", &machine->outside_root, machine->vm, false);
+    machine->smm = address_space_new_smm("smm", &machine->smm_root, machine->memory);
+}
+
 void machine_memory_init(Machine *machine)
 {
     region_init_container(&machine->memory_root, "memory", UINT64_MAX);
     region_init_container(&machine->io_root, "io", 0x10000);
-    machine->memory =
-        address_space_new("memory", &machine->memory_root, machine->vm, false);
+    if (machine_has_smm(machine))
+        make_smm_spaces(machine);
+    else
+        machine->memory =
+            address_space_new("memory", &machine->memory_root, machine->vm, false);
     machine->io = address_space_new("io", &machine->io_root, machine->vm, true);
 }
 
@@ -283,6 +300,24 @@ static void make_window(Machine *machine)
     machine->high_end = options.gpa + options.size;
 }
 
+uint16_t machine_memory_extended_tseg(const Machine *machine)
+{
+    return machine->cmdline->onboard[ONBOARD_DRIVER_MCH]->u.mch.extended_tseg_mbytes;
+}
+
+/* There is room for what firmware may take for system management mode. */
+static bool check_tseg(const Machine *machine, GError **error)
+{
+    uint64_t size = machine_memory_extended_tseg(machine) * MIB;
+
+    if (!machine_has_smm(machine) || size < MIN(machine->ram_size, X86_LOW_RAM_MAX))
+        return true;
+    error_set(error, "option '-m': firmware may take %u MiB below 4 GiB for system "
+              "management mode (-global mch.extended-tseg-mbytes), which is all",
+              machine_memory_extended_tseg(machine));
+    return false;
+}
+
 bool machine_memory_plug(Machine *machine, GError **error)
 {
     bool good;
@@ -290,11 +325,12 @@ bool machine_memory_plug(Machine *machine, GError **error)
     if (!check_options(machine->cmdline, error))
         return false;
     good = machine->numa ? plug_nodes(machine, error) : plug_whole(machine, error);
-    if (good)
-        make_window(machine);
-    else if (machine->numa)
+    if (!good && machine->numa)
         g_prefix_error(error, "option '-numa': ");
-    return good;
+    if (!good || !check_tseg(machine, error))
+        return false;
+    make_window(machine);
+    return true;
 }
 
 RamBlock *machine_memory_first(const Machine *machine)
@@ -324,6 +360,16 @@ unsigned machine_memory_of_node(const Machine *machine, unsigned node,
     return n;
 }
 
+static void free_smm_spaces(Machine *machine)
+{
+    address_space_free(machine->smm);
+    address_space_free(machine->memory);
+    region_done(&machine->smm_window);
+    region_done(&machine->smm_root);
+    region_remove(&machine->memory_root);
+    region_done(&machine->outside_root);
+}
+
 void machine_memory_done(Machine *machine)
 {
     for (unsigned i = 0; i < machine->n_ram_parts; i++) {
@@ -339,7 +385,10 @@ void machine_memory_done(Machine *machine)
     g_clear_pointer(&machine->ram_parts, g_free);
     machine->n_ram_parts = 0;
     machine->ram_object = NULL;
-    address_space_free(machine->memory);
+    if (machine->smm)
+        free_smm_spaces(machine);
+    else
+        address_space_free(machine->memory);
     address_space_free(machine->io);
     region_done(&machine->memory_root);
     region_done(&machine->io_root);

@@ -198,6 +198,31 @@ static unsigned n_memory_slots(const Machine *machine)
                                                                 : 0;
 }
 
+static bool add_smi_files(Machine *machine, GError **error)
+{
+    const LpcSmiFiles files = lpc_smi_files(machine->q35->lpc);
+    FwCfg *fw_cfg = machine->q35->fw_cfg;
+    const FwCfgWritable requested = {
+        .name = "etc/smi/requested-features",
+        .data = files.requested,
+        .size = sizeof(*files.requested),
+    };
+    const FwCfgLive ok = {
+        .name = "etc/smi/features-ok",
+        .data = files.ok,
+        .size = sizeof(*files.ok),
+        .selected = files.on_ok_selected,
+        .opaque = files.opaque,
+    };
+
+    return !machine->smm ||
+           (fw_cfg_add_file(fw_cfg, "etc/smi/supported-features",
+                            g_bytes_new(&files.supported, sizeof(files.supported)),
+                            error) &&
+            fw_cfg_add_writable_file(fw_cfg, &requested, error) &&
+            fw_cfg_add_live_file(fw_cfg, &ok, error));
+}
+
 static bool add_onboard(Machine *machine, GError **error)
 {
     const LpcConfig lpc_config = {
@@ -246,7 +271,8 @@ static bool add_onboard(Machine *machine, GError **error)
     machine->q35->rtc = rtc_add(tree, &rtc_config, error);
     return machine->q35->rtc &&
            (!has_i8042(machine->cmdline->machine) || i8042_add(tree, error)) &&
-           pc_ports_add(tree, error) && add_fw_cfg(machine, error);
+           pc_ports_add(tree, error) && add_fw_cfg(machine, error) &&
+           add_smi_files(machine, error);
 }
 
 /* Arguments of a device that a short option asks for, with its globals. */
@@ -760,6 +786,15 @@ Device *machine_q35_vcpu_device(const Machine *machine, unsigned index)
 {
     return machine->q35 && machine->q35->cpuhp ? cpuhp_find(machine->q35->cpuhp, index)
                                                : NULL;
+}
+
+bool machine_q35_check_vcpus(const Machine *machine, GError **error)
+{
+    if (!machine->smm || !lpc_has_smi_of_all(machine->q35->lpc))
+        return true;
+    error_set(error, "firmware has set up system management mode for the vCPUs that "
+              "there are; it takes others after a reset only");
+    return false;
 }
 
 ACPIOSTInfoList *machine_q35_ost(const Machine *machine)

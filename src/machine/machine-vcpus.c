@@ -58,6 +58,7 @@ static bool make(Machine *machine, unsigned index, GError **error)
     const VcpuOwner owner = {
         .memory = machine->memory,
         .io = machine->io,
+        .smm = machine->smm,
         .stopped = on_vcpu_stopped,
         .crashed = on_vcpu_crashed,
         .opaque = machine,

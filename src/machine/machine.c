@@ -83,6 +83,7 @@ static bool make_vm(Machine *machine, GError **error)
         .pit = true,
         .pit_discards = machine_q35_pit_discards(machine->cmdline),
         .max_vcpus = machine->topology.max_cpus,
+        .smm = machine_has_smm(machine),
         .tuning = wanted_tuning(machine->cmdline, accel),
     };
 
@@ -219,6 +220,10 @@ static bool build(Machine *machine, GError **error)
         .io = machine->io,
         .memory_root = &machine->memory_root,
         .io_root = &machine->io_root,
+        .smm = machine->smm,
+        .smm_root = machine->smm ? &machine->smm_root : NULL,
+        .outside_root = machine->smm ? &machine->outside_root : NULL,
+        .extended_tseg = machine_memory_extended_tseg(machine),
         .chars = machine->chars,
         .blocks = machine->blocks,
         .nets = machine->nets,
@@ -365,6 +370,14 @@ bool machine_has_acpi(const Machine *machine)
 
     return machine->type->kind == MACHINE_KIND_Q35 &&
            (!options || !options->has_acpi || options->acpi != ON_OFF_AUTO_OFF);
+}
+
+bool machine_has_smm(const Machine *machine)
+{
+    const MachineOptions *options = machine->cmdline->machine;
+
+    return machine->type->kind == MACHINE_KIND_Q35 && options &&
+           options->smm == ON_OFF_AUTO_ON;
 }
 
 bool machine_can_suspend(const Machine *machine)

@@ -219,6 +219,7 @@ static const SandboxValue requests[] = {
     /* A vCPU for itself, or main while it is parked. */
     VALUE(KVM_INTERRUPT, VCPU),
     VALUE(KVM_NMI, VCPU | MAIN),
+    VALUE(KVM_SMI, VCPU | MAIN),
     VALUE(KVM_KVMCLOCK_CTRL, VCPU),
     VALUE(KVM_GET_MP_STATE, VCPU | MAIN),
     VALUE(KVM_GET_REGS, VCPU | MAIN),

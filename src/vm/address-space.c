@@ -11,6 +11,10 @@
  *
  * So an access that exits while the slots change finds the new view, and memory of the
  * old view outlives both the slots and every reader.
+ *
+ * What processors see in system management mode is a space of its own above a tree that
+ * has windows into this one's, so one change may be of both: they have one lock, this
+ * one's, and are published together.
  */
 #include <pthread.h>
 #include <string.h>
@@ -32,6 +36,7 @@ struct AddressSpace {
     Region *root;
     Vm *vm;                     /* NULL: a test's, without a hypervisor */
     bool is_io;
+    AddressSpace *base;         /* of SMM's: whose lock it has; else NULL */
 
     FlatView *view;             /* published; stored under the lock */
 
@@ -39,6 +44,7 @@ struct AddressSpace {
     uintptr_t owner;            /* of the batch, 0 for none; atomic */
 
     /* Under the lock. */
+    AddressSpace *smm;          /* NULL: there is no such mode */
     unsigned depth;
     unsigned changes;           /* of AddressSpaceChange */
     MemslotSet slots;
@@ -48,10 +54,17 @@ struct AddressSpace {
     LogLimit log_limit;         /* a guest can try again and again */
 };
 
+/* That which has the lock. */
+static AddressSpace *locked_space(AddressSpace *as)
+{
+    return as->base ? as->base : as;
+}
+
 void address_space_begin(AddressSpace *as)
 {
     uintptr_t self = (uintptr_t)pthread_self();
 
+    as = locked_space(as);
     /* Only this thread ever stores its own id, so a stale load cannot match. */
     if (__atomic_load_n(&as->owner, __ATOMIC_RELAXED) != self) {
         lock_take(&as->lock);
@@ -62,7 +75,7 @@ void address_space_begin(AddressSpace *as)
 
 void address_space_changed(AddressSpace *as, AddressSpaceChange change)
 {
-    as->changes |= change;
+    locked_space(as)->changes |= change;
 }
 
 static void update_doorbells(AddressSpace *as)
@@ -93,7 +106,9 @@ static void publish(AddressSpace *as)
         __atomic_store_n(&as->view, view, __ATOMIC_RELEASE);
     }
     if (as->vm) {
-        update_doorbells(as);
+        /* Those of the base ring in SMM, too. */
+        if (!as->base)
+            update_doorbells(as);
         if (!as->is_io)
             update_slots(as);
     }
@@ -103,23 +118,28 @@ static void publish(AddressSpace *as)
 
 void address_space_end(AddressSpace *as)
 {
-    unsigned changes = as->changes;
+    unsigned changes;
 
+    as = locked_space(as);
+    changes = as->changes;
     if (as->depth > 1) {
         as->depth--;
         return;
     }
     as->changes = 0;
-    if (changes & ADDRESS_SPACE_CHANGED_VIEW)
+    if (changes & ADDRESS_SPACE_CHANGED_VIEW) {
         publish(as);
-    else if ((changes & ADDRESS_SPACE_CHANGED_DOORBELLS) && as->vm)
+        if (as->smm)
+            publish(as->smm);
+    } else if ((changes & ADDRESS_SPACE_CHANGED_DOORBELLS) && as->vm) {
         update_doorbells(as);
+    }
     as->depth = 0;
     __atomic_store_n(&as->owner, 0, __ATOMIC_RELAXED);
     lock_drop(&as->lock);
 }
 
-AddressSpace *address_space_new(const char *name, Region *root, Vm *vm, bool is_io)
+static AddressSpace *make(const char *name, Region *root, Vm *vm)
 {
     AddressSpace *as = g_new0(AddressSpace, 1);
 
@@ -127,15 +147,42 @@ AddressSpace *address_space_new(const char *name, Region *root, Vm *vm, bool is_
     as->name = g_strdup(name);
     as->root = root;
     as->vm = vm;
-    as->is_io = is_io;
     as->view = g_new0(FlatView, 1);
     g_mutex_init(&as->lock);
-    memslot_init(&as->slots);
     doorbell_init(&as->doorbells);
-    root->as = as;
+    return as;
+}
+
+/* From now on changes of its tree are seen. */
+static void show(AddressSpace *as)
+{
+    as->root->as = as;
     address_space_begin(as);
     address_space_changed(as, ADDRESS_SPACE_CHANGED_VIEW);
     address_space_end(as);
+}
+
+AddressSpace *address_space_new(const char *name, Region *root, Vm *vm, bool is_io)
+{
+    AddressSpace *as = make(name, root, vm);
+
+    as->is_io = is_io;
+    memslot_init(&as->slots, 0);
+    show(as);
+    return as;
+}
+
+AddressSpace *address_space_new_smm(const char *name, Region *root, AddressSpace *base)
+{
+    AddressSpace *as = make(name, root, base->vm);
+
+    g_assert(!base->is_io && !base->base && !base->smm);
+    as->base = base;
+    memslot_init(&as->slots, MEMSLOT_SPACE_SMM);
+    region_batch_begin(base);
+    base->smm = as;
+    show(as);
+    region_batch_end(base);
     return as;
 }
 
@@ -143,7 +190,13 @@ void address_space_free(AddressSpace *as)
 {
     if (!as)
         return;
+    g_assert(!as->smm);
     as->root->as = NULL;
+    if (as->base) {
+        region_batch_begin(as->base);
+        as->base->smm = NULL;
+        region_batch_end(as->base);
+    }
     doorbell_done(&as->doorbells, as->vm);
     memslot_done(&as->slots, as->vm);
     flat_view_retire(as->view);
@@ -157,6 +210,16 @@ bool address_space_is_io(const AddressSpace *as)
     return as->is_io;
 }
 
+bool address_space_is_smm(const AddressSpace *as)
+{
+    return as->base != NULL;
+}
+
+const Region *address_space_root(const AddressSpace *as)
+{
+    return as->root;
+}
+
 const FlatView *address_space_view(AddressSpace *as)
 {
     return as->view;
@@ -168,6 +231,8 @@ bool address_space_check_memory(AddressSpace *as, GError **error)
 
     address_space_begin(as);
     slots_error = as->slots_error;
+    if (!slots_error && as->smm)
+        slots_error = as->smm->slots_error;
     address_space_end(as);
     if (slots_error)
         error_set_errno(error, -slots_error, "the host refused memory of the guest");

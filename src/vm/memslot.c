@@ -15,8 +15,9 @@
 #define PAGE_SHIFT 12
 #define PAGE_MASK ((1ull << PAGE_SHIFT) - 1)
 
-void memslot_init(MemslotSet *set)
+void memslot_init(MemslotSet *set, uint8_t space)
 {
+    set->space = space;
     set->slots = g_array_new(FALSE, FALSE, sizeof(VmSlot));
 }
 
@@ -80,6 +81,7 @@ static int drop_unwanted(MemslotSet *set, Vm *vm, GArray *wanted, GArray *used,
         twin = w < wanted->len ? &g_array_index(wanted, VmSlot, w) : NULL;
         if (twin && same_slot(twin, old)) {
             twin->id = old->id;
+            twin->space = old->space;
             kept[w] = true;
             if (used->len <= old->id)
                 g_array_set_size(used, old->id + 1);
@@ -121,6 +123,7 @@ int memslot_update(MemslotSet *set, Vm *vm, const FlatView *view)
         if (!kept[i]) {
             id = take_id(used, id);
             slot->id = id;
+            slot->space = set->space;
             err = vm->ops->map(vm, slot);
             TRACE(memslot_add, "slot %u gpa 0x%" PRIx64 " size 0x%" PRIx64 "%s: %d", id,
                   slot->gpa, slot->size, slot->readonly ? " read-only" : "", err);

@@ -8,11 +8,15 @@
 #include "flat-view.h"
 #include "vm-ops.h"
 
+/* Of the hypervisor's address spaces, that of system management mode; others have 0. */
+#define MEMSLOT_SPACE_SMM 1
+
 typedef struct MemslotSet {
+    uint8_t space;
     GArray *slots;              /* of VmSlot, by address: what the hypervisor has */
 } MemslotSet;
 
-void memslot_init(MemslotSet *set);
+void memslot_init(MemslotSet *set, uint8_t space);
 /* Takes every slot back. */
 void memslot_done(MemslotSet *set, Vm *vm);
 

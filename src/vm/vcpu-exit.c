@@ -74,7 +74,9 @@ static VcpuRun exit_io(KvmVcpu *kv, VcpuStop *ret_stop)
 static VcpuRun exit_mmio(KvmVcpu *kv, VcpuStop *ret_stop)
 {
     struct kvm_run *run = kv->run;
-    AddressSpace *memory = kv->vcpu.owner.memory;
+    AddressSpace *smm = kv->vcpu.owner.smm;
+    AddressSpace *memory =
+        smm && run->flags & KVM_RUN_X86_SMM ? smm : kv->vcpu.owner.memory;
     uint32_t size = MIN(run->mmio.len, sizeof(run->mmio.data));
 
     if (run->mmio.is_write)

@@ -215,7 +215,11 @@ static bool kvm_is_halted(Vcpu *vcpu)
 
 static int kvm_registers(Vcpu *vcpu, VcpuRegisters *ret_registers)
 {
-    return vcpu_registers_get(vcpu_kvm_of(vcpu)->fd, ret_registers);
+    KvmVcpu *kv = vcpu_kvm_of(vcpu);
+    int err = vcpu_registers_get(kv->fd, ret_registers);
+
+    ret_registers->smm = kv->run->flags & KVM_RUN_X86_SMM;
+    return err;
 }
 
 /* The line ends at LINT1 of each local APIC, which the guest may use for another end. */
@@ -230,6 +234,11 @@ static void kvm_inject_nmi(Vcpu *vcpu)
     memcpy(&lint1, lapic.regs + APIC_LVT1, sizeof(lint1));
     if (!(lint1 & APIC_LVT_MASKED) && (lint1 & APIC_MODE_MASK) == APIC_MODE_NMI)
         vm_kvm_ioctl(kv->fd, KVM_NMI, NULL);
+}
+
+static void kvm_inject_smi(Vcpu *vcpu)
+{
+    vm_kvm_ioctl(vcpu_kvm_of(vcpu)->fd, KVM_SMI, NULL);
 }
 
 static bool kvm_reset_vcpu(Vcpu *vcpu, const VcpuBoot *boot, GError **error)
@@ -258,6 +267,7 @@ const VcpuOps vcpu_kvm_ops = {
     .is_halted = kvm_is_halted,
     .registers = kvm_registers,
     .inject_nmi = kvm_inject_nmi,
+    .inject_smi = kvm_inject_smi,
     .run = kvm_run,
     .resumed = kvm_resumed,
     .open_stats = kvm_open_stats,

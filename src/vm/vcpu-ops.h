@@ -46,6 +46,8 @@ typedef struct VcpuOps {
     /* 0 or a negative errno. */
     int (*registers)(Vcpu *vcpu, VcpuRegisters *ret_registers);
     void (*inject_nmi)(Vcpu *vcpu);
+    /* Any thread while it is paused, or the vCPU's. */
+    void (*inject_smi)(Vcpu *vcpu);
 
     /* The vCPU's thread. */
     VcpuRun (*run)(Vcpu *vcpu, VcpuStop *ret_stop);
@@ -91,6 +93,7 @@ struct Vcpu {
     bool parked;                /* out of the guest, and touches nothing */
     VcpuQuestion *question;     /* lent by the one who waits for the answer, or NULL */
     bool ask_nmi;               /* an NMI is to be injected */
+    bool ask_smi;
     int thread_id;
 
     LogLimit log_limit;
@@ -112,3 +115,9 @@ void vcpu_wait_answer(Vcpu *vcpu);
  * Any thread.
  */
 void vcpu_recall(Vcpu *vcpu);
+
+/*
+ * A system management interrupt: one that runs takes it before its next instruction, or
+ * soon when another thread calls.  Any thread.
+ */
+void vcpu_inject_smi(Vcpu *vcpu);

@@ -312,10 +312,12 @@ static bool set_nested(KvmVcpu *kv, const VcpuState *state, GError **error)
 bool vcpu_state_set(KvmVcpu *kv, const VcpuState *state, GError **error)
 {
     struct kvm_mp_state flushed;
+    struct kvm_vcpu_events flushed_events;
     bool ok = true;
 
-    /* An INIT or SIPI that waits must not strike the new state. */
+    /* An INIT, SIPI or SMI that waits must not strike the new state. */
     vm_kvm_ioctl(kv->fd, KVM_GET_MP_STATE, &flushed);
+    vm_kvm_ioctl(kv->fd, KVM_GET_VCPU_EVENTS, &flushed_events);
     leave_nested(kv, state);
     ok = set_part(kv, state, &part_sregs, error) && set_nested(kv, state, error);
     for (unsigned i = 0; ok && i < G_N_ELEMENTS(parts_before_msrs); i++)

@@ -79,9 +79,9 @@ static void append_state(const Text *text)
     for (size_t i = 0; i < G_N_ELEMENTS(flags); i++)
         g_string_append_c(text->out, r->rflags >> flags[i].bit & 1 ? flags[i].letter
                                                                     : '-');
-    g_string_append_printf(text->out, "] CPL=%u II=%d A20=1 SMM=0 HLT=%d\n",
+    g_string_append_printf(text->out, "] CPL=%u II=%d A20=1 SMM=%d HLT=%d\n",
                            SEGMENT_DPL(r->segments[VCPU_SS].flags), r->interrupt_shadow,
-                           r->halted);
+                           r->smm, r->halted);
 }
 
 static const char *code_or_data(uint32_t flags)

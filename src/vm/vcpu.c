@@ -49,6 +49,10 @@ static bool park(Vcpu *vcpu)
             vcpu->ops->inject_nmi(vcpu);
             vcpu->ask_nmi = false;
         }
+        if (vcpu->ask_smi) {
+            vcpu->ops->inject_smi(vcpu);
+            vcpu->ask_smi = false;
+        }
         if (vcpu->wanted != VCPU_WANTED_PAUSED)
             break;
         if (!vcpu->parked) {
@@ -135,6 +139,8 @@ Vcpu *vcpu_new(Vm *vm, unsigned index, const CpuModel *model, const VcpuOwner *o
         vcpu_free(vcpu);
         return NULL;
     }
+    if (owner->smm)
+        vm_add_smi_target(vm, vcpu);
     return vcpu;
 }
 
@@ -152,6 +158,8 @@ void vcpu_free(Vcpu *vcpu)
     if (!vcpu)
         return;
     assert_main();
+    if (vcpu->owner.smm)
+        vm_remove_smi_target(vcpu->vm, vcpu);
     if (vcpu->has_thread) {
         lock_take(&vcpu->lock);
         want_locked(vcpu, VCPU_WANTED_GONE);
@@ -271,6 +279,18 @@ void vcpu_inject_nmi(Vcpu *vcpu)
         vcpu->ops->inject_nmi(vcpu);
     } else {
         vcpu->ask_nmi = true;
+        vcpu->ops->kick(vcpu);
+    }
+    lock_drop(&vcpu->lock);
+}
+
+void vcpu_inject_smi(Vcpu *vcpu)
+{
+    lock_take(&vcpu->lock);
+    if (vcpu->parked) {
+        vcpu->ops->inject_smi(vcpu);
+    } else {
+        vcpu->ask_smi = true;
         vcpu->ops->kick(vcpu);
     }
     lock_drop(&vcpu->lock);

@@ -28,6 +28,7 @@ typedef struct FakeVcpu {
     void *exit_opaque;
     unsigned n_resets;
     unsigned n_nmis;
+    unsigned n_smis;
     VcpuBoot boot;
     VcpuRegisters registers;
 } FakeVcpu;
@@ -154,6 +155,15 @@ static void fake_inject_nmi(Vcpu *vcpu)
     lock_drop(&fake->lock);
 }
 
+static void fake_inject_smi(Vcpu *vcpu)
+{
+    FakeVcpu *fake = to_fake(vcpu);
+
+    lock_take(&fake->lock);
+    fake->n_smis++;
+    lock_drop(&fake->lock);
+}
+
 static VcpuRun fake_run(Vcpu *vcpu, VcpuStop *ret_stop)
 {
     FakeVcpu *fake = to_fake(vcpu);
@@ -246,6 +256,17 @@ unsigned vm_fake_vcpu_nmis(Vcpu *vcpu)
 
     lock_take(&fake->lock);
     n = fake->n_nmis;
+    lock_drop(&fake->lock);
+    return n;
+}
+
+unsigned vm_fake_vcpu_smis(Vcpu *vcpu)
+{
+    FakeVcpu *fake = to_fake(vcpu);
+    unsigned n;
+
+    lock_take(&fake->lock);
+    n = fake->n_smis;
     lock_drop(&fake->lock);
     return n;
 }
@@ -414,6 +435,7 @@ const VcpuOps vm_fake_vcpu_ops = {
     .is_halted = fake_is_halted,
     .registers = fake_registers,
     .inject_nmi = fake_inject_nmi,
+    .inject_smi = fake_inject_smi,
     .run = fake_run,
     .resumed = fake_resumed,
     .open_stats = fake_open_stats,

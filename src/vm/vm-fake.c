@@ -18,6 +18,7 @@
 
 #define FAKE_GSIS 4096
 #define FAKE_SLOTS 509
+#define FAKE_SPACES 2
 #define PAGE_MASK 4095ull
 #define MSI_LEVEL_TRIGGERED 0x8000u
 
@@ -37,7 +38,7 @@ typedef struct FakeVm {
     VmFakeCpu cpu;              /* main only */
 
     /* Under the lock. */
-    GArray *slots;              /* of VmSlot, by address */
+    GArray *slots;              /* of VmSlot, by address in each space */
     GArray *doorbells;          /* of VmDoorbell */
     GArray *irqfds;             /* of FakeIrqfd */
     GArray *routes;             /* of IrqRoute */
@@ -87,11 +88,14 @@ static int map_locked(FakeVm *fake, const VmSlot *slot)
     if (err)
         return err;
     if (slot->size == 0 || (slot->gpa | slot->size) & PAGE_MASK ||
-        slot->gpa + slot->size - 1 < slot->gpa || slot->id >= FAKE_SLOTS)
+        slot->gpa + slot->size - 1 < slot->gpa || slot->id >= FAKE_SLOTS ||
+        slot->space >= FAKE_SPACES)
         return -EINVAL;
     for (unsigned i = 0; i < fake->slots->len; i++) {
         const VmSlot *other = &g_array_index(fake->slots, VmSlot, i);
 
+        if (other->space != slot->space)
+            continue;
         if (other->id == slot->id)
             return -EINVAL;
         if (slot->gpa <= other->gpa + other->size - 1 &&
@@ -123,7 +127,9 @@ static int fake_unmap(Vm *vm, const VmSlot *slot)
     lock_take(&fake->lock);
     fake->calls.unmap++;
     for (unsigned i = 0; i < fake->slots->len; i++) {
-        if (g_array_index(fake->slots, VmSlot, i).id == slot->id) {
+        const VmSlot *other = &g_array_index(fake->slots, VmSlot, i);
+
+        if (other->id == slot->id && other->space == slot->space) {
             g_array_remove_index(fake->slots, i);
             err = 0;
             break;
@@ -512,16 +518,21 @@ VmFakeSlot vm_fake_slot(Vm *vm, unsigned index)
 }
 
 /* The slot's memory of a guest access, NULL when it is not in one that allows it. */
-static uint8_t *slot_memory(FakeVm *fake, uint64_t addr, unsigned size, bool for_write)
+static uint8_t *slot_memory(FakeVm *fake, const AddressSpace *as, uint64_t addr,
+                            unsigned size, bool for_write)
 {
+    uint8_t space = address_space_is_smm(as);
     uint8_t *host = NULL;
+
+    if (address_space_is_io(as))
+        return NULL;
 
     lock_take(&fake->lock);
     for (unsigned i = 0; i < fake->slots->len && !host; i++) {
         const VmSlot *slot = &g_array_index(fake->slots, VmSlot, i);
 
-        if (addr >= slot->gpa && addr - slot->gpa <= slot->size - size &&
-            !(for_write && slot->readonly))
+        if (slot->space == space && addr >= slot->gpa &&
+            addr - slot->gpa <= slot->size - size && !(for_write && slot->readonly))
             host = (uint8_t *)slot->host + (addr - slot->gpa);
     }
     lock_drop(&fake->lock);
@@ -571,7 +582,7 @@ void vm_fake_write(Vm *vm, AddressSpace *as, uint64_t addr, unsigned size, uint6
     bool is_io = address_space_is_io(as);
     VmDoorbell store = { .addr = addr, .size = size, .is_io = is_io, .match = true,
                          .value = value };
-    uint8_t *host = is_io ? NULL : slot_memory(to_fake(vm), addr, size, true);
+    uint8_t *host = slot_memory(to_fake(vm), as, addr, size, true);
     uint64_t bytes = GUINT64_TO_LE(value);
 
     if (ring_doorbell(to_fake(vm), &store))
@@ -584,8 +595,7 @@ void vm_fake_write(Vm *vm, AddressSpace *as, uint64_t addr, unsigned size, uint6
 
 uint64_t vm_fake_read(Vm *vm, AddressSpace *as, uint64_t addr, unsigned size)
 {
-    uint8_t *host = address_space_is_io(as) ? NULL
-                                            : slot_memory(to_fake(vm), addr, size, false);
+    uint8_t *host = slot_memory(to_fake(vm), as, addr, size, false);
     uint64_t bytes = 0;
 
     if (host)

@@ -34,6 +34,8 @@ static const VmKvmCap caps[] = {
     CAP(KVM_CAP_IOEVENTFD_ANY_LENGTH, 1, false, "doorbells of any width"),
     CAP(KVM_CAP_REINJECT_CONTROL, 1, false, "dropping late ticks of the timer chip"),
     CAP(KVM_CAP_SPLIT_IRQCHIP, 1, false, "kernel-irqchip=split, more than 255 vCPUs"),
+    CAP(KVM_CAP_X86_SMM, 1, false, "firmware in system management mode (smm=on)"),
+    CAP(KVM_CAP_MULTI_ADDRESS_SPACE, 2, false, "memory of system management mode"),
     CAP(KVM_CAP_TSC_DEADLINE_TIMER, 1, false, "the guest's cheapest timer"),
     CAP(KVM_CAP_X2APIC_API, 1, false, "APIC ids of 32 bits in a saved vCPU"),
     CAP(KVM_CAP_XSAVE2, 1, false, "AMX state"),

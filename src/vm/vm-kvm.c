@@ -32,10 +32,16 @@ static int check_extension(int fd, unsigned long cap)
     return vm_kvm_ioctl(fd, KVM_CHECK_EXTENSION, (void *)cap);
 }
 
+/* The address space is in the high half. */
+static uint32_t slot_number(const VmSlot *slot)
+{
+    return slot->id | (uint32_t)slot->space << 16;
+}
+
 static int kvm_map(Vm *vm, const VmSlot *slot)
 {
     struct kvm_userspace_memory_region region = {
-        .slot = slot->id,
+        .slot = slot_number(slot),
         .flags = slot->readonly ? KVM_MEM_READONLY : 0,
         .guest_phys_addr = slot->gpa,
         .memory_size = slot->size,
@@ -48,7 +54,7 @@ static int kvm_map(Vm *vm, const VmSlot *slot)
 static int kvm_unmap(Vm *vm, const VmSlot *slot)
 {
     struct kvm_userspace_memory_region region = {
-        .slot = slot->id,
+        .slot = slot_number(slot),
         .guest_phys_addr = slot->gpa,
     };
 
@@ -200,6 +206,16 @@ static bool check_split(int kvm_fd, GError **error)
     return false;
 }
 
+static bool check_smm(int kvm_fd, GError **error)
+{
+    if (check_extension(kvm_fd, KVM_CAP_X86_SMM) > 0 &&
+        check_extension(kvm_fd, KVM_CAP_MULTI_ADDRESS_SPACE) > 1)
+        return true;
+    error_set_class(error, BERTH_ERROR_KVM_MISSING_CAP,
+                    "KVM of this host lacks KVM_CAP_X86_SMM, which 'smm=on' needs");
+    return false;
+}
+
 int vm_kvm_enable(KvmVm *kvm, uint32_t cap, uint64_t argument)
 {
     struct kvm_enable_cap request = { .cap = cap, .args = { argument } };
@@ -280,7 +296,8 @@ Vm *vm_kvm_new(const VmOptions *options, GError **error)
     kvm_fd = open_device(options->device ? options->device : "/dev/kvm", error);
     if (kvm_fd < 0)
         return NULL;
-    if (options->irqchip == VM_IRQCHIP_SPLIT && !check_split(kvm_fd, error))
+    if ((options->irqchip == VM_IRQCHIP_SPLIT && !check_split(kvm_fd, error)) ||
+        (options->smm && !check_smm(kvm_fd, error)))
         return NULL;
 
     kvm = g_new0(KvmVm, 1);

@@ -12,7 +12,8 @@
 
 /* Guest physical pages backed by host memory. */
 typedef struct VmSlot {
-    uint32_t id;
+    uint32_t id;                /* in its space */
+    uint8_t space;              /* 0, or 1: what is seen in system management mode */
     bool readonly;
     uint64_t gpa;
     uint64_t size;
@@ -85,6 +86,9 @@ struct Vm {
     IrqRouteTable routes;
     IrqLine gsi_lines[VM_GSI_LINES];
 
+    GMutex smi_lock;
+    GPtrArray *smi_targets;     /* of Vcpu, under it; NULL without SMM */
+
     /* VM_IRQCHIP_SPLIT: changed by main before and after all use. */
     const VmPic *pic;
     const VmIoapic *ioapic;
@@ -96,6 +100,11 @@ struct Vm {
 /* For the hypervisors: what is the same in all of them.  @n_gsis bounds the routes. */
 void vm_init(Vm *vm, const VmOps *ops, VmIrqchip irqchip, unsigned n_gsis);
 void vm_done(Vm *vm);
+
+/* Main: a vCPU that has system management mode comes and goes. */
+void vm_add_smi_target(Vm *vm, Vcpu *vcpu);
+/* Accepts one that never came. */
+void vm_remove_smi_target(Vm *vm, Vcpu *vcpu);
 
 /* Adds to what a guest's processor can have what the interrupt controllers bring. */
 void irqchip_offer(const Vm *vm, CpuHost *host);

@@ -47,7 +47,7 @@ QEMU_DATA = ["/usr/share/qemu", "/usr/share/seabios", "/usr/lib/ipxe/qemu",
              "/boot", "/usr/share/OVMF", "/usr/share/ovmf"]
 QEMU_DATA_FILES = re.compile(
     r"(bios.*|kvmvapic|linuxboot_dma|pvh)\.bin|qboot\.rom|(efi|pxe)-virtio\.rom|"
-    r"memtest86\+.*\.bin|OVMF_(CODE|VARS)_4M\.fd|OVMF\.fd")
+    r"memtest86\+.*\.bin|OVMF_(CODE|VARS)_4M(\.secboot|\.snakeoil)?\.fd|OVMF\.fd")
 # QEMU's SVM has no intercept of XSETBV: KVM would not see a guest's XCR0 and show it a
 # wrong CPUID leaf 0xD.  Without XSAVE, and what needs it, the question does not arise.
 CPU = "max,-xsave,-avx,-avx2,-f16c,-fma,-vaes,-pku"

@@ -35,7 +35,7 @@ IFF_TAP, IFF_MULTI_QUEUE, IFF_NO_PI, IFF_VNET_HDR = 2, 0x100, 0x1000, 0x4000
 # What this host may lack, however good the command line is: words of the message.
 HOST = re.compile(r"Hyper-V|/dev/net/tun|is no tap|no tap |vhost|libslirp|user network|"
                   r"seabios|bios|Operation not permitted|not supported by this host|"
-                  r"Cannot allocate memory|RLIMIT_MEMLOCK|mem-lock")
+                  r"Cannot allocate memory|RLIMIT_MEMLOCK|mem-lock|KVM_CAP_X86_SMM")
 
 
 def qcow2(path):
