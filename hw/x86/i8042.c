@@ -26,6 +26,7 @@
 #include "berth/i8042.h"
 
 #include "ps2.h"
+#include "typing.h"
 
 #define RAM_SIZE 32u
 
@@ -108,6 +109,7 @@ typedef struct I8042 {
     bool aux_irq_level;
     Ps2Keyboard keyboard;
     Ps2Mouse mouse;
+    Typing typing;
 } I8042;
 
 static I8042 *to_i8042(Device *dev)
@@ -426,12 +428,36 @@ static void add_port(I8042 *kbc, Region *region, uint16_t port, const RegionOps 
     region_add(kbc->dev.board->io_root, port, region, 0);
 }
 
+/* Under the lock. */
+static void on_typed(void *opaque, uint8_t number, bool down)
+{
+    I8042 *kbc = opaque;
+
+    ps2_keyboard_key(&kbc->keyboard, number, down);
+    show_next(kbc);
+}
+
+static void i8042_pause(Device *dev)
+{
+    lock_take(&dev->lock);
+    typing_pause(&to_i8042(dev)->typing);
+    lock_drop(&dev->lock);
+}
+
+static void i8042_resume(Device *dev)
+{
+    lock_take(&dev->lock);
+    typing_resume(&to_i8042(dev)->typing);
+    lock_drop(&dev->lock);
+}
+
 static bool i8042_realize(Device *dev, const DeviceAddArgs *args, GError **error)
 {
     I8042 *kbc = to_i8042(dev);
 
     kbc->irq = dev->board->isa_irqs[X86_GSI_KEYBOARD];
     kbc->aux_irq = dev->board->isa_irqs[X86_GSI_MOUSE];
+    typing_init(&kbc->typing, dev, on_typed, kbc);
     i8042_reset(dev);
     region_batch_begin(dev->board->io);
     add_port(kbc, &kbc->data, X86_PORT_KBC_DATA, &data_ops);
@@ -448,6 +474,7 @@ static void i8042_unrealize(Device *dev)
     region_done(&kbc->data);
     region_done(&kbc->status);
     region_done(&kbc->port_a);
+    typing_done(&kbc->typing);
     irq_lower(kbc->irq);
     irq_lower(kbc->aux_irq);
 }
@@ -506,6 +533,8 @@ static const DeviceClass i8042_class = {
     .realize = i8042_realize,
     .unrealize = i8042_unrealize,
     .reset = i8042_reset,
+    .pause = i8042_pause,
+    .resume = i8042_resume,
 };
 
 Device *i8042_add(DeviceTree *tree, GError **error)
@@ -532,6 +561,18 @@ void i8042_key(Device *dev, uint8_t number, bool down)
     ps2_keyboard_key(&kbc->keyboard, number, down);
     show_next(kbc);
     lock_drop(&dev->lock);
+}
+
+bool i8042_type(Device *dev, const uint8_t *numbers, size_t n, uint32_t hold_ms,
+                GError **error)
+{
+    I8042 *kbc = to_i8042(dev);
+    bool ok;
+
+    lock_take(&dev->lock);
+    ok = typing_add(&kbc->typing, numbers, n, hold_ms, error);
+    lock_drop(&dev->lock);
+    return ok;
 }
 
 void i8042_mouse_move(Device *dev, int64_t dx, int64_t dy, int64_t dz)

@@ -22,6 +22,15 @@ Device *i8042_add(DeviceTree *tree, GError **error);
 Device *i8042_find(DeviceTree *tree);
 
 /*
+ * Presses @n keys by their numbers (see i8042_key()), one after the other, and lets them
+ * go in the other order, each @hold_ms of the machine's time after the one before, and
+ * after those that wait.  A machine that stands sees them when it goes on.  False with
+ * @error when too many wait.
+ */
+bool i8042_type(Device *dev, const uint8_t *numbers, size_t n, uint32_t hold_ms,
+                GError **error);
+
+/*
  * Somebody is at the keyboard and the mouse; the tree is not paused.  What the guest has
  * not asked for, or does not read, is lost.
  */

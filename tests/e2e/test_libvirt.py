@@ -218,6 +218,7 @@ def test_what_is_refused(t):
     for row, words in told:
         t.refused(f"{row} is refused", re.escape(words), *commands[row])
         t.equal(f"{row}: the domain goes on", t.state("vm").split()[0], "running")
+    t.virsh("send-key", "vm", "KEY_LEFTCTRL", "KEY_LEFTALT", "KEY_DELETE")
     t.virsh("dump", "vm", file, "--memory-only")
     with open(file, "rb") as core:
         t.equal("but a dump is one", core.read(4), b"\x7fELF")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Breaks on the serial console are magic SysRq in the guest, also of a mux's keys."""
+"""Breaks on the serial console are magic SysRq in the guest, also of a mux's keys; so are
+the keys of the keyboard."""
 
 
 def scenario(lab):
@@ -17,6 +18,14 @@ def scenario(lab):
     mark = guest.console.wait("\n", mark).end()
     guest.type("\x01bh")
     lab.check("a break by a key of the mux", guest.console.wait("sysrq: HELP", mark))
+
+    mark = guest.console.wait("\n", mark).end()
+    qmp.command("send-key", keys=[{"type": "qcode", "data": name}
+                                  for name in ("alt", "sysrq", "h")])
+    lab.check("keys by QMP", guest.console.wait("sysrq: HELP", mark))
+    mark = guest.console.wait("\n", mark).end()
+    qmp.command("human-monitor-command", **{"command-line": "sendkey alt-print-h 20"})
+    lab.check("and by the monitor for people", guest.console.wait("sysrq: HELP", mark))
 
     guest.mark = len(guest.console.text)
     guest.type("\n")
