@@ -66,7 +66,7 @@ _berthctl() {
     if [[ $prev == -d ]]; then
         COMPREPLY=($(compgen -d -- "$cur"))
     elif [[ $cur == -* ]]; then
-        COMPREPLY=($(compgen -W '-d -t -w -f -i -n -h -V' -- "$cur"))
+        COMPREPLY=($(compgen -W '-d -t -w -f -i -n -h -V --help --version' -- "$cur"))
     elif ((${#words[@]} == 0)); then
         COMPREPLY=($(compgen -W "$_berthctl_commands" -- "$cur"))
     elif ((${#words[@]} == 1)) || [[ ${words[0]} == top ]]; then
@@ -150,7 +150,7 @@ def zsh_option(option):
 
 def zsh(schema):
     unions = {name: schema.options[name].type for name in KINDS}
-    out = [ZSH_HEAD, "local curcontext=$curcontext state line\n",
+    out = [ZSH_HEAD, "local curcontext=$curcontext state line", "local -A opt_args\n",
            "_berth_pairs() {", "    local kind=${PREFIX%%,*}",
            "    if ! compset -P '*,'; then", "        case $1 in"]
     for name, union in unions.items():
@@ -160,7 +160,8 @@ def zsh(schema):
         for value, branch in union.branches.items():
             keys = words([*keys_of(union), *keys_of(branch)])
             out.append(f"    {name},{value}) compadd -q -S = -- {keys} ;;")
-    out += ["    esac", "}", "", "_berth() {", "    _arguments \\"]
+    # Zsh makes the whole file the function "_berth", so none within has that name.
+    out += ["    esac", "}", "", "_berth_options() {", "    _arguments \\"]
     out += [zsh_option(option) for option in schema.options.values()]
     out += ["        '*:file:_files'", "    [[ -z $state ]] || _berth_pairs $state", "}",
             "", "_berth_vms() {",
@@ -172,19 +173,21 @@ def zsh(schema):
         if command.args:
             names = words(m.name for m in command.args.members)
             out.append(f"    {command.name}) compadd -q -S = -- {names} ;;")
-    out += ["    esac", "}", "", "_berthctl() {",
+    out += ["    esac", "}", "", "_berthctl_words() {",
             "    _arguments -C '-d[folder]:folder:_files -/' '-t[seconds]:seconds:' \\",
             "        '-w[seconds]:seconds:' '-f[force]' '-i[seconds]:seconds:' \\",
-            "        '-n[pictures]:number:' '-h[help]' '-V[version]' \\",
-            f"        '1:command:({words(CTL)})' '2:machine:_berth_vms' '*:rest:->rest'",
+            "        '-n[pictures]:number:' '-h[help]' '--help[help]' \\",
+            "        '-V[version]' '--version[version]' \\",
+            f"        '1:command:({words(CTL)})' '2:machine:_berth_vms' \\",
+            "        '*:::rest:->rest'",
             "    [[ $state == rest ]] || return", "    case $line[1] in",
             "    top) _berth_vms ;;",
             "    plug) _berth_pairs device ;;",
             f"    events) compadd -- {words(schema.events)} ;;",
-            "    qmp)", "        if ((CURRENT == 3)); then",
+            "    qmp)", "        if ((CURRENT == 1)); then",
             f"            compadd -- {words(schema.commands)}",
-            "        else", "            _berth_arguments $line[3]", "        fi",
+            "        else", "            _berth_arguments $words[1]", "        fi",
             "        ;;", "    esac", "}", "",
-            "case $service in", 'berthctl) _berthctl "$@" ;;', '*) _berth "$@" ;;',
+            "case $service in", "berthctl) _berthctl_words ;;", "*) _berth_options ;;",
             "esac"]
     return "\n".join(out) + "\n"

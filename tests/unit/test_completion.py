@@ -2,12 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is made for shells, man and systemd: completion, manual pages, the unit."""
 
+import fcntl
+import os
 import pathlib
+import pty
 import re
+import select
 import shutil
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "qmp" / "gen"), str(ROOT / "tests" / "kit")]
@@ -46,6 +53,52 @@ TYPED = [
 ]
 
 
+# What is typed before Tab, and the line behind it.
+TYPED_IN_ZSH = [
+    ("berth -devic", "berth -device "),
+    ("berth -device virtio-rng", "berth -device virtio-rng-pci,"),
+    ("berth -device virtio-rng-pci,id=a,max-",
+     "berth -device virtio-rng-pci,id=a,max-bytes="),
+    ("berth -object berth-m", "berth -object berth-metrics,"),
+    ("berthctl sh", "berthctl shutdown "),
+    ("berthctl -t 3 unpl", "berthctl -t 3 unplug "),
+    ("berthctl status w", "berthctl status web1 "),
+    ("berthctl qmp vm query-blocks", "berthctl qmp vm query-blockstats "),
+    ("berthctl -t 3 qmp vm balloon ", "berthctl -t 3 qmp vm balloon value="),
+    ("berthctl events vm SHUT", "berthctl events vm SHUTDOWN "),
+    ("berthctl plug vm virtio-rng-pci,rn", "berthctl plug vm virtio-rng-pci,rng="),
+]
+ZSH_RC = ("PS1='ready''> '; unsetopt prompt_cr prompt_sp; fpath=($PWD $fpath);"
+          " autoload -Uz compinit; compinit -u -D\n")
+SILENCE = 60
+
+
+class Zsh:
+    """A zsh on a terminal, which completes by what is in its folder."""
+
+    def __init__(self, folder):
+        self.ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 400, 0, 0))
+        self.process = subprocess.Popen(
+            ["zsh", "-f", "-i"], stdin=theirs, stdout=theirs, stderr=theirs, cwd=folder,
+            env={**os.environ, "TERM": "dumb", "BERTH_RUN_DIR": str(folder)},
+            start_new_session=True)
+        os.close(theirs)
+
+    def type(self, keys, wanted):
+        """Whether the terminal shows what is wanted after them; what it shows."""
+        os.write(self.ours, keys.encode())
+        shown = ""
+        while wanted not in shown and select.select([self.ours], [], [], SILENCE)[0]:
+            shown += os.read(self.ours, 4096).decode(errors="replace").replace("\a", "")
+        return wanted in shown, shown
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        os.close(self.ours)
+
+
 class Folder(Checks):
     def __init__(self, name):
         super().__init__(name)
@@ -63,8 +116,8 @@ def run(*argv):
 def test_bash(t):
     script = t.folder / "berth.bash"
     script.write_text(qapi_completion.bash(SCHEMA))
-    run(sys.executable, "-c", "import socket, sys; socket.socket(socket.AF_UNIX)"
-        ".bind(sys.argv[1])", str(t.folder / "web1.qmp"))
+    with socket.socket(socket.AF_UNIX) as vm:
+        vm.bind(str(t.folder / "web1.qmp"))
     for typed, offered in TYPED:
         typed = [word.replace("FOLDER", str(t.folder)) for word in typed]
         done = run("bash", "-c", TRY, "bash", str(script), *typed)
@@ -78,11 +131,19 @@ def test_zsh(t):
         t.skip("zsh reads it", "no zsh")
         return
     t.equal("zsh reads it", run("zsh", "-n", str(script)).stdout, "")
+    with socket.socket(socket.AF_UNIX) as vm:
+        vm.bind(str(t.folder / "web1.qmp"))
+    zsh = Zsh(t.folder)
+    zsh.type(ZSH_RC, "ready> ")
+    for typed, line in TYPED_IN_ZSH:
+        t.check(f"zsh completes {typed}", *zsh.type(typed + "\t", line))
+        zsh.type("\x15\r", "ready> ")
+    zsh.close()
 
 
 def test_berthctl_has_these_commands(t):
     source = (ROOT / "ctl" / "ctl-main.c").read_text()
-    table = source[source.index("commands[] = {"):source.index("\n};")]
+    table = source.partition("commands[] = {")[2].partition("\n};")[0]
     t.equal("those that are completed", list(qapi_completion.CTL),
             re.findall(r'^    \{ "([a-z]+)"', table, re.M))
     page = (ROOT / "docs" / "man" / "berthctl.1").read_text()
