@@ -3,9 +3,12 @@
  * berthctl: the options, and the table of commands.
  */
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "berth/spelling.h"
 
 #include "ctl.h"
 
@@ -14,6 +17,12 @@
 #define WAIT_NS (60 * NS_PER_SEC)
 
 #define EXIT_USAGE 2
+
+static const struct option long_options[] = {
+    { "help", no_argument, NULL, 'h' },
+    { "version", no_argument, NULL, 'V' },
+    { NULL, 0, NULL, 0 },
+};
 
 static const CtlCommand commands[] = {
     { "list", "", "the machines of the folder", 0, 0, ctl_list_run },
@@ -51,7 +60,30 @@ static void print_help(FILE *out)
             "after -w\n"
             "  -i SECONDS   top: between two pictures (2)\n"
             "  -n NUMBER    top: how many pictures\n"
-            "  -h, -V       this text; the version\n");
+            "  -h, -V       this text, or that of a COMMAND; the version\n");
+}
+
+/* Of one command, with the options that are about it. */
+static void print_command_help(const CtlCommand *command)
+{
+    static const char *const options[][2] = {
+        { "balloon", "  -w SECONDS   how long the guest may take (60)\n" },
+        { "unplug", "  -f           does not ask the guest\n"
+                    "  -w SECONDS   how long it may take (60)\n" },
+        { "shutdown", "  -f           ends the machine after -w\n"
+                      "  -w SECONDS   how long the guest may take (60)\n" },
+        { "top", "  -i SECONDS   between two pictures (2)\n"
+                 "  -n NUMBER    how many pictures\n" },
+    };
+
+    printf("usage: berthctl [OPTIONS] %s%s%s\n\n%s\n\n", command->name,
+           *command->args ? " " : "", command->args, command->help);
+    for (size_t i = 0; i < G_N_ELEMENTS(options); i++) {
+        if (strcmp(options[i][0], command->name) == 0)
+            printf("%s", options[i][1]);
+    }
+    printf("  -d FOLDER    where sockets are (BERTH_RUN_DIR, else " FOLDER ")\n"
+           "  -t SECONDS   how long a machine may take for an answer (3)\n");
 }
 
 static bool read_seconds(const char *text, double *ret_seconds, GError **error)
@@ -82,6 +114,18 @@ static bool read_times(CtlOptions *options, int option, const char *text, GError
     return true;
 }
 
+static bool read_rounds(CtlOptions *options, const char *text, GError **error)
+{
+    guint64 n;
+
+    if (!g_ascii_string_to_unsigned(text, 10, 1, UINT_MAX, &n, NULL)) {
+        error_set(error, "'%s' is no number of pictures", text);
+        return false;
+    }
+    options->n_rounds = (unsigned)n;
+    return true;
+}
+
 /* The exit status of what ends here; -1: go on. */
 static int read_option(CtlOptions *options, int option, GError **error)
 {
@@ -95,14 +139,13 @@ static int read_option(CtlOptions *options, int option, GError **error)
     case 'i':
         return read_times(options, option, optarg, error) ? -1 : EXIT_USAGE;
     case 'n':
-        options->n_rounds = (unsigned)strtoul(optarg, NULL, 10);
-        return -1;
+        return read_rounds(options, optarg, error) ? -1 : EXIT_USAGE;
     case 'f':
         options->force = true;
         return -1;
     case 'h':
-        print_help(stdout);
-        return EXIT_SUCCESS;
+        options->help = true;
+        return -1;
     case 'V':
         printf("berthctl %s\n", BERTH_VERSION);
         return EXIT_SUCCESS;
@@ -121,18 +164,33 @@ static const CtlCommand *find_command(const char *name)
     return NULL;
 }
 
+static void refuse_command(const char *name, GError **error)
+{
+    Spelling spelling = { .typed = name };
+    g_autofree char *hint = NULL;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(commands); i++)
+        spelling_try(&spelling, commands[i].name);
+    hint = spelling_hint(&spelling);
+    error_set(error, "there is no command '%s' (-h lists them)%s", name, hint);
+}
+
 static int run(const CtlOptions *options, int argc, char **argv, GError **error)
 {
     const CtlCommand *command = argc > 0 ? find_command(argv[0]) : NULL;
     int n = argc - 1;
 
     if (argc == 0) {
-        print_help(stderr);
-        return EXIT_USAGE;
+        print_help(options->help ? stdout : stderr);
+        return options->help ? EXIT_SUCCESS : EXIT_USAGE;
     }
     if (!command) {
-        error_set(error, "there is no command '%s' (-h lists them)", argv[0]);
+        refuse_command(argv[0], error);
         return EXIT_USAGE;
+    }
+    if (options->help) {
+        print_command_help(command);
+        return EXIT_SUCCESS;
     }
     if (n < command->min_args || (command->max_args >= 0 && n > command->max_args)) {
         error_set(error, "usage: berthctl %s %s", command->name, command->args);
@@ -153,7 +211,8 @@ int main(int argc, char **argv)
     g_autoptr(GError) error = NULL;
     int status = -1, option;
 
-    while (status < 0 && (option = getopt(argc, argv, "d:t:w:i:n:fhV")) >= 0)
+    while (status < 0 && (option = getopt_long(argc, argv, "d:t:w:i:n:fhV", long_options,
+                                               NULL)) >= 0)
         status = read_option(&options, option, &error);
     if (status < 0)
         status = run(&options, argc - optind, argv + optind, &error);

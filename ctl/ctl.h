@@ -19,6 +19,7 @@ typedef struct CtlOptions {
     int64_t timeout_ns;         /* for an answer */
     int64_t wait_ns;            /* for what the guest has to do */
     bool force;
+    bool help;                  /* is all that is wanted */
     double interval;            /* seconds between two pictures of "top" */
     unsigned n_rounds;          /* pictures; 0: until it is ended */
 } CtlOptions;

@@ -8,6 +8,7 @@
  */
 #include "berth/error.h"
 #include "berth/keyval.h"
+#include "berth/spelling.h"
 #include "qapi-parse.h"
 
 /* Numbers that one text of the command line may stand for. */
@@ -84,6 +85,12 @@ static bool parse_members(const QapiReader *reader, const QapiPlace *place,
     return true;
 }
 
+static void try_members(Spelling *spelling, const QapiType *type)
+{
+    for (unsigned i = 0; i < type->n_members; i++)
+        spelling_try(spelling, qapi_text(qapi_type_members(type)[i].name));
+}
+
 /* Sets the error for the first member of @json that neither @type nor @branch has. */
 static bool refuse_unexpected(const QapiReader *reader, const QapiPlace *place,
                               const QapiType *type, const QapiType *branch,
@@ -92,13 +99,20 @@ static bool refuse_unexpected(const QapiReader *reader, const QapiPlace *place,
     JsonIter iter = { 0 };
     const char *key;
     JsonValue *value;
-    g_autofree char *name = NULL;
+    Spelling spelling = { 0 };
+    g_autofree char *name = NULL, *hint = NULL;
 
     do {
         g_assert(json_next(json, &iter, &key, &value));
     } while (qapi_type_find(type, key) || (branch && qapi_type_find(branch, key)));
     name = qapi_parse_place_name(reader, place, key);
-    error_set(reader->error, "Parameter '%.*s' is unexpected", QAPI_ECHO_MAX, name);
+    spelling.typed = key;
+    try_members(&spelling, type);
+    if (branch)
+        try_members(&spelling, branch);
+    hint = spelling_hint(&spelling);
+    error_set(reader->error, "Parameter '%.*s' is unexpected%s", QAPI_ECHO_MAX, name,
+              hint);
     return false;
 }
 

@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "berth/error.h"
+#include "berth/spelling.h"
 
 #include "qapi-parse.h"
 
@@ -108,7 +109,8 @@ static bool set_enum(const QapiReader *reader, const QapiPlace *place,
                      const QapiType *type, const char *text, void *slot)
 {
     int value = qapi_enum_parse((QapiTypeId)(type - qapi_types), text);
-    g_autofree char *name = NULL;
+    Spelling spelling = { .typed = text };
+    g_autofree char *name = NULL, *hint = NULL;
     const char *reason;
 
     if (value >= 0) {
@@ -117,9 +119,12 @@ static bool set_enum(const QapiReader *reader, const QapiPlace *place,
     }
     name = qapi_parse_place_name(reader, place, NULL);
     reason = qapi_enum_refusal((QapiTypeId)(type - qapi_types), text);
-    error_set(reader->error, "Parameter '%.*s' does not accept value '%.*s'%s%s",
+    for (unsigned i = 0; !reason && i < type->n_members; i++)
+        spelling_try(&spelling, qapi_text(qapi_type_members(type)[i].name));
+    hint = spelling_hint(&spelling);
+    error_set(reader->error, "Parameter '%.*s' does not accept value '%.*s'%s%s%s",
               QAPI_ECHO_MAX, name, QAPI_ECHO_MAX, text, reason ? ": " : "",
-              reason ? reason : "");
+              reason ? reason : "", hint);
     return false;
 }
 

@@ -201,7 +201,7 @@ static void run_line(HmpCall *call, const char *line)
         return;
     call->command = hmp_table_find(line, &size);
     if (!call->command) {
-        hmp_printf(call, "unknown command: '%.*s'\n", (int)size, line);
+        hmp_table_unknown(call, line, size);
         return;
     }
     TRACE(hmp_command, "%s", qapi_text(call->command->name));

@@ -93,6 +93,8 @@ bool hmp_expression_read(HmpCall *call, const char **text, int64_t *ret_value,
  * *@ret_size is the length of the name in it: "x" of "x/4xw 0", "info status".
  */
 const HmpCommand *hmp_table_find(const char *line, size_t *ret_size);
+/* Says that there is none of the name, the first @size bytes of @name. */
+void hmp_table_unknown(HmpCall *call, const char *name, size_t size);
 /* "stop|s", of "info status" the last word: for messages.  The caller frees. */
 char *hmp_table_label(const HmpCommand *command);
 bool hmp_table_is_info(const HmpCommand *command);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "berth/log-options.h"
+#include "berth/spelling.h"
 
 #include "hmp-call.h"
 
@@ -63,6 +64,19 @@ char *hmp_table_label(const HmpCommand *command)
     return g_strdup_printf("%s|%s", name, qapi_text(command->alias));
 }
 
+void hmp_table_unknown(HmpCall *call, const char *name, size_t size)
+{
+    g_autofree char *typed = g_strndup(name, size), *hint = NULL;
+    Spelling spelling = { .typed = typed };
+
+    for (unsigned i = 0; i < hmp_n_commands; i++) {
+        if (!hmp_commands[i].refusal)
+            spelling_try(&spelling, qapi_text(hmp_commands[i].name));
+    }
+    hint = spelling_hint(&spelling);
+    hmp_printf(call, "unknown command: '%s'%s\n", typed, hint);
+}
+
 static void show_row(HmpCall *call, const HmpCommand *command)
 {
     g_autofree char *label = hmp_table_label(command);
@@ -102,7 +116,7 @@ void hmp_help(HmpCall *call)
     }
     command = hmp_table_find(name, &size);
     if (!command || name[size + strspn(name + size, " ")]) {
-        hmp_printf(call, "unknown command: '%s'\n", name);
+        hmp_table_unknown(call, name, strlen(name));
     } else if (strcmp(name, "info") == 0) {
         show_all(call, true);
     } else if (strcmp(name, "log") == 0) {

@@ -48,5 +48,5 @@ const char *cmdline_absent_reason(const char *word)
         if (strlen(key) > 2 && strstr(absent[i].options, key))
             return absent[i].reason;
     }
-    return "invalid option";
+    return NULL;
 }

@@ -4,5 +4,5 @@
  */
 #pragma once
 
-/* Why @word ("-vnc") is no option, in words for its user; never NULL. */
+/* Why @word ("-vnc") is no option, in words for its user; NULL: nothing knows it. */
 const char *cmdline_absent_reason(const char *word);

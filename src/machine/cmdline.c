@@ -16,6 +16,7 @@
 #include "berth/keyval.h"
 #include "berth/nic-options.h"
 #include "berth/qapi-option.h"
+#include "berth/spelling.h"
 
 #include "cmdline-absent.h"
 #include "cmdline-check.h"
@@ -185,6 +186,21 @@ static bool act(Parser *parser, const Slot *slot, int at, GError **error)
     return true;
 }
 
+/* @arg is no option: says what of QEMU's it is, or what it could have been. */
+static void refuse_unknown(const char *arg, GError **error)
+{
+    Spelling spelling = { .typed = arg + strspn(arg, "-") };
+    const char *reason = cmdline_absent_reason(arg);
+
+    for (unsigned i = 0; !reason && i < cmdline_n_options; i++)
+        spelling_try(&spelling, qapi_text(cmdline_options[i].name));
+    if (spelling.nearest)
+        error_set(error, "%s: invalid option; did you mean '-%s'?", arg,
+                  spelling.nearest);
+    else
+        error_set(error, "%s: %s", arg, reason ? reason : "invalid option");
+}
+
 /* Takes the option at argv[*@at] and moves @at to its last word. */
 static bool take_option(Parser *parser, int argc, char **argv, int *at, GError **error)
 {
@@ -193,7 +209,7 @@ static bool take_option(Parser *parser, int argc, char **argv, int *at, GError *
     const Slot *slot = option ? cmdline_slots_find(qapi_text(option->name)) : NULL;
 
     if (!option) {
-        error_set(error, "%s: %s", arg, cmdline_absent_reason(arg));
+        refuse_unknown(arg, error);
         return false;
     }
     if (option->arg == CMDLINE_ARG_NONE)

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import pty
+import re
 import select
 import signal
 import socket
@@ -89,7 +90,29 @@ def test_errors_say_what_to_do(t):
     t.match("what does not speak QMP", text, "does not speak QMP")
     client.close()
     talker.close()
-    t.equal("the help", ctl.run("-h").returncode, 0)
+    fails(t, "a word that is nearly one", ctl.run("stauts", "one"), "'status'?")
+    fails(t, "no number", ctl.run("-n", "3x", "top"), "3x")
+
+
+def test_help_and_exit_status(t):
+    ctl = Ctl(t)
+    text = ctl.run("--help").stdout
+    names = re.findall(r"(?m)^  ([a-z]+)\b", text)
+    t.check("the help lists commands", len(names) == 10 and "unplug" in names, text)
+    for name in names:
+        done = ctl.run(name, "--help")
+        t.check(f"help of {name}", done.returncode == 0 and
+                done.stdout.startswith(f"usage: berthctl [OPTIONS] {name}"), done.stdout)
+    t.match("which has its options", ctl.run("-h", "unplug").stdout, r"(?m)^  -f ")
+    t.match("the version", ctl.run("--version").stdout, r"^berthctl \d")
+    for what, status, *words in (
+            ("nothing", 2), ("no command", 2, "none"), ("no such option", 2, "-x"),
+            ("too much", 2, "list", "more"), ("too little", 2, "qmp", "vm"),
+            ("no time", 2, "-w", "soon", "shutdown", "vm"),
+            ("no machine", 1, "status", "x")):
+        done = ctl.run(*words)
+        t.equal(f"{what}: its status", done.returncode, status)
+        t.check(f"{what}: nothing on standard output", not done.stdout, done.stdout)
 
 
 def test_list_and_top(t):
@@ -230,8 +253,9 @@ def test_balloon(t):
     t.equal("the machine is what it was", guest.status, "prelaunch")
 
 
-TESTS = [test_errors_say_what_to_do, test_list_and_top, test_qmp_and_events,
-         test_plug_and_unplug, test_console, test_shutdown, test_balloon]
+TESTS = [test_errors_say_what_to_do, test_help_and_exit_status, test_list_and_top,
+         test_qmp_and_events, test_plug_and_unplug, test_console, test_shutdown,
+         test_balloon]
 
 if __name__ == "__main__":
     sys.exit(main(TESTS, __doc__))

@@ -82,7 +82,8 @@ def test_socket(t):
     t.equal("a network backend comes", second.ask(
         f"netdev_add stream,id=n0,server=on,addr.type=unix,addr.path={t.folder}/net"), "")
     t.equal("and goes", second.ask("netdev_del n0"), "")
-    t.equal("what nobody knows", second.ask("sotp"), "unknown command: 'sotp'\r\n")
+    t.equal("what nobody knows", second.ask("sotp"), "unknown command: 'sotp'; "
+            "did you mean 'stop'?\r\n")
     t.equal("a line with nothing", second.ask("  "), "")
 
     # One command a connection, as by "echo info status | socat - UNIX:..."
