@@ -2,17 +2,21 @@
 """OVMF in flash memory boots from a disk and a CD on each controller, in their order, and
 reaches its shell; a variable that is set there outlives the VMM, which is killed, and the
 machine's share of the firmware's pages is the page cache's.  GRUB on a disk boots a stock
-kernel, whose reboot leads to what is there then; OVMF as a ROM starts one by itself."""
+kernel, whose reboot leads to what is there then; OVMF as a ROM starts one by itself.
+With lab.py --beside both VMMs take turns in coming to the shell."""
 
 import pathlib
 import re
 import shutil
+import time
 
 BOOT_DISK = PROBES = True
 CODE = pathlib.Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 VARS = pathlib.Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 WHOLE = pathlib.Path("/usr/share/ovmf/OVMF.fd")
 PROMPT = "Shell> "
+WAITS = "any other key"
+ROUNDS = 5
 # QEMU's SVM ends the emulator when an interrupt comes just as the guest sets CR8, which
 # OVMF does at the end of each tick.  KVM can make ticks rarer: 200 ms in place of 10.
 TIMERS = pathlib.Path("/sys/module/kvm/parameters/min_timer_period_us")
@@ -34,6 +38,8 @@ def scenario(lab):
         if lab.emulated:
             TIMERS.write_text(RARE)
         check(lab)
+        if lab.options.beside:
+            compare(lab)
     finally:
         if lab.emulated:
             TIMERS.write_text(usual)
@@ -78,8 +84,26 @@ def start(lab, variables, *args, **options):
         "-machine", "pflash0=code,pflash1=vars", *args, cpus=1, **options).start()
 
 
+def compare(lab):
+    """Seconds from the start of a VMM to the first words of the shell."""
+    seconds = {lab.options.vmm: [], lab.options.beside: []}
+    for _ in range(ROUNDS):
+        for vmm, found in seconds.items():
+            variables = pathlib.Path(lab.folder) / "fresh.fd"
+            shutil.copy(VARS, variables)
+            began = time.monotonic()
+            guest = start(lab, variables, vmm=vmm)
+            guest.console.wait(WAITS)
+            found.append(time.monotonic() - began)
+            guest.close()
+    for vmm, found in seconds.items():
+        median = sorted(found)[ROUNDS // 2]
+        lab.out(f"# {pathlib.Path(vmm).name}: to the shell in {median:.2f} s "
+                f"(median), {min(found):.2f} s (least)")
+
+
 def wait_shell(guest):
-    guest.console.wait("any other key", guest.mark)
+    guest.console.wait(WAITS, guest.mark)
     guest.type(" ")
     guest.mark = guest.console.wait(PROMPT, guest.mark).end()
 
