@@ -18,7 +18,9 @@ fi
 acpid -f -c /etc/acpi -l /dev/null -p /acpid.pid 2> /dev/null &
 # A button that is pressed before acpid listens is lost.
 tries=500
-until ls -l /proc/$!/fd | grep -q /dev/input/event; do
+button=$(grep -l 'Power Button' /sys/class/input/event*/device/name)
+button=${button%/device/name}
+until ls -l /proc/$!/fd | grep -q "/dev/input/${button##*/}\$"; do
     tries=$((tries - 1))
     [ "$tries" -gt 0 ] || { echo "guest: no power button"; break; }
     usleep 10000
