@@ -173,14 +173,27 @@ static void port_after_write(PciDevice *pci, unsigned offset, unsigned size)
     pci_bridge_after_write(&port->bridge, offset, size);
 }
 
-/* As at power-on when it has @value, and as the guest has set it now. */
-static void strap_power_on(PciDevice *pci, unsigned offset, uint32_t value)
+/*
+ * The slot control register as it is at power-on, and as the guest has set it now.  What
+ * comes to a slot that ACPI looks after has power at once: a guest that restores the
+ * register when it wakes from suspend must not switch it off by that.
+ */
+static void strap_control_locked(PciePort *port, bool occupied)
 {
+    PciDevice *pci = &port->bridge.pci;
+    unsigned offset = pci->express_cap + PCI_EXP_SLTCTL;
     uint32_t now = pci_config_get(pci, offset, 2);
+    uint32_t power = occupied ? PCI_EXP_SLTCTL_PWR_IND_ON
+                              : PCI_EXP_SLTCTL_PWR_IND_OFF | PCI_EXP_SLTCTL_PCC;
 
-    pci_config_strap(pci, offset, 2, value);
-    if (pci->dev.tree->started)
-        pci_config_set(pci, offset, 2, now);
+    pci_config_strap(pci, offset, 2, PCI_EXP_SLTCTL_ATTN_IND_OFF | power);
+    if (!pci->dev.tree->started)
+        return;
+    if (occupied && port->bridge.secondary.slots &&
+        !(enabled_events(now) & PCI_EXP_SLTSTA_ABP))
+        now = (now & ~(PCI_EXP_SLTCTL_PIC | PCI_EXP_SLTCTL_PCC)) | power;
+    pci_config_set(pci, offset, 2, now);
+    port->control = now;
 }
 
 static void port_secondary_changed(PciDevice *pci)
@@ -202,10 +215,7 @@ static void port_secondary_changed(PciDevice *pci)
     pci_config_strap(pci, link, 2, link_bits | (occupied ? PCI_EXP_LNKSTA_DLLLA : 0));
     pci_config_strap(pci, status, 2, occupied ? PCI_EXP_SLTSTA_PDS : 0);
     if (hotplug)
-        strap_power_on(pci, pci->express_cap + PCI_EXP_SLTCTL,
-                       PCI_EXP_SLTCTL_ATTN_IND_OFF |
-                       (occupied ? PCI_EXP_SLTCTL_PWR_IND_ON
-                                 : PCI_EXP_SLTCTL_PWR_IND_OFF | PCI_EXP_SLTCTL_PCC));
+        strap_control_locked(port, occupied);
     port->asked = false;
     port->ejects = false;
     port->keeps = false;

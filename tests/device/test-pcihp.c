@@ -212,6 +212,31 @@ static void test_guest_that_drives_the_port(void)
     kit_board_free(f.kit);
 }
 
+/* It saves the port's registers and restores them, though they are not how it plugs. */
+static void test_guest_that_wakes_keeps_what_came(void)
+{
+    uint32_t control;
+    unsigned cap;
+    KitPci port;
+    Fixture f;
+
+    fixture_init(&f);
+    add_rng(&f, "p0");
+    port = kit_pci(f.kit, device_find(&f.kit->tree, "p0"));
+    cap = kit_pci_find_cap(&port, PCI_CAP_ID_EXP, 0);
+    control = kit_pci_read(&port, cap + PCI_EXP_SLTCTL, 2);
+    device_tree_pause(&f.kit->tree);
+    device_tree_suspend(&f.kit->tree);
+    device_tree_resume(&f.kit->tree);
+
+    kit_pci_write(&port, cap + PCI_EXP_SLTCTL, 2, control);
+    loop_turn(f.kit->loop, false);
+
+    g_assert_cmpstr(f.kit->removals->str, ==, "");
+    g_assert_nonnull(device_find(&f.kit->tree, "rng"));
+    kit_board_free(f.kit);
+}
+
 static void test_senseless_accesses(void)
 {
     static const uint32_t values[] = { 0, 1, 2, 5, 0xffffffff };
@@ -545,6 +570,8 @@ int main(int argc, char **argv)
     g_test_add_func("/pcihp/an-ejection-is-of-what-was-there",
                     test_an_ejection_is_of_what_was_there);
     g_test_add_func("/pcihp/went", test_device_that_went_is_not_told_of);
+    g_test_add_func("/pcihp/kept-by-a-guest-that-wakes",
+                    test_guest_that_wakes_keeps_what_came);
     g_test_add_func("/pcihp/driven-port", test_guest_that_drives_the_port);
     g_test_add_func("/pcihp/registers", test_registers);
     g_test_add_func("/pcihp/senseless", test_senseless_accesses);
