@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models of processors as a stock kernel sees them; Hyper-V's interface; its crash."""
+"""Models of processors as a stock kernel sees them, one of them with the PIC alone;
+Hyper-V's interface; its crash."""
 
 import pathlib
 
@@ -85,7 +86,8 @@ def models(lab):
     lab.match("KVM's clock", guest.run("dmesg | grep kvm-clock | head -1"), "kvm-clock")
     guest.qmp.command("quit")
     guest.wait_exit()
-    guest = lab.guest(cpu="Opteron_G2,check=off,kvm=off", cpus=1).boot()
+    guest = lab.guest("-device", "virtio-rng-pci", cpu="Opteron_G2,check=off,kvm=off",
+                      append="noapic pci=nomsi", cpus=1).boot()
     lab.equal("another model's name", info(guest, "model name"),
               "AMD Opteron 22xx (Gen 2 Class Opteron)")
     lab.equal("without KVM to be seen", guest.run(
@@ -93,6 +95,11 @@ def models(lab):
     flags = info(guest, "flags").split()
     lab.check("features that it has not are not there",
               "popcnt" not in flags and "cx16" in flags, flags)
+    lab.match("ACPI's links lead PCI's interrupts to the PIC",
+              guest.run("dmesg | grep 'ACPI: PCI: Interrupt link LNK'"), "LNKH")
+    lab.match("where a device has one",
+              guest.run("head -c 8 /dev/hwrng | xxd -p; grep virtio /proc/interrupts"),
+              r"[0-9a-f]{16}\n *(5|10|11): +[1-9][0-9]* +XT-PIC")
 
 
 def scenario(lab):
