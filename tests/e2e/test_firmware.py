@@ -7,6 +7,7 @@ machine by port 0xcf9.
 """
 
 import os
+import fcntl
 import pathlib
 import shutil
 import subprocess
@@ -17,6 +18,8 @@ from rig import main
 SEABIOS = pathlib.Path("/usr/share/seabios/bios-256k.bin")
 LINUXBOOT = pathlib.Path("/usr/share/qemu/linuxboot_dma.bin")
 IPXE = pathlib.Path("/usr/lib/ipxe/qemu/efi-virtio.rom")
+KVM_CHECK_EXTENSION = 0xae03
+KVM_CAP_X86_SMM = 117
 # A software KVM interprets firmware: seconds, more where the machine is busy.
 SILENCE = 120
 MOST = 4 << 20
@@ -255,6 +258,22 @@ def test_network(t):
     t.check("the ROM of a network device is run", True)
 
 
+def test_smm(t):
+    """System management mode, or the reason why not."""
+    with open("/dev/kvm", "rb+", buffering=0) as kvm:
+        has_smm = fcntl.ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_X86_SMM)
+    if not has_smm:
+        run = t.run("-nodefaults", "-display", "none", "-machine", "smm=on")
+        t.equal("without KVM_CAP_X86_SMM it is refused",
+                (run.returncode, "KVM_CAP_X86_SMM, which 'smm=on' needs" in run.stderr),
+                (1, True))
+        t.skip("a handler of system management interrupts", "KVM has not KVM_CAP_X86_SMM")
+        return
+    guest = t.guest("smm", "-machine", "smm=on", cpus=1, memory=64)
+    heard(guest, r"ff 42 01\s+ff 43 02\s+ff 44 03")
+    t.check("a handler of interrupts sees what is hidden", True)
+
+
 if __name__ == "__main__":
     sys.exit(main([test_default, test_disks, test_ata, test_flash, test_wrong_flash,
-                   test_strict, test_menu, test_kernel, test_network], __doc__))
+                   test_strict, test_menu, test_kernel, test_network, test_smm], __doc__))

@@ -45,6 +45,7 @@
 
 typedef struct Guest {
     Machine *machine;
+    AddressSpace *memory;       /* as it is seen in system management mode, or outside */
     const uint8_t *data;
     size_t size;
     uint16_t next_avail;
@@ -87,12 +88,12 @@ static uint64_t take(Guest *g, unsigned size)
 
 static void write_memory(Guest *g, uint64_t gpa, unsigned size, uint64_t value)
 {
-    vm_fake_write(g->machine->vm, g->machine->memory, gpa, size, value);
+    vm_fake_write(g->machine->vm, g->memory, gpa, size, value);
 }
 
 static uint64_t read_memory(Guest *g, uint64_t gpa, unsigned size)
 {
-    return vm_fake_read(g->machine->vm, g->machine->memory, gpa, size);
+    return vm_fake_read(g->machine->vm, g->memory, gpa, size);
 }
 
 /* The configuration space of a function: mostly one that may be there, or any. */
@@ -439,6 +440,7 @@ static void run_guest(const Cmdline *cmdline, Loop *loop, CharSet *chars,
     g_assert_no_error(error);
     g_assert_true(machine_start(machine, &error));
     g.machine = machine;
+    g.memory = machine->smm && data[size - 1] & 8 ? machine->smm : machine->memory;
     if (machine->rom)
         place_ecam(&g);
     for (unsigned i = 0; i < OPS_MAX && g.size > 0; i++) {
@@ -465,7 +467,7 @@ static char *rom_path(void)
     return path;
 }
 
-static Cmdline *parse(bool firmware)
+static Cmdline *parse(bool firmware, bool smm)
 {
     g_autoptr(GPtrArray) words = g_ptr_array_new();
     g_autoptr(GError) error = NULL;
@@ -480,6 +482,8 @@ static Cmdline *parse(bool firmware)
         g_ptr_array_add(words, (char *)"-bios");
         g_ptr_array_add(words, rom_path());
     }
+    g_ptr_array_add(words, (char *)"-machine");
+    g_ptr_array_add(words, (char *)(smm ? "smm=on" : "smm=off"));
     cmdline = cmdline_parse((int)words->len, (char **)words->pdata, &error);
     g_assert_no_error(error);
     return cmdline;
@@ -494,7 +498,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     thread_set_role(THREAD_MAIN);
     log_set_level(LOG_LEVEL_ERROR);
-    cmdline = parse(size > 0 && data[size - 1] & 2);
+    cmdline = parse(size > 0 && data[size - 1] & 2, size > 0 && data[size - 1] & 4);
     loop = loop_new("main", THREAD_MAIN, &error);
     g_assert_no_error(error);
     chars = char_set_new(loop);
