@@ -141,13 +141,15 @@ static void update_irqs(I8042 *kbc)
     kbc->aux_irq_level = aux_irq;
 }
 
-/* The interrupt controllers are new. */
+/*
+ * The interrupt controllers are new, or loaded: they are told what the levels are, and
+ * see no edge where these were the same.
+ */
 static void restore_irqs(I8042 *kbc)
 {
-    irq_lower(kbc->irq);
-    irq_lower(kbc->aux_irq);
-    kbc->irq_level = kbc->aux_irq_level = false;
     update_irqs(kbc);
+    irq_set(kbc->irq, kbc->irq_level);
+    irq_set(kbc->aux_irq, kbc->aux_irq_level);
 }
 
 static void show(I8042 *kbc, Source source, uint8_t byte, unsigned n)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "berth/i8042.h"
 #include "berth/pc-ports.h"
+#include "berth/x86-layout.h"
 
 #include "fake-board.h"
 
@@ -545,6 +546,28 @@ static void test_any_access_is_answered(void)
     g_assert_cmphex(take(fake), ==, 0x55);
 }
 
+/* Found by fuzz-machine: a loaded controller of interrupts saw an edge. */
+static void test_a_load_is_no_edge(void)
+{
+    g_autoptr(FakeBoard) fake = new_board();
+    g_autoptr(GByteArray) saved = g_byte_array_new();
+    g_autoptr(GError) error = NULL;
+    unsigned edges;
+
+    write_ctr(fake, 0x01);
+    command(fake, 0xd2);                /* a byte as from the keyboard */
+    fake_board_out(fake, DATA, 1, 0x1c);
+    edges = vm_fake_gsi_edges(fake->vm, X86_GSI_KEYBOARD);
+    g_assert_true(vm_fake_gsi_level(fake->vm, X86_GSI_KEYBOARD));
+    device_tree_pause(&fake->tree);
+    device_tree_save(&fake->tree, saved);
+
+    g_assert_true(device_tree_load(&fake->tree, saved->data, saved->len, &error));
+
+    g_assert_true(vm_fake_gsi_level(fake->vm, X86_GSI_KEYBOARD));
+    g_assert_cmpuint(vm_fake_gsi_edges(fake->vm, X86_GSI_KEYBOARD), ==, edges);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -574,5 +597,6 @@ int main(int argc, char **argv)
     g_test_add_func("/i8042/state-is-copied", test_state_is_copied);
     g_test_add_func("/i8042/state-of-both-is-copied", test_state_of_both_is_copied);
     g_test_add_func("/i8042/any-access-is-answered", test_any_access_is_answered);
+    g_test_add_func("/i8042/a-load-is-no-edge", test_a_load_is_no_edge);
     return g_test_run();
 }
