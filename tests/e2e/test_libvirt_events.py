@@ -4,10 +4,13 @@
 bites, disks that fill; what it then does as a domain's XML says; and `virsh event`,
 `virsh console` and what only a guest's agent could answer."""
 
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import termios
 import types
 
 from esb import Esb
@@ -155,10 +158,16 @@ def test_console(t):
                                  if word != "--quiet"])
     t.check("a terminal is connected", terminal.hears("Escape character is"),
             terminal.text)
+    # What is typed before virsh has the terminal raw is echoed by that, or lost.
+    t.check("which is raw", wait_until(
+        lambda: not termios.tcgetattr(terminal.fd)[3] & termios.ECHO))
     terminal.type("hello")
-    t.check("the guest answers on it", terminal.hears("hello"))
+    t.check("the guest answers on it", terminal.hears("hello"), terminal.text)
     terminal.type(ESCAPE)
-    t.equal("and it can be left", terminal.wait_exit(), 0)
+    if not t.check("and it can be left", wait_until(
+            lambda: os.waitpid(terminal.pid, os.WNOHANG)[0] != 0)):
+        os.kill(terminal.pid, signal.SIGKILL)
+    os.close(terminal.fd)
     t.match("its device is told", t.virsh("ttyconsole", "line"), "/dev/pts/")
 
 
