@@ -21,7 +21,7 @@ GUESTS="$GUESTS dnsmasq-base memtest86+ qemu-system-data"
 IMAGES="qemu-utils"
 # The clients that berth has to content, and shells that complete for a person.
 CLIENTS="libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients"
-CLIENTS="$CLIENTS socat curl zsh groff-base"
+CLIENTS="$CLIENTS virtinst libxml2-utils socat curl zsh groff-base"
 
 if ! command -v apt-get > /dev/null; then
     echo "no apt-get here; needed is what these Debian packages hold:" >&2

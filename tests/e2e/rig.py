@@ -68,8 +68,8 @@ def heard(guest, pattern):
     return guest.console.wait(pattern, silence=SILENCE)
 
 
-def wait_until(condition):
-    deadline = time.monotonic() + SILENCE
+def wait_until(condition, seconds=SILENCE):
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
             return True
