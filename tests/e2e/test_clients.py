@@ -5,6 +5,7 @@
 import json
 import os
 import pathlib
+import select
 import socket
 import sys
 import time
@@ -200,6 +201,31 @@ def test_passed_descriptors(t):
         t.equal("getfd without a descriptor is refused", error.kind, "GenericError")
 
 
+def test_descriptors_of_other_kinds(t):
+    guest = t.guest("echo")
+    qmp = guest.qmp
+    folder = pathlib.Path(f"/proc/{guest.process.pid}/fd")
+    before = len(list(folder.iterdir()))
+    epoll, pipe, pair = select.epoll(), os.pipe(), socket.socketpair()
+    paths = [os.open(t.folder, flags) for flags in (os.O_RDONLY, os.O_PATH)]
+    kinds = [("an epoll", epoll.fileno()), ("a pipe", pipe[0]),
+             ("a socket", pair[0].fileno()), ("a folder", paths[0]),
+             ("a path alone", paths[1]), ("the monitor's own socket", qmp.sock.fileno())]
+    for what, fd in kinds:
+        added = qmp.command("add-fd", [fd])["fdset-id"]
+        try:
+            qmp.command("blockdev-add", driver="file", node_name="n",
+                        filename=f"/dev/fdset/{added}")
+            t.check(f"{what} is no disk", False)
+        except QmpError as error:
+            t.match(f"{what} is no disk", error.text, f"/dev/fdset/{added}")
+        qmp.command("remove-fd", fdset_id=added)
+    for fd in (*pipe, *paths):
+        os.close(fd)
+    t.equal("nothing of them is kept", len(list(folder.iterdir())), before)
+    t.equal("the VM is unharmed", guest.status, "running")
+
+
 def test_listening_descriptor(t):
     path = t.folder / "monitor"
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -306,7 +332,7 @@ def test_reader_that_never_reads(t):
 TESTS = [
     test_several_clients, test_polling_leaves_the_guest_alone,
     test_descriptors_do_not_leak, test_thousands_of_reconnects,
-    test_passed_descriptors, test_readonly,
+    test_passed_descriptors, test_descriptors_of_other_kinds, test_readonly,
     test_listening_descriptor, test_client_that_came_before_the_vmm,
     test_hostile_client, test_pipelined_commands,
     test_reader_that_never_reads,
