@@ -3,6 +3,7 @@
 Hyper-V's interface; its crash."""
 
 import pathlib
+import re
 
 from cpuid import HYPERV, Cpu
 
@@ -37,6 +38,26 @@ def leaves(lab):
     cpu = Cpu(missing.console.text)
     lab.check("with hv-enforce-cpuid there is no more than the leaves tell",
               0x40000020 not in cpu.msrs, cpu.msrs)
+
+
+def windows(lab):
+    """What Windows does with it, by a guest that does the same."""
+    guest = tiny(lab, "hyperv", "host," + HYPERV)
+    guest.console.wait("\nend\n")
+    told = {name: int(value, 16) for name, value in
+            re.findall(r"^([a-z-]+) ([0-9a-f]{16})\r?$", guest.console.text, re.M)}
+    expected = {"hypercall-enabled": 1, "call-of-none": 2, "flush": 0, "ipi": 0,
+                "ipi-requested": 1, "icr-requested": 1, "tpr": 0x20, "vp-index": 0,
+                "message": 0x80000010, "timer-requested": 1}
+    lab.equal("calls, interrupts and a timer's message",
+              {name: told.get(name) for name in expected}, expected)
+    lab.check("the processor's time, and frequencies",
+              told["vp-runtime"] > 0 and told["tsc-frequency"] > 100_000_000 and
+              told["apic-frequency"] > 1_000_000, told)
+    lab.check("the time is the same by the page, where there is one, and the register",
+              not told["tsc-sequence"] or
+              told["time-before"] <= told["time-by-page"] <= told["time-after"], told)
+    lab.check("the timer is not early", told["message-late"] < 1 << 31, told)
 
 
 def crash(lab):
@@ -104,6 +125,7 @@ def models(lab):
 
 def scenario(lab):
     leaves(lab)
+    windows(lab)
     crash(lab)
     reset(lab)
     hyperv(lab)
