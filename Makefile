@@ -211,8 +211,7 @@ build/guests/%.elf: tests/e2e/guests/%.S tests/e2e/guests/pvh.inc
 GUEST_MODE := -m32 -march=i686 -Wl,-m,elf_i386
 $(patsubst %,build/guests/%.elf,disk giver nic storm): \
         GUEST_MODE := -mno-red-zone
-build/guests/%.elf: tests/e2e/guests/%.c tests/e2e/guests/hardware.h \
-        tests/e2e/guests/orders.h
+build/guests/%.elf: tests/e2e/guests/%.c $(wildcard tests/e2e/guests/*.h)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  CC $<")
 	$(Q)gcc $(GUEST_MODE) -mno-sse -O2 $(WARN) -ffreestanding -fno-pic \

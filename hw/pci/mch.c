@@ -4,10 +4,10 @@
  *
  * Guests recognise the board by its ids.  Registers (data sheet, 5.1):
  *
- *     60  PCIEXBAR: where the ECAM is
- *     90  PAM0 to PAM6: what answers below 1 MiB (pam.h)
  *     50  memory that TSEG may have, in MiB: firmware writes ones to ask (no register of
  *         the chip, but QEMU's, docs/specs)
+ *     60  PCIEXBAR: where the ECAM is
+ *     90  PAM0 to PAM6: what answers below 1 MiB (pam.h)
  *     9d  SMRAM, ESMRAMC: memory of system management mode (smram.h); where there is no
  *         such mode it is closed and locked
  *     a4  GBSM, BGSM, TSEGMB, TOLUD: where firmware says that low RAM and its last parts

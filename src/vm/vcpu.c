@@ -271,29 +271,28 @@ bool vcpu_read_registers(Vcpu *vcpu, VcpuRegisters *ret_registers, GError **erro
     return !asked.err;
 }
 
-void vcpu_inject_nmi(Vcpu *vcpu)
+/* At once, or by the vCPU's thread when it comes out of the guest. */
+static void inject(Vcpu *vcpu, void (*now)(Vcpu *vcpu), bool *asked)
 {
-    assert_main();
     lock_take(&vcpu->lock);
     if (vcpu->parked) {
-        vcpu->ops->inject_nmi(vcpu);
+        now(vcpu);
     } else {
-        vcpu->ask_nmi = true;
+        *asked = true;
         vcpu->ops->kick(vcpu);
     }
     lock_drop(&vcpu->lock);
 }
 
+void vcpu_inject_nmi(Vcpu *vcpu)
+{
+    assert_main();
+    inject(vcpu, vcpu->ops->inject_nmi, &vcpu->ask_nmi);
+}
+
 void vcpu_inject_smi(Vcpu *vcpu)
 {
-    lock_take(&vcpu->lock);
-    if (vcpu->parked) {
-        vcpu->ops->inject_smi(vcpu);
-    } else {
-        vcpu->ask_smi = true;
-        vcpu->ops->kick(vcpu);
-    }
-    lock_drop(&vcpu->lock);
+    inject(vcpu, vcpu->ops->inject_smi, &vcpu->ask_smi);
 }
 
 void vcpu_resume(Vcpu *vcpu)

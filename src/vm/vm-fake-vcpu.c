@@ -249,26 +249,28 @@ void vm_fake_vcpu_set_registers(Vcpu *vcpu, const VcpuRegisters *registers)
     lock_drop(&fake->lock);
 }
 
-unsigned vm_fake_vcpu_nmis(Vcpu *vcpu)
+static unsigned read_count(FakeVcpu *fake, const unsigned *count)
 {
-    FakeVcpu *fake = to_fake(vcpu);
     unsigned n;
 
     lock_take(&fake->lock);
-    n = fake->n_nmis;
+    n = *count;
     lock_drop(&fake->lock);
     return n;
+}
+
+unsigned vm_fake_vcpu_nmis(Vcpu *vcpu)
+{
+    FakeVcpu *fake = to_fake(vcpu);
+
+    return read_count(fake, &fake->n_nmis);
 }
 
 unsigned vm_fake_vcpu_smis(Vcpu *vcpu)
 {
     FakeVcpu *fake = to_fake(vcpu);
-    unsigned n;
 
-    lock_take(&fake->lock);
-    n = fake->n_smis;
-    lock_drop(&fake->lock);
-    return n;
+    return read_count(fake, &fake->n_smis);
 }
 
 unsigned vm_fake_vcpu_resets(Vcpu *vcpu, VcpuBoot *ret_boot)

@@ -12,36 +12,15 @@ import time
 
 from story import QUIET, Story, main
 import libvirtd
-from domain_guest import DomainGuest
+from domain_guest import DISK, DOMAIN, DomainGuest
 
 TIMEOUT = 120
-DOMAIN = """<domain type='kvm'>
-  <name>demo</name>
-  <memory unit='MiB'>384</memory>
-  <vcpu>2</vcpu>
-  <os>
-    <type arch='x86_64' machine='q35'>hvm</type>
-    <kernel>{kernel}</kernel>
-    <initrd>{initrd}</initrd>
-    <cmdline>{append}</cmdline>
-  </os>
-  <features><acpi/><apic/></features>
-  <cpu mode='host-passthrough'/>
-  <devices>
-    <emulator>{vmm}</emulator>
+DEVICES = """    <emulator>{vmm}</emulator>
     <disk type='file' device='disk'>
       <driver name='qemu' type='qcow2'/>
       <source file='{overlay}'/><target dev='vda' bus='virtio'/>
     </disk>
     <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
-    <serial type='unix'><source mode='bind' path='{serial}'/></serial>
-  </devices>
-</domain>
-"""
-DISK = """<disk type='file' device='disk'>
-  <driver name='qemu' type='raw'/>
-  <source file='{path}'/><target dev='vdb' bus='virtio'/>
-</disk>
 """
 NOTE = "it came while we ran"
 STATISTICS = (r"(cpu\.time|balloon\.current|vcpu\.current|vcpu\.\d\.(time|exits)"
@@ -62,7 +41,8 @@ class LibvirtStory(Story):
         if options.interactive:
             append = append.replace("shell=plain", "shell=human")
         self.xml = DOMAIN.format(
-            vmm=self.vmm, overlay=self.overlay, serial=self.serial, append=append,
+            name="demo", memory=384, vcpu="<vcpu>2</vcpu>", serial=self.serial,
+            append=append, devices=DEVICES.format(vmm=self.vmm, overlay=self.overlay),
             kernel=pathlib.Path(options.kernel).resolve(),
             initrd=pathlib.Path(options.initrd).resolve())
         self.libvirt = libvirtd.Libvirtd(self.folder / "libvirt", self.vmm, log=False)
@@ -122,7 +102,7 @@ class LibvirtStory(Story):
         """A disk comes, is written to, and goes."""
         extra = self.folder / "extra"
         extra.write_bytes(bytes(8 << 20))
-        xml = self.xml_file("extra.xml", DISK.format(path=extra))
+        xml = self.xml_file("extra.xml", DISK.format(path=extra, dev="vdb"))
         self.virsh("attach-device", "demo", xml)
         command = f"echo {NOTE} > /dev/vdb; sync"
         self.guest.run("until [ -b /dev/vdb ]; do usleep 10000; done")

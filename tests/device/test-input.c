@@ -104,9 +104,32 @@ static bool send_event(Rig *rig, const char *json, GError **error)
     return args && qmp_input_send_event(&rig->ctx, args, error);
 }
 
+/* What is sent, and what the guest then reads. */
+typedef struct Case {
+    const char *json, *bytes;
+} Case;
+
+static void check_cases(bool (*send)(Rig *rig, const char *json, GError **error),
+                        const Case *cases, size_t n)
+{
+    Rig rig;
+
+    rig_init(&rig, "q35");
+    start_driver(&rig);
+    for (size_t i = 0; i < n; i++) {
+        g_autoptr(GError) error = NULL;
+
+        g_test_message("%s", cases[i].json);
+        send(&rig, cases[i].json, &error);
+        g_assert_no_error(error);
+        check_bytes(&rig, cases[i].bytes);
+    }
+    rig_done(&rig);
+}
+
 static void test_keys(void)
 {
-    static const struct { const char *json, *bytes; } cases[] = {
+    static const Case cases[] = {
         { KEYS(QCODE("ctrl") "," QCODE("alt") "," QCODE("delete")),
           "1d 38 e0 53 e0 d3 b8 9d" },
         { KEYS(QCODE("a")), "1e 9e" },
@@ -118,19 +141,8 @@ static void test_keys(void)
         { KEYS(QCODE("audiomute")), "e0 20 e0 a0" },
         { KEYS(""), "" },
     };
-    Rig rig;
 
-    rig_init(&rig, "q35");
-    start_driver(&rig);
-    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autoptr(GError) error = NULL;
-
-        g_test_message("%s", cases[i].json);
-        send_key(&rig, cases[i].json, &error);
-        g_assert_no_error(error);
-        check_bytes(&rig, cases[i].bytes);
-    }
-    rig_done(&rig);
+    check_cases(send_key, cases, G_N_ELEMENTS(cases));
 }
 
 /* Every name is a key, but for those of other keyboards. */
@@ -184,7 +196,7 @@ static void test_keys_are_held(void)
 
 static void test_events(void)
 {
-    static const struct { const char *json, *bytes; } cases[] = {
+    static const Case cases[] = {
         { EVENTS(KEY("a", true)), "1e" },
         { EVENTS(KEY("a", false) "," KEY("b", true)), "9e 30" },
         { EVENTS(MOVE("x", 3) "," MOVE("y", 2) "," MOVE("x", 1)), "28 04 fe 00" },
@@ -199,19 +211,8 @@ static void test_events(void)
           "0a 00 00 00 0e 00 00 00" },
         { EVENTS(""), "" },
     };
-    Rig rig;
 
-    rig_init(&rig, "q35");
-    start_driver(&rig);
-    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autoptr(GError) error = NULL;
-
-        g_test_message("%s", cases[i].json);
-        send_event(&rig, cases[i].json, &error);
-        g_assert_no_error(error);
-        check_bytes(&rig, cases[i].bytes);
-    }
-    rig_done(&rig);
+    check_cases(send_event, cases, G_N_ELEMENTS(cases));
 }
 
 static void test_what_cannot_happen(void)

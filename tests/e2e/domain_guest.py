@@ -8,6 +8,30 @@ import types
 from guest import Console, Guest
 
 
+DOMAIN = """<domain type='kvm'>
+  <name>{name}</name>
+  <memory unit='MiB'>{memory}</memory>
+  {vcpu}
+  <os>
+    <type arch='x86_64' machine='q35'>hvm</type>
+    <kernel>{kernel}</kernel>
+    <initrd>{initrd}</initrd>
+    <cmdline>{append}</cmdline>
+  </os>
+  <features><acpi/><apic/></features>
+  <cpu mode='host-passthrough'/>
+  <devices>
+{devices}    <serial type='unix'><source mode='bind' path='{serial}'/></serial>
+  </devices>
+</domain>
+"""
+DISK = """<disk type='file' device='disk'>
+  <driver name='qemu' type='raw'/>
+  <source file='{path}'/><target dev='{dev}' bus='virtio'/>
+</disk>
+"""
+
+
 class DomainGuest(Guest):
     def __init__(self, vmm, folder, libvirt, name):
         super().__init__(vmm, folder)

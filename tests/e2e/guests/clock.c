@@ -10,28 +10,11 @@
  */
 #include <stdint.h>
 
+#include "flat.h"
 #include "hardware.h"
 
 #define MSR_SYSTEM_TIME 0x4b564d01u
 #define GUEST_STOPPED 2
-
-__asm__(".section .note.pvh, \"a\", @note\n"
-        ".balign 4\n"
-        ".long 4, 8, 18\n"
-        ".asciz \"Xen\"\n"
-        ".long start, 0\n"
-        ".text\n"
-        ".globl start\n"
-        "start:\n"
-        "    movl $stack_top, %esp\n"
-        "    call run\n"
-        ".bss\n"
-        ".balign 16\n"
-        ".space 4096\n"
-        "stack_top:\n"
-        ".text\n");
-
-__attribute__((noreturn)) void run(void);
 
 typedef struct Clock {
     uint32_t version;
@@ -45,11 +28,6 @@ typedef struct Clock {
 } Clock;
 
 static volatile Clock page __attribute__((aligned(64)));
-
-static void write_msr(uint32_t msr, uint64_t value)
-{
-    __asm__ volatile("wrmsr" : : "c"(msr), "A"(value) : "memory");
-}
 
 static uint64_t scale(uint64_t ticks, uint32_t mul, int shift)
 {

@@ -8,6 +8,7 @@
  */
 #include <stdint.h>
 
+#include "flat.h"
 #include "hardware.h"
 
 #define MSR_GUEST_OS_ID 0x40000000u
@@ -48,24 +49,6 @@
 #define APIC_SPIV 0xfee000f0ul
 #define APIC_IRR 0xfee00200ul
 
-__asm__(".section .note.pvh, \"a\", @note\n"
-        ".balign 4\n"
-        ".long 4, 8, 18\n"
-        ".asciz \"Xen\"\n"
-        ".long start, 0\n"
-        ".text\n"
-        ".globl start\n"
-        "start:\n"
-        "    movl $stack_top, %esp\n"
-        "    call run\n"
-        ".bss\n"
-        ".balign 16\n"
-        ".space 4096\n"
-        "stack_top:\n"
-        ".text\n");
-
-__attribute__((noreturn)) void run(void);
-
 typedef struct ReferenceTsc {
     uint32_t sequence;                  /* 0: to be read from the register */
     uint32_t pad;
@@ -78,19 +61,6 @@ static uint8_t assist_page[4096] __attribute__((aligned(4096)));
 static uint8_t message_page[4096] __attribute__((aligned(4096)));
 static volatile ReferenceTsc tsc_page __attribute__((aligned(4096)));
 static uint64_t flush_input[4] __attribute__((aligned(32)));
-
-static uint64_t read_msr(uint32_t msr)
-{
-    uint64_t value;
-
-    __asm__ volatile("rdmsr" : "=A"(value) : "c"(msr) : "memory");
-    return value;
-}
-
-static void write_msr(uint32_t msr, uint64_t value)
-{
-    __asm__ volatile("wrmsr" : : "c"(msr), "A"(value) : "memory");
-}
 
 static void write_text(const char *text)
 {

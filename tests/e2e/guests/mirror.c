@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "flat.h"
 #include "hardware.h"
 
 #define DEVICE_ID 0x10411af4u
@@ -21,24 +22,6 @@
 #define HEADER_SIZE 12
 #define BUFFER_SIZE 2048
 #define FRAME_SIZE 1514
-
-__asm__(".section .note.pvh, \"a\", @note\n"
-        ".balign 4\n"
-        ".long 4, 8, 18\n"
-        ".asciz \"Xen\"\n"
-        ".long start, 0\n"
-        ".text\n"
-        ".globl start\n"
-        "start:\n"
-        "    movl $stack_top, %esp\n"
-        "    call run\n"
-        ".bss\n"
-        ".balign 16\n"
-        ".space 16384\n"
-        "stack_top:\n"
-        ".text\n");
-
-__attribute__((noreturn)) void run(void);
 
 typedef struct Queue {
     Desc desc[QUEUE_SIZE] __attribute__((aligned(16)));

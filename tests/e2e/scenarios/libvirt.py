@@ -6,38 +6,18 @@ import os
 import time
 
 import libvirtd
-from domain_guest import DomainGuest
+from domain_guest import DISK, DOMAIN, DomainGuest
 from guest import QUIET
 from libvirtd import VirshError
 
 AGENT = "org.qemu.guest_agent.0"
 WAIT = 120
-DOMAIN = """<domain type='kvm'>
-  <name>vm</name>
-  <memory unit='MiB'>256</memory>
-  <vcpu current='1'>2</vcpu>
-  <os>
-    <type arch='x86_64' machine='q35'>hvm</type>
-    <kernel>{kernel}</kernel>
-    <initrd>{initrd}</initrd>
-    <cmdline>{append}</cmdline>
-  </os>
-  <features><acpi/><apic/></features>
-  <cpu mode='host-passthrough'/>
-  <devices>
-    <controller type='pci' index='0' model='pcie-root'/>
+DEVICES = """    <controller type='pci' index='0' model='pcie-root'/>
     {ports}
-    <serial type='unix'><source mode='bind' path='{serial}'/></serial>
     <channel type='unix'><target type='virtio' name='{agent}'/></channel>
     <memballoon model='virtio'><stats period='1'/></memballoon>
-  </devices>
-</domain>
 """
 PORT = "<controller type='pci' model='pcie-root-port'/>\n"
-DISK = """<disk type='file' device='disk'>
-  <driver name='qemu' type='raw'/>
-  <source file='{path}'/><target dev='vda' bus='virtio'/>
-</disk>"""
 NIC = """<interface type='bridge'>
   <source bridge='br0'/><mac address='52:54:00:00:00:02'/><model type='virtio'/>
 </interface>"""
@@ -75,9 +55,9 @@ def scenario(lab):
     serial = lab.folder / "serial"
     libvirt.virsh("define", libvirt.write("vm.xml", DOMAIN.format(
         kernel=os.path.abspath(lab.options.kernel),
-        initrd=lab.initrd_with_tools(), serial=serial,
-        append=QUIET,
-        agent=AGENT, ports=PORT * 6)))
+        name="vm", memory=256, vcpu="<vcpu current='1'>2</vcpu>",
+        initrd=lab.initrd_with_tools(), serial=serial, append=QUIET,
+        devices=DEVICES.format(agent=AGENT, ports=PORT * 6))))
     guest.start(serial)
     guest.wait_up()
     guest.run(f"for m in {MODULES}; do insmod /lib/$m.ko; done")
@@ -93,7 +73,7 @@ def check_devices(lab, libvirt, guest):
     path = lab.folder / "disk"
     with open(path, "wb") as file:
         file.truncate(16 << 20)
-    disk = libvirt.write("disk.xml", DISK.format(path=path))
+    disk = libvirt.write("disk.xml", DISK.format(path=path, dev="vda"))
     libvirt.virsh("attach-device", "vm", disk)
     lab.equal("a disk that comes can be written", guest.run(FILE_SYSTEM), "data")
     lab.check("which libvirt counts",
