@@ -182,10 +182,10 @@ def released(t, driver, *command):
     return output
 
 
-def started_with_all(t):
+def started_with_all(t, more=""):
     t.files()
     cell = "<cell id='0' cpus='0-3' memory='128' unit='MiB'/>"
-    t.define("all", "poke", ALL.format(folder=t.folder) + PORTS,
+    t.define("all", "poke", ALL.format(folder=t.folder) + more + PORTS,
              "<maxMemory slots='4' unit='MiB'>1024</maxMemory>"
              "<memory unit='MiB'>128</memory>"
              "<numatune><memory mode='strict' nodeset='0'/></numatune>",

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a real libvirtd says to berth in each operation, beside what it was seen to say to
 QEMU (tests/data/libvirt-traffic.json): the same requests in the same order, but for
-commands that berth does not have; none of them refused; and the same events."""
+commands that berth does not have; none of them refused; in each reply what libvirt reads,
+of the same type, and the same value unless it is the host's; and the same events."""
 
 import json
 import re
@@ -11,8 +12,10 @@ import sys
 from libvirt_rig import (DIMM, DISK, NIC, VIRTIO_MEM, libvirt_main, power_off, released,
                          started_with_all)
 from rig import ROOT, wait_until
+import shape
 
 RECORDED = json.loads((ROOT / "tests/data/libvirt-traffic.json").read_text())
+SHAPES = RECORDED["shapes"]
 MESSAGE = re.compile(r"QEMU_MONITOR_(SEND_MSG|RECV_REPLY|RECV_EVENT): mon=(\S+) "
                      r"(?:msg|reply|event)=(\{.*\})")
 SCSI_DISK = DISK.replace("c.raw", "d.raw").replace("vdc", "sdb").replace("virtio", "scsi")
@@ -27,9 +30,10 @@ OPERATIONS = [
     ("setmem", "setmem", "all", "100M"),
     ("dommemstat-period", "dommemstat", "all", "--period", "2"),
     ("iothreadinfo", "iothreadinfo", "all"),
-    ("iothreadadd", "iothreadadd", "all", "7"),
-    ("iothreadset", "iothreadset", "all", "7", "--poll-max-ns", "1000"),
-    ("iothreaddel", "iothreaddel", "all", "7"),
+    ("iothreadadd", "iothreadadd", "all", "2"),
+    ("iothreadset", "iothreadset", "all", "2", "--poll-max-ns", "20000"),
+    ("iothreaddel", "iothreaddel", "all", "2"),
+    ("hmp", "qemu-monitor-command", "all", "--hmp", "info status"),
     ("setvcpus-up", "setvcpus", "all", "3"),
     ("attach-disk", "attach-device", "all", "disk.xml"),
     ("detach-disk", "detach-disk", "all", "vdc"),
@@ -44,8 +48,10 @@ OPERATIONS = [
     ("detach-scsi-disk", "detach-disk", "all", "sdb"),
     ("eject-media", "change-media", "all", "sda", "--eject"),
     ("insert-media", "change-media", "all", "sda", "2.iso", "--insert"),
+    ("insert-media-sata", "change-media", "all", "sdc", "1.iso", "--insert"),
     ("blockresize", "blockresize", "all", "vda", "32M"),
-    ("blkdeviotune", "blkdeviotune", "all", "vda", "--total-iops-sec", "100"),
+    ("blkdeviotune", "blkdeviotune", "all", "vda", "--total-iops-sec", "500",
+     "--total-bytes-sec", "50000000"),
     ("blkdeviotune-get", "blkdeviotune", "all", "vda"),
     ("snapshot-disk-only", "snapshot-create-as", "all", "s", "--disk-only",
      "--no-metadata", "--diskspec", "vdb,snapshot=no"),
@@ -54,81 +60,164 @@ OPERATIONS = [
     ("inject-nmi", "inject-nmi", "all"),
     ("reset", "reset", "all"),
 ]
-ASKED = '"query-cpus-fast"'     # of a monitor that is a domain's
+SATA_CD = """<disk type='file' device='cdrom'>
+  <driver name='qemu' type='raw'/><target dev='sdc' bus='sata'/><readonly/>
+</disk>"""
+# What is asked of a domain's monitor, of one of a process that is probed.
+OF_A_DOMAIN, OF_A_PROBE = (f'"execute":"{name}"' for name in ("query-cpus-fast",
+                                                            "query-target"))
+# Which arguments make it another question.
+TELLING = {"qom-list": ["path"], "qom-get": ["path", "property"],
+           "query-stats": ["target"], "device-list-properties": ["typename"],
+           "qom-list-properties": ["typename"], "query-cpu-model-expansion": ["type"]}
+FIRST_CPU = "/machine/unattached/device[0]"
 # The test asks the one; of the other virsh may do so while it waits.
 NOT_COUNTED = ["query-commands", "query-dump"]
 FILES = re.compile(r".*\.(xml|iso)|core")
 
 
+class Said:
+    """What went over a domain's monitor in an operation, in its order."""
+
+    def __init__(self):
+        self.exchanges = []     # [request, reply], the reply None if there is none yet
+        self.events = []        # [name, data]
+
+    def add(self, kind, message):
+        if kind == "RECV_EVENT":
+            self.events.append([message["event"], message.get("data", {})])
+        elif kind == "SEND_MSG":
+            self.exchanges.append([message, None])
+        elif self.exchanges:
+            self.exchanges[-1][1] = message
+
+    @property
+    def requests(self):
+        """Their names, equal neighbours once."""
+        names = [request["execute"] for request, _ in self.exchanges]
+        return [name for i, name in enumerate(names) if name not in names[:i][-1:]]
+
+    @property
+    def complete(self):
+        return all(reply for _, reply in self.exchanges)
+
+
+def question(request):
+    """What is asked, as the recordings are indexed: its name and what makes it another
+    question than others of that name."""
+    arguments = request.get("arguments", {})
+    words = [request["execute"], *(arguments[name] for name in TELLING.get(
+        request["execute"], []) if name in arguments)]
+    if "providers" in arguments:
+        words.append("some")
+    if "query-nodes" in arguments:
+        words.append("nodes")
+    return " ".join(words).replace(FIRST_CPU, "CPU")
+
+
 class Traffic:
     """What libvirtd's log tells of the talk with the domain's monitor, by and by."""
 
-    def __init__(self, t, name):
+    def __init__(self, t):
         self.t = t
-        known = t.virsh("qemu-monitor-command", name, '{"execute":"query-commands"}')
+        known = t.virsh("qemu-monitor-command", "all", '{"execute":"query-commands"}')
         self.known = {command["name"] for command in json.loads(known)["return"]}
-        self.find_monitor()
+        self.monitor = None
+        self.mark = 0
 
-    def find_monitor(self, start=0):
-        """Others probe meanwhile; an address may be one's and then another's."""
-        wait_until(lambda: ASKED in self.t.libvirt.monitor_log()[start:])
+    def find(self, asked=OF_A_DOMAIN):
+        """Finds the last monitor of which this is asked.  Others probe meanwhile; an
+        address may be one's and then another's."""
+        start = self.mark
+        wait_until(lambda: asked in self.t.libvirt.monitor_log()[start:])
         messages = list(MESSAGE.finditer(self.t.libvirt.monitor_log()))
-        last = [m for m in messages if ASKED in m[3]][-1]
+        last = [m for m in messages if asked in m[3]][-1]
         self.monitor = last[2]
         self.mark = [m.start() for m in messages if m[2] == self.monitor and
                      m.start() < last.start() and '"qmp_capabilities"' in m[3]][-1]
 
     def read(self):
-        """Requests by name, equal neighbours once; what failed; events by name."""
-        requests, failed, events = [], [], {}
+        said = Said()
         log = self.t.libvirt.monitor_log()[self.mark:]
         for kind, monitor, text in MESSAGE.findall(log):
             if monitor != self.monitor:
                 continue
             message = json.loads(text)
-            if kind == "RECV_EVENT":
-                events[message["event"]] = sorted(message.get("data", {}))
-            elif kind == "RECV_REPLY" and "error" in message:
-                failed.append(f"{requests[-1]}: {message['error']['desc']}")
-            elif kind == "SEND_MSG" and message["execute"] not in (
-                    *NOT_COUNTED, *requests[-1:]):
-                requests.append(message["execute"])
-        return requests, failed, events
+            if message.get("execute") == "qmp_capabilities" and said.exchanges:
+                break
+            said.add(kind, message)
+        said.exchanges = [(request, reply) for request, reply in said.exchanges
+                          if request["execute"] not in NOT_COUNTED]
+        return said
 
     def compare(self, operation):
         t = self.t
         recorded = RECORDED[operation]
-        wanted = {event: members for event, *members in
-                  map(str.split, recorded.get("events", []))}
-        expected = [name for name in recorded["requests"] if name in self.known]
+        events = recorded.get("events", [])
+        names = {name for name, _ in events}
+        expected = [name for name in recorded["requests"]
+                    if name in self.known and name not in NOT_COUNTED]
 
         def complete():
-            requests, _, events = self.read()
-            return wanted.keys() <= events.keys() and len(requests) >= len(expected)
+            said = self.read()
+            return (said.complete and len(said.requests) >= len(expected) and
+                    sum(name in names for name, _ in said.events) >= len(events))
 
         wait_until(complete)
-        requests, failed, events = self.read()
-        t.equal(f"{operation}: the same requests", requests, expected)
-        t.equal(f"{operation}: none of them is refused", failed, [])
-        for event, members in wanted.items():
-            t.check(f"{operation}: {event} is as complete",
-                    set(members) <= set(events.get(event, [])), events)
+        said = self.read()
+        t.equal(f"{operation}: the same requests", said.requests, expected)
+        self.compare_replies(operation, said.exchanges, recorded.get("replies", {}),
+                             recorded.get("fails", {}))
+        heard = [event for event in said.events if event[0] in names]
+        t.equal(f"{operation}: the same events, in their order",
+                [name for name, _ in heard], [name for name, _ in events])
+        for (name, data), (_, wanted) in zip(heard, events):
+            fault = shape.other(data, wanted, SHAPES)
+            t.check(f"{operation}: {name} says the same", not fault, fault)
         self.mark = len(t.libvirt.monitor_log())
+
+    def compare_replies(self, operation, exchanges, recorded, fails):
+        faults = []
+        asked = set()
+        for request, reply in exchanges:
+            what = question(request)
+            if "return" not in reply:
+                if reply["error"]["class"] != fails.get(what):
+                    faults.append(f"{what}: {reply['error']}")
+                continue
+            # What is asked of each of a processor's properties is of one kind.
+            if what not in recorded and what.startswith("qom-get CPU "):
+                what = "qom-get CPU"
+            asked.add(what)
+            if what in recorded:
+                fault = shape.other(reply["return"], recorded[what], SHAPES)
+            else:
+                fault = reply["return"] != {} and f"it is {reply['return']!r}, not {{}}"
+            if fault:
+                faults.append(f"{what}: {fault}")
+        self.t.check(f"{operation}: {len(exchanges)} replies have what libvirt reads",
+                     not faults, "\n".join(faults))
+        known = {what for what in recorded if what.split()[0] in self.known}
+        self.t.equal(f"{operation}: all questions are asked", known - asked, set())
 
 
 def test_traffic(t):
-    driver = started_with_all(t)
+    driver = started_with_all(t, SATA_CD)
     (t.folder / "d.raw").write_bytes(bytes(1 << 20))
     for name, text in {"disk": DISK, "nic": NIC, "dimm": DIMM, "mem": VIRTIO_MEM,
                        "scsi": SCSI_DISK}.items():
         t.write(f"{name}.xml", text.format(folder=t.folder, link="up"))
-    traffic = Traffic(t, "all")
+    traffic = Traffic(t)
+    traffic.find(OF_A_PROBE)
+    traffic.compare("probe")
+    traffic.mark = 0
+    traffic.find()
     traffic.compare("start")
     for name, *command in OPERATIONS:
         command = [t.folder / word if FILES.fullmatch(word) else word for word in command]
         if not command:
             t.libvirt.restart()
-            traffic.find_monitor(traffic.mark)
+            traffic.find()
         elif command[0].startswith("detach"):
             released(t, driver, *command)
         else:
@@ -139,6 +228,12 @@ def test_traffic(t):
         t.virsh(command, "all", "--mode", "acpi")
         power_off(driver)
         traffic.compare(name)
+    wait_until(lambda: t.state("all").startswith("shut off"))
+    t.virsh("start", "all")
+    traffic.find()
+    traffic.mark = len(t.libvirt.monitor_log())
+    t.virsh("destroy", "all")
+    traffic.compare("destroy")
 
 
 TESTS = [test_traffic]
