@@ -825,7 +825,7 @@ bool machine_q35_wake(Machine *machine, BoardWakeReason reason, VcpuBoot *boot,
     if (!assign_resources(machine, error))
         return false;
     g_assert(board->acpi);      /* else there is no S3 */
-    tables = address_space_map(machine->memory, ACPI_TABLES_GPA,
+    tables = address_space_map(machine->memory, board->acpi_gpa,
                                acpi_tables_size(board->acpi), false);
     g_assert(tables);
     if (!acpi_fadt_waking(board->acpi, tables, &waking, error))

@@ -15,6 +15,7 @@ SCI_EN, SLEEP = 1, 1 << 13
 S3, S4, S5 = 1 << 10, 2 << 10, 0
 WAK, PWRBTN, RTC_STS = 0x8000, 0x0100, 0x0400
 FACS_VECTOR, FACS_X_VECTOR = 12, 24
+LONG_TEXT, N_TEXTS = 60000, 2
 APIC_SPURIOUS, APIC_ON, LINT1, LINT_NMI = 0xfee000f0, 0x1ff, 0xfee00360, 0x400
 
 
@@ -89,6 +90,21 @@ def test_split_irqchip(t):
     driver.write(LINT1, LINT_NMI)
     qmp.command("inject-nmi")
     driver.heard("N")
+
+
+def test_wakes_by_tables_above_1_mib(t):
+    """As are those of thousands of vCPUs, or where SMBIOS takes the room below."""
+    text = t.folder / "text"
+    text.write_text("x" * LONG_TEXT)
+    guest, qmp, driver = poke(t, "-smp", "1,maxcpus=200",
+                              *["-smbios", f"type=11,path={text}"] * N_TEXTS)
+    driver.facs = driver.table("FACS")
+    t.check("the tables are above 1 MiB", driver.facs > 1 << 20, f"{driver.facs:#x}")
+    fall_asleep(driver)
+    qmp.wait_event("SUSPEND")
+    qmp.command("system_wakeup")
+    driver.heard("W")
+    t.equal("it is running", guest.status, "running")
 
 
 def test_alarm(t):
@@ -292,9 +308,9 @@ def test_tco(t):
     t.equal("strapped", driver.read(0xfed1f410), 0x20)
 
 
-TESTS = [test_suspend, test_split_irqchip, test_alarm, test_no_waking_vector,
-         test_suspended_reset, test_disabled, test_power_off, test_nmi, test_panic,
-         test_watchdog_actions, test_tco, test_preconfig]
+TESTS = [test_suspend, test_split_irqchip, test_wakes_by_tables_above_1_mib,
+         test_alarm, test_no_waking_vector, test_suspended_reset, test_disabled, test_power_off,
+         test_nmi, test_panic, test_watchdog_actions, test_tco, test_preconfig]
 
 if __name__ == "__main__":
     sys.exit(main(TESTS, __doc__))
