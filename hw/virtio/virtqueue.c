@@ -56,6 +56,8 @@ const CounterDesc virtqueue_counters[] = {
     COUNTER(VirtqueueCounters, requests),
     COUNTER(VirtqueueCounters, batches),
     COUNTER(VirtqueueCounters, interrupts),
+    COUNTER(VirtqueueCounters, out_bytes),
+    COUNTER(VirtqueueCounters, in_bytes),
     COUNTERS_END
 };
 
@@ -316,6 +318,7 @@ VirtqueueReq *virtqueue_pop(Virtqueue *vq)
     req->busy = true;
     vq->in_flight++;
     counter_add(&vq->counters.requests, 1);
+    counter_add(&vq->counters.out_bytes, req->out_size);
     return req;
 }
 
@@ -349,6 +352,7 @@ void virtqueue_unpop(Virtqueue *vq, VirtqueueReq *req)
     vq->last_avail--;
     vq->in_flight--;
     counter_add(&vq->counters.requests, -1);
+    counter_add(&vq->counters.out_bytes, -(uint64_t)req->out_size);
 }
 
 void virtqueue_push(Virtqueue *vq, VirtqueueReq *req, uint32_t written)
@@ -363,6 +367,7 @@ void virtqueue_push(Virtqueue *vq, VirtqueueReq *req, uint32_t written)
     req->busy = false;
     vq->used_idx++;
     vq->in_flight--;
+    counter_add(&vq->counters.in_bytes, written);
 }
 
 static bool wants_interrupt(const Virtqueue *vq, uint16_t before)

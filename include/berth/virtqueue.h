@@ -60,6 +60,8 @@ typedef struct VirtqueueCounters {
     uint64_t requests;          /* taken from the ring */
     uint64_t batches;           /* of requests that were ended and told of at once */
     uint64_t interrupts;
+    uint64_t out_bytes;         /* for the device, of requests that it took */
+    uint64_t in_bytes;          /* that it wrote, of those that it ended */
 } VirtqueueCounters;
 
 extern const CounterDesc virtqueue_counters[];

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "berth/decimal.h"
 #include "berth/json.h"
 
 #define INDENT 4
@@ -94,12 +95,28 @@ static void write_escaped(GString *out, gunichar c)
     }
 }
 
+/* How many characters at @text stand for themselves. */
+static size_t plain_length(const char *text)
+{
+    size_t n = 0;
+
+    while (text[n] >= 0x20 && text[n] < 0x7f && text[n] != '"' && text[n] != '\\')
+        n++;
+    return n;
+}
+
 static void write_text(GString *out, const char *text)
 {
     g_string_append_c(out, '"');
     while (*text) {
-        gunichar c = g_utf8_get_char_validated(text, -1);
+        size_t n = plain_length(text);
+        gunichar c;
 
+        g_string_append_len(out, text, (gssize)n);
+        text += n;
+        if (!*text)
+            break;
+        c = g_utf8_get_char_validated(text, -1);
         if (c == (gunichar)-1 || c == (gunichar)-2) {
             write_escaped(out, REPLACEMENT);
             text++;
@@ -134,13 +151,15 @@ void json_writer_bool(JsonWriter *writer, bool value)
 void json_writer_int(JsonWriter *writer, int64_t value)
 {
     separate(writer);
-    g_string_append_printf(writer->out, "%" PRId64, value);
+    if (value < 0)
+        g_string_append_c(writer->out, '-');
+    decimal_append(writer->out, value < 0 ? -(uint64_t)value : (uint64_t)value);
 }
 
 void json_writer_uint(JsonWriter *writer, uint64_t value)
 {
     separate(writer);
-    g_string_append_printf(writer->out, "%" PRIu64, value);
+    decimal_append(writer->out, value);
 }
 
 void json_writer_double(JsonWriter *writer, double value)

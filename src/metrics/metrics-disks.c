@@ -47,11 +47,16 @@ static const DiskFamily families[] = {
 
 #define BACKEND "/virtio-backend"
 
-/* As queues are told: without what stands below a virtio device. */
+/*
+ * As queues are told: by the whole path, of which query-blockstats has the id alone for
+ * what is on a bus of disks, and without what stands below a virtio device.
+ */
 static char *device_of(const BlockStats *disk)
 {
     size_t size = strlen(disk->qdev);
 
+    if (disk->qdev[0] != '/')
+        return g_strconcat("/machine/peripheral/", disk->qdev, NULL);
     if (g_str_has_suffix(disk->qdev, BACKEND))
         size -= strlen(BACKEND);
     return g_strndup(disk->qdev, size);

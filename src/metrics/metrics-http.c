@@ -29,7 +29,12 @@
 #define REST 9                  /* times as long as a scrape took */
 
 #define TEXT_TYPE "text/plain; charset=utf-8"
-#define METRICS_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+static const char *const format_types[METRICS_FORMATS] = {
+    [METRICS_OPENMETRICS] =
+        "application/openmetrics-text; version=1.0.0; charset=utf-8",
+    [METRICS_PROMETHEUS] = "text/plain; version=0.0.4; charset=utf-8",
+};
 
 typedef enum HttpState {
     HTTP_READING,
@@ -46,6 +51,7 @@ typedef struct HttpSession {
     HttpState state;
     GString *head;              /* of a request that is not complete; NULL: no byte yet */
     bool is_head;               /* of the request under way: it wants no body */
+    MetricsFormat format;       /* of it */
     bool closes;                /* after the answer */
     int64_t idle_since_ns;
     int64_t deadline_ns;        /* CLOSING: when it is cut off at the latest */
@@ -105,6 +111,12 @@ static void respond(HttpSession *session, const char *status, const char *type,
     session->state = HTTP_READING;
     session->idle_since_ns = loop_clock_ns();
     timer_set(&session->timer, session->idle_since_ns + ANSWER_NS);
+}
+
+/* A text for @session, in the format that it asked for. */
+static void respond_text(HttpSession *session, const GString *text, GString *out)
+{
+    respond(session, "200 OK", format_types[session->format], text->str, text->len, out);
 }
 
 static void refuse(HttpSession *session, const char *status, bool closes, GString *out)
@@ -196,9 +208,10 @@ static void on_ledger(void *opaque, const void *value, const GError *error)
         if (error) {
             refuse(session, "503 Service Unavailable", false, out);
         } else {
-            g_autoptr(GString) text = metrics_ledger_write(value);
+            g_autoptr(MetricsText) ledger = metrics_ledger_read(value);
+            g_autoptr(GString) text = metrics_text_write(ledger, session->format);
 
-            respond(session, "200 OK", METRICS_TYPE, text->str, text->len, out);
+            respond_text(session, text, out);
         }
         session->ops->reply(session->client, out->str, out->len);
     }
@@ -219,62 +232,88 @@ static void ask_ledger(HttpSession *session, QmpContext *ctx)
                       call);
 }
 
-/* Reads what is counted; the next time is not before the loop has had its share. */
-static GString *scrape(Metrics *metrics, QmpContext *ctx)
+/* The next scrape is not before the loop has had its share. */
+static void rest(Metrics *metrics, int64_t begin_ns)
 {
-    int64_t begin_ns = loop_clock_ns();
-    GString *text = metrics_scrape_write(ctx);
     int64_t end_ns = loop_clock_ns();
 
     metrics->next_ns = end_ns + REST * (end_ns - begin_ns);
-    return text;
+}
+
+/* Answers all who wait for their turn in @format. */
+static void answer_waiting(Metrics *metrics, const MetricsText *read,
+                           MetricsFormat format)
+{
+    g_autoptr(GString) text = NULL;
+
+    LIST_FOREACH(node, &metrics->sessions) {
+        HttpSession *session = CONTAINER_OF(node, HttpSession, node);
+        g_autoptr(GString) out = NULL;
+
+        if (session->state != HTTP_WAITING || session->ledger ||
+            session->format != format)
+            continue;
+        if (!text)
+            text = metrics_text_write(read, format);
+        out = g_string_new(NULL);
+        respond_text(session, text, out);
+        session->ops->reply(session->client, out->str, out->len);
+    }
 }
 
 /* The turn of those who wait for it. */
 void metrics_http_on_turn(void *opaque)
 {
     Metrics *metrics = opaque;
-    g_autoptr(GString) text = scrape(metrics, metrics_object_context(metrics));
+    int64_t begin_ns = loop_clock_ns();
+    g_autoptr(MetricsText) read = metrics_scrape_read(metrics_object_context(metrics));
 
-    LIST_FOREACH(node, &metrics->sessions) {
-        HttpSession *session = CONTAINER_OF(node, HttpSession, node);
-        g_autoptr(GString) out = NULL;
-
-        if (session->state != HTTP_WAITING || session->ledger)
-            continue;
-        out = g_string_new(NULL);
-        respond(session, "200 OK", METRICS_TYPE, text->str, text->len, out);
-        session->ops->reply(session->client, out->str, out->len);
-    }
+    for (unsigned i = 0; i < METRICS_FORMATS; i++)
+        answer_waiting(metrics, read, i);
+    rest(metrics, begin_ns);
 }
 
 static void answer_metrics(HttpSession *session, QmpContext *ctx, GString *out)
 {
     Metrics *metrics = session->metrics;
+    int64_t begin_ns = loop_clock_ns();
 
-    if (loop_clock_ns() < metrics->next_ns) {
+    if (begin_ns < metrics->next_ns) {
         session->state = HTTP_WAITING;
         timer_cancel(&session->timer);
         if (!timer_is_set(&metrics->timer))
             timer_set(&metrics->timer, metrics->next_ns);
     } else {
-        g_autoptr(GString) text = scrape(metrics, ctx);
+        g_autoptr(MetricsText) read = metrics_scrape_read(ctx);
+        g_autoptr(GString) text = metrics_text_write(read, session->format);
 
-        respond(session, "200 OK", METRICS_TYPE, text->str, text->len, out);
+        respond_text(session, text, out);
+        rest(metrics, begin_ns);
     }
 }
 
-/* The value of field @name in @head, lines of which end in LF; the caller frees. */
+/*
+ * The value of field @name in @head, lines of which end in LF; of several such fields the
+ * values with commas between.  NULL: there is none.  The caller frees.
+ */
 static char *find_field(const char *head, const char *name)
 {
     size_t size = strlen(name);
+    char *found = NULL;
 
     for (const char *at = strchr(head, '\n'); at; at = strchr(at, '\n')) {
+        g_autofree char *before = found;
+        g_autofree char *value = NULL;
+
         at++;
-        if (g_ascii_strncasecmp(at, name, size) == 0 && at[size] == ':')
-            return g_strstrip(g_strndup(at + size + 1, strcspn(at + size + 1, "\r\n")));
+        if (g_ascii_strncasecmp(at, name, size) != 0 || at[size] != ':') {
+            g_steal_pointer(&before);
+            continue;
+        }
+        value = g_strstrip(g_strndup(at + size + 1, strcspn(at + size + 1, "\r\n")));
+        found = before ? g_strconcat(before, ",", value, NULL) : g_steal_pointer(&value);
     }
-    return NULL;
+    return found;
 }
 
 /* Whether there is a body, which no request that is answered has. */
@@ -286,19 +325,36 @@ static bool has_body(const char *head)
     return coding || (length && strcmp(length, "0") != 0);
 }
 
-static void answer_get(HttpSession *session, const char *target, GString *out)
+/* Whether the client says that this request is its last. */
+static bool says_close(const char *head)
+{
+    g_autofree char *connection = find_field(head, "Connection");
+    g_auto(GStrv) words = connection ? g_strsplit(connection, ",", 0) : NULL;
+
+    for (char **word = words; word && *word; word++) {
+        if (g_ascii_strcasecmp(g_strstrip(*word), "close") == 0)
+            return true;
+    }
+    return false;
+}
+
+static void answer_get(HttpSession *session, const char *target, const char *accept,
+                       GString *out)
 {
     QmpContext *ctx = metrics_object_context(session->metrics);
     g_autofree char *path = g_strndup(target, strcspn(target, "?"));
+    bool is_ledger = strcmp(path, "/ledger") == 0;
 
     if (!ctx)
         refuse(session, "503 Service Unavailable", false, out);
-    else if (strcmp(path, "/metrics") == 0)
-        answer_metrics(session, ctx, out);
-    else if (strcmp(path, "/ledger") == 0)
+    else if (!is_ledger && strcmp(path, "/metrics") != 0)
+        refuse(session, "404 Not Found", false, out);
+    else if (!metrics_accept_choose(accept, &session->format))
+        refuse(session, "406 Not Acceptable", false, out);
+    else if (is_ledger)
         ask_ledger(session, ctx);
     else
-        refuse(session, "404 Not Found", false, out);
+        answer_metrics(session, ctx, out);
 }
 
 /* @head is a request up to its blank line, without NULs. */
@@ -306,12 +362,11 @@ static void answer(HttpSession *session, const char *head, GString *out)
 {
     g_autofree char *line = g_strndup(head, strcspn(head, "\r\n"));
     g_auto(GStrv) words = g_strsplit(line, " ", 4);
-    g_autofree char *connection = find_field(head, "Connection");
+    g_autofree char *accept = find_field(head, "Accept");
     bool is_old = g_strv_length(words) == 3 && strcmp(words[2], "HTTP/1.0") == 0;
 
     session->is_head = false;
-    session->closes = is_old ||
-                      (connection && g_ascii_strcasecmp(connection, "close") == 0);
+    session->closes = is_old || says_close(head);
     if (g_strv_length(words) != 3 || words[1][0] != '/' ||
         (!is_old && strcmp(words[2], "HTTP/1.1") != 0)) {
         refuse(session, "400 Bad Request", true, out);
@@ -323,7 +378,7 @@ static void answer(HttpSession *session, const char *head, GString *out)
     }
     session->is_head = strcmp(words[0], "HEAD") == 0;
     if (session->is_head || strcmp(words[0], "GET") == 0)
-        answer_get(session, words[1], out);
+        answer_get(session, words[1], accept, out);
     else
         refuse(session, "405 Method Not Allowed", true, out);
 }

@@ -28,6 +28,10 @@ static void add_entry(MetricsText *text, const MemoryLedgerEntry *entry)
     add_owner(text, labels->str, "swapped", entry->swapped);
     add_owner(text, labels->str, "merged", entry->merged);
     add_owner(text, labels->str, "huge", entry->huge);
+    if (entry->has_worst_case)
+        metrics_text_gauge(text, "berth_ledger_memory_worst_case_bytes",
+                           "The most of an owner's that can ever be resident",
+                           labels->str, entry->worst_case);
 }
 
 static void add_heap(MetricsText *text, const MemoryLedgerHeap *heap)
@@ -40,11 +44,15 @@ static void add_heap(MetricsText *text, const MemoryLedgerHeap *heap)
     metrics_text_gauge(text, "berth_ledger_heap_bytes",
                        "Memory of the heap by who has allocated it", labels->str,
                        heap->allocated);
+    if (heap->has_worst_case)
+        metrics_text_gauge(text, "berth_ledger_heap_worst_case_bytes",
+                           "The most that it can ever have allocated", labels->str,
+                           heap->worst_case);
 }
 
-GString *metrics_ledger_write(const MemoryLedger *ledger)
+MetricsText *metrics_ledger_read(const MemoryLedger *ledger)
 {
-    g_autoptr(MetricsText) text = metrics_text_new();
+    MetricsText *text = metrics_text_new();
 
     for (size_t i = 0; i < ledger->entries->n; i++)
         add_entry(text, ledger->entries->items[i]);
@@ -57,5 +65,9 @@ GString *metrics_ledger_write(const MemoryLedger *ledger)
     metrics_text_gauge(text, "berth_ledger_page_tables_bytes",
                        "Page tables that the kernel has for the process", "",
                        ledger->page_tables);
-    return metrics_text_write(text);
+    if (ledger->has_host_kvm_page_tables)
+        metrics_text_gauge(text, "berth_ledger_host_kvm_page_tables_bytes",
+                           "Page tables that the kernel has for guests, of all machines",
+                           "", ledger->host_kvm_page_tables);
+    return text;
 }

@@ -35,12 +35,18 @@ QmpContext *metrics_object_context(Metrics *metrics);
 void metrics_http_on_turn(void *opaque);
 
 /* What "/metrics" answers; the caller frees. */
-GString *metrics_scrape_write(QmpContext *ctx);
+MetricsText *metrics_scrape_read(QmpContext *ctx);
 
 /* Parts of it. */
 void metrics_vcpus_add(MetricsText *text, QmpContext *ctx);
 void metrics_disks_add(MetricsText *text, QmpContext *ctx);
 void balloon_metrics_add(MetricsText *text, QmpContext *ctx);
 
-/* What "/ledger" answers. */
-GString *metrics_ledger_write(const MemoryLedger *ledger);
+/* What "/ledger" answers; the caller frees. */
+MetricsText *metrics_ledger_read(const MemoryLedger *ledger);
+
+/*
+ * The format that a client likes best that says "Accept: @accept" (RFC 9110, 12.5.1),
+ * NULL: says nothing.  False: it takes neither.
+ */
+bool metrics_accept_choose(const char *accept, MetricsFormat *ret_format);

@@ -3,6 +3,8 @@
  * One scrape: what the parts of the machine count anyway, read by the handlers that QMP
  * clients ask, so that both tell the same.
  */
+#include <string.h>
+
 #include "berth/host-memory.h"
 #include "berth/machine.h"
 #include "berth/qapi-tables.h"
@@ -26,7 +28,27 @@ static const TargetRow targets[] = {
     { STATS_TARGET_MONITOR, "berth_monitor_", "chardev", "each monitor" },
 };
 
-static void add_result(MetricsText *text, const TargetRow *row, const StatsResult *result)
+/* "bytes_in" is "..._in_bytes": the unit stands last. */
+static char *name_of(const TargetRow *row, const char *stat)
+{
+    static const char bytes[] = "bytes_";
+
+    if (!g_str_has_prefix(stat, bytes))
+        return g_strconcat(row->prefix, stat, NULL);
+    return g_strconcat(row->prefix, stat + strlen(bytes), "_bytes", NULL);
+}
+
+static MetricsFamily *family_of(MetricsText *text, const TargetRow *row, const char *stat)
+{
+    g_autofree char *name = name_of(row, stat);
+    g_autofree char *help = g_strdup_printf("'%s' of %s (query-stats)", stat, row->what);
+
+    return metrics_text_family(text, METRICS_COUNTER, name, help);
+}
+
+/* All results of a target have the same statistics, those of @families. */
+static void add_result(const TargetRow *row, const GPtrArray *families,
+                       const StatsResult *result)
 {
     g_autoptr(GString) labels = g_string_new(NULL);
 
@@ -36,23 +58,22 @@ static void add_result(MetricsText *text, const TargetRow *row, const StatsResul
 
         metrics_text_label(labels, "queue", queue);
     }
-    for (size_t i = 0; i < result->stats->n; i++) {
-        const Stats *stats = result->stats->items[i];
-        g_autofree char *name = g_strconcat(row->prefix, stats->name, NULL);
-        g_autofree char *help =
-            g_strdup_printf("'%s' of %s (query-stats)", stats->name, row->what);
-
-        metrics_text_count(text, name, help, labels->str, stats->value->u.scalar);
-    }
+    for (size_t i = 0; i < result->stats->n; i++)
+        metrics_text_add(g_ptr_array_index(families, i), labels->str,
+                         result->stats->items[i]->value->u.scalar);
 }
 
 static void add_target(MetricsText *text, QmpContext *ctx, const TargetRow *row)
 {
     const StatsFilter filter = { .target = row->target };
     g_autoptr(StatsResultList) results = qmp_query_stats(ctx, &filter, NULL);
+    g_autoptr(GPtrArray) families = g_ptr_array_new();
 
+    for (size_t i = 0; results && results->n > 0 && i < results->items[0]->stats->n; i++)
+        g_ptr_array_add(families, family_of(text, row,
+                                            results->items[0]->stats->items[i]->name));
     for (size_t i = 0; results && i < results->n; i++)
-        add_result(text, row, results->items[i]);
+        add_result(row, families, results->items[i]);
 }
 
 static void add_events(MetricsText *text, const QmpContext *ctx)
@@ -114,9 +135,9 @@ static void add_process(MetricsText *text)
                            "What of the process is in the host's memory", "", resident);
 }
 
-GString *metrics_scrape_write(QmpContext *ctx)
+MetricsText *metrics_scrape_read(QmpContext *ctx)
 {
-    g_autoptr(MetricsText) text = metrics_text_new();
+    MetricsText *text = metrics_text_new();
 
     add_machine(text, ctx);
     add_status(text, ctx);
@@ -127,5 +148,5 @@ GString *metrics_scrape_write(QmpContext *ctx)
     for (size_t i = 0; i < G_N_ELEMENTS(targets); i++)
         add_target(text, ctx, &targets[i]);
     add_events(text, ctx);
-    return metrics_text_write(text);
+    return text;
 }

@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The format is in "OpenMetrics, a cloud-native, highly scalable metrics protocol", 1.0:
- * metadata of a family (3.1 TYPE, UNIT, HELP), then its samples, "# EOF" at the end.
+ * metadata of a family (3.1 TYPE, UNIT, HELP), then its samples, "# EOF" at the end.  The
+ * older one, Prometheus' "Exposition formats", has the same samples, but no units, fewer
+ * types, the whole name of a counter in its metadata, and no end.
  */
 #include <math.h>
 #include <string.h>
 
+#include "berth/decimal.h"
+
 #include "metrics-text.h"
+
+/* What metadata have beside names and help. */
+#define METADATA_MAX 80
 
 struct MetricsFamily {
     MetricsType type;
@@ -20,12 +27,17 @@ struct MetricsText {
     GHashTable *by_name;        /* lends them and their names */
 };
 
-static const char *const type_names[] = {
-    [METRICS_COUNTER] = "counter",
-    [METRICS_GAUGE] = "gauge",
-    [METRICS_HISTOGRAM] = "histogram",
-    [METRICS_INFO] = "info",
-    [METRICS_STATESET] = "stateset",
+typedef struct TypeRow {
+    const char *names[METRICS_FORMATS];
+    const char *suffix;         /* of its samples, but those of histograms */
+} TypeRow;
+
+static const TypeRow types[] = {
+    [METRICS_COUNTER] = { { "counter", "counter" }, "_total" },
+    [METRICS_GAUGE] = { { "gauge", "gauge" }, "" },
+    [METRICS_HISTOGRAM] = { { "histogram", "histogram" }, "" },
+    [METRICS_INFO] = { { "info", "gauge" }, "_info" },
+    [METRICS_STATESET] = { { "stateset", "gauge" }, "" },
 };
 
 static void family_free(gpointer opaque)
@@ -56,12 +68,12 @@ void metrics_text_free(MetricsText *text)
     g_free(text);
 }
 
-static void append_escaped(GString *out, const char *text)
+static void append_escaped(GString *out, const char *text, bool quotes)
 {
     for (; *text; text++) {
         if (*text == '\n')
             g_string_append(out, "\\n");
-        else if (*text == '\\' || *text == '"')
+        else if (*text == '\\' || (*text == '"' && quotes))
             g_string_append_printf(out, "\\%c", *text);
         else
             g_string_append_c(out, *text);
@@ -81,26 +93,42 @@ static const char *unit_of(const char *name)
     return NULL;
 }
 
-static void write_family(const MetricsFamily *family, GString *out)
+static void write_family(const MetricsFamily *family, MetricsFormat format, GString *out)
 {
-    const char *unit = unit_of(family->name);
+    bool is_old = format == METRICS_PROMETHEUS;
+    const TypeRow *type = &types[family->type];
+    const char *suffix = is_old ? type->suffix : "";
+    const char *unit = is_old ? NULL : unit_of(family->name);
 
-    g_string_append_printf(out, "# TYPE %s %s\n", family->name, type_names[family->type]);
+    g_string_append_printf(out, "# TYPE %s%s %s\n", family->name, suffix,
+                           type->names[format]);
     if (unit)
         g_string_append_printf(out, "# UNIT %s %s\n", family->name, unit);
-    g_string_append_printf(out, "# HELP %s ", family->name);
-    append_escaped(out, family->help);
+    g_string_append_printf(out, "# HELP %s%s ", family->name, suffix);
+    append_escaped(out, family->help, !is_old);
     g_string_append_c(out, '\n');
     g_string_append_len(out, family->samples->str, family->samples->len);
 }
 
-GString *metrics_text_write(const MetricsText *text)
+/* No less than the text of @family takes, if its help has little to be escaped. */
+static size_t size_of(const MetricsFamily *family)
 {
-    GString *out = g_string_new(NULL);
+    return family->samples->len + 3 * strlen(family->name) + strlen(family->help) +
+           METADATA_MAX;
+}
+
+GString *metrics_text_write(const MetricsText *text, MetricsFormat format)
+{
+    GString *out;
+    size_t size = 0;
 
     for (guint i = 0; i < text->families->len; i++)
-        write_family(g_ptr_array_index(text->families, i), out);
-    g_string_append(out, "# EOF\n");
+        size += size_of(g_ptr_array_index(text->families, i));
+    out = g_string_sized_new(size);
+    for (guint i = 0; i < text->families->len; i++)
+        write_family(g_ptr_array_index(text->families, i), format, out);
+    if (format == METRICS_OPENMETRICS)
+        g_string_append(out, "# EOF\n");
     return out;
 }
 
@@ -139,26 +167,27 @@ void metrics_text_label(GString *labels, const char *name, const char *value)
     if (labels->len > 0)
         g_string_append_c(labels, ',');
     g_string_append_printf(labels, "%s=\"", name);
-    append_escaped(labels, valid);
+    append_escaped(labels, valid, true);
     g_string_append_c(labels, '"');
 }
 
 static void begin_sample(MetricsFamily *family, const char *labels)
 {
-    const char *suffix = "";
-
-    if (family->type == METRICS_COUNTER)
-        suffix = "_total";
-    else if (family->type == METRICS_INFO)
-        suffix = "_info";
-    g_string_append_printf(family->samples, *labels ? "%s%s{%s} " : "%s%s%s ",
-                           family->name, suffix, labels);
+    g_string_append(family->samples, family->name);
+    g_string_append(family->samples, types[family->type].suffix);
+    if (*labels) {
+        g_string_append_c(family->samples, '{');
+        g_string_append(family->samples, labels);
+        g_string_append_c(family->samples, '}');
+    }
+    g_string_append_c(family->samples, ' ');
 }
 
 void metrics_text_add(MetricsFamily *family, const char *labels, uint64_t value)
 {
     begin_sample(family, labels);
-    g_string_append_printf(family->samples, "%" PRIu64 "\n", value);
+    decimal_append(family->samples, value);
+    g_string_append_c(family->samples, '\n');
 }
 
 /* Without a locale; a whole number with ".0", which is the canonical form. */
@@ -182,13 +211,19 @@ void metrics_text_add_double(MetricsFamily *family, const char *labels, double v
 void metrics_text_add_histogram(MetricsFamily *family, const char *labels,
                            char *const *bounds, const uint64_t *bins, size_t n_bins)
 {
+    GString *out = family->samples;
     uint64_t sum = 0;
 
     for (size_t i = 0; i < n_bins; i++) {
         sum += bins[i];
-        g_string_append_printf(family->samples, "%s_bucket{%s%sle=\"%s\"} %" PRIu64 "\n",
-                               family->name, labels, *labels ? "," : "",
-                               i + 1 < n_bins ? bounds[i] : "+Inf", sum);
+        g_string_append(out, family->name);
+        g_string_append(out, "_bucket{");
+        g_string_append(out, labels);
+        g_string_append(out, *labels ? ",le=\"" : "le=\"");
+        g_string_append(out, i + 1 < n_bins ? bounds[i] : "+Inf");
+        g_string_append(out, "\"} ");
+        decimal_append(out, sum);
+        g_string_append_c(out, '\n');
     }
 }
 

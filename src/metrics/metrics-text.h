@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A text in OpenMetrics 1.0: families of samples, each family in one piece, whatever the
- * order in which its samples come.
+ * A text in OpenMetrics 1.0, or in the older format of Prometheus (0.0.4): families of
+ * samples, each family in one piece, whatever the order in which its samples come.
  *
  * Names are those of Prometheus' conventions: base units, the unit last, "_total" behind
  * it for counters, which metrics_text_... adds.  Main only.
@@ -12,6 +12,13 @@
 
 typedef struct MetricsText MetricsText;
 typedef struct MetricsFamily MetricsFamily;
+
+typedef enum MetricsFormat {
+    METRICS_OPENMETRICS,
+    METRICS_PROMETHEUS,
+} MetricsFormat;
+
+#define METRICS_FORMATS 2
 
 typedef enum MetricsType {
     METRICS_COUNTER,
@@ -25,8 +32,8 @@ MetricsText *metrics_text_new(void);
 void metrics_text_free(MetricsText *text);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MetricsText, metrics_text_free)
 
-/* The whole, with its end; the caller frees. */
-GString *metrics_text_write(const MetricsText *text);
+/* The whole in a format; the caller frees. */
+GString *metrics_text_write(const MetricsText *text, MetricsFormat format);
 
 /*
  * The family @name, which is made when it is named first.  Of its name, what no name may

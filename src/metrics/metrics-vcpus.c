@@ -181,7 +181,8 @@ static void add_exits(MetricsText *text, const char *labels, const Vcpu *vcpu)
 
         metrics_text_label(with_reason, "reason", desc->name + strlen("user_"));
         metrics_text_count(text, "berth_vcpu_user_exits_by_reason",
-                           "The same, by what they were for", with_reason->str,
+                           "Exits from the guest to berth, by what they were for",
+                           with_reason->str,
                            counter_read(counters, desc));
     }
 }

@@ -181,6 +181,14 @@ static void test_counters_count(void)
     g_assert_cmpuint(f.vq->counters.batches, ==, 2);
     g_assert_cmpuint(f.vq->counters.interrupts, ==, interrupts(&f));
     g_assert_cmpuint(f.vq->counters.interrupts, ==, 2);
+    g_assert_cmpuint(f.vq->counters.out_bytes, ==, 4 * 16);
+    g_assert_cmpuint(f.vq->counters.in_bytes, ==, 0);
+    kit_virtio_desc(f.v, 4, KIT_VIRTIO_DATA, 100, VRING_DESC_F_NEXT, 5);
+    kit_virtio_desc(f.v, 5, KIT_VIRTIO_DATA + 100, 30, VRING_DESC_F_WRITE, 0);
+    kit_virtio_offer(f.v, 4);
+    kit_virtio_kick(f.v);
+    g_assert_cmpuint(f.vq->counters.out_bytes, ==, 4 * 16 + 100);
+    g_assert_cmpuint(f.vq->counters.in_bytes, ==, 30);
     fixture_done(&f);
 }
 

@@ -308,8 +308,8 @@ def test_tco(t):
     t.equal("strapped", driver.read(0xfed1f410), 0x20)
 
 
-TESTS = [test_suspend, test_split_irqchip, test_wakes_by_tables_above_1_mib,
-         test_alarm, test_no_waking_vector, test_suspended_reset, test_disabled, test_power_off,
+TESTS = [test_suspend, test_split_irqchip, test_wakes_by_tables_above_1_mib, test_alarm,
+         test_no_waking_vector, test_suspended_reset, test_disabled, test_power_off,
          test_nmi, test_panic, test_watchdog_actions, test_tco, test_preconfig]
 
 if __name__ == "__main__":

@@ -214,6 +214,8 @@ static void act_of_words(Client *client, FuzzInput *in)
         "GET /x HTTP/1.1\r\n\r\n", "GET /metrics HTTP/1.0\r\n\r\n", "\n\n",
         "Connection: close\r\n", "Content-Length: 0\r\n", "Content-Length: 5\r\n",
         "HEAD /metrics?a=b HTTP/1.1\r\n", "X: ",
+        "Accept: ", "text/plain;version=0.0.4;q=0.5", "application/openmetrics-text",
+        ",*/*;q=0.1\r\n",
     };
     const char *word = words[fuzz_take(in, 1) % G_N_ELEMENTS(words)];
 

@@ -5,12 +5,15 @@
     tests/perf/bench.py [--vmm PATH] [--runs N] [--fleet N] [--check]
 
 All use the same tiny guests on this machine's KVM and take turns, so that what disturbs
-one disturbs the others: read the ratios.  Private dirty and resident memory are sums over
+one disturbs the others: read the ratios.  What is a matter of many short questions is
+measured with the client on the VMM's own CPU: else it is a matter of how long this
+machine takes to wake another one.  Private dirty and resident memory are sums over
 /proc/PID/smaps without the guest's RAM.  With --check it is a test: it writes TAP, with
 limits that leave times room for a busy machine and memory none.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -30,6 +33,7 @@ sys.path[:0] = [str(HERE.parent / name) for name in ("kit", "e2e", "qmp")]
 import density  # noqa: E402
 from qmp import Qmp  # noqa: E402
 from replay import SESSIONS, steps  # noqa: E402
+from test_metrics import ask, connect  # noqa: E402
 from rig import context_switches  # noqa: E402
 from tap import Checks  # noqa: E402
 
@@ -41,6 +45,9 @@ PLUGS = 8
 PAIRS = 200
 CHANNEL_MIB = 32
 POLLERS, POLL_HERTZ, POLL_SECONDS = 10, 100, 2
+POLLED = ["query-status", "query-cpus-fast", "query-blockstats", "query-block",
+          "query-chardev", "query-iothreads"]
+LARGE, MOST, DISKS, ASKED = 64, 255, 30, 9
 FEW, MANY = 2, 10
 TIMEOUT = 60
 QBOOT = ["/usr/share/qemu/qboot.rom", "/usr/share/seabios/qboot.rom"]
@@ -184,6 +191,17 @@ def probe(contender, folder):
     return {"probe": elapsed * 1e3}
 
 
+@contextlib.contextmanager
+def one_cpu():
+    """This process, and what it starts meanwhile, on one CPU."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def round_trip(contender, folder):
     machine = Machine(contender, folder, "idle")
     machine.negotiate()
@@ -241,6 +259,67 @@ def polling(contender, folder):
         client.close()
     machine.end()
     return {"polling": cpu / elapsed / 1e7}
+
+
+def undisturbed(contender, folder):
+    """How often clients that ask for all sorts of things make a busy vCPU leave its guest
+    to wait; what the first question of all costs comes before."""
+    machine = Machine(contender, folder, "poke")
+    machine.negotiate()
+    machine.heard(b"!")
+    request = {"target": "vcpu", "providers": [
+        {"provider": "berth", "names": ["user_interrupted"]}]}
+
+    def interrupted():
+        found = machine.qmp.command("query-stats", **request)
+        return found[0]["stats"][0]["value"]
+
+    machine.qmp.command("query-stats", target="vcpu")
+    before = interrupted()
+    for turn in range(ROUND_TRIPS):
+        machine.qmp.command(POLLED[turn % len(POLLED)])
+        if turn % 10 == 0:
+            machine.qmp.command("query-stats", target="vcpu")
+    count = interrupted() - before
+    machine.end()
+    return {"undisturbed": count}
+
+
+def statistics_of(contender, folder, cpus):
+    """All that the kernel counts of many vCPUs."""
+    machine = Machine(contender, folder, "idle", "-smp", str(cpus))
+    machine.negotiate()
+    machine.heard(b"H" + b"A" * (cpus - 1))
+    request = b'{"execute":"query-stats","arguments":{"target":"vcpu"}}\r\n'
+    times = []
+    for _ in range(ASKED):
+        began = time.perf_counter()
+        machine.qmp.sock.sendall(request)
+        reply = machine.qmp.receive_line()
+        times.append(time.perf_counter() - began)
+    machine.end()
+    found = json.loads(reply)["return"]
+    return {f"stats {cpus}": statistics.median(times) * 1e3} if found else {}
+
+
+def scrape(contender, folder):
+    """Metrics of many vCPUs and disks: CPU of all threads but the vCPUs'."""
+    args = ["-smp", str(LARGE), "-name", "bench,debug-threads=on",
+            "-object", f"berth-metrics,id=m,path={folder}/metrics"]
+    for i in range(DISKS):
+        args += ["-blockdev", f"null-co,node-name=n{i}", "-device", "virtio-blk-pci,"
+                 f"drive=n{i},multifunction=on,addr={1 + i // 8:x}.{i % 8}"]
+    machine = Machine(contender, folder, "idle", *args)
+    machine.negotiate()
+    machine.heard(b"H" + b"A" * (LARGE - 1))
+    spent = []
+    for _ in range(ASKED):
+        cpu = cpu_of_vmm(machine.pid)
+        with connect(f"{folder}/metrics") as sock:
+            ask(sock)
+        spent.append(cpu_of_vmm(machine.pid) - cpu)
+    machine.end()
+    return {"scrape": statistics.median(spent) / 1e6}
 
 
 def plug(contender, folder):
@@ -383,14 +462,20 @@ def measure(field, options):
             for contender in field:
                 if not contender.slow or run < 1:
                     add(contender, probe(contender, folder))
-                    add(contender, round_trip(contender, folder))
-                    add(contender, properties(contender, folder))
-                    add(contender, polling(contender, folder))
+                    with one_cpu():
+                        add(contender, round_trip(contender, folder))
+                        add(contender, properties(contender, folder))
+                        add(contender, polling(contender, folder))
+                        add(contender, statistics_of(contender, folder, LARGE))
                     add(contender, memory(contender, folder))
                 if contender.pci:
                     add(contender, plug(contender, folder))
                 if contender.name == "berth":
                     add(contender, pairs(contender, folder))
+                    add(contender, undisturbed(contender, folder))
+                    with one_cpu():
+                        add(contender, statistics_of(contender, folder, MOST))
+                        add(contender, scrape(contender, folder))
                 if contender.pci and (not contender.slow or run < 1):
                     add(contender, channel(contender, folder, "out"))
                     add(contender, channel(contender, folder, "in"))
@@ -417,6 +502,11 @@ TARGETS = [
     ("round trip", "us", "query-status round trip", 100, None, None, 1.2),
     ("properties", "ms", "a vCPU's properties, one by one", 10, None, 200, None),
     ("polling", "%", f"{POLLERS} clients at {POLL_HERTZ} Hz of a core", 2, None, 6, None),
+    ("undisturbed", "", "interruptions of a vCPU by clients that ask", 0, None, 0, None),
+    (f"stats {LARGE}", "ms", f"query-stats of {LARGE} vCPUs", 5, None, 50, None),
+    (f"stats {MOST}", "ms", f"query-stats of {MOST} vCPUs", 20, None, 200, None),
+    ("scrape", "ms", f"VMM's CPU of metrics, {LARGE} vCPUs, {DISKS} disks", 20, None,
+     200, None),
     ("plug", "ms", "device_add of a disk to a slot", 2, 1, 50, None),
     ("pair", "us", "device_add and x-device-del-force", 500, None, 20000, None),
     ("dirty", "KiB", "private dirty above RAM, 2 vCPUs", 1024, None, 1024, None),
