@@ -309,6 +309,12 @@ static void test_boot_devices_are_listed(void)
 {
     assert_list("", "");
     assert_list("-boot strict=on", "HALT");
+    /* Kinds of device are in the CMOS alone, which OVMF does not read. */
+    assert_list("-boot order=n,once=d -blockdev null-co,node-name=a,size=1048576 "
+                "-device virtio-blk-pci,drive=a", "");
+    assert_list("-boot order=n,once=d -blockdev null-co,node-name=a,size=1048576 "
+                "-device virtio-blk-pci,drive=a,addr=5,bootindex=0",
+                "/pci@i0cf8/scsi@5/disk@0,0");
     assert_list("-blockdev null-co,node-name=a,size=1048576 "
                 "-blockdev null-co,node-name=b,size=1048576 "
                 "-device pcie-root-port,id=port,addr=1.2,chassis=1,multifunction=on "

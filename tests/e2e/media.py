@@ -33,14 +33,17 @@ terminal_output serial
 """
 # A script that goes to its end leaves a prompt.
 PROMPT_SCRIPT = START + "echo GRUB came from {medium}\n"
-KERNEL_SCRIPT = START + """search --no-floppy --file /vmlinuz --set=root
-linux /vmlinuz {append} medium={medium}
+# GRUB's root is where it was read from: of a disk, the disk for PCs, a partition of it
+# for UEFI.
+OWN_DISK = """regexp --set=disk ^([^,]+) $root
+set root=$disk,msdos1
+"""
+KERNEL_SCRIPT = """linux /vmlinuz {append} medium={medium}
 initrd /guest.cpio
 boot
 """
 MODULES = ("serial", "terminal", "echo", "reboot", "boot")
-KERNEL_MODULES = MODULES + ("linux", "search_fs_file", "search", "part_msdos", "ext2",
-                            "iso9660")
+KERNEL_MODULES = MODULES + ("linux", "regexp", "part_msdos", "ext2")
 
 
 def write_grub(kind, script, modules, target):
@@ -75,7 +78,7 @@ def place_kernel(kernel, initrd, folder):
 def write_boot_disk(kernel, initrd, append, target, has_root=False, size=96 << 20):
     """MBR and GRUB for PCs, ext4 with the kernel (and, if it @has_root, all of the guest:
     for disk=/dev/vda1), a system partition with GRUB for UEFI."""
-    script = KERNEL_SCRIPT.format(append=append, medium="disk")
+    script = START + OWN_DISK + KERNEL_SCRIPT.format(append=append, medium="disk")
     esp_start = size // SECTOR - ESP_SECTORS
     root_sectors = esp_start - ROOT_START
     with tempfile.TemporaryDirectory() as folder:
@@ -101,22 +104,14 @@ def write_boot_disk(kernel, initrd, append, target, has_root=False, size=96 << 2
 
 
 def write_boot_cd(kernel, initrd, append, target):
-    """A CD as installers are: El Torito, for PCs and for UEFI."""
-    script = KERNEL_SCRIPT.format(append=append, medium="cd")
+    """A CD as installers are, made by grub-mkrescue: El Torito, for PCs and for UEFI."""
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        (folder / "root").mkdir()
-        place_kernel(kernel, initrd, folder / "root")
-        write_grub("i386-pc-eltorito", script, ("biosdisk",) + KERNEL_MODULES,
-                   folder / "root" / "bios.img")
-        write_grub("x86_64-efi", script, KERNEL_MODULES, folder / "grub.efi")
-        with open(folder / "root" / "uefi.img", "wb") as esp:
-            esp.truncate(CD_ESP_SECTORS * SECTOR)
-        write_esp(folder / "root" / "uefi.img", 0, CD_ESP_SECTORS, folder / "grub.efi")
-        output_of("xorriso", "-as", "mkisofs", "-quiet", "-r", "-V", "BOOTCD",
-                  "-b", "bios.img", "-no-emul-boot", "-boot-load-size", "4",
-                  "-boot-info-table", "-eltorito-alt-boot", "-e", "uefi.img",
-                  "-no-emul-boot", "-o", str(target), str(folder / "root"),
+        (folder / "boot" / "grub").mkdir(parents=True)
+        place_kernel(kernel, initrd, folder)
+        (folder / "boot" / "grub" / "grub.cfg").write_text(
+            START + KERNEL_SCRIPT.format(append=append, medium="cd"))
+        output_of("grub-mkrescue", "-o", str(target), str(folder),
                   stderr=subprocess.DEVNULL)
 
 

@@ -27,6 +27,8 @@ FOLDERS = ["proc", "sys", "dev", "tmp", "root"]
 SCRIPTS = {"init": HERE / "init" / "guest-init.sh",
            "etc/acpi/PWRF/00000080": HERE / "init" / "power-button.sh"}
 GUEST_MODULES = ["button", "evdev", "virtio_pci", "virtio-rng"]
+# In lib for a guest that loads them by itself.
+SPARE_MODULES = ["efivarfs", "qemu_fw_cfg"]
 PATH = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
 
 
@@ -233,6 +235,8 @@ def write_guest_initramfs(kernel, target, modules=GUEST_MODULES):
         image.folder(name)
     image.busybox()
     image.modules(kernel.modules(modules))
+    for path in kernel.modules(SPARE_MODULES):
+        image.file(f"lib/{path.name}", path)
     for name, path in SCRIPTS.items():
         image.file(name, path, 0o755)
     image.write(target)

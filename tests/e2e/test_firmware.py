@@ -142,6 +142,34 @@ def test_ata(t):
     t.equal("it quits", guest.wait_exit(), 0)
 
 
+def test_once(t):
+    """Kinds of device, for those without a bootindex: one order until the first reset."""
+    guest = t.guest(None, *disk(t, "A"), *cd(t, "C"),
+                    "-device", "ide-hd,drive=A,bus=ide.0",
+                    "-device", "ide-cd,drive=C,bus=ide.1", "-boot", "order=c,once=d",
+                    cpus=1)
+    match = heard(guest, "([AC])!")
+    t.equal("the CD boots once", match[1], "C")
+    guest.type("r")
+    match = heard(guest, "([AC])!", match.end())
+    t.equal("after the guest's reset it is the disk", match[1], "A")
+    guest.qmp.command("system_reset")
+    match = heard(guest, "([AC])!", match.end())
+    t.equal("and after the operator's", match[1], "A")
+    guest.qmp.command("quit")
+    t.equal("it quits", guest.wait_exit(), 0)
+
+
+def test_index_before_order(t):
+    """A device with a bootindex comes before all kinds that -boot names."""
+    guest = t.guest(None, *disk(t, "A"), *cd(t, "C"),
+                    "-device", "ide-hd,drive=A,bus=ide.0,bootindex=9",
+                    "-device", "ide-cd,drive=C,bus=ide.1", "-boot", "once=d", cpus=1)
+    t.equal("the disk boots", heard(guest, "([AC])!")[1], "A")
+    guest.qmp.command("quit")
+    t.equal("it quits", guest.wait_exit(), 0)
+
+
 def qcow2_of(t, name, size):
     """SeaBIOS at the end of an image of @size bytes."""
     raw = t.folder / f"{name}.raw"
@@ -275,5 +303,6 @@ def test_smm(t):
 
 
 if __name__ == "__main__":
-    sys.exit(main([test_default, test_disks, test_ata, test_flash, test_wrong_flash,
-                   test_strict, test_menu, test_kernel, test_network, test_smm], __doc__))
+    sys.exit(main([test_default, test_disks, test_ata, test_once,
+                   test_index_before_order, test_flash, test_wrong_flash, test_strict,
+                   test_menu, test_kernel, test_network, test_smm], __doc__))

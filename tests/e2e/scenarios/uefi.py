@@ -1,27 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OVMF in flash memory boots from a disk and a CD on each controller, in their order, and
-reaches its shell; a variable that is set there outlives the VMM, which is killed, and the
-machine's share of the firmware's pages is the page cache's.  GRUB on a disk boots a stock
-kernel, whose reboot leads to what is there then; OVMF as a ROM starts one by itself.
-With lab.py --beside both VMMs take turns in coming to the shell."""
+"""OVMF in flash memory boots from a disk and a CD on each controller, in the order of
+bootindex whatever -boot says; GRUB and a stock kernel from a CD and from a disk on each,
+one after the other is taken away and the guest reboots.  A variable that the guest sets
+outlives the VMM, which is killed, and reboots; the machine's share of the firmware's
+pages is the page cache's.  OVMF as a ROM starts a kernel by itself.  With lab.py --beside
+both VMMs take turns in coming to the shell."""
 
 import pathlib
 import re
 import shutil
 import time
 
-BOOT_DISK = PROBES = True
+BOOT_DISK = BOOT_CD = PROBES = True
 CODE = pathlib.Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 VARS = pathlib.Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 WHOLE = pathlib.Path("/usr/share/ovmf/OVMF.fd")
-PROMPT = "Shell> "
 WAITS = "any other key"
 ROUNDS = 5
 # QEMU's SVM ends the emulator when an interrupt comes just as the guest sets CR8, which
 # OVMF does at the end of each tick.  KVM can make ticks rarer: 200 ms in place of 10.
 TIMERS = pathlib.Path("/sys/module/kvm/parameters/min_timer_period_us")
 RARE = "200000"
-ESCAPE = re.compile("\x1b\\[[0-9;=]*[A-Za-z]")
+# What the guest sets, and how it reads it: 4 bytes of attributes come first.
+VARIABLE = "/sys/firmware/efi/efivars/berth-158def5a-f656-419c-b027-7a3192c079d2"
+MOUNT = "insmod /lib/efivarfs.ko; mount -t efivarfs vars /sys/firmware/efi/efivars"
+STARTED = re.compile(r'BdsDxe: starting Boot\w+ "[^"]*" from (\S+)')
 # Where a probe is, in the order of bootindex.
 DRIVES = {
     "virtio scsi cd": "scsi-cd,bus=scsi.0",
@@ -29,6 +32,14 @@ DRIVES = {
     "ahci cd": "ide-cd,bus=ide.1",
     "virtio scsi disk": "scsi-hd,bus=scsi.0",
     "virtio blk": "virtio-blk-pci",
+}
+CD = "scsi-cd,bus=scsi.0,channel=0,scsi-id=7"
+CD_PATH = "PciRoot(0x0)/Pci(0x6,0x0)/Scsi(0x7,0x0)"
+# Disks, in the order of bootindex, and what OVMF calls each.
+DISKS = {
+    "blk": ("virtio-blk-pci,bus=port", "PciRoot(0x0)/Pci(0x5,0x0)/Pci(0x0,0x0)"),
+    "scsi-disk": ("scsi-hd,bus=scsi.0", "PciRoot(0x0)/Pci(0x6,0x0)/Scsi(0x0,0x0)"),
+    "ahci": ("ide-hd,bus=ide.0", "PciRoot(0x0)/Pci(0x1F,0x2)/Sata(0x0,0xFFFF,0x0)"),
 }
 
 
@@ -48,12 +59,11 @@ def scenario(lab):
 def check(lab):
     variables = pathlib.Path(lab.folder) / "vars.fd"
     shutil.copy(VARS, variables)
-    check_first(lab, start(lab, variables, *probes(lab)))
-    check_second(lab, start(
-        lab, variables, "-drive", f"file={lab.boot_disk},if=none,format=raw,id=d,"
-        "readonly=on", "-device", "pcie-root-port,id=port,chassis=1,addr=5",
-        "-device", "virtio-blk-pci,id=blk,drive=d,bus=port,bootindex=1",
-        *drive(lab, "ahci cd", 2), memory=512))
+    check_first(lab, start(
+        lab, variables, *probes(lab), "-drive",
+        f"file={lab.boot_cd},if=none,format=raw,id=cd,media=cdrom", "-device",
+        f"{CD},drive=cd,bootindex={len(DRIVES)}", "-boot", "order=n,once=c", memory=512))
+    check_disks(lab, start(lab, variables, *disks(lab), memory=512))
     check_rom(lab)
 
 
@@ -67,9 +77,22 @@ def drive(lab, where, index):
 
 
 def probes(lab):
-    words = ["-device", "virtio-scsi-pci,id=scsi"]
+    words = ["-device", "virtio-scsi-pci,id=scsi,addr=6"]
     for index, where in enumerate(DRIVES):
         words += drive(lab, where, index)
+    return words
+
+
+def disks(lab):
+    """That on the ATA controller can be written to, so it is one of its own."""
+    own = pathlib.Path(lab.folder) / "own.img"
+    shutil.copyfile(lab.boot_disk, own)
+    words = ["-device", "pcie-root-port,id=port,chassis=1,addr=5",
+             "-device", "virtio-scsi-pci,id=scsi,addr=6"]
+    for index, (name, (device, _)) in enumerate(DISKS.items()):
+        file = own if name == "ahci" else f"{lab.boot_disk},readonly=on"
+        words += ["-drive", f"if=none,format=raw,id={name}-drive,file={file}", "-device",
+                  f"{device},id={name},drive={name}-drive,bootindex={index}"]
     return words
 
 
@@ -102,20 +125,6 @@ def compare(lab):
                 f"(median), {min(found):.2f} s (least)")
 
 
-def wait_shell(guest):
-    guest.console.wait(WAITS, guest.mark)
-    guest.type(" ")
-    guest.mark = guest.console.wait(PROMPT, guest.mark).end()
-
-
-def order(guest, command):
-    """What the shell writes, the echo of the command first."""
-    start = guest.mark
-    guest.type(f"{command}\r")
-    guest.mark = guest.console.wait(PROMPT, start).end()
-    return ESCAPE.sub("", guest.console.text[start:guest.mark])
-
-
 def mapped(guest, name):
     """Of the mappings of a file, how many KiB the process has of its own and shared."""
     own = shared = 0
@@ -130,13 +139,21 @@ def mapped(guest, name):
     return own, shared - own
 
 
+def booted(guest):
+    """What firmware started last."""
+    return STARTED.findall(guest.console.text[:guest.mark])[-1]
+
+
 def check_first(lab, guest):
-    wait_shell(guest)
-    order(guest, "set berth kept")
-    found = re.findall(r"^({})\b".format("|".join(DRIVES)),
-                       ESCAPE.sub("", guest.console.text), re.MULTILINE)
+    guest.wait_up()
+    found = re.findall(r"^({})\b".format("|".join(DRIVES)), guest.console.text,
+                       re.MULTILINE)
     lab.equal("each drive is booted from, in the order of bootindex", found, list(DRIVES))
-    lab.check("OVMF's shell is on the serial port", True)
+    lab.equal("then the CD, which GRUB is on", booted(guest), CD_PATH)
+    lab.match("it boots a stock kernel",
+              guest.run("cat /proc/cmdline; ls /sys/firmware/efi"),
+              r"medium=cd[^\0]*systab")
+    guest.run(f"{MOUNT}; printf '\\7\\0\\0\\0kept' > {VARIABLE}")
     own, shared = mapped(guest, CODE.name)
     lab.check(f"the code is shared: {shared} KiB, and {own} KiB of its own",
               own == 0 and shared > 0)
@@ -154,20 +171,21 @@ def check_first(lab, guest):
     guest.wait_exit()
 
 
-def check_second(lab, guest):
-    guest.wait_up()
-    lab.match("GRUB for UEFI boots a stock kernel from a disk",
-              guest.run("cat /proc/cmdline; ls /sys/firmware/efi"),
-              r"medium=disk[^\0]*systab")
-    guest.qmp.command("device_del", id="blk")
-    guest.qmp.wait_event("DEVICE_DELETED", 60,
-                         accept=lambda data: data.get("device") == "blk")
-    guest.type("reboot\n")
-    wait_shell(guest)
-    lab.check("without that disk its reboot leads to the next drive",
-              "ahci cd" in guest.console.text)
-    lab.match("a variable is there after the VMM was killed, and the reboot",
-              order(guest, "set berth"), r"berth\s*=\s*kept")
+def check_disks(lab, guest):
+    for name, (_, path) in DISKS.items():
+        guest.wait_up()
+        lab.equal(f"firmware boots from {name}", booted(guest), path)
+        lab.match("GRUB for UEFI boots a stock kernel from there",
+                  guest.run("cat /proc/cmdline; ls /sys/firmware/efi"),
+                  r"medium=disk[^\0]*systab")
+        if name == "ahci":
+            break
+        guest.qmp.command("device_del", id=name)
+        guest.qmp.wait_event("DEVICE_DELETED", 60,
+                             accept=lambda data: data.get("device") == name)
+        guest.type("reboot\n")
+    lab.match("a variable is there after the VMM was killed, and reboots",
+              guest.run(f"{MOUNT}; cat {VARIABLE}"), "kept$")
     end(lab, guest)
 
 
