@@ -219,6 +219,27 @@ def test_memory(t):
     t.equal("it ends", guest.wait_exit(), 0)
 
 
+def test_option_roms(t):
+    """Hot-plug looks for files of the host while the machine runs."""
+    guest = t.guest(None, "-S", "-netdev", "null,id=n0", "-netdev", "null,id=n1",
+                    "-device", "pcie-root-port,id=p0,chassis=1",
+                    "-device", "pcie-root-port,id=p1,chassis=2")
+    guest.qmp.command("device_add", driver="virtio-net-pci", id="nic0", netdev="n0",
+                      bus="p0")
+    try:
+        guest.qmp.command("device_add", driver="virtio-net-pci", id="nic1", netdev="n1",
+                          bus="p1", romfile="no-such.rom")
+        t.check("a ROM that is nowhere: refused", False)
+    except QmpError as error:
+        t.match("a ROM that is nowhere: refused", str(error), "no-such.rom")
+    rom = t.folder / "own.rom"
+    rom.write_bytes(b"\x55\xaa\x04" + bytes(2045))
+    guest.qmp.command("device_add", driver="virtio-net-pci", id="nic1", netdev="n1",
+                      bus="p1", romfile=str(rom))
+    guest.qmp.command("quit")
+    t.equal("it ends", guest.wait_exit(), 0)
+
+
 def test_failures(t):
     """What the C library does to tell of an error."""
     guest = t.guest("echo")
@@ -273,6 +294,6 @@ def test_ends_by_signals(t):
 
 if __name__ == "__main__":
     sys.exit(main([test_threads, test_options, test_programs, test_with_other_confinement,
-                   test_without_root, test_chardevs, test_memory, test_failures,
-                   test_disks, test_ends_by_signals],
+                   test_without_root, test_chardevs, test_memory, test_option_roms,
+                   test_failures, test_disks, test_ends_by_signals],
                   __doc__))
