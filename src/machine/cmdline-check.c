@@ -56,7 +56,6 @@ static bool check_machine(const MachineOptions *machine, GError **error)
         const char *value;
         const char *reason;
     } refused[] = {
-        { m->usb, "usb=on", "there is no USB; qemu-xhci is a controller of it" },
         { m->vmport == ON_OFF_AUTO_ON, "vmport=on", "there is no VMware port" },
         { m->graphics, "graphics=on", "there is no screen" },
         { m->sata, "sata=on", "there is no SATA controller" },

@@ -17,6 +17,8 @@
 
 #include "cmdline-slots.h"
 
+static const char usb_difference[] = "the controller is a qemu-xhci, without devices";
+
 /* One option with its argument. */
 typedef struct Word {
     const char *option;
@@ -153,7 +155,7 @@ static const char *name_of(const Word *word)
     return word->slot ? word->slot->name : word->option + strspn(word->option, "-");
 }
 
-/* "-machine usb=on: ", by the name that was given or by the option's own. */
+/* "-machine sata=on: ", by the name that was given or by the option's own. */
 static char *text_of(const Word *word, bool as_given)
 {
     return g_strconcat(as_given ? "" : "-", as_given ? word->option : name_of(word),
@@ -161,7 +163,7 @@ static char *text_of(const Word *word, bool as_given)
                        NULL);
 }
 
-/* How well @message, "-machine usb=on: ...", fits @word; 0: not at all. */
+/* How well @message, "-machine sata=on: ...", fits @word; 0: not at all. */
 static unsigned fitness(const Word *word, const char *message)
 {
     g_autofree char *whole = text_of(word, false);
@@ -282,16 +284,30 @@ static void visit(Word *word, const QapiType *type, const JsonValue *json)
     }
 }
 
+/* What is not in the schema, since it is true of some values only. */
+static void find_machine_differences(Word *word, const JsonValue *pairs)
+{
+    const JsonValue *name = json_member(pairs, "type");
+    const JsonValue *usb = json_member(pairs, "usb");
+    const MachineType *machine = name ? machine_types_find(json_as_string(name)) : NULL;
+
+    if (machine && machine->is_of_qemu)
+        add_difference(word, "type", "the board is berth's own whatever the version");
+    if (usb && strcmp(json_as_string(usb), "off") != 0)
+        add_difference(word, "usb", usb_difference);
+}
+
 static void find_differences(Word *word)
 {
     g_autoptr(JsonValue) pairs = NULL;
     g_autoptr(JsonValue) renamed = NULL;
-    const MachineType *machine;
-    const JsonValue *name;
     bool help;
 
-    if (!word->slot || word->refusal || word->is_set_aside || !word->value ||
-        word->slot->kind == SLOT_GLOBAL ||
+    if (!word->slot || word->refusal || word->is_set_aside)
+        return;
+    if (strcmp(word->slot->name, "usb") == 0)
+        add_difference(word, "usb", usb_difference);
+    if (!word->value || word->slot->kind == SLOT_GLOBAL ||
         cmdline_slots_option(word->slot)->arg != CMDLINE_ARG_DATA)
         return;
     pairs = qapi_option_read(cmdline_slots_option(word->slot), word->value, &help, NULL);
@@ -299,10 +315,8 @@ static void find_differences(Word *word)
         return;
     renamed = word->slot->rename ? word->slot->rename(pairs) : json_ref(pairs);
     visit(word, &qapi_types[cmdline_slots_option(word->slot)->type], renamed);
-    name = strcmp(word->slot->name, "machine") == 0 ? json_member(renamed, "type") : NULL;
-    machine = name ? machine_types_find(json_as_string(name)) : NULL;
-    if (machine && machine->is_of_qemu)
-        add_difference(word, "type", "the board is berth's own whatever the version");
+    if (strcmp(word->slot->name, "machine") == 0)
+        find_machine_differences(word, renamed);
 }
 
 static void write_word(const Word *word, FILE *out)

@@ -17,7 +17,7 @@
 #include "berth/sandbox.h"
 #include "berth/smp.h"
 
-#include "default-ports.h"
+#include "default-devices.h"
 #include "disk-errors.h"
 #include "firmware-flash.h"
 #include "firmware.h"
@@ -242,7 +242,7 @@ static bool build(Machine *machine, GError **error)
         return false;
     machine->board.cpu_type = cpu_model_type(machine->cpu_model);
     return machine_q35_init(machine, error) && add_devices(machine, error) &&
-           default_ports_add(machine, error) && machine_q35_complete(machine, error);
+           default_devices_add(machine, error) && machine_q35_complete(machine, error);
 }
 
 static bool init(Machine *machine, Vm *vm, GError **error)

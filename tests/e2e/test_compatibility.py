@@ -9,6 +9,7 @@ images that it names are there.  What was refused is refused for the reason that
 import concurrent.futures
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import pathlib
@@ -19,7 +20,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 from rig import GUESTS, SILENCE, main
@@ -36,6 +36,9 @@ IFF_TAP, IFF_MULTI_QUEUE, IFF_NO_PI, IFF_VNET_HDR = 2, 0x100, 0x1000, 0x4000
 HOST = re.compile(r"Hyper-V|/dev/net/tun|is no tap|no tap |vhost|libslirp|user network|"
                   r"seabios|bios|Operation not permitted|not supported by this host|"
                   r"Cannot allocate memory|RLIMIT_MEMLOCK|mem-lock|KVM_CAP_X86_SMM")
+
+# One interface for all queues of a client, and no other client's.
+TAPS = itertools.count()
 
 
 def qcow2(path):
@@ -65,6 +68,7 @@ def furnish(folder):
     for name in FLASHES:
         (folder / name).write_bytes(bytes(FLASH_SIZE))
     (folder / "initrd.gz").write_bytes(bytes(512))
+    (folder / "log").touch()
     (folder / "vmlinuz").write_bytes((GUESTS / "echo.elf").read_bytes())
     return {path.name for path in folder.iterdir()}
 
@@ -93,6 +97,7 @@ def handed(client, folder):
     ones; and where the monitor is."""
     held = {}
     n_taps = list(client.fds.values()).count("tap")
+    name = f"b{os.getpid()}.{next(TAPS) % 10000}"
     try:
         for number, kind in client.fds.items():
             if kind == "socket":
@@ -104,7 +109,6 @@ def handed(client, folder):
                 held[-number], writer = os.pipe()
                 held[number] = above(writer)
             else:
-                name = f"b{os.getpid()}.{threading.get_ident() % 10000}"
                 held[number] = above(tap(name, n_taps))
         sockets = [n for n, kind in client.fds.items() if kind == "socket"]
         yield held, folder / (f"fd{max(sockets)}" if sockets else "monitor.sock")

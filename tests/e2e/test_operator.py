@@ -27,7 +27,7 @@ BAD_OPTIONS = [
     (["stray.img"], ["stray.img"]),
     (["-machine", "pc-i440fx-99"], ["pc-i440fx-99"]),
     (["-machine", "q35,nonsense=1"], ["nonsense"]),
-    (["-machine", "q35,usb=on"], ["usb"]),
+    (["-machine", "q35,sata=on"], ["sata"]),
     (["-machine", "graphics=on"], ["graphics=on"]),
     (["-machine", "kernel_irqchip=off"], ["irqchip"]),
     (["-device", "no-such-device,help"], ["no-such-device"]),
@@ -161,6 +161,30 @@ def test_bad_images(t):
 def test_bad_options(t):
     for args, words in BAD_OPTIONS:
         refused(t, " ".join(args), PLAIN + args, *words)
+
+
+
+def usb_controllers(t, *args):
+    """The slots in which they are."""
+    guest = t.guest("echo", "-S", *args)
+    devices = guest.qmp.command("query-pci")[0]["devices"]
+    guest.qmp.command("quit")
+    t.equal(f"{args[1]}: it ends", guest.wait_exit(), 0)
+    return [device["slot"] for device in devices
+            if device["class_info"]["class"] == 0x0c03]
+
+
+def test_usb(t):
+    """-usb is the controller of the board; it takes a slot that nobody wants."""
+    full = [arg for slot in range(1, 31)
+            for arg in ("-device", f"virtio-rng-pci,addr={slot:x}")]
+    t.equal("there is none", usb_controllers(t, "-machine", "usb=off"), [])
+    t.equal("where ICH9 has its own", usb_controllers(t, "-machine", "usb=on"), [0x1d])
+    t.equal("below it", usb_controllers(t, "-usb", "-device", "qemu-xhci,addr=1d"),
+            [0x1c, 0x1d])
+    done = t.run(*PLAIN, "-S", "-usb", *full)
+    t.check("no slot is left", done.returncode == 1 and "usb=on" in done.stderr,
+            done.stderr)
 
 
 def test_accelerators(t):
@@ -416,7 +440,7 @@ def test_check_host(t):
 
 
 TESTS = [
-    test_bad_images, test_bad_options, test_accelerators, test_few_descriptors,
+    test_bad_images, test_bad_options, test_usb, test_accelerators, test_few_descriptors,
     test_daemonize, test_process_name, test_sigterm_before_the_first_client,
     test_socket_files, test_port_of_the_host, test_terminal_comes_back,
     test_machine_none, test_help, test_memory_lock, test_check_host,

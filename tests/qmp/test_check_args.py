@@ -144,7 +144,6 @@ def test_what_is_asked_for(t):
             ("-S -no-hpet", {}),
             ("qemu-kvm -S", {}),
             ("-machine pc-q35-rhel9.4.0", {"-machine": "'q35'"}),
-            ("-usb -no-hpet", {"-usb": "no USB"}),
             ("-machine nvdimm=on,usb=off -S", {"-machine": "NVDIMM"}),
             ("-machine smm=on -global driver=cfi.pflash01,property=secure,value=on", {}),
             ("-global driver=cfi.pflash01,property=secure,value=on",
@@ -179,6 +178,17 @@ def test_what_is_asked_for(t):
         t.check(argv or "nothing", good, f"exit {status}: {lines}")
     lines, status = t.report(["-S"], env={"PATH": "/"})
     t.equal("the last of it counts", status, 0)
+
+
+def test_usb(t):
+    """That there are no devices is said of those that ask for a controller only."""
+    lines, status = t.report("-usb -no-hpet -machine q35,usb=on -M q35,usb=off".split())
+    verdicts = [(verdict, option.split(" ")[0]) for verdict, option, _ in lines]
+    t.equal("verdicts", (verdicts, status),
+            ([("differs", "-usb"), ("honoured", "-no-hpet"), ("differs", "-machine"),
+              ("honoured", "-M")], 0))
+    t.check("they name it", all("qemu-xhci" in " ".join(lines[i][2]) for i in (0, 2)),
+            lines)
 
 
 def test_other_uses(t):
@@ -218,7 +228,7 @@ def main():
                         default=os.environ.get("VMM") or ROOT / "build" / "berth")
     parser.add_argument("--update", action="store_true")
     options = parser.parse_args()
-    tests = [test_page, test_report, test_what_is_asked_for, test_other_uses]
+    tests = [test_page, test_report, test_what_is_asked_for, test_usb, test_other_uses]
 
     def make(name):
         judge = Judge(name, str(options.vmm.resolve()))
