@@ -22,6 +22,7 @@ IMAGES="qemu-utils"
 # The clients that berth has to content, and shells that complete for a person.
 CLIENTS="libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients"
 CLIENTS="$CLIENTS virtinst libxml2-utils socat curl zsh groff-base"
+CLIENTS="$CLIENTS golang-go golang-github-digitalocean-go-qemu-dev"
 
 if ! command -v apt-get > /dev/null; then
     echo "no apt-get here; needed is what these Debian packages hold:" >&2
