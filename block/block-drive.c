@@ -221,6 +221,24 @@ void block_drive_detach(BlockDrive *drive, bool was_there)
     g_clear_pointer(&drive->path, g_free);
 }
 
+bool block_drive_del(BlockGraph *graph, const char *name, GError **error)
+{
+    BlockDrive *drive = block_drive_named(graph, name);
+
+    if (!drive) {
+        error_set_class(error, BERTH_ERROR_DEVICE_NOT_FOUND, "Device '%s' not found",
+                        name);
+        return false;
+    }
+    if (drive->ops) {
+        error_set(error, "drive '%s' is in use by '%s', with which it goes (device_del)",
+                  name, drive->qdev);
+        return false;
+    }
+    block_drive_detach(drive, true);
+    return true;
+}
+
 bool block_drive_insert(BlockDrive *drive, BlockNode *node, uint8_t wants,
                         uint8_t permits, GError **error)
 {

@@ -81,6 +81,17 @@ bool block_drive_check_sizes(const BlockDriveSizes *sizes, GError **error);
  */
 BlockDrive *block_drive_new(BlockGraph *graph, const BlockDriveOptions *options,
                             BlockNode *node, GError **error);
+/* @error, lent, says why there is no drive. */
+typedef void BlockDriveAddedFn(void *opaque, const GError *error);
+/*
+ * The same while the machine runs, with a node of @node, which a worker opens; NULL: no
+ * medium.  @throttling: limits, or NULL.  @done is called once, perhaps at once.
+ */
+void block_drive_add(BlockGraph *graph, const BlockDriveOptions *options,
+                     const BlockdevOptions *node, const DriveThrottling *throttling,
+                     BlockDriveAddedFn *done, void *opaque);
+/* Removes a drive that waits for its device, and its node; false with @error. */
+bool block_drive_del(BlockGraph *graph, const char *name, GError **error);
 /*
  * The drive for a device: that of the name @drive, or a new one for the block node of
  * that name; NULL: a new one, empty.  NULL with @error.

@@ -28,6 +28,9 @@ void drive_options_set_snapshot(DriveOptions *options);
 DeviceAddArgs *drive_options_device(const DriveOptions *options,
                                     const DeviceGlobals *globals, GError **error);
 
+/* What it says of the drive, lent. */
+BlockDriveOptions drive_options_drive(const DriveOptions *options);
+
 /* Makes the node and the drive; may block.  NULL with @error. */
 BlockDrive *drive_options_make(BlockGraph *graph, const DriveOptions *options,
                                GError **error);

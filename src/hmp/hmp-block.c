@@ -4,7 +4,9 @@
  */
 #include <string.h>
 
+#include "berth/drive-options.h"
 #include "berth/error.h"
+#include "berth/keyval.h"
 
 #include "qmp-commands.h"
 
@@ -166,4 +168,67 @@ void hmp_info_blockstats(HmpCall *call)
             hmp_printf(call, " idle_time_ns=%" PRId64, stats->idle_time_ns);
         hmp_printf(call, "\n");
     }
+}
+
+/* What "file=FILE,if=none,id=ID,..." says; NULL with @error. */
+static DriveOptions *read_drive(const char *text, GError **error)
+{
+    g_autoptr(GPtrArray) others = g_ptr_array_new();
+    g_autoptr(JsonValue) pairs = keyval_parse(text, NULL, NULL, error);
+    g_autoptr(DriveOptions) options = NULL;
+
+    if (!pairs)
+        return NULL;
+    if (!json_member(pairs, "id")) {
+        error_set(error, "parameter 'id' is missing");
+        return NULL;
+    }
+    options = drive_options_parse(pairs, others, error);
+    if (!options)
+        return NULL;
+    if (options->q_if != DRIVE_INTERFACE_NONE)
+        error_set(error, "parameter 'if': only 'none' comes while the machine runs; "
+                  "device_add makes the device");
+    else if (options->snapshot)
+        error_set(error, "parameter 'snapshot': only -drive of the command line has it");
+    else
+        return g_steal_pointer(&options);
+    return NULL;
+}
+
+/* Clients look for this word. */
+static void on_drive_added(void *opaque, const GError *error)
+{
+    HmpCall *call = opaque;
+
+    if (error)
+        hmp_fail(call, g_error_copy(error));
+    else
+        hmp_printf(call, "OK\n");
+    hmp_call_end_wait(call);
+}
+
+void hmp_drive_add(HmpCall *call)
+{
+    g_autoptr(DriveOptions) options = NULL;
+    BlockDriveOptions drive;
+    GError *error = NULL;
+
+    options = read_drive(hmp_text(call, "options"), &error);
+    if (!options) {
+        hmp_fail(call, error);
+        return;
+    }
+    drive = drive_options_drive(options);
+    hmp_call_wait(call);
+    block_drive_add(call->ctx->blocks, &drive, options->node, options->throttling,
+                    on_drive_added, call);
+}
+
+void hmp_drive_del(HmpCall *call)
+{
+    GError *error = NULL;
+
+    if (!block_drive_del(call->ctx->blocks, hmp_text(call, "id"), &error))
+        hmp_fail(call, error);
 }

@@ -92,17 +92,27 @@ static void end(HmpCall *call)
     g_free(call);
 }
 
+void hmp_call_wait(HmpCall *call)
+{
+    call->waits = true;
+}
+
+void hmp_call_end_wait(HmpCall *call)
+{
+    call->waits = false;
+    if (!call->busy)
+        end(call);
+}
+
 static void on_qmp_done(void *opaque, const void *value, const GError *error)
 {
     HmpCall *call = opaque;
 
-    call->waits = false;
     if (error)
         hmp_fail(call, g_error_copy(error));
     else
         hmp_commands_print((unsigned)(call->command - hmp_commands), call, value);
-    if (!call->busy)
-        end(call);
+    hmp_call_end_wait(call);
 }
 
 void hmp_call_qmp(HmpCall *call, unsigned command, const void *args)

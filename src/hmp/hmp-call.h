@@ -42,7 +42,7 @@ struct HmpCall {
     JsonValue *args;            /* an object: word by word */
     GString *out;
     bool busy;                  /* inside hmp_call_line() */
-    bool waits;                 /* for a QMP command */
+    bool waits;                 /* for a QMP command, or hmp_call_end_wait() */
     HmpDoneFn *done;            /* NULL: nobody listens any more */
     void *opaque;
 };
@@ -68,6 +68,13 @@ void hmp_printf(HmpCall *call, const char *format, ...) G_GNUC_PRINTF(2, 3);
 void hmp_fail(HmpCall *call, GError *error);
 /* Executes QMP_COMMAND_...; a failure is told.  The last thing that a handler does. */
 void hmp_call_qmp(HmpCall *call, unsigned command, const void *args);
+
+/*
+ * The command has not ended when its handler returns, but with hmp_call_end_wait(), which
+ * may be called before that; the last that is done with the call.
+ */
+void hmp_call_wait(HmpCall *call);
+void hmp_call_end_wait(HmpCall *call);
 
 /* The words.  Texts are NULL, numbers 0 and flags false when they were left out. */
 bool hmp_has(const HmpCall *call, const char *name);

@@ -196,18 +196,6 @@ static void set_cache(JsonValue *node, const DriveOptions *options)
     json_set(node, "cache", json);
 }
 
-static bool is_write_back(const DriveOptions *options)
-{
-    const DriveCache *cache = options->cache;
-
-    if (!cache)
-        return true;
-    if (cache->type != QAPI_KIND_STR)
-        return cache->u.options->writeback;
-    return cache->u.mode != DRIVE_CACHE_MODE_WRITETHROUGH &&
-        cache->u.mode != DRIVE_CACHE_MODE_DIRECTSYNC;
-}
-
 /* Whether there is a medium; what says how to read one that is not there is no matter. */
 static bool has_medium(const JsonValue *node, const DriveOptions *options)
 {
@@ -381,6 +369,28 @@ DeviceAddArgs *drive_options_device(const DriveOptions *options,
     return device_globals_parse(globals, json, QAPI_INPUT_TEXT, error);
 }
 
+static bool is_write_back(const DriveOptions *options)
+{
+    const DriveCache *cache = options->cache;
+
+    if (!cache)
+        return true;
+    if (cache->type != QAPI_KIND_STR)
+        return cache->u.options->writeback;
+    return cache->u.mode != DRIVE_CACHE_MODE_WRITETHROUGH &&
+        cache->u.mode != DRIVE_CACHE_MODE_DIRECTSYNC;
+}
+
+BlockDriveOptions drive_options_drive(const DriveOptions *options)
+{
+    return (BlockDriveOptions) {
+        .name = options->id,
+        .on_read_error = options->rerror,
+        .on_write_error = options->werror,
+        .write_through = !is_write_back(options),
+    };
+}
+
 static BlockNode *add_node(BlockGraph *graph, const DriveOptions *options, GError **error)
 {
     BlockNode *node = block_graph_add(graph, options->node, error);
@@ -393,12 +403,7 @@ static BlockNode *add_node(BlockGraph *graph, const DriveOptions *options, GErro
 BlockDrive *drive_options_make(BlockGraph *graph, const DriveOptions *options,
                                GError **error)
 {
-    const BlockDriveOptions drive = {
-        .name = options->id,
-        .on_read_error = options->rerror,
-        .on_write_error = options->werror,
-        .write_through = !is_write_back(options),
-    };
+    const BlockDriveOptions drive = drive_options_drive(options);
     BlockNode *node = NULL;
     BlockDrive *made;
 

@@ -177,7 +177,8 @@ def test_by_qmp(t):
             "    Attached to:      /machine/peripheral/d/virtio-backend\r\n"
             "    Cache mode:       writeback\r\n")
     for line in ('savevm "int1"', 'delvm "int1"', "loadvm int1", "drive_del d",
-                 'drive_add auto "file=/x,if=none,id=y"', "device_add virtio-rng-pci"):
+                 'drive_add auto "file=/x,if=none,id=y,format=raw"',
+                 "device_add virtio-rng-pci"):
         t.match(f"{line} is refused in words that are looked for", hmp(guest, line),
                 r"^Error: .+\r\n$")
     t.equal("block_resize", hmp(guest, "block_resize d 2M"), "")
@@ -196,6 +197,41 @@ def test_by_qmp(t):
     t.equal("chardev-add", hmp(guest, "chardev-add ringbuf,id=r"), "")
     t.match("one set of chardevs", str(guest.qmp.command("query-chardev")), "'r'")
     t.equal("quit answers", hmp(guest, "quit"), "")
+    t.equal("it ends with 0", guest.wait_exit(), 0)
+
+
+def test_drives(t):
+    """As ganeti and Proxmox add disks: a drive by this monitor, then its device."""
+    disk = t.folder / "a disk"
+    disk.write_bytes(bytes(1 << 20))
+    guest, path = guest_with_monitor(
+        t, "echo", "-device", "pcie-root-port,id=p0")
+    pairs = ("if=none,format=raw,aio=threads,cache=none,auto-read-only=off,"
+             "throttling.iops-total=100")
+    t.equal("drive_add", Client(path).ask(f'drive_add dummy "file={disk},id=a,{pairs}"'),
+            "OK\r\n")
+    block, = guest.qmp.command("query-block")
+    t.equal("as -drive makes it",
+            (block["device"], block["inserted"]["file"], block["inserted"]["iops"],
+             block["inserted"]["cache"]["direct"]), ("a", str(disk), 100, True))
+    for line, words in ((f'drive_add 0 "file={disk},id=a,{pairs}"', "already"),
+                        (f'drive_add 0 "file={disk},id=b,format=raw"', "device_add"),
+                        (f'drive_add 0 "file={disk},if=none,id=b"', "format"),
+                        (f'drive_add 0 "file={disk},if=none,format=raw"', "'id'"),
+                        ("drive_add 0 file=/no,if=none,id=b,format=raw", "/no"),
+                        (f'drive_add 0 "file={disk},if=none,id=b,format=raw,snapshot=on"',
+                         "snapshot"),
+                        ("drive_del b", r"Device 'b' not found")):
+        t.match(f"{words}: refused", hmp(guest, line), f"^Error: .*{words}.*\r\n$")
+    hmp(guest, "device_add virtio-blk-pci,id=disk,drive=a,bus=p0")
+    t.match("a drive that a device has", hmp(guest, "drive_del a"), "^Error: .*in use")
+    guest.qmp.command("x-device-del-force", id="disk")
+    t.match("it goes with that", hmp(guest, "drive_del a"), "Device 'a' not found")
+    t.equal("a drive without a medium", hmp(guest, "drive_add 0 if=none,id=cd"), "OK\r\n")
+    t.equal("drive_del", hmp(guest, "drive_del cd"), "")
+    t.equal("nothing is left", (guest.qmp.command("query-block"),
+                                guest.qmp.command("query-named-block-nodes")), ([], []))
+    guest.qmp.command("quit")
     t.equal("it ends with 0", guest.wait_exit(), 0)
 
 
@@ -288,8 +324,9 @@ def test_hostile_clients(t):
     t.equal("it ends with 0", guest.wait_exit(), 0)
 
 
-TESTS = [test_socket, test_run_control, test_media, test_by_qmp, test_beside_the_console,
-         test_on_a_terminal, test_pty, test_options, test_hostile_clients]
+TESTS = [test_socket, test_run_control, test_media, test_by_qmp, test_drives,
+         test_beside_the_console, test_on_a_terminal, test_pty, test_options,
+         test_hostile_clients]
 
 if __name__ == "__main__":
     sys.exit(main(TESTS, __doc__))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Clients of QMP that others have written: go-qemu, python's qemu.qmp, npm's node-qemu
-and qemu-qmp, socat by hand.
+and qemu-qmp, ganeti, socat by hand.
 
 What they send is recorded here and replayed byte by byte, and what berth answers is read
 as they read it.  Where a client's package is installed (those of npm: where NODE_PATH
@@ -12,6 +12,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -67,6 +68,23 @@ BY_HAND = [
     ("hello\n", "GenericError"),
     ("{'execute': 'query-kvm'} {'execute': 'query-version'}\n", '"package"'),
     ("{'execute': 'cont'}\n", '"event": "RESUME"'),
+]
+
+# What ganeti looks for in texts: the option that prints it, and what it has to have.
+GANETI_PROBES = [
+    ("--help", r"\A.*\b\d+\.\d+\.\d+\b"),
+    ("--help", r"(?m)^-machine\s(.*\n\s)*"),
+    ("--help", r"(?m)^-enable-kvm\s"),
+    ("--help", r"(?m)^-display\s"),
+    ("--help", r"(?m)^-uuid\s"),
+    ("--help", r"(?m)^-qmp\s"),
+    ("--help", r"(?m)^-netdev\stap.*(\n\s.*)*,fds=x:y:\.\.\.:z"),
+    ("--help", r"(?m)^-netdev\stap.*(\n\s.*)*,vhost=on\|off"),
+    ("--help", r"(?m)^-blockdev\s.*(\n\s.*)*,auto-read-only=on\|off"),
+    ("-machine ?", r"(?m)^pc-q35\S+ .*\(default\)"),
+    ("-device ?", r'(?m)^name "virtio-blk-pci"'),
+    ("-device ?", r'(?m)^name "virtio-net-pci"'),
+    ("-device ?", r'(?m)^name "scsi-hd"'),
 ]
 
 
@@ -209,6 +227,95 @@ def test_socat_by_hand(t):
         t.equal("the machine ends", guest.process.wait(SILENCE), 0)
 
 
+class Ganeti:
+    """A QMP client that ends no request by a newline and looks for CR LF, and hands
+    descriptors over with a blank before the command."""
+
+    def __init__(self, path):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(SILENCE)
+        self.sock.connect(str(path))
+        self.data = b""
+        assert "QMP" in self.receive()
+        self.execute("qmp_capabilities")
+
+    def receive(self):
+        while b"\r\n" not in self.data:
+            piece = self.sock.recv(4096)
+            assert piece, "the session ended"
+            self.data += piece
+        message, _, self.data = self.data.partition(b"\r\n")
+        return json.loads(message)
+
+    def execute(self, command, **arguments):
+        request = {"execute": command, "arguments": arguments}
+        self.sock.sendall(json.dumps(request).encode())
+        while "event" in (reply := self.receive()):
+            pass
+        return reply["return"]
+
+    def hand_over(self, fd):
+        socket.send_fds(self.sock, [b" "], [fd])
+
+
+def told(path, line):
+    """What `echo LINE | socat STDIO UNIX-CONNECT:path` prints."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(SILENCE)
+        sock.connect(str(path))
+        sock.sendall(line.encode() + b"\n")
+        sock.shutdown(socket.SHUT_WR)
+        data = b""
+        while piece := sock.recv(4096):
+            data += piece
+    return data.decode()
+
+
+def test_ganeti_probes(t):
+    for words in dict(GANETI_PROBES):
+        text = t.run(*words.split()).stdout
+        for option, wanted in GANETI_PROBES:
+            if option == words:
+                t.match(f"{words} has {wanted}", text, wanted)
+
+
+def test_ganeti(t):
+    """Looks at a machine and gives it a disk, as ganeti 3.0 does: the file over one
+    monitor, the drive by the other, whose text it reads."""
+    human, disk = t.folder / "human", t.folder / "disk"
+    disk.write_bytes(bytes(1 << 20))
+    guest = t.guest("echo", "-S", "-usb", "-monitor", f"unix:{human},server,nowait",
+                    "-device", "virtio-balloon", "-device", "pcie-pci-bridge,id=pci.0")
+    guest.qmp.command("query-status")
+    t.equal("vCPUs", len(re.findall(r"(?i)cpu\s+\#\d+.*thread_id\s*=\s*\d+",
+                                    told(human, "info cpus"))), 2)
+    t.match("the version", told(human, "info version"), r"(?m)^QEMU \d+\.\d+.*monitor")
+    client = Ganeti(guest.qmp_path)
+    names = {command["name"] for command in client.execute("query-commands")}
+    t.equal("commands", names & {"add-fd", "getfd", "blockdev-add", "netdev_add"},
+            {"add-fd", "getfd", "blockdev-add", "netdev_add"})
+    with open(disk, "r+b") as file:
+        client.hand_over(file.fileno())
+        fdset = client.execute("add-fd")["fdset-id"]
+    drive = (f"file=/dev/fdset/{fdset},if=none,id=disk-1,format=raw,auto-read-only=off,"
+             "aio=threads")
+    t.match("drive_add", told(human, f"drive_add dummy {drive}"), "OK")
+    client.execute("remove-fd", **{"fdset-id": fdset})
+    client.execute("device_add", driver="virtio-blk-pci", id="disk-1", bus="pci.0",
+                   addr="0xc", drive="disk-1")
+    t.equal("it finds the disk", [block["device"] for block in
+                                  client.execute("query-block")], ["disk-1"])
+    t.check("and devices by their ids", all("qdev_id" in device for device in
+                                            client.execute("query-pci")[0]["devices"]))
+    client.execute("device_del", id="disk-1")
+    told(human, "drive_del disk-1")
+    t.equal("it is gone", client.execute("query-block"), [])
+    client.execute("cont")
+    told(human, "balloon 100")
+    told(human, "system_powerdown")
+    t.equal("it runs", guest.status, "running")
+
+
 def has_npm(package):
     return os.environ.get("NODE_PATH") and shutil.which("node") and not subprocess.run(
         ["node", "-e", f"require.resolve('{package}')"], stderr=subprocess.DEVNULL,
@@ -216,7 +323,7 @@ def has_npm(package):
 
 
 TESTS = [test_go_qemu_replayed, test_python_qmp_replayed, test_npm_replayed,
-         test_socat_by_hand]
+         test_socat_by_hand, test_ganeti_probes, test_ganeti]
 if shutil.which("go") and GO_QEMU_PACKAGE.exists():
     TESTS.append(test_go_qemu)
 if importlib.util.find_spec("qemu") and importlib.util.find_spec("qemu.qmp"):
