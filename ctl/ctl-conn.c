@@ -72,13 +72,26 @@ static gint by_name(gconstpointer a, gconstpointer b)
     return strcmp((*(CtlConn *const *)a)->name, (*(CtlConn *const *)b)->name);
 }
 
+static bool is_socket(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
 GPtrArray *ctl_conn_find_all(const CtlOptions *options, GError **error)
 {
     g_autoptr(GPtrArray) conns =
         g_ptr_array_new_with_free_func((GDestroyNotify)ctl_conn_free);
-    g_autoptr(GDir) folder = g_dir_open(options->folder, 0, NULL);
+    g_autoptr(GError) why = NULL;
+    g_autoptr(GDir) folder = g_dir_open(options->folder, 0, &why);
     const char *name;
 
+    if (g_error_matches(why, G_FILE_ERROR, G_FILE_ERROR_ACCES)) {
+        error_set(error, "you may not read the folder '%s': try as root, or as the user "
+                  "who runs the machines", options->folder);
+        return NULL;
+    }
     if (!folder) {
         error_set(error, "there is no folder '%s' with sockets of machines (-d FOLDER or "
                   "BERTH_RUN_DIR names another one)", options->folder);
@@ -86,10 +99,8 @@ GPtrArray *ctl_conn_find_all(const CtlOptions *options, GError **error)
     }
     while ((name = g_dir_read_name(folder))) {
         g_autofree char *path = g_build_filename(options->folder, name, NULL);
-        struct stat st;
 
-        if (g_str_has_suffix(name, SUFFIX) && stat(path, &st) == 0 &&
-            S_ISSOCK(st.st_mode))
+        if (g_str_has_suffix(name, SUFFIX) && is_socket(path))
             g_ptr_array_add(conns, ctl_conn_new(path));
     }
     g_ptr_array_sort(conns, by_name);
@@ -121,6 +132,8 @@ static void fail_connect(CtlConn *conn, int errnum)
     if (errnum == ENOENT)
         why = g_strdup_printf("there is no socket '%s' (\"berthctl list\" shows which "
                               "machines there are; -d names another folder)", conn->path);
+    else if (errnum == ECONNREFUSED && !is_socket(conn->path))
+        why = g_strdup_printf("'%s' is no socket", conn->path);
     else if (errnum == ECONNREFUSED)
         why = g_strdup_printf("nobody listens at '%s': the machine has ended, and the "
                               "file can be removed", conn->path);
@@ -358,6 +371,18 @@ JsonValue *ctl_conn_event(CtlConn *conn, int64_t deadline_ns, GError **error)
     if (conn->error)
         g_propagate_error(error, g_error_copy(conn->error));
     return NULL;
+}
+
+bool ctl_conn_wait_exit(CtlConn *conn, int pidfd, int64_t deadline_ns)
+{
+    struct pollfd polled = { .fd = pidfd, .events = POLLIN };
+    JsonValue *event;
+
+    while ((event = ctl_conn_event(conn, deadline_ns, NULL)))
+        json_unref(event);
+    if (!conn->error)
+        return false;
+    return pidfd < 0 || poll(&polled, 1, timeout_ms(deadline_ns, false)) > 0;
 }
 
 int ctl_conn_pid(const CtlConn *conn)

@@ -65,5 +65,11 @@ const JsonValue *ctl_conn_ask(CtlConn *conn, const CtlOptions *options,
  */
 JsonValue *ctl_conn_event(CtlConn *conn, int64_t deadline_ns, GError **error);
 
+/*
+ * Whether by @deadline_ns its session has ended, and so has the process of @pidfd; -1:
+ * that is not known.
+ */
+bool ctl_conn_wait_exit(CtlConn *conn, int pidfd, int64_t deadline_ns);
+
 /* The process behind a connected socket; 0: unknown. */
 int ctl_conn_pid(const CtlConn *conn);

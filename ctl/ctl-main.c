@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "berth/spelling.h"
 
@@ -199,6 +200,17 @@ static int run(const CtlOptions *options, int argc, char **argv, GError **error)
     return command->run(options, n, argv + 1, error);
 }
 
+/* As many descriptors as the user may have: each machine is one. */
+static void raise_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const char *folder = getenv("BERTH_RUN_DIR");
@@ -211,6 +223,7 @@ int main(int argc, char **argv)
     g_autoptr(GError) error = NULL;
     int status = -1, option;
 
+    raise_limit();
     while (status < 0 && (option = getopt_long(argc, argv, "d:t:w:i:n:fhV", long_options,
                                                NULL)) >= 0)
         status = read_option(&options, option, &error);

@@ -18,15 +18,50 @@ static void print_pretty(const JsonValue *value)
     printf("%s\n", text->str);
 }
 
+/*
+ * What -qmp of a machine would be sent, {"execute": ...}, in one text; the name in it is
+ * lent from @ret_request.  False with @error.
+ */
+static bool read_request(const char *text, JsonValue **ret_request,
+                         JsonValue **ret_arguments, GError **error)
+{
+    JsonValue *request = json_parse_text(text, strlen(text), error);
+    JsonValue *arguments;
+
+    if (!request)
+        return false;
+    arguments = json_member(request, "arguments");
+    if (json_kind(request) != JSON_OBJECT || !json_member(request, "execute") ||
+        json_kind(json_member(request, "execute")) != JSON_STRING ||
+        json_length(request) != (arguments ? 2 : 1)) {
+        error_set(error, "expected COMMAND [KEY=VALUE...], or {\"execute\": COMMAND, "
+                  "\"arguments\": {...}}");
+        json_unref(request);
+        return false;
+    }
+    *ret_request = request;
+    *ret_arguments = arguments ? json_ref(arguments) : json_new_object();
+    return true;
+}
+
 int ctl_qmp_run(const CtlOptions *options, int argc, char **argv, GError **error)
 {
     g_autoptr(CtlConn) conn = ctl_conn_find(options, argv[0]);
-    JsonValue *arguments = ctl_args_of_command(argv[1], argv + 2, argc - 2, error);
+    g_autoptr(JsonValue) request = NULL;
+    JsonValue *arguments = NULL;
+    const char *command = argv[1];
     const JsonValue *value;
 
+    if (*command == '{' && argc == 2) {
+        if (!read_request(command, &request, &arguments, error))
+            return 1;
+        command = json_as_string(json_member(request, "execute"));
+    } else {
+        arguments = ctl_args_of_command(command, argv + 2, argc - 2, error);
+    }
     if (!arguments)
         return 1;
-    value = ctl_conn_ask(conn, options, argv[1], arguments, error);
+    value = ctl_conn_ask(conn, options, command, arguments, error);
     if (value)
         print_pretty(value);
     return value ? 0 : 1;

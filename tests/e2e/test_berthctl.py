@@ -6,7 +6,9 @@ import json
 import os
 import pathlib
 import pty
+import pwd
 import re
+import resource
 import select
 import signal
 import socket
@@ -17,6 +19,7 @@ import time
 from rig import SILENCE, heard, main, wait_until
 
 DEADLINE = 60
+MANY = 1200
 
 
 class Ctl:
@@ -66,7 +69,12 @@ def test_errors_say_what_to_do(t):
     talker.bind(str(ctl.socket_of("talker")))
     talker.listen(1)
 
+    (ctl.folder / "file.qmp").touch()
     fails(t, "no command", ctl.run("no-such"), "no-such", "-h")
+    fails(t, "a file that is no socket", ctl.run("status", "file"), "is no socket")
+    fails(t, "half a request", ctl.run("qmp", "one", '{"execute'), "JSON")
+    fails(t, "a request of more", ctl.run("qmp", "one", '{"execute": "stop", "id": 1}'),
+          "expected COMMAND")
     fails(t, "no machine", ctl.run("status", "none"), "none", "list")
     fails(t, "one that has ended", ctl.run("status", "stale"), "ended")
     fails(t, "a long path", ctl.run("status", "/" + "x" * 200), "too long")
@@ -157,6 +165,38 @@ def test_list_and_top(t):
     t.match("its disks", status, str(disk))
 
 
+def test_thousands_of_sockets(t):
+    """More than a shell's limit of descriptors has room for; and a folder of others."""
+    ctl = Ctl(t)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < MANY + 100:
+        t.skip("many machines", "the hard limit of descriptors is too low")
+        return
+    resource.setrlimit(resource.RLIMIT_NOFILE, (MANY + 100, hard))
+    listeners = []
+    for i in range(MANY):
+        listeners.append(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        listeners[-1].bind(str(ctl.socket_of(f"m{i}")))
+        listeners[-1].listen(1)
+    out = ctl.run("-t", "0.2", "list", preexec_fn=lambda: resource.setrlimit(
+        resource.RLIMIT_NOFILE, (256, hard))).stdout
+    t.equal("each is waited for", len(re.findall(r"(?m)^m\d+ .* in time", out)), MANY)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    for listener in listeners:
+        listener.close()
+    out = ctl.run("list").stdout
+    t.equal("each has ended", out.count("has ended"), MANY)
+    if os.geteuid() != 0:
+        t.skip("a folder of others", "needs root")
+        return
+    os.chmod(ctl.folder, 0o700)
+    user = pwd.getpwnam("nobody")
+    done = subprocess.run(ctl.argv("list"), stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, timeout=DEADLINE,
+                          user=user.pw_uid, group=user.pw_gid, extra_groups=())
+    fails(t, "a folder of others", done, "you may not", "root")
+
+
 def test_qmp_and_events(t):
     ctl = Ctl(t)
     guest = ctl.machine(t, "one", "-S")
@@ -170,6 +210,8 @@ def test_qmp_and_events(t):
             '{"id": "c", "backend": {"type": "null", "data": {}}}')
     t.check("JSON", "c" in [c["label"] for c in guest.qmp.command("query-chardev")])
     ctl.run("qmp", "one", "blockdev-add", "driver=null-co", "node-name=n", "size=1M")
+    t.equal("a whole request", json.loads(ctl.run(
+        "qmp", "one", '{"execute": "query-name", "arguments": {}}').stdout), {})
     node, = guest.qmp.command("query-named-block-nodes")
     t.equal("sizes", node["image"]["virtual-size"], 1 << 20)
 
@@ -240,7 +282,8 @@ def test_shutdown(t):
           "-f", "-w")
     t.equal("the machine goes on", guest.status, "running")
     t.equal("by force", ctl.run("-w", "0.2", "-f", "shutdown", "one").returncode, 0)
-    t.equal("it has ended", guest.process.wait(SILENCE), 0)
+    # A start after it finds no process of the old one.
+    t.equal("it has ended by then", guest.process.poll(), 0)
 
 
 def test_balloon(t):
@@ -254,8 +297,8 @@ def test_balloon(t):
 
 
 TESTS = [test_errors_say_what_to_do, test_help_and_exit_status, test_list_and_top,
-         test_qmp_and_events, test_plug_and_unplug, test_console, test_shutdown,
-         test_balloon]
+         test_thousands_of_sockets, test_qmp_and_events, test_plug_and_unplug,
+         test_console, test_shutdown, test_balloon]
 
 if __name__ == "__main__":
     sys.exit(main(TESTS, __doc__))
