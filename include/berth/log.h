@@ -6,9 +6,9 @@
  * should look.  info: once an act.  debug: off unless asked for.
  *
  * A line is "berth: text", "berth: warning: text" and so on, at most LOG_LINE_MAX bytes
- * (a longer one ends in "..."), with control characters shown as '?', written with one
- * write(2).  No thread ever waits for the reader: while the descriptor takes nothing,
- * lines are dropped, and the next one that is written is preceded by how many.
+ * ("..." is the middle of a longer one), with control characters shown as '?', written
+ * with one write(2).  No thread ever waits for the reader: while the descriptor takes
+ * nothing, lines are dropped, and the next one that is written is preceded by how many.
  */
 #pragma once
 

@@ -18,6 +18,7 @@
 
 #define WINDOW_NS (10 * NS_PER_SEC)
 #define WINDOW_LINES 10
+#define LAST_BYTES ((size_t)1024)
 
 typedef struct Line {
     size_t size;
@@ -94,21 +95,36 @@ void log_take_trace_fd(int fd)
     sink_take_fd(&log_state.traces, fd);
 }
 
-/* Cuts at the room for "...\n". */
+/* Puts the end of a text that is too long where its middle was: there is the reason. */
+static G_GNUC_PRINTF(3, 0) void cut_middle(char *text, size_t size, const char *format,
+                                           va_list args)
+{
+    g_autofree char *all = g_strdup_vprintf(format, args);
+    size_t n_last = MIN(size / 2, LAST_BYTES);
+
+    memcpy(text + size - n_last, all + strlen(all) - n_last, n_last);
+    memcpy(text + size - n_last - 3, "...", 3);
+}
+
+/* Leaves room for a byte behind it, which is to be a line feed. */
 static G_GNUC_PRINTF(2, 0) void line_add_valist(Line *line, const char *format,
                                                 va_list args)
 {
-    size_t room = sizeof(line->text) - 4 - line->size;
-    int wanted = vsnprintf(line->text + line->size, room, format, args);
+    size_t room = sizeof(line->text) - line->size;
+    char *text = line->text + line->size;
+    va_list again;
+    int wanted;
 
-    if (wanted < 0)
-        return;
-    if ((size_t)wanted < room) {
-        line->size += wanted;
-        return;
+    va_copy(again, args);
+    wanted = vsnprintf(text, room, format, args);
+    if (wanted >= 0 && (size_t)wanted >= room) {
+        wanted = (int)room - 1;
+        if (room > 8)
+            cut_middle(text, room - 1, format, again);
     }
-    line->size += room - 1;
-    memcpy(line->text + line->size - 3, "...", 3);
+    if (wanted > 0)
+        line->size += wanted;
+    va_end(again);
 }
 
 static G_GNUC_PRINTF(2, 3) void line_add(Line *line, const char *format, ...)

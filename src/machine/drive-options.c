@@ -273,6 +273,23 @@ static bool is_taken(const GPtrArray *others, DriveInterface interface, unsigned
     return false;
 }
 
+/* The lowest number of no other: with n others one of 0 to n is. */
+static unsigned free_number(const GPtrArray *others, DriveInterface interface)
+{
+    g_autofree bool *taken = g_new0(bool, others->len + 1);
+    unsigned number = 0;
+
+    for (guint i = 0; i < others->len; i++) {
+        const DriveOptions *other = g_ptr_array_index(others, i);
+
+        if (other->q_if == interface && other->index <= others->len)
+            taken[other->index] = true;
+    }
+    while (taken[number])
+        number++;
+    return number;
+}
+
 static bool set_number(DriveOptions *options, const GPtrArray *others, GError **error)
 {
     bool is_ide = options->q_if == DRIVE_INTERFACE_IDE;
@@ -282,8 +299,7 @@ static bool set_number(DriveOptions *options, const GPtrArray *others, GError **
     else if (!is_ide && options->has_unit)
         options->index = options->unit;
     if (!options->has_index && !(is_ide ? options->has_bus : options->has_unit)) {
-        while (is_taken(others, options->q_if, options->index))
-            options->index++;
+        options->index = free_number(others, options->q_if);
     } else if (is_taken(others, options->q_if, options->index)) {
         error_set(error, "parameter 'index': there is a drive %u of '%s' already",
                   options->index, DriveInterface_str(options->q_if));

@@ -18,6 +18,8 @@ CYCLES = 100
 POLLERS = 10
 POLLS = 20
 RECONNECTS = 10000
+MOST_DESCRIPTORS = 253          # that the kernel takes with one message
+EVENTS = 40000                  # more than 2 MiB of text, and what sockets hold
 GROWN_KIB = 64                  # less than a page every 600 of them
 HOSTILE_TEXT = [
     ("no JSON", b"hello"),
@@ -201,6 +203,37 @@ def test_passed_descriptors(t):
         t.equal("getfd without a descriptor is refused", error.kind, "GenericError")
 
 
+def test_half_a_message_with_a_descriptor(t):
+    """Of a client that hangs in its middle: others are served; the descriptor is that of
+    the message, when its rest comes, or goes with the client."""
+    guest = t.guest("echo")
+    guest.qmp.command("query-status")
+    folder = pathlib.Path(f"/proc/{guest.process.pid}/fd")
+    before = len(list(folder.iterdir()))
+    request = b'{"execute":"getfd","arguments":{"fdname":"half"}}\r\n'
+    with open(t.folder / "file", "w") as file:
+        for cut in (1, 20, len(request) - 3):
+            slow, lost = guest.new_session(), guest.new_session()
+            for session in (slow, lost):
+                session.send_raw(request[:cut], [file.fileno()])
+            t.equal(f"{cut} bytes: others are served", guest.status, "running")
+            lost.close()
+            slow.send_raw(request[cut:])
+            t.equal(f"{cut} bytes: the rest is answered", slow.receive_reply(),
+                    {"return": {}})
+            t.check(f"{cut} bytes: it has the descriptor, the other's is closed",
+                    wait_until(lambda: len(list(folder.iterdir())) == before + 2),
+                    len(list(folder.iterdir())))
+            slow.command("closefd", fdname="half")
+            slow.close()
+        crowd = guest.new_session()
+        crowd.send_raw(b'{"exec', [file.fileno()] * MOST_DESCRIPTORS)
+        t.equal("hundreds of them: others are served", guest.status, "running")
+        crowd.close()
+    t.check("nothing of them is kept", wait_until(
+        lambda: len(list(folder.iterdir())) == before), len(list(folder.iterdir())))
+
+
 def test_descriptors_of_other_kinds(t):
     guest = t.guest("echo")
     qmp = guest.qmp
@@ -329,13 +362,72 @@ def test_reader_that_never_reads(t):
     deaf.close()
 
 
+def test_client_that_hangs(t):
+    """As a daemon that is stopped or swapped out: it has asked, hears events and reads
+    nothing.  They are dropped, but not those of others, and what it reads later is
+    whole."""
+    guest = t.guest("echo")
+    heard(guest, "B")
+    hung, other = guest.new_session(), guest.new_session()
+    hung.command("query-status")
+    other.command("query-status")
+    memory = private_kib(guest)
+    for _ in range(EVENTS // 200):
+        other.send_raw((b'{"execute":"stop"}' + b'{"execute":"cont"}') * 100)
+        for _ in range(200):
+            other.receive_reply()
+    t.equal("the other one hears all events", len(other.events), EVENTS)
+    grown = private_kib(guest) - memory
+    t.at_most("what waits for the hung one, KiB", grown, 3 << 10)
+    guest.type("q")
+    heard(guest, "Bq")
+    t.check("the guest runs on", True)
+    began = time.monotonic()
+    t.equal("others are answered", guest.status, "running")
+    t.at_most("at once, seconds", time.monotonic() - began, 1)
+    status = hung.command("query-status")["status"]
+    t.equal("it is answered when it reads again", status, "running")
+    t.check("it has heard events, not all", 1000 < len(hung.events) < EVENTS,
+            len(hung.events))
+    guest.qmp.command("stop")
+    hung.wait_event("STOP")
+    last = hung.command("query-status")["status"]
+    t.equal("and goes on", last, "paused")
+    guest.qmp.command("cont")
+
+
+def test_client_that_goes_during_its_job(t):
+    guest = t.guest("echo")
+    path = t.folder / "new.qcow2"
+    for number in range(20):
+        path.write_bytes(b"")
+        one = guest.new_session()
+        one.command("blockdev-add", driver="file", node_name="n", filename=str(path))
+        one.send({"execute": "blockdev-create", "arguments": {
+            "job-id": "job", "options": {"driver": "qcow2", "file": "n",
+                                         "size": 1 << 30}}})
+        one.close()
+
+        def jobs():
+            return [(job["id"], job["status"]) for job in guest.qmp.command("query-jobs")]
+
+        if not wait_until(lambda: jobs() == [("job", "concluded")]):
+            t.check(f"job {number} goes on without its client", False, jobs())
+            return
+        guest.qmp.command("job-dismiss", id="job")
+        guest.qmp.command("blockdev-del", node_name="n")
+    t.equal("each job went on without its client", guest.qmp.command("query-jobs"), [])
+
+
 TESTS = [
     test_several_clients, test_polling_leaves_the_guest_alone,
     test_descriptors_do_not_leak, test_thousands_of_reconnects,
-    test_passed_descriptors, test_descriptors_of_other_kinds, test_readonly,
+    test_passed_descriptors, test_half_a_message_with_a_descriptor,
+    test_descriptors_of_other_kinds, test_readonly,
     test_listening_descriptor, test_client_that_came_before_the_vmm,
     test_hostile_client, test_pipelined_commands,
-    test_reader_that_never_reads,
+    test_reader_that_never_reads, test_client_that_hangs,
+    test_client_that_goes_during_its_job,
 ]
 
 

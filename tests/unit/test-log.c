@@ -64,14 +64,25 @@ static void test_control_characters_cannot_forge_a_line(Fixture *f, const void *
     g_assert_cmpstr(take_text(f), ==, "berth: a?berth: b?[2J\n");
 }
 
-static void test_long_line_is_cut(Fixture *f, const void *unused)
+/* What comes last of an error is why. */
+static void test_long_line_has_its_ends(Fixture *f, const void *unused)
 {
     g_autofree char *text = g_strnfill(3 * LOG_LINE_MAX, 'x');
 
-    log_error("%s", text);
-
-    g_assert_cmpuint(strlen(take_text(f)), <=, LOG_LINE_MAX);
-    g_assert_true(g_str_has_suffix(f->text, "x...\n"));
+    for (size_t size = LOG_LINE_MAX - 32; size < LOG_LINE_MAX; size++) {
+        text[size] = '\0';
+        log_error("-a %s: no", text);
+        take_text(f);
+        g_assert_cmpuint(strlen(f->text), ==, MIN(size + 15, LOG_LINE_MAX));
+        g_assert_true(g_str_has_prefix(f->text, "berth: -a xx"));
+        g_assert_true(g_str_has_suffix(f->text, "xx: no\n"));
+        g_assert_cmpint(strstr(f->text, "xx...xx") != NULL, ==,
+                        size + 15 > LOG_LINE_MAX);
+        text[size] = 'x';
+    }
+    log_error("-a %s: no", text);
+    g_assert_cmpuint(strlen(take_text(f)), ==, LOG_LINE_MAX);
+    g_assert_true(g_str_has_suffix(f->text, "xx: no\n"));
 }
 
 static void test_full_pipe_loses_lines_and_tells(Fixture *f, const void *unused)
@@ -195,7 +206,7 @@ int main(int argc, char **argv)
     add("timestamp-is-utc-with-microseconds", test_timestamp_is_utc_with_microseconds);
     add("control-characters-cannot-forge-a-line",
         test_control_characters_cannot_forge_a_line);
-    add("long-line-is-cut", test_long_line_is_cut);
+    add("long-line-has-its-ends", test_long_line_has_its_ends);
     add("full-pipe-loses-lines-and-tells", test_full_pipe_loses_lines_and_tells);
     add("limit-passes-ten-lines", test_limit_passes_ten_lines);
     add("trace-points-are-switched-by-pattern",
