@@ -15,6 +15,16 @@ typedef struct Absent {
 } Absent;
 
 static const Absent absent[] = {
+    { " iscsi ", "there is no iSCSI: a client of it (iscsiadm) makes a block device" },
+    { " watchdog ", "the watchdog is -device i6300esb, or the iTCO that is always there" },
+    { " balloon ", "the balloon is -device virtio-balloon-pci" },
+    { " tftp bootp redir smb ", "these are pairs of -nic user or -netdev user" },
+    { " localtime startdate rtc-td-hack ", "clocks are set by -rtc" },
+    { " realtime ", "memory is locked by -overcommit mem-lock=on" },
+    { " virtioconsole ", "consoles are -device virtconsole" },
+    { " writeconfig enable-fips ", "QEMU has it no more" },
+    { " async-teardown ", "the memory is the process's, and goes with it" },
+    { " no-kvm ", "there is KVM only" },
     { " fda fdb sd mtdblock ", "there are no such drives" },
     { " pflash ", "the format of an image is never guessed: "
                   "-drive if=pflash,format=raw,file=..." },
@@ -24,8 +34,8 @@ static const Absent absent[] = {
       "a machine's state cannot be loaded" },
     { " fsdev virtfs ", "there are no shared folders" },
     { " tpmdev ", "there is no TPM" },
-    { " spice g k full-screen portrait rotate curses alt-grab ctrl-grab no-quit ",
-      "there is no screen" },
+    { " spice g k full-screen portrait rotate curses alt-grab ctrl-grab no-quit "
+      "sdl no-frame show-cursor ", "there is no screen" },
     { " audio soundhw ", "there is no sound" },
     { " usbdevice ", "there is no USB" },
     { " gdb s ", "there is no server for a debugger" },
@@ -37,16 +47,35 @@ static const Absent absent[] = {
     { " compat ", "there are no deprecated parts of the interface" },
 };
 
-const char *cmdline_absent_reason(const char *word)
-{
-    g_autofree char *key = NULL;
+/* Properties of machines that need a device or a way to run guests that is not there. */
+static const Absent absent_of_machines[] = {
+    { " confidential-guest-support memory-encryption ", "guests are not encrypted" },
+    { " igd-passthru gfx_passthru ", "devices of the host are not passed through" },
+    { " dtb dumpdtb ", "the machine has no device tree" },
+    { " cxl sgx-epc ", "memory is what the guest finds at start, pc-dimm and "
+                       "virtio-mem-pci" },
+    { " firmware ", "firmware is named by -bios" },
+};
 
-    if (word[0] != '-')
-        return "invalid option (a kernel is named by -kernel)";
-    key = g_strconcat(" ", word + (word[1] == '-' ? 2 : 1), " ", NULL);
-    for (size_t i = 0; i < G_N_ELEMENTS(absent); i++) {
-        if (strlen(key) > 2 && strstr(absent[i].options, key))
-            return absent[i].reason;
+static const char *find(const Absent *rows, size_t n, const char *name)
+{
+    g_autofree char *key = g_strconcat(" ", name, " ", NULL);
+
+    for (size_t i = 0; i < n && *name; i++) {
+        if (strstr(rows[i].options, key))
+            return rows[i].reason;
     }
     return NULL;
+}
+
+const char *cmdline_absent_of_machine(const char *property)
+{
+    return find(absent_of_machines, G_N_ELEMENTS(absent_of_machines), property);
+}
+
+const char *cmdline_absent_reason(const char *word)
+{
+    if (word[0] != '-')
+        return "invalid option (a kernel is named by -kernel)";
+    return find(absent, G_N_ELEMENTS(absent), word + (word[1] == '-' ? 2 : 1));
 }

@@ -6,3 +6,6 @@
 
 /* Why @word ("-vnc") is no option, in words for its user; NULL: nothing knows it. */
 const char *cmdline_absent_reason(const char *word);
+
+/* The same of a property of machines. */
+const char *cmdline_absent_of_machine(const char *property);

@@ -163,6 +163,14 @@ static char *text_of(const Word *word, bool as_given)
                        NULL);
 }
 
+/* Whether @message, "PATH:3: [device]: ...", is about a file that @word names. */
+static bool is_in_file(const Word *word, const char *message)
+{
+    return word->value && strcmp(name_of(word), "readconfig") == 0 &&
+           g_str_has_prefix(message, word->value) &&
+           message[strlen(word->value)] == ':';
+}
+
 /* How well @message, "-machine sata=on: ...", fits @word; 0: not at all. */
 static unsigned fitness(const Word *word, const char *message)
 {
@@ -175,7 +183,8 @@ static unsigned fitness(const Word *word, const char *message)
     g_autofree char *pair_text = g_strndup(pair, pair_length);
     g_autofree char *meant = NULL;
 
-    if (g_str_has_prefix(message, whole) || g_str_has_prefix(message, given))
+    if (g_str_has_prefix(message, whole) || g_str_has_prefix(message, given) ||
+        is_in_file(word, message))
         return 4;
     if (word->slot && word->slot->kind == SLOT_MEANS &&
         strncmp(word->slot->option, name, length) == 0 && !word->slot->option[length]) {

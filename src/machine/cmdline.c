@@ -14,6 +14,7 @@
 #include "berth/drive-options.h"
 #include "berth/error.h"
 #include "berth/keyval.h"
+#include "berth/machine.h"
 #include "berth/nic-options.h"
 #include "berth/qapi-option.h"
 #include "berth/spelling.h"
@@ -59,6 +60,34 @@ static bool print_help(Cmdline *cmdline, const char *option, const char *text,
     return cmdline->text != NULL;
 }
 
+/*
+ * Who wants another machine is told that, not of its first property; and of a property
+ * what is not there that it is for.
+ */
+static bool check_machine(const JsonValue *pairs, GError **error)
+{
+    const JsonValue *type = json_member(pairs, "type");
+    JsonIter iter = { 0 };
+    const char *key;
+    JsonValue *value;
+
+    if (type && json_kind(type) == JSON_STRING &&
+        !machine_types_find(json_as_string(type))) {
+        error_set(error, "there is no such machine type: %s",
+                  machine_types_absent(json_as_string(type)));
+        return false;
+    }
+    while (json_next(pairs, &iter, &key, &value)) {
+        const char *reason = cmdline_absent_of_machine(key);
+
+        if (reason) {
+            error_set(error, "%s: %s", key, reason);
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Takes the pairs of one occurrence, of which an error tells as @where. */
 static bool take_pairs(Parser *parser, const Slot *slot, const JsonValue *pairs,
                        const char *where, GError **error)
@@ -75,6 +104,8 @@ static bool take_pairs(Parser *parser, const Slot *slot, const JsonValue *pairs,
                           renamed, where);
         return true;
     }
+    if (strcmp(slot->name, "machine") == 0 && !check_machine(renamed, error))
+        return false;
     return merge(parser, option, slot, renamed, error);
 }
 

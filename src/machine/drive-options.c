@@ -82,13 +82,19 @@ static char *protocol_of(const char *file)
 static const char *path_of(const char *file, GError **error)
 {
     g_autofree char *protocol = protocol_of(file);
+    const char *reason;
 
     if (!protocol)
         return file;
     if (strcmp(protocol, "file") == 0)
         return file + strlen("file:");
-    error_set(error, "parameter 'file': there is no protocol '%s' (a file of the host "
-              "whose name has a colon is './%s')", protocol, file);
+    reason = qapi_enum_refusal(QAPI_TYPE_BLOCKDEV_DRIVER, protocol);
+    if (reason)
+        error_set(error, "parameter 'file': there is no protocol '%s': %s", protocol,
+                  reason);
+    else
+        error_set(error, "parameter 'file': there is no protocol '%s' (a file of the "
+                  "host whose name has a colon is './%s')", protocol, file);
     return NULL;
 }
 
@@ -162,6 +168,8 @@ static bool set_driver(JsonValue *node, const DriveOptions *options, GError **er
         set_default(node, "driver", format);
     if (json_member(node, "driver"))
         return true;
+    if (options->file && !path_of(options->file, error))
+        return false;
     error_set(error, "parameter 'format' is missing: the format of an image is never "
               "guessed");
     return false;

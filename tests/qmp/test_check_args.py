@@ -165,6 +165,15 @@ def test_what_is_asked_for(t):
             ("-device virtio-net-pci,id=a,failover=on -device virtio-rng-pci,id=aa",
              {"-device": "failover"}),
             ("-numa node,nodeid=9999", {"-numa": "nodeid"}),
+            ("-M microvm,x-option-roms=off,pit=off -S", {"-M": "'q35'"}),
+            ("-M q35,confidential-guest-support=sev0", {"-M": "not encrypted"}),
+            ("-iscsi initiator-name=iqn.x -watchdog i6300esb -balloon virtio",
+             {"-iscsi": "iscsiadm", "-watchdog": "-device i6300esb",
+              "-balloon": "virtio-balloon-pci"}),
+            ("-device virtio-blk-device,drive=x", {"-device": "virtio-blk-pci"}),
+            ("-drive file=https://h/x.iso,media=cdrom", {"-drive": "'https'"}),
+            ("-drive file=nbd:h:1,if=virtio,format=raw", {"-drive": "nbd-client"}),
+            ("-drive file=x,if=virtio", {"-drive": "'format'"}),
             ("-machine help -S", {}),
             ("-version", {})):
         lines, status = t.report(argv.split())
@@ -176,6 +185,13 @@ def test_what_is_asked_for(t):
                 and all(word in refused[option] for option, word in wanted.items())
                 and n == sum(line[0] == "refused" for line in lines))
         t.check(argv or "nothing", good, f"exit {status}: {lines}")
+    with tempfile.TemporaryDirectory(prefix="berth-check-") as folder:
+        config = pathlib.Path(folder, "config")
+        config.write_text('[device "x"]\n  driver = "VGA"\n')
+        lines, status = t.report(["-S", "-readconfig", str(config)])
+        t.check("a file of which something is refused", status == 1 and [
+            line[0] for line in lines] == ["honoured", "refused"] and
+            "[device]" in lines[1][2][0] and "screen" in lines[1][2][0], lines)
     lines, status = t.report(["-S"], env={"PATH": "/"})
     t.equal("the last of it counts", status, 0)
 
