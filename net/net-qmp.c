@@ -39,11 +39,13 @@ RxFilterInfoList *qmp_query_rx_filter(QmpContext *ctx, const QueryRxFilterArgs *
                                       GError **error)
 {
     g_autoptr(RxFilterInfoList) list = RxFilterInfoList_new();
+    /* Who may only ask does not have the others told again. */
+    bool tells_again = !ctx->session || !ctx->session->readonly;
 
     for (NetNic *nic = net_set_next_nic(ctx->nets, NULL); nic;
          nic = net_set_next_nic(ctx->nets, nic)) {
         if (!args->name || strcmp(args->name, nic->name) == 0)
-            RxFilterInfoList_append(list, nic->query_filter(nic));
+            RxFilterInfoList_append(list, nic->query_filter(nic, tells_again));
     }
     if (list->n > 0 || !args->name)
         return g_steal_pointer(&list);

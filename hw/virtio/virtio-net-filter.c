@@ -70,14 +70,15 @@ static RxState state_of(bool none, bool all)
     return none ? RX_STATE_NONE : all ? RX_STATE_ALL : RX_STATE_NORMAL;
 }
 
-RxFilterInfo *virtio_net_filter_query(NetNic *nic)
+RxFilterInfo *virtio_net_filter_query(NetNic *nic, bool tells_again)
 {
     VirtioNet *net = CONTAINER_OF(nic, VirtioNet, nic);
     RxFilterInfo *info = g_new0(RxFilterInfo, 1);
     bool has_vlans = virtio_has_feature(&net->vdev, VIRTIO_NET_F_CTRL_VLAN);
     VirtioNetFilter filter;
 
-    __atomic_store_n(&net->filter_told, false, __ATOMIC_RELAXED);
+    if (tells_again)
+        __atomic_store_n(&net->filter_told, false, __ATOMIC_RELAXED);
     lock_take(&net->vdev.dev->lock);
     filter = net->filter;
     lock_drop(&net->vdev.dev->lock);

@@ -155,7 +155,7 @@ void virtio_net_ctrl_run(VirtioNet *net, Virtqueue *vq);
 void virtio_net_apply(VirtioNet *net);
 
 /* NetNic.query_filter. */
-RxFilterInfo *virtio_net_filter_query(NetNic *nic);
+RxFilterInfo *virtio_net_filter_query(NetNic *nic, bool tells_again);
 /* As at power-on; the device does not run. */
 void virtio_net_filter_reset(VirtioNet *net);
 /* Sets net->filter; dev->lock is not held. */

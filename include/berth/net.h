@@ -93,8 +93,8 @@ typedef struct NetNic {
     unsigned n_pairs;           /* set by the device after net_nic_attach() */
     /* Main: the counters of a pair. */
     const NetCounters *(*counted)(const struct NetNic *nic, unsigned pair);
-    /* Main: which frames the guest takes; the caller's. */
-    RxFilterInfo *(*query_filter)(struct NetNic *nic);
+    /* Main: which frames the guest takes; the caller's.  Whether it is told again. */
+    RxFilterInfo *(*query_filter)(struct NetNic *nic, bool tells_again);
     /* Main: tells the network where the guest is. */
     void (*announce)(struct NetNic *nic);
     /* Main: link_up is another. */

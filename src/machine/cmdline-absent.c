@@ -16,7 +16,7 @@ typedef struct Absent {
 
 static const Absent absent[] = {
     { " iscsi ", "there is no iSCSI: a client of it (iscsiadm) makes a block device" },
-    { " watchdog ", "the watchdog is -device i6300esb, or the iTCO that is always there" },
+    { " watchdog ", "the watchdog is -device i6300esb, or the iTCO of every machine" },
     { " balloon ", "the balloon is -device virtio-balloon-pci" },
     { " tftp bootp redir smb ", "these are pairs of -nic user or -netdev user" },
     { " localtime startdate rtc-td-hack ", "clocks are set by -rtc" },

@@ -171,7 +171,7 @@ def test_what_is_asked_for(t):
              {"-iscsi": "iscsiadm", "-watchdog": "-device i6300esb",
               "-balloon": "virtio-balloon-pci"}),
             ("-device virtio-blk-device,drive=x", {"-device": "virtio-blk-pci"}),
-            ("-drive file=https://h/x.iso,media=cdrom", {"-drive": "'https'"}),
+            ("-drive file=https:x.iso,media=cdrom", {"-drive": "'https'"}),
             ("-drive file=nbd:h:1,if=virtio,format=raw", {"-drive": "nbd-client"}),
             ("-drive file=x,if=virtio", {"-drive": "'format'"}),
             ("-machine help -S", {}),
