@@ -494,18 +494,19 @@ def measure(field, options):
 
 
 # Quantity, unit, what it is, most of it, and how many times less than QEMU's least; then
-# the same two limits for a busy machine.  None: no such limit.
+# two such limits for a busy machine, of which one has to be kept: on one that is so busy
+# that the first is missed, QEMU takes as much longer.  None: no such limit.
 TARGETS = [
     ("greeting", "ms", "exec to the QMP greeting", 5, 10, None, 2),
     ("first byte", "ms", "exec to the guest's first byte", None, 6, None, 2),
-    ("probe", "ms", "a client's probe, exec to the last reply", 100, None, 100, None),
+    ("probe", "ms", "a client's probe, exec to the last reply", 100, None, 100, 3),
     ("round trip", "us", "query-status round trip", 100, None, None, 1.2),
-    ("properties", "ms", "a vCPU's properties, one by one", 10, None, 200, None),
-    ("polling", "%", f"{POLLERS} clients at {POLL_HERTZ} Hz of a core", 2, None, 6, None),
+    ("properties", "ms", "a vCPU's properties, one by one", 10, None, 50, 2),
+    ("polling", "%", f"{POLLERS} clients at {POLL_HERTZ} Hz of a core", 2, None, 4, 4),
     ("undisturbed", "", "interruptions of a vCPU by clients that ask", 0, None, 0, None),
-    (f"stats {LARGE}", "ms", f"query-stats of {LARGE} vCPUs", 5, None, 50, None),
-    (f"stats {MOST}", "ms", f"query-stats of {MOST} vCPUs", 20, None, 200, None),
-    ("scrape", "ms", f"VMM's CPU of metrics, {LARGE} vCPUs, {DISKS} disks", 20, None,
+    (f"stats {LARGE}", "ms", f"query-stats of {LARGE} vCPUs", 5, None, 20, 3),
+    (f"stats {MOST}", "ms", f"query-stats of {MOST} vCPUs", 30, None, 200, None),
+    ("scrape", "ms", f"VMM's CPU of metrics, {LARGE} vCPUs, {DISKS} disks", 30, None,
      200, None),
     ("plug", "ms", "device_add of a disk to a slot", 2, 1, 50, None),
     ("pair", "us", "device_add and x-device-del-force", 500, None, 20000, None),
@@ -528,19 +529,19 @@ def number(value):
     return f"{value:.1f}" if value < 100 and value != int(value) else f"{value:.0f}"
 
 
-def verdict(found, most, times):
-    """Whether the limits are kept, and the limits in words."""
+def verdict(found, most, times, enough=all):
+    """Whether the limits are kept, all or any of them, and the limits in words."""
     ours = found["berth"]
     others = [value for name, value in found.items() if name != "berth"]
-    words = []
-    good = True
+    words, kept = [], []
     if most is not None:
         words.append(f"<= {most}")
-        good = good and ours <= most
+        kept.append(ours <= most)
     if times is not None:
         words.append(f"QEMU/{times}")
-        good = good and (not others or ours * times <= min(others))
-    return good, ", ".join(words)
+        if others:
+            kept.append(ours * times <= min(others))
+    return not kept or enough(kept), (" or " if enough is any else ", ").join(words)
 
 
 def table(field, results, seconds):
@@ -573,8 +574,8 @@ def check(results):
     for quantity, unit, title, _, _, most, times in TARGETS:
         if quantity not in results or (most is None and times is None):
             continue
-        good, limits = verdict(results[quantity], most, times)
-        if times is not None and len(results[quantity]) == 1:
+        good, limits = verdict(results[quantity], most, times, any)
+        if most is None and len(results[quantity]) == 1:
             checks.skip(title, "no QEMU to compare with")
             continue
         found = {name: round(value, 2) for name, value in results[quantity].items()}
