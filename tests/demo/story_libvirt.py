@@ -41,7 +41,7 @@ class LibvirtStory(Story):
         if options.interactive:
             append = append.replace("shell=plain", "shell=human")
         self.xml = DOMAIN.format(
-            name="demo", memory=384, vcpu="<vcpu>2</vcpu>", serial=self.serial,
+            name="demo", memory=384, vcpu="<vcpu>2</vcpu>", cpu="", serial=self.serial,
             append=append, devices=DEVICES.format(vmm=self.vmm, overlay=self.overlay),
             kernel=pathlib.Path(options.kernel).resolve(),
             initrd=pathlib.Path(options.initrd).resolve())

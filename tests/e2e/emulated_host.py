@@ -35,11 +35,15 @@ HOST_MODULES = ["virtio_pci", "virtio_blk", "kvm", "kvm-amd", "tun", "bridge",
 PYTHON_LEFT_OUT = {"__pycache__", "test", "idlelib", "lib2to3", "ensurepip", "distutils",
                    "pydoc_data", "tkinter", "turtledemo", "dist-packages", "unittest",
                    "sqlite3", "xmlrpc", "wsgiref", "curses", "dbm", "lib-dynload"}
+# Parts of it that are libraries of their own and that a terminal needs.
+PYTHON_LIBRARIES = ["termios"]
 # What scenarios use if it is there.
 OPTIONAL_TOOLS = ["qemu-img", "crash", "bridge", "dnsmasq", "unshare"]
 # What libvirt's daemon is, with its driver of QEMU alone.
 LIBVIRT = ["libvirtd", "virsh"]
 LIBVIRT_DRIVER = "libvirt/connection-driver/libvirt_driver_qemu.so"
+# What it takes snapshots of disks with.
+LIBVIRT_STORAGE = "storage-file/libvirt_storage_file_fs.so"
 LIBVIRT_DATA = "/usr/share/libvirt/cpu_map"
 # What the VMM loads by itself when it needs it.
 LOADED_LIBRARIES = ["libslirp.so.0"]
@@ -89,7 +93,11 @@ def place_python(root):
     shutil.copytree(library, root / library.lstrip("/"), symlinks=True,
                     ignore=lambda folder, names: [n for n in names if n in PYTHON_LEFT_OUT
                                                   or n.startswith("config-")])
-    (root / library.lstrip("/") / "lib-dynload").mkdir()
+    loaded = pathlib.Path(library) / "lib-dynload"
+    (root / str(loaded).lstrip("/")).mkdir()
+    for name in PYTHON_LIBRARIES:
+        for path in loaded.glob(f"{name}.*.so"):
+            place(root, path)
 
 
 def place_qemu_data(root):
@@ -109,9 +117,13 @@ def place_libvirt(root):
     for name in LIBVIRT:
         place(root, shutil.which(name, path=stock.PATH))
     place(root, driver)
+    storage = driver.parent.parent / LIBVIRT_STORAGE
+    if storage.exists():
+        place(root, storage)
     shutil.copytree(LIBVIRT_DATA, root / LIBVIRT_DATA.lstrip("/"))
     for name in ("etc/libvirt", "var/lib", "var/cache", "var/log"):
         (root / name).mkdir(parents=True, exist_ok=True)
+    (root / "var/lock").symlink_to("/run/lock")
     for name in ("passwd", "group"):
         (root / "etc" / name).write_text("root:x:0:0::/root:/bin/sh\n"
                                          if name == "passwd" else "root:x:0:\n")

@@ -26,6 +26,8 @@ FULL_MODULES = ["button", "evdev", "lpc_ich", "iTCO_wdt", "i6300esb",
 FOLDERS = ["proc", "sys", "dev", "tmp", "root"]
 SCRIPTS = {"init": HERE / "init" / "guest-init.sh",
            "etc/acpi/PWRF/00000080": HERE / "init" / "power-button.sh"}
+# Where the agent of QEMU looks for it.
+SHUTDOWN = ("sbin/shutdown", HERE / "init" / "shutdown.sh")
 GUEST_MODULES = ["button", "evdev", "virtio_pci", "virtio-rng"]
 # In lib for a guest that loads them by itself.
 SPARE_MODULES = ["efivarfs", "qemu_fw_cfg"]
@@ -270,6 +272,7 @@ def write_guest_tools(kernel, target):
     image = Initramfs()
     for name in TOOL_PROGRAMS:
         image.program(shutil.which(name, path=PATH))
+    image.file(*SHUTDOWN, 0o755)
     for path in kernel.modules(TOOL_MODULES):
         image.file(f"lib/{path.name}", path)
     image.write(target)

@@ -7,7 +7,7 @@ import re
 import select
 import time
 
-from rig import SILENCE
+from guest import SILENCE
 
 
 class Terminal:

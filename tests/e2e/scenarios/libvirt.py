@@ -1,130 +1,241 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stock guest under a real libvirtd: what needs a kernel that answers, or the agent of
-QEMU in the guest."""
+"""The life of a stock guest under a real libvirtd: starts, statistics, pauses, vCPUs,
+threads, console, the agent of QEMU, and each way in which it reboots or ends."""
 
 import os
-import time
+import pathlib
+import re
+import termios
+import types
 
-import libvirtd
-from domain_guest import DISK, DOMAIN, DomainGuest
-from guest import QUIET
+from domain_guest import (BALLOON, CHANNEL, DISK, NIC, PORT, ROOT, domain_guest,
+                          eventually)
 from libvirtd import VirshError
+from terminal import Terminal
 
-AGENT = "org.qemu.guest_agent.0"
-WAIT = 120
-DEVICES = """    <controller type='pci' index='0' model='pcie-root'/>
-    {ports}
-    <channel type='unix'><target type='virtio' name='{agent}'/></channel>
-    <memballoon model='virtio'><stats period='1'/></memballoon>
-"""
-PORT = "<controller type='pci' model='pcie-root-port'/>\n"
-NIC = """<interface type='bridge'>
-  <source bridge='br0'/><mac address='52:54:00:00:00:02'/><model type='virtio'/>
-</interface>"""
-MODULES = "virtio_balloon virtio_blk failover net_failover virtio_net virtio_console"
-# What udev does elsewhere.
-QEMU_GA = ("until [ -e /dev/vport*p1 ]; do "
-           "usleep 10000; done; "
-           "(qemu-ga -m virtio-serial -p $(ls /dev/vport*p1) -t /tmp > /tmp/ga 2>&1 &)")
-FILE_SYSTEM = ("until [ -b /dev/vda ]; do usleep 10000; done; "
-               "mke2fs -q /dev/vda > /dev/null; "
-               "mkdir -p /tmp/d; mount -t ext4 /dev/vda /tmp/d && "
-               "echo data > /tmp/d/file && cat /tmp/d/file")
+MIB = 1 << 20
+DEVICES = (ROOT + PORT * 6 + CHANNEL + BALLOON + NIC.format(number=1) +
+           "<serial type='pty'><target port='1'/></serial>")
+# Without control groups libvirt sets the policy of a thread by its number.
+VCPU = """<vcpu current='1'>2</vcpu><iothreads>1</iothreads>
+<cputune>
+  <vcpupin vcpu='0' cpuset='0'/>
+  <vcpusched vcpus='0' scheduler='batch'/>
+  <iothreadsched iothreads='1' scheduler='batch'/>
+</cputune>
+<numatune><memory mode='strict' nodeset='0'/></numatune>"""
 # A kernel waits for a vCPU for 10 s; where hosts are emulated that may be short.
 ONLINE = ("cd /sys/devices/system/cpu; until [ -e cpu1/online ]; do usleep 10000; done; "
           "for try in 1 2 3; do (echo 1 > cpu1/online) 2> /dev/null && break; done; "
           "nproc")
-
-
-def eventually(condition):
-    deadline = time.monotonic() + WAIT
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.1)
-    return False
+FILE_SYSTEM = ("mke2fs -q /dev/vda > /dev/null; mkdir -p /tmp/d; "
+               "mount -t ext4 /dev/vda /tmp/d && echo data > /tmp/d/file && sync")
+ANSWERING = ("(while read -r line; do echo \"<$line>\"; done "
+             "< /dev/ttyS1 > /dev/ttyS1 &)")
+ESCAPE = "\x1d"
 
 
 def scenario(lab):
-    if libvirtd.why_not():
-        lab.skip("libvirt", libvirtd.why_not())
+    guest = domain_guest(lab)
+    if not guest:
         return
-    libvirt = libvirtd.Libvirtd(lab.folder / "libvirt", lab.options.vmm, log=False)
-    guest = DomainGuest(lab.options.vmm, lab.folder, libvirt, "vm")
-    lab.guests.append(guest)
-    serial = lab.folder / "serial"
-    libvirt.virsh("define", libvirt.write("vm.xml", DOMAIN.format(
-        kernel=os.path.abspath(lab.options.kernel),
-        name="vm", memory=256, vcpu="<vcpu current='1'>2</vcpu>",
-        initrd=lab.initrd_with_tools(), serial=serial, append=QUIET,
-        devices=DEVICES.format(agent=AGENT, ports=PORT * 6))))
-    guest.start(serial)
+    with open(lab.folder / "disk", "wb") as file:
+        file.truncate(16 * MIB)
+    guest.define(lab, vcpu=VCPU, devices=DEVICES + DISK.format(
+        path=lab.folder / "disk", dev="vda"))
+    check_autostart(lab, guest)
+    guest.load_modules()
+    check_statistics(lab, guest)
+    check_pause(lab, guest)
+    check_threads(lab, guest)
+    check_console(lab, guest)
+    check_memory(lab, guest)
+    check_vcpus(lab, guest)
+    check_nmi(lab, guest)
+    check_restart_of_libvirtd(lab, guest)
+    guest.virsh("reset")
     guest.wait_up()
-    guest.run(f"for m in {MODULES}; do insmod /lib/$m.ko; done")
-    check_devices(lab, libvirt, guest)
-    check_agent(lab, libvirt, guest)
-    check_vcpus(lab, libvirt, guest)
-    libvirt.virsh("shutdown", "vm", "--mode", "acpi")
-    lab.check("the power button powers it off", eventually(
-        lambda: libvirt.virsh("domstate", "vm", "--reason") == "shut off (shutdown)"))
+    lab.check("reset begins anew", True)
+    check_agent(lab, guest)
+    guest.virsh("reboot", "--mode", "agent")
+    guest.wait_up()
+    lab.check("the agent reboots it", True)
+    guest.virsh("reboot", "--mode", "acpi")
+    guest.wait_up()
+    lab.check("a guest that is to reboot and powers off starts again", True)
+    lab.equal("libvirt takes note", guest.state, "running (unpaused)")
+    check_end(lab, guest)
 
 
-def check_devices(lab, libvirt, guest):
-    path = lab.folder / "disk"
-    with open(path, "wb") as file:
-        file.truncate(16 << 20)
-    disk = libvirt.write("disk.xml", DISK.format(path=path, dev="vda"))
-    libvirt.virsh("attach-device", "vm", disk)
-    lab.equal("a disk that comes can be written", guest.run(FILE_SYSTEM), "data")
-    lab.check("which libvirt counts",
-              " wr_req 0" not in libvirt.virsh("domblkstat", "vm", "vda"))
-    nic = libvirt.write("nic.xml", NIC)
-    libvirt.virsh("attach-device", "vm", nic)
-    lab.equal("an interface that comes is there", guest.run(
-        "until [ -e /sys/class/net/eth0 ]; do usleep 10000; done; "
-        "cat /sys/class/net/eth0/address"), "52:54:00:00:00:02")
-    libvirt.virsh("detach-device", "vm", nic)
-    lab.check("and goes", eventually(
-        lambda: "52:54:00:00:00:02" not in libvirt.virsh("domiflist", "vm")))
-    libvirt.virsh("setmem", "vm", "200M")
+def check_autostart(lab, guest):
+    """libvirtd starts it by itself, once per boot of the host."""
+    guest.virsh("autostart")
+    guest.libvirt.kill()
+    (guest.libvirt.folder / "run/libvirt/qemu/autostarted").unlink()
+    guest.libvirt.start()
+    guest.connect()
+    guest.wait_up()
+    lab.equal("autostart", guest.state, "running (booted)")
+
+
+def numbers(text):
+    """Lines or words "name value", "name: value", "name=value" of virsh."""
+    return {name: int(value) for name, value in
+            re.findall(r"(\S+)(?::\s+|=|\s)(\d+)\b", text)}
+
+
+def guest_number(guest, path):
+    return int(guest.run(f"cat {path}"))
+
+
+def check_statistics(lab, guest):
+    guest.run(FILE_SYSTEM)
+    written = 512 * int(guest.run("cat /sys/block/vda/stat").split()[6])
+    lab.equal("domblkstat counts what the guest has written",
+              numbers(guest.virsh("domblkstat", "vda").replace("vda ", ""))["wr_bytes"],
+              written)
+    lab.equal("domblkinfo has the size that the guest sees",
+              numbers(guest.virsh("domblkinfo", "vda"))["Capacity"],
+              512 * guest_number(guest, "/sys/block/vda/size"))
+    guest.run("ip link set eth0 up")
+    name = guest.virsh("domiflist").split()[0]
+    sent = "/sys/class/net/eth0/statistics/tx_packets"
+    lab.check("domifstat counts what the guest has sent", eventually(
+        lambda: 0 < guest_number(guest, sent) == numbers(
+            guest.virsh("domifstat", name).replace(name + " ", ""))["tx_packets"]))
+    total = numbers(guest.run("grep MemTotal /proc/meminfo"))["MemTotal"]
+    lab.check("dommemstat has the memory that the guest has", eventually(
+        lambda: numbers(guest.virsh("dommemstat")).get("available") == total))
+    stats = numbers(guest.virsh("domstats"))
+    for what in ("vcpu.0.time", "vcpu.0.exits.sum", "balloon.available",
+                 "block.0.wr.bytes", "net.0.tx.pkts", "cpu.time"):
+        lab.check(f"domstats counts {what}", stats.get(what, 0) > 0, stats)
+    lab.match("dominfo", guest.virsh("dominfo"), r"State: +running\nCPU\(s\): +1\n")
+
+
+def check_pause(lab, guest):
+    guest.virsh("suspend")
+    lab.equal("suspend", guest.state, "paused (user)")
+    guest.type("echo goes $((20 + 3))\n")
+    guest.virsh("domstats")
+    lab.check("it does nothing meanwhile", "goes 23" not in guest.console.text)
+    guest.virsh("resume")
+    guest.mark = guest.console.wait(r"goes 23\r?\n", guest.mark).end()
+    lab.equal("resume", guest.state, "running (unpaused)")
+
+
+def threads(guest):
+    """The numbers of its VMM's threads, by name; that of the process is None."""
+    pid = guest.libvirt.pid_of("vm")
+    found = {(task / "comm").read_text().strip(): int(task.name)
+             for task in pathlib.Path(f"/proc/{pid}/task").iterdir()}
+    return {**found, None: pid}
+
+
+def allowed(number):
+    text = pathlib.Path(f"/proc/{number}/status").read_text()
+    return re.search(r"Cpus_allowed_list:\s+(\S+)", text)[1]
+
+
+def check_threads(lab, guest):
+    """Each is found by what the VMM says of it.  With one CPU there is little choice."""
+    last = str(os.cpu_count() - 1)
+    guest.virsh("vcpupin", "0", last)
+    guest.virsh("emulatorpin", "0")
+    guest.virsh("iothreadpin", "1", last)
+    found = threads(guest)
+    lab.equal("vcpupin, emulatorpin, iothreadpin",
+              [allowed(found[name]) for name in ("CPU 0/KVM", None, "IO iothread1")],
+              [last, "0", last])
+    lab.equal("threads have the policy that they shall have",
+              [os.sched_getscheduler(found[name])
+               for name in ("CPU 0/KVM", None, "IO iothread1")],
+              [os.SCHED_BATCH, os.SCHED_OTHER, os.SCHED_BATCH])
+    maps = pathlib.Path(f"/proc/{guest.libvirt.pid_of('vm')}/numa_maps").read_text()
+    lab.match("the guest's memory is where it shall be", maps, " bind:0 .*(anon|dirty)=")
+
+
+def check_console(lab, guest):
+    guest.run(ANSWERING)
+    virsh = types.SimpleNamespace(vmm="/usr/bin/virsh")
+    terminal = Terminal(virsh, *guest.libvirt.argv(
+        "console", "vm", "--devname", "serial0")[2:])
+    lab.check("virsh console", terminal.hears("Escape character is"), terminal.text)
+    # What is typed before virsh has the terminal raw is echoed by that, or lost.
+    lab.check("its terminal is raw", eventually(
+        lambda: not termios.tcgetattr(terminal.fd)[3] & termios.ECHO))
+    terminal.type("hello\r")
+    lab.check("the guest answers on it", terminal.hears("<hello>"), terminal.text)
+    terminal.type(ESCAPE)
+    lab.equal("and it can be left", terminal.wait_exit(), 0)
+
+
+def check_memory(lab, guest):
+    path = "/proc/meminfo"
+    before = numbers(guest.run(f"grep MemTotal {path}"))["MemTotal"]
+    guest.virsh("setmem", "240M")
     lab.check("the balloon takes memory", eventually(
-        lambda: "actual 204800\n" in libvirt.virsh("dommemstat", "vm") + "\n"))
-    lab.check("and the guest tells of its own", eventually(
-        lambda: "unused " in libvirt.virsh("dommemstat", "vm")))
+        lambda: numbers(guest.virsh("dommemstat"))["actual"] == 240 << 10))
+    after = numbers(guest.run(f"grep MemTotal {path}"))["MemTotal"]
+    lab.equal("that the guest has no more", before - after, 16 << 10)
 
 
-def check_agent(lab, libvirt, guest):
-    guest.run(QEMU_GA)
-
-    def answers():
-        try:
-            return libvirt.virsh("qemu-agent-command", "vm",
-                                 '{"execute":"guest-ping"}') == '{"return":{}}'
-        except VirshError:
-            return False
-
-    lab.check("the agent in the guest answers", eventually(answers))
-    lab.match("it freezes file systems", libvirt.virsh("domfsfreeze", "vm"),
-              "Froze [1-9]|^$")
-    lab.match("and tells so", libvirt.virsh("qemu-agent-command", "vm",
-                                           '{"execute":"guest-fsfreeze-status"}'),
-              "frozen")
-    libvirt.virsh("domfsthaw", "vm")
-    lab.equal("and thaws them", guest.run("echo more > /tmp/d/file; cat /tmp/d/file"),
-              "more")
-    lab.equal("the file system goes", guest.run("umount /tmp/d; echo ok"), "ok")
-    libvirt.virsh("detach-disk", "vm", "vda")
-    lab.check("and its disk", eventually(
-        lambda: "vda" not in libvirt.virsh("domblklist", "vm")))
-
-
-def check_vcpus(lab, libvirt, guest):
-    libvirt.virsh("setvcpus", "vm", "2")
+def check_vcpus(lab, guest):
+    guest.virsh("setvcpus", "2")
     lab.equal("a vCPU comes", guest.run(ONLINE).split()[-1], "2")
+    guest.virsh("vcpupin", "1", "0")
+    lab.equal("and is pinned", allowed(threads(guest)["CPU 1/KVM"]), "0")
     try:
-        libvirt.virsh("setvcpus", "vm", "1")
+        guest.virsh("setvcpus", "1")
     except VirshError as late:
         # libvirt waits for 5 s, which may be short in an emulated host.
         lab.match("libvirt waits for the guest", str(late), "unplug request timed out")
     lab.equal("and goes", guest.run(
         "while [ -e /sys/devices/system/cpu/cpu1 ]; do usleep 10000; done; nproc"), "1")
+
+
+def check_nmi(lab, guest):
+    def count():
+        return int(re.search(r"NMI: +(\d+)", guest.run("grep NMI: /proc/interrupts"))[1])
+
+    before = count()
+    guest.virsh("inject-nmi")
+    lab.check("inject-nmi", eventually(lambda: count() == before + 1))
+
+
+def check_restart_of_libvirtd(lab, guest):
+    pid = guest.libvirt.pid_of("vm")
+    guest.libvirt.restart()
+    lab.equal("libvirtd restarts under it", (guest.state, guest.libvirt.pid_of("vm")),
+              ("running (unpaused)", pid))
+    lab.check("and asks it", numbers(guest.virsh("domstats"))["vcpu.0.exits.sum"] > 0)
+    lab.equal("it has not noticed", guest.run("echo it goes on"), "it goes on")
+
+
+def check_agent(lab, guest):
+    guest.load_modules()
+    guest.run("mkdir -p /tmp/d; mount -t ext4 /dev/vda /tmp/d")
+    lab.check("the agent in the guest answers", guest.start_agent())
+    lab.match("it freezes file systems", guest.virsh("domfsfreeze"), "Froze [1-9]|^$")
+    lab.match("and tells so", guest.virsh("qemu-agent-command",
+                                          '{"execute":"guest-fsfreeze-status"}'),
+              "frozen")
+    guest.run("(echo more > /tmp/d/file; echo done > /tmp/done) & true")
+    guest.virsh("domfsthaw")
+    lab.equal("and thaws them", guest.run("until [ -e /tmp/done ]; do usleep 10000; done;"
+                                          "cat /tmp/d/file"), "more")
+    guest.libvirt.restart()
+    lab.check("it answers a libvirtd that comes back", eventually(guest.agent_answers))
+
+
+def check_end(lab, guest):
+    guest.load_modules()
+    lab.check("the agent answers after reboots", guest.start_agent())
+    guest.virsh("shutdown", "--mode", "agent")
+    lab.check("the agent powers it off", guest.is_in("shut off (shutdown)"), guest.state)
+    lab.check("its process ends", eventually(
+        lambda: guest.libvirt.pid_of("vm") is None))
+    guest.virsh("start", "--paused")
+    guest.virsh("destroy")
+    lab.equal("destroy", guest.state, "shut off (destroyed)")
+    lab.check("its process is gone", guest.libvirt.pid_of("vm") is None)
