@@ -92,6 +92,18 @@ static void try_members(Spelling *spelling, const QapiType *type)
 }
 
 /* Sets the error for the first member of @json that neither @type nor @branch has. */
+/* Why a member is not there that QEMU has, or NULL. */
+static const char *member_refusal(const QapiType *type, const char *key)
+{
+    const QapiMember *rows = qapi_type_members(type) + type->n_members;
+
+    for (unsigned i = 0; i < type->n_refused; i++) {
+        if (strcmp(qapi_text(rows[i].name), key) == 0)
+            return qapi_text(rows[i].doc);
+    }
+    return NULL;
+}
+
 static bool refuse_unexpected(const QapiReader *reader, const QapiPlace *place,
                               const QapiType *type, const QapiType *branch,
                               const JsonValue *json)
@@ -101,18 +113,23 @@ static bool refuse_unexpected(const QapiReader *reader, const QapiPlace *place,
     JsonValue *value;
     Spelling spelling = { 0 };
     g_autofree char *name = NULL, *hint = NULL;
+    const char *reason;
 
     do {
         g_assert(json_next(json, &iter, &key, &value));
     } while (qapi_type_find(type, key) || (branch && qapi_type_find(branch, key)));
     name = qapi_parse_place_name(reader, place, key);
+    reason = member_refusal(type, key);
+    if (!reason && branch)
+        reason = member_refusal(branch, key);
     spelling.typed = key;
-    try_members(&spelling, type);
-    if (branch)
+    if (!reason)
+        try_members(&spelling, type);
+    if (!reason && branch)
         try_members(&spelling, branch);
     hint = spelling_hint(&spelling);
-    error_set(reader->error, "Parameter '%.*s' is unexpected%s", QAPI_ECHO_MAX, name,
-              hint);
+    error_set(reader->error, "Parameter '%.*s' is unexpected%s%s%s", QAPI_ECHO_MAX, name,
+              reason ? ": " : "", reason ? reason : "", hint);
     return false;
 }
 

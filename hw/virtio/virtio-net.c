@@ -376,7 +376,8 @@ static bool virtio_net_check(const DeviceAddArgs *args, GError **error)
     const VirtioNetProps *props = &args->u.virtio_net_pci;
 
     if (props->failover)
-        return refuse(error, "failover", "no device of the host can take over");
+        return refuse(error, "failover",
+                      "no device of the host can take over: leave it out");
     if (props->rss || props->hash)
         return refuse(error, props->rss ? "rss" : "hash", "the host spreads frames");
     if (props->guest_rsc_ext)

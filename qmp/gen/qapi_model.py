@@ -23,7 +23,7 @@ C_KEYWORDS = set("""
 
 ENTITY_KEYS = {
     "enum": {"data", "refused", "aliases", "differs"},
-    "struct": {"data", "base"},
+    "struct": {"data", "base", "refused"},
     "union": {"base", "discriminator", "data"},
     "alternate": {"data"},
     "command": {"data", "returns", "boxed", "allow-preconfig", "allow-oob", "async",
@@ -67,7 +67,7 @@ class Type:
     implicit: bool = False
     index: int = 0
     values: list = dataclasses.field(default_factory=list)      # enum: (name, doc)
-    refused: list = dataclasses.field(default_factory=list)     # enum: (name, reason)
+    refused: list = dataclasses.field(default_factory=list)     # (name, reason)
     aliases: list = dataclasses.field(default_factory=list)     # enum: (name, value)
     differs: dict = dataclasses.field(default_factory=dict)     # enum: name -> how
     members: list = dataclasses.field(default_factory=list)     # Member, base's first
@@ -260,6 +260,10 @@ class Schema:
                 self.add_base(type_, entity, value["base"])
             if type_.kind == "struct":
                 type_.members = type_.members + self.members_of(entity, value["data"])
+                if type_.base:
+                    type_.refused += type_.base.refused
+                names = [member.name for member in type_.members]
+                self.add_refused(type_, entity, names, "member")
             else:
                 self.add_branches(type_, entity)
         self.check_members(type_)
@@ -275,12 +279,7 @@ class Schema:
         if not type_.values:
             raise SchemaError(entity.place, f"'{type_.name}' has no values")
         values = [name for name, _ in type_.values]
-        for name, reason in entity.value.get("refused", {}).items():
-            if name in values or not NAME.match(name):
-                raise SchemaError(entity.place, f"bad refused value '{name}'")
-            if not isinstance(reason, str) or not reason:
-                raise SchemaError(entity.place, f"refused value '{name}' has no reason")
-            type_.refused.append((name, reason))
+        self.add_refused(type_, entity, values, "value")
         taken = values + [name for name, _ in type_.refused]
         for name, value in entity.value.get("aliases", {}).items():
             if name in taken or not NAME.match(name) or value not in values:
@@ -290,6 +289,16 @@ class Schema:
         for name, text in type_.differs.items():
             if name not in values + [alias for alias, _ in type_.aliases] or not text:
                 raise SchemaError(entity.place, f"bad difference of '{name}'")
+
+    @staticmethod
+    def add_refused(type_, entity, names, what):
+        """What QEMU has and berth has not, with the reason."""
+        for name, reason in entity.value.get("refused", {}).items():
+            if name in names or not NAME.match(name):
+                raise SchemaError(entity.place, f"bad refused {what} '{name}'")
+            if not isinstance(reason, str) or not reason:
+                raise SchemaError(entity.place, f"refused {what} '{name}' has no reason")
+            type_.refused.append((name, reason))
 
     def members_of(self, entity, data):
         if not isinstance(data, dict):

@@ -113,6 +113,11 @@ def write_event(out, event):
     write_sections(out, event.doc, event.features)
 
 
+def write_refused(out, refused):
+    for name, reason in refused:
+        out.append(wrap(f"Not there: `{name}` ({reason}).") + "\n")
+
+
 def write_type(out, type_):
     write_head(out, type_.name, type_.kind, type_.doc)
     if type_.base:
@@ -124,14 +129,14 @@ def write_type(out, type_):
         for name, value in type_.aliases:
             how = f" ({type_.differs[name]})" if name in type_.differs else ""
             out.append(wrap(f"`{name}` is `{value}`{how}.") + "\n")
-        for name, reason in type_.refused:
-            out.append(wrap(f"Not there: `{name}` ({reason}).") + "\n")
+        write_refused(out, type_.refused)
     elif type_.kind == "alternate":
         out.append("One of:\n")
         write_members(out, type_.members)
     else:
         n_base = len(type_.base.members) if type_.base else 0
         write_members(out, type_.members[n_base:])
+        write_refused(out, type_.refused[len(type_.base.refused) if type_.base else 0:])
         for value, branch in type_.branches.items():
             out.append(f"- `{type_.tag.name}` is `{value}`: also `{branch.name}`")
         if type_.branches:

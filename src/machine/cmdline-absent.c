@@ -31,18 +31,20 @@ static const Absent absent[] = {
     { " option-rom shim ", "an option ROM belongs to a device (romfile=)" },
     { " acpitable ", "the machine's ACPI tables are its own" },
     { " incoming loadvm only-migratable dump-vmstate ",
-      "a machine's state cannot be loaded" },
-    { " fsdev virtfs ", "there are no shared folders" },
-    { " tpmdev ", "there is no TPM" },
+      "a machine's state cannot be loaded: it starts from its disks" },
+    { " fsdev virtfs ",
+      "there are no shared folders; a guest mounts one over the network" },
+    { " tpmdev ", "there is no TPM: leave it out" },
     { " spice g k full-screen portrait rotate curses alt-grab ctrl-grab no-quit "
-      "sdl no-frame show-cursor ", "there is no screen" },
-    { " audio soundhw ", "there is no sound" },
-    { " usbdevice ", "there is no USB" },
-    { " gdb s ", "there is no server for a debugger" },
+      "sdl no-frame show-cursor ", "there is no screen: leave it out" },
+    { " audio soundhw ", "there is no sound: leave it out" },
+    { " usbdevice ", "there are no USB devices: leave it out" },
+    { " gdb s ", "there is no server for a debugger; dump-guest-memory "
+                "makes a file for one" },
     { " icount singlestep one-insn-per-tb plugin semihosting semihosting-config seed "
       "dfilter perfmap jitdump tb-size enable-sync-profile ",
       "the guest's processors are the host's, not emulated" },
-    { " xen-domid xen-attach xen-domid-restrict ", "there is no Xen" },
+    { " xen-domid xen-attach xen-domid-restrict ", "there is no Xen: leave it out" },
     { " dtb prom-env ", "the machine has no device tree" },
     { " compat ", "there are no deprecated parts of the interface" },
 };

@@ -13,6 +13,8 @@
 #include "firmware-flash.h"
 #include "rtc-options.h"
 
+#define NO_OTHER_ACCEL "only 'kvm' is there: guests run on the host's processors"
+
 static bool refuse(GError **error, const char *option, const char *value,
                    const char *reason)
 {
@@ -35,7 +37,7 @@ static bool check_accel_list(const char *text, GError **error)
 
     if (g_strv_contains((const char *const *)names, "kvm"))
         return true;
-    return refuse(error, "machine accel", text, "only 'kvm' is there");
+    return refuse(error, "machine accel", text, NO_OTHER_ACCEL);
 }
 
 static bool check_irqchip(const char *option, OnOffSplit irqchip, GError **error)
@@ -60,7 +62,8 @@ static bool check_machine(const MachineOptions *machine, GError **error)
         { m->graphics, "graphics=on", "there is no screen" },
         { m->sata, "sata=on", "there is no SATA controller" },
         { m->smbus, "smbus=on", "there is no SMBus controller" },
-        { m->nvdimm, "nvdimm=on", "there are no NVDIMMs" },
+        { m->nvdimm, "nvdimm=on",
+          "there are no NVDIMMs; memory that comes later is pc-dimm or virtio-mem-pci" },
         { m->hmat, "hmat=on", "memory has one kind of latency and bandwidth" },
     };
 
@@ -145,7 +148,7 @@ static bool check_accels(const Cmdline *cmdline, GError **error)
         if (strcmp(accel->accel, "tcg") == 0 && has_kvm)
             continue;
         if (strcmp(accel->accel, "kvm") != 0)
-            return refuse(error, "accel", accel->accel, "only 'kvm' is there");
+            return refuse(error, "accel", accel->accel, NO_OTHER_ACCEL);
         if (!accel->has_kernel_irqchip)
             continue;
         if (!check_irqchip("accel", accel->kernel_irqchip, error))

@@ -252,7 +252,8 @@ static bool check(const DriveOptions *options, GError **error)
     bool is_ide = options->q_if == DRIVE_INTERFACE_IDE;
 
     if (options->copy_on_read)
-        error_set(error, "parameter 'copy-on-read': there is no such filter");
+        error_set(error, "parameter 'copy-on-read': what is in a backing file stays "
+                  "there until the guest writes it");
     else if (!is_ide && options->bus > 0)
         error_set(error, "parameter 'bus': there is one bus of '%s'",
                   DriveInterface_str(options->q_if));

@@ -156,7 +156,16 @@ static const struct {
     const char *needle;
 } refused[] = {
     { "-object memory-backend-ram,id=m,size=1M,host-nodes=3-1", "host-nodes" },
-    { "-object memory-backend-ram,id=m,size=1M,prealloc-context=c", "prealloc-context" },
+    { "-object memory-backend-ram,id=m,size=1M,prealloc-context=c",
+      "'prealloc-context' is unexpected: prealloc-threads run where the process may" },
+    { "-object memory-backend-file,id=m,size=1M,mem-path=/m,prealloc-context=c",
+      "is unexpected: prealloc-threads" },
+    { "-object memory-backend-file,id=m,size=1M,mem-path=/m,pmem=on",
+      "'pmem' is unexpected: there is no persistent memory" },
+    { "-blockdev driver=file,filename=a,node-name=n,pr-manager=p",
+      "'pr-manager' is unexpected: SCSI devices" },
+    { "-machine q35,pcspk-audiodev=a", "is unexpected: there is no sound" },
+    { "-numa hmat-lb,initiator=0", "value 'hmat-lb': memory has one kind" },
     { "-object memory-backend-ram,id=m,size=1M,host-nodes=0-4294967295", "host-nodes" },
     { "-object memory-backend-ram,id=m,size=1M,host-nodes=65530-65536", "host-nodes" },
     { "-object memory-backend-ram,id=m,size=1M,host-nodes=0-", "host-nodes" },

@@ -122,6 +122,11 @@ REFUSED = {
                                  "a command returns an object, a list, a text or any"),
     "value and refused": (doc("E", "a") + "{ 'enum': 'E', 'data': [ 'a' ], 'refused': "
                           "{ 'a': 'no' } }", "bad refused value 'a'"),
+    "member and refused": (doc("S", "a") + "{ 'struct': 'S', 'data': { 'a': 'str' }, "
+                           "'refused': { 'a': 'no' } }", "bad refused member 'a'"),
+    "member refused for nothing": (
+        doc("S", "a") + "{ 'struct': 'S', 'data': { 'a': 'str' }, 'refused': "
+        "{ 'b': '' } }", "refused member 'b' has no reason"),
     "refused for nothing": (doc("E", "a") + "{ 'enum': 'E', 'data': [ 'a' ], 'refused': "
                             "{ 'b': '' } }", "refused value 'b' has no reason"),
     "command takes enum": (E + doc("c") + "{ 'command': 'c', 'data': 'E' }",
