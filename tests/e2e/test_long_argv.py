@@ -171,7 +171,7 @@ def complaint(qmp, command, arguments, member, types):
     text = reply["error"]["desc"]
     missing = re.fullmatch("Parameter '(.*)' is missing", text)
     if missing and missing[1] != member and missing[1] not in arguments:
-        more = {missing[1]: GIVEN.get(types.get(missing[1]), 1)}
+        more = {missing[1]: GIVEN.get(types.get(missing[1]), 3)}
         return complaint(qmp, command, {**arguments, **more}, member, types)
     # A place has a bus first.
     named = member in text or member == "addr" and "parameter 'bus'" in text
@@ -197,7 +197,7 @@ def test_properties_beyond_their_types(t):
         except QmpError:        # no device
             continue
         types = {member["name"]: member["type"] for member in members}
-        for name in types.keys() - {key, "id", "type"}:
+        for name in sorted(types.keys() - {key, "id", "type"}):
             for value in beyond(types[name]):
                 count += 1
                 fault = complaint(qmp, command, {key: kind, "id": "x", name: value}, name,
