@@ -1,5 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The guest's side of the watchdog i6300esb (Intel 6300ESB, section 17)."""
+"""The guest's side of watchdogs: the registers of the i6300esb (Intel 6300ESB, section
+17), and the files of Linux."""
+
+WATCHDOGS = "grep . /sys/class/watchdog/watchdog*/identity"
+# Of what busybox's program `watchdog` feeds.
+STARVE = "killall -STOP watchdog"
+
+
+def watchdog_of(guest, identity):
+    """The device file of the watchdog with this identity in a stock guest."""
+    line = guest.run(f"{WATCHDOGS} | grep '{identity}'")
+    return f"/dev/{line.split('/')[4]}"
 
 
 class Esb:

@@ -10,6 +10,7 @@ named qemu-system-x86_64, first in its PATH.
 import os
 import pathlib
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -145,6 +146,35 @@ class Libvirtd:
         self.room.stdin.close()
         self.room.wait()
         self.room.stdout.close()
+
+
+class Events:
+    """`virsh event --all` in the background, which writes to the file @path."""
+
+    def __init__(self, libvirt, path):
+        self.path = path
+        with open(path, "w") as file:
+            self.process = subprocess.Popen(
+                libvirt.argv("event", "--all", "--loop"), stdin=subprocess.DEVNULL,
+                stdout=file, stderr=subprocess.STDOUT, env=ENVIRONMENT)
+
+    @property
+    def text(self):
+        return self.path.read_text()
+
+    def has(self, *texts):
+        """Whether these come, in this order."""
+        pattern = ".*".join(map(re.escape, texts))
+        deadline = time.monotonic() + TIMEOUT
+        while time.monotonic() < deadline:
+            if re.search(pattern, self.text, re.S):
+                return True
+            time.sleep(0.05)
+        return False
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
 
 
 class Room:

@@ -5,16 +5,15 @@ bites, disks that fill; what it then does as a domain's XML says; and `virsh eve
 `virsh console` and what only a guest's agent could answer."""
 
 import os
-import re
 import shutil
 import signal
-import subprocess
 import sys
 import termios
 import types
 
 from esb import Esb
 from libvirt_rig import libvirt_main, started_with_all
+from libvirtd import Events
 from poke import Poke
 from rig import wait_until
 from terminal import Terminal
@@ -35,30 +34,6 @@ NEEDS_AGENT = [["domtime"], ["domhostname"], ["domfsinfo"], ["domfstrim"], ["gue
                ["set-user-password", "root", "x"], ["shutdown", "--mode", "agent"],
                ["reboot", "--mode", "agent"], ["domifaddr", "--source", "agent"]]
 ESCAPE = "\x1d"
-
-
-class Events:
-    """`virsh event --all` in the background."""
-
-    def __init__(self, t):
-        self.path = t.folder / "events"
-        with open(self.path, "w") as file:
-            self.process = subprocess.Popen(
-                t.libvirt.argv("event", "--all", "--loop"), stdin=subprocess.DEVNULL,
-                stdout=file, stderr=subprocess.STDOUT)
-
-    @property
-    def text(self):
-        return self.path.read_text()
-
-    def has(self, *texts):
-        """Whether these come, in this order."""
-        pattern = ".*".join(map(re.escape, texts))
-        return wait_until(lambda: re.search(pattern, self.text, re.S))
-
-    def close(self):
-        self.process.kill()
-        self.process.wait()
 
 
 def define_poke(t, name, devices, change=("", "")):
@@ -93,7 +68,7 @@ def test_panic(t):
 
 def test_watchdog(t):
     define_poke(t, "bite", "<watchdog model='i6300esb' action='reset'/>")
-    events = Events(t)
+    events = Events(t.libvirt, t.folder / "events")
     driver = Poke(t.start("bite"))
     Esb.find(driver).start()
     t.check("libvirt knows that it has bitten", events.has("'watchdog'", "reset"))
@@ -124,7 +99,7 @@ def test_watchdog_dumps(t):
 
 
 def test_events(t):
-    events = Events(t)
+    events = Events(t.libvirt, t.folder / "events")
     started_with_all(t)
     t.check("of its start", events.has("'lifecycle'", "Started Booted"), events.text)
     t.virsh("suspend", "all")

@@ -5,19 +5,13 @@ while fed and bite when starved, and a USB controller without devices."""
 import re
 import time
 
+from esb import STARVE, watchdog_of
+
 FULL_KERNEL = True
 
-WATCHDOGS = "grep . /sys/class/watchdog/watchdog*/identity"
-STARVE = "killall -STOP watchdog"
 HUBS = "cat /sys/bus/usb/devices/usb*/maxchild"
 USB = "ls /sys/bus/usb/devices | grep -v usb | grep -v :"
 XHCI = "dmesg | grep -i xhci"
-
-
-def find(guest, identity):
-    """The device file of the watchdog with this identity."""
-    line = guest.run(f"{WATCHDOGS} | grep '{identity}'")
-    return f"/dev/{line.split('/')[4]}"
 
 
 def nmis(guest, command):
@@ -32,8 +26,8 @@ def scenario(lab):
                       "pause", "-device", "qemu-xhci,id=usb,p2=15,p3=15,addr=0x8",
                       full=True, memory=512).boot()
     qmp = guest.qmp
-    esb = find(guest, "6300ESB")
-    tco = find(guest, "iTCO_wdt")
+    esb = watchdog_of(guest, "6300ESB")
+    tco = watchdog_of(guest, "iTCO_wdt")
 
     lab.equal("root hubs of the USB controller", guest.run(HUBS).split(), ["15", "15"])
     lab.equal("without devices", guest.run(f"{USB} || true"), "")
