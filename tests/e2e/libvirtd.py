@@ -92,6 +92,13 @@ class Libvirtd:
     def kill(self):
         self.order("kill")
 
+    def hang(self):
+        """Stops it as it is, with all its connections, until go_on()."""
+        self.order("hang")
+
+    def go_on(self):
+        self.order("go on")
+
     def start(self):
         self.order("start")
 
@@ -242,6 +249,8 @@ def main():
     for order in map(str.strip, sys.stdin):
         if order == "start":
             room.start()
+        elif order in ("hang", "go on"):
+            os.kill(room.pid, signal.SIGSTOP if order == "hang" else signal.SIGCONT)
         else:
             room.end(signal.SIGKILL if order == "kill" else signal.SIGTERM)
         print("done", flush=True)

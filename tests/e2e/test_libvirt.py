@@ -316,6 +316,31 @@ def test_killed_unanswered(t):
         t.equal("the guest goes on", t.libvirt.pid_of("all"), pid)
 
 
+def test_libvirtd_hangs(t):
+    """It is stopped with its monitor open: the domain goes on, commands wait, and it
+    finds the domain as it is when it goes on."""
+    t.define("hung", devices="<memballoon model='virtio'/>")
+    guest = t.start("hung")
+    heard(guest, "B")
+    pid = t.libvirt.pid_of("hung")
+    t.libvirt.hang()
+    try:
+        process = t.libvirt.background("domstats", "hung")
+        for number in range(20):
+            guest.process.stdin.write(f"<{number}>".encode())
+            heard(guest, f"<{number}>")
+        t.check("the domain goes on while libvirtd does not", True)
+        t.check("virsh waits", process.poll() is None)
+    finally:
+        t.libvirt.go_on()
+    process.communicate(timeout=60)
+    t.equal("its command ends well", process.returncode, 0)
+    t.check("the domain is found as it was", runs(t, "hung"))
+    t.virsh("suspend", "hung")
+    t.equal("it obeys", t.state("hung"), "paused (user)")
+    t.equal("it is the same process", t.libvirt.pid_of("hung"), pid)
+
+
 def test_autostart(t):
     t.define("self")
     t.virsh("autostart", "self")
@@ -330,7 +355,7 @@ def test_autostart(t):
 
 TESTS = [test_probe, test_life, test_power, test_domain_of_qemu, test_statistics,
          test_devices_come_and_go, test_what_is_refused, test_libvirtd_comes_back,
-         test_killed_unanswered, test_autostart]
+         test_killed_unanswered, test_libvirtd_hangs, test_autostart]
 
 
 if __name__ == "__main__":
