@@ -13,6 +13,8 @@
  * Writes under a ROM do not reach RAM: firmware that knows virtual machines sets both
  * bits and copies from the ROM below 4 GiB.
  */
+#include "berth/address-space-cut.h"
+
 #include "pam.h"
 
 #define SHADOW_BASE 0xc0000u
@@ -52,6 +54,8 @@ Pam *pam_new(AddressSpace *memory, Region *root, RamBlock *ram, RamBlock *rom)
 
     pam->memory = memory;
     region_batch_begin(memory);
+    address_space_cut(memory, SHADOW_BASE);
+    address_space_cut(memory, END);
     for (unsigned i = 0; i < PAM_SEGMENTS; i++) {
         uint32_t base = i == 0 ? BIG_BASE : SHADOW_BASE + (i - 1) * SMALL_SIZE;
         uint32_t size = i == 0 ? BIG_SIZE : SMALL_SIZE;

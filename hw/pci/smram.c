@@ -13,6 +13,7 @@
  * TSEG ends where low RAM ends.  What devices read and write by themselves is seen as
  * from outside.  High segments (H_SMRAME) are not offered.
  */
+#include "berth/address-space-cut.h"
 #include "berth/base.h"
 #include "berth/x86-layout.h"
 
@@ -46,6 +47,8 @@ Smram *smram_new(const Board *board)
 
     smram->memory = board->memory;
     region_batch_begin(board->memory);
+    address_space_cut(board->memory, BASE);
+    address_space_cut(board->memory, BASE + SIZE);
     region_init_io(&smram->closed, "smram-closed", SIZE, &nothing_ops, NULL, NULL);
     add(board->outside_root, BASE, &smram->closed);
     region_init_io(&smram->absent, "no-smram", SIZE, &nothing_ops, NULL, NULL);
@@ -55,6 +58,7 @@ Smram *smram_new(const Board *board)
 
         if (size == 0 || size > low)
             continue;
+        address_space_cut(board->memory, low - size);
         region_init_io(&smram->tsegs[i], "tseg-closed", size, &nothing_ops, NULL, NULL);
         add(board->outside_root, low - size, &smram->tsegs[i]);
     }

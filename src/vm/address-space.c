@@ -19,6 +19,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "berth/address-space-cut.h"
 #include "berth/error.h"
 #include "berth/log.h"
 #include "berth/qsbr.h"
@@ -48,6 +49,7 @@ struct AddressSpace {
     unsigned depth;
     unsigned changes;           /* of AddressSpaceChange */
     MemslotSet slots;
+    GArray *cuts;               /* of slots, uint64_t, ascending; SMM has its base's */
     DoorbellSet doorbells;
     int slots_error;            /* of the last update, negative errno */
     int doorbells_error;
@@ -88,7 +90,8 @@ static void update_doorbells(AddressSpace *as)
 
 static void update_slots(AddressSpace *as)
 {
-    as->slots_error = memslot_update(&as->slots, as->vm, as->view);
+    as->slots_error = memslot_update(&as->slots, as->vm, as->view,
+                                     locked_space(as)->cuts);
     if (as->slots_error && log_limit_pass(&as->log_limit, NULL))
         log_error("address space '%s': the host takes no more memory: %s", as->name,
                   error_text(-as->slots_error));
@@ -148,6 +151,7 @@ static AddressSpace *make(const char *name, Region *root, Vm *vm)
     as->root = root;
     as->vm = vm;
     as->view = g_new0(FlatView, 1);
+    as->cuts = g_array_new(FALSE, FALSE, sizeof(uint64_t));
     g_mutex_init(&as->lock);
     doorbell_init(&as->doorbells);
     return as;
@@ -186,6 +190,21 @@ AddressSpace *address_space_new_smm(const char *name, Region *root, AddressSpace
     return as;
 }
 
+void address_space_cut(AddressSpace *as, uint64_t gpa)
+{
+    GArray *cuts;
+    unsigned i = 0;
+
+    address_space_begin(as);
+    cuts = locked_space(as)->cuts;
+    while (i < cuts->len && g_array_index(cuts, uint64_t, i) < gpa)
+        i++;
+    if (i == cuts->len || g_array_index(cuts, uint64_t, i) != gpa)
+        g_array_insert_val(cuts, i, gpa);
+    address_space_changed(as, ADDRESS_SPACE_CHANGED_VIEW);
+    address_space_end(as);
+}
+
 void address_space_free(AddressSpace *as)
 {
     if (!as)
@@ -200,6 +219,7 @@ void address_space_free(AddressSpace *as)
     doorbell_done(&as->doorbells, as->vm);
     memslot_done(&as->slots, as->vm);
     flat_view_retire(as->view);
+    g_array_unref(as->cuts);
     g_mutex_clear(&as->lock);
     g_free(as->name);
     g_free(as);

@@ -3,7 +3,9 @@
  * Old and new slots are sorted by address and compared like two files.  Slots that go
  * are unmapped before slots that come are mapped, since the hypervisor refuses an
  * overlap.  Between the two a vCPU that touches such memory exits, and the access is
- * answered from the view.
+ * answered from the view; but one that has its code or its page tables there cannot go
+ * on.  So memory that shows and hides at run time is cut off from that beside it, which
+ * would otherwise be one slot with it now and one without it then.
  *
  * Only whole pages can be a slot; what a region leaves of a page is answered by exits
  * too.
@@ -52,14 +54,31 @@ static bool same_slot(const VmSlot *a, const VmSlot *b)
            a->readonly == b->readonly;
 }
 
-static GArray *wanted_slots(const FlatView *view)
+static void append_cut(GArray *wanted, VmSlot slot, const GArray *cuts)
+{
+    for (unsigned i = 0; i < cuts->len; i++) {
+        uint64_t cut = g_array_index(cuts, uint64_t, i);
+        VmSlot before = slot;
+
+        if (cut <= slot.gpa || cut - slot.gpa >= slot.size)
+            continue;
+        before.size = cut - slot.gpa;
+        g_array_append_val(wanted, before);
+        slot.gpa += before.size;
+        slot.host += before.size;
+        slot.size -= before.size;
+    }
+    g_array_append_val(wanted, slot);
+}
+
+static GArray *wanted_slots(const FlatView *view, const GArray *cuts)
 {
     GArray *wanted = g_array_new(FALSE, FALSE, sizeof(VmSlot));
     VmSlot slot;
 
     for (unsigned i = 0; i < view->n; i++) {
         if (slot_of_range(&view->ranges[i], &slot))
-            g_array_append_val(wanted, slot);
+            append_cut(wanted, slot, cuts);
     }
     return wanted;
 }
@@ -107,9 +126,9 @@ static uint32_t take_id(GArray *used, uint32_t from)
     return from;
 }
 
-int memslot_update(MemslotSet *set, Vm *vm, const FlatView *view)
+int memslot_update(MemslotSet *set, Vm *vm, const FlatView *view, const GArray *cuts)
 {
-    g_autoptr(GArray) wanted = wanted_slots(view);
+    g_autoptr(GArray) wanted = wanted_slots(view, cuts);
     g_autoptr(GArray) used = g_array_new(FALSE, TRUE, sizeof(bool));
     g_autofree bool *kept = g_new0(bool, wanted->len + 1);
     GArray *slots = g_array_new(FALSE, FALSE, sizeof(VmSlot));

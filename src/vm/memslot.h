@@ -22,7 +22,8 @@ void memslot_done(MemslotSet *set, Vm *vm);
 
 /*
  * Makes the slots those of @view, by the fewest changes: what is equal stays untouched.
+ * None goes beyond one of @cuts (uint64_t, ascending).
  * Returns 0, or the first error (negative errno); a slot that was refused is missing
  * and will be tried again with the next view.
  */
-int memslot_update(MemslotSet *set, Vm *vm, const FlatView *view);
+int memslot_update(MemslotSet *set, Vm *vm, const FlatView *view, const GArray *cuts);

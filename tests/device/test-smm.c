@@ -17,6 +17,7 @@
 
 #define MCH 0x80000000u                 /* configuration addresses */
 #define LPC (0x80000000u | PCI_DEVFN(0x1f, 0) << 8)
+#define PAM 0x90u
 #define SMRAM 0x9du
 #define ESMRAMC 0x9eu
 #define TSEG_MBYTES 0x50u
@@ -339,10 +340,57 @@ static void test_slots(void)
     rig_init(&with, "-m 64 -machine smm=on");
 
     g_assert_null(without.smm);
+    /* In each space also what the sizes of TSEG cut off. */
     g_assert_cmpuint(vm_fake_slot_count(with.vm), ==,
-                     2 * vm_fake_slot_count(without.vm));
+                     2 * (vm_fake_slot_count(without.vm) + 4));
     rig_done(&with);
     rig_done(&without);
+}
+
+/* How often a slot is now what one of @had is; each is in both spaces. */
+static unsigned n_kept(Rig *rig, const GArray *had)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < had->len; i++) {
+        const VmFakeSlot *old = &g_array_index(had, VmFakeSlot, i);
+
+        for (unsigned j = 0; j < vm_fake_slot_count(rig->vm); j++) {
+            VmFakeSlot slot = vm_fake_slot(rig->vm, j);
+
+            n += slot.gpa == old->gpa && slot.size == old->size;
+        }
+    }
+    return n;
+}
+
+/* A processor that runs in memory beside what is shown and hidden must not lose it. */
+static void test_shown_memory_leaves_what_is_beside(void)
+{
+    g_autoptr(GArray) had = g_array_new(FALSE, FALSE, sizeof(VmFakeSlot));
+    unsigned n;
+    Rig rig;
+
+    rig_init(&rig, "-m 64 -machine smm=on");
+    for (unsigned i = 0; i < vm_fake_slot_count(rig.vm); i++) {
+        VmFakeSlot slot = vm_fake_slot(rig.vm, i);
+
+        if (slot.gpa + slot.size <= X86_BASE_RAM_END ||
+            (slot.gpa >= MIB && slot.gpa + slot.size <= RAM - 16 * MIB))
+            g_array_append_val(had, slot);
+    }
+    n = n_kept(&rig, had);
+    g_assert_cmpuint(n, ==, 2 * had->len);
+    g_assert_cmpuint(had->len, ==, 4);
+    config_write(&rig, ESMRAMC, 1, 3 << 1 | T_EN);
+    config_write(&rig, SMRAM, 1, ENABLE);
+    g_assert_cmpuint(n_kept(&rig, had), ==, n);
+    config_write(&rig, SMRAM, 1, ENABLE | OPEN);
+    g_assert_cmpuint(n_kept(&rig, had), ==, n);
+    for (unsigned reg = PAM; reg < PAM + 7; reg++)
+        config_write(&rig, reg, 1, 0x33);
+    g_assert_cmpuint(n_kept(&rig, had), ==, n);
+    rig_done(&rig);
 }
 
 /* As firmware does, the registers are where this file has them. */
@@ -717,6 +765,8 @@ int main(int argc, char **argv)
     g_test_add_func("/smm/lock", test_lock);
     g_test_add_func("/smm/state", test_state);
     g_test_add_func("/smm/slots", test_slots);
+    g_test_add_func("/smm/shown-memory-leaves-what-is-beside",
+                    test_shown_memory_leaves_what_is_beside);
     g_test_add_func("/smm/interrupts", test_interrupts);
     g_test_add_func("/smm/values-of-acpi-are-no-interrupts",
                     test_values_of_acpi_are_no_interrupts);

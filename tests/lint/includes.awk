@@ -21,7 +21,8 @@ BEGIN {
           "uuid vmstate")
     group("types", "qapi-types")
     group("loop", "aio iothread loop poller timer worker")
-    group("vm", "cpu-query cpuid irq irqchip ram region vcpu vm vm-fake vm-stats")
+    group("vm", "address-space-cut cpu-query cpuid irq irqchip ram region vcpu vm " \
+          "vm-fake vm-stats")
     group("device", "board bus device device-clock device-qmp device-timer " \
           "memory-backend msi msix memory-device hotplug object pci pci-assign " \
           "pci-slots rng secret virtio virtio-transport virtqueue")
