@@ -77,6 +77,8 @@ def scenario(lab):
                                         "x-unplug-timeout": 10})
     lab.check("the guest plugs memory for its kernel",
               wait_until(lambda: device(guest)["size"] == 128 * MIB), device(guest))
+    lab.check("and takes it into use",
+              wait_until(lambda: total(guest) == before + 128 * MIB), total(guest))
     guest.run("for i in $(seq 40); do sleep 3000 & done")
     request(guest, 0)
     lab.check("it does not come to what was asked for in time",
