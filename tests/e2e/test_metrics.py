@@ -241,6 +241,14 @@ def test_at_run_time(t):
     t.check("no file is left", not path.exists())
 
 
+def is_served(path):
+    """Not so while there is no place: then the connection may end before the question."""
+    try:
+        return "berth_vcpus" in get(path, "/metrics")[1]
+    except ConnectionError:
+        return False
+
+
 def test_many_clients(t):
     guest, path = metrics(t, "-S")
     halves = [connect(path) for _ in range(CLIENTS)]
@@ -272,8 +280,7 @@ def test_many_clients(t):
     t.equal("QMP is served among a crowd", guest.status, "prelaunch")
     for sock in crowd:
         sock.close()
-    t.check("a scraper is served after it",
-            wait_until(lambda: "berth_vcpus" in get(path, "/metrics")[1]))
+    t.check("a scraper is served after it", wait_until(lambda: is_served(path)))
     t.at_most("growth", resident(guest.process.pid) - before, GROWTH)
 
 
