@@ -140,6 +140,11 @@ BlockDrive *block_drive_new(BlockGraph *graph, const BlockDriveOptions *options,
     }
     if (node)
         disown(node);
+    if (drive && options->throttling &&
+        !block_drive_set_throttle(drive, options->throttling, error)) {
+        block_drive_detach(drive, true);
+        return NULL;
+    }
     return drive;
 }
 

@@ -33,6 +33,17 @@ bool block_open_run(BlockOpen *open, GError **error);
 /* Main.  Adds them to the graph, which owns the uppermost; returns that one. */
 BlockNode *block_open_finish(BlockOpen *open);
 
+/* block-add.c: main. */
+
+/* @node is in the graph, which owns it; NULL with @error, lent. */
+typedef void BlockAddedFn(void *opaque, BlockNode *node, const GError *error);
+/*
+ * All three steps, while the machine runs.  @done is called once, perhaps at once, also
+ * when the machine ends first.
+ */
+void block_add_start(BlockGraph *graph, const BlockdevOptions *options,
+                     BlockAddedFn *done, void *opaque);
+
 /* block-graph.c: main. */
 
 /* False with @error that says who uses @node. */

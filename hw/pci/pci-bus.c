@@ -101,7 +101,7 @@ static bool check_addr(const PciBus *bus, const PciAddr *addr, unsigned *ret_dev
     return true;
 }
 
-static bool slot_is_free(const PciBus *bus, unsigned slot)
+bool pci_bus_slot_is_free(const PciBus *bus, unsigned slot)
 {
     for (unsigned i = 0; i < 8; i++) {
         if (bus->reserved[PCI_DEVFN(slot, i)])
@@ -113,7 +113,7 @@ static bool slot_is_free(const PciBus *bus, unsigned slot)
 static bool find_free_slot(const PciBus *bus, unsigned *ret_devfn, GError **error)
 {
     for (unsigned slot = 0; slot < bus->n_functions / 8; slot++) {
-        if (slot_is_free(bus, slot)) {
+        if (pci_bus_slot_is_free(bus, slot)) {
             *ret_devfn = PCI_DEVFN(slot, 0);
             return true;
         }
@@ -137,7 +137,7 @@ static bool check_multifunction(const PciBus *bus, const PciDevice *pci, unsigne
                   "multifunction", PCI_SLOT(devfn), bus->bus.name);
         return false;
     }
-    if (pci->multifunction || slot_is_free(bus, PCI_SLOT(devfn)))
+    if (pci->multifunction || pci_bus_slot_is_free(bus, PCI_SLOT(devfn)))
         return true;
     error_set(error, "parameter 'multifunction' is off, but slot %x of '%s' has other "
               "functions", PCI_SLOT(devfn), bus->bus.name);

@@ -58,6 +58,7 @@ typedef struct BlockDriveOptions {
     const char *name;           /* copied */
     BlockdevOnError on_read_error;
     BlockdevOnError on_write_error;
+    const DriveThrottling *throttling;  /* limits, lent; NULL: there are none */
     bool write_through;         /* unless the device says: writes need no flush */
 } BlockDriveOptions;
 
@@ -85,11 +86,10 @@ BlockDrive *block_drive_new(BlockGraph *graph, const BlockDriveOptions *options,
 typedef void BlockDriveAddedFn(void *opaque, const GError *error);
 /*
  * The same while the machine runs, with a node of @node, which a worker opens; NULL: no
- * medium.  @throttling: limits, or NULL.  @done is called once, perhaps at once.
+ * medium.  @done is called once, perhaps at once.
  */
 void block_drive_add(BlockGraph *graph, const BlockDriveOptions *options,
-                     const BlockdevOptions *node, const DriveThrottling *throttling,
-                     BlockDriveAddedFn *done, void *opaque);
+                     const BlockdevOptions *node, BlockDriveAddedFn *done, void *opaque);
 /* Removes a drive that waits for its device, and its node; false with @error. */
 bool block_drive_del(BlockGraph *graph, const char *name, GError **error);
 /*

@@ -141,8 +141,7 @@ extern const VMStateDesc pci_device_vmstate;
  * with bus "pcie.0", its ports 0xcf8 and 0xcfc and its ECAM at board->ecam_base (256
  * MiB); and function 00.0, the memory controller.
  */
-extern const DeviceClass pci_host_class;
-extern const DeviceClass mch_class;
+extern const DeviceClass pci_host_class, mch_class;
 
 extern const DeviceClass pcie_root_port_class, pcie_pci_bridge_class, pci_bridge_class;
 
@@ -174,6 +173,7 @@ void pci_add_endpoint_cap(PciDevice *pci);
 
 /* True when @bus is the secondary bus of an express port. */
 bool pci_bus_is_below_port(const PciBus *bus);
+bool pci_bus_slot_is_free(const PciBus *bus, unsigned slot);    /* of all functions */
 
 /* Main before plug; then the thread that holds dev->lock. */
 

@@ -221,8 +221,7 @@ void hmp_drive_add(HmpCall *call)
     }
     drive = drive_options_drive(options);
     hmp_call_wait(call);
-    block_drive_add(call->ctx->blocks, &drive, options->node, options->throttling,
-                    on_drive_added, call);
+    block_drive_add(call->ctx->blocks, &drive, options->node, on_drive_added, call);
 }
 
 void hmp_drive_del(HmpCall *call)

@@ -27,21 +27,12 @@ static bool has_port(const Machine *machine)
     return false;
 }
 
-static bool is_free(const PciBus *bus, unsigned slot)
-{
-    for (unsigned function = 0; function < 8; function++) {
-        if (bus->reserved[PCI_DEVFN(slot, function)])
-            return false;
-    }
-    return true;
-}
-
 /* The highest free slot up to @slot; 0: there is none. */
 static unsigned find_slot(Machine *machine, unsigned slot)
 {
     const PciBus *root = pci_bus(device_tree_find_bus(&machine->tree, "pcie.0"));
 
-    while (slot > 0 && !is_free(root, slot))
+    while (slot > 0 && !pci_bus_slot_is_free(root, slot))
         slot--;
     return slot;
 }

@@ -412,6 +412,7 @@ BlockDriveOptions drive_options_drive(const DriveOptions *options)
         .name = options->id,
         .on_read_error = options->rerror,
         .on_write_error = options->werror,
+        .throttling = options->throttling,
         .write_through = !is_write_back(options),
     };
 }
@@ -430,18 +431,11 @@ BlockDrive *drive_options_make(BlockGraph *graph, const DriveOptions *options,
 {
     const BlockDriveOptions drive = drive_options_drive(options);
     BlockNode *node = NULL;
-    BlockDrive *made;
 
     if (options->node) {
         node = add_node(graph, options, error);
         if (!node)
             return NULL;
     }
-    made = block_drive_new(graph, &drive, node, error);
-    if (made && options->throttling &&
-        !block_drive_set_throttle(made, options->throttling, error)) {
-        block_drive_detach(made, true);
-        return NULL;
-    }
-    return made;
+    return block_drive_new(graph, &drive, node, error);
 }
