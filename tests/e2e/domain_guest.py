@@ -145,12 +145,13 @@ class DomainGuest(Guest):
             self.line.close()
 
 
-def domain_guest(lab):
+def domain_guest(lab, groups=False):
     """A guest in a libvirtd of its own, which ends with it; None where there is none."""
     if libvirtd.why_not():
         lab.skip("libvirt", libvirtd.why_not())
         return None
-    libvirt = libvirtd.Libvirtd(lab.folder / "libvirt", lab.options.vmm, log=False)
+    libvirt = libvirtd.Libvirtd(lab.folder / "libvirt", lab.options.vmm, log=False,
+                                groups=groups)
     guest = DomainGuest(lab.options.vmm, lab.folder, libvirt, "vm")
     lab.guests.append(guest)
     return guest

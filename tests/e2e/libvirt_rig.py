@@ -88,9 +88,11 @@ VIRTIO_MEM = """<memory model='virtio-mem'>
 class LibvirtRig(Rig):
     """The rig with a libvirtd, and a VMM by its own name in the domains."""
 
+    groups = False
+
     def __init__(self, name, options):
         super().__init__(name, options)
-        self.libvirt = Libvirtd(self.folder / "libvirt", options.vmm)
+        self.libvirt = Libvirtd(self.folder / "libvirt", options.vmm, groups=self.groups)
         self.virsh = self.libvirt.virsh
         self.sockets = []
 

@@ -3,8 +3,8 @@
 
 It runs in namespaces of its own (mounts, network, processes) with empty folders where it
 keeps things, so nothing of the machine's libvirt is read or changed, and all that it
-started ends with it.  There are no control groups in there.  Its emulator is a link
-named qemu-system-x86_64, first in its PATH.
+started ends with it.  Control groups are in there if the test asks for them
+(control_groups.py).  Its emulator is a link named qemu-system-x86_64, first in its PATH.
 """
 
 import os
@@ -17,16 +17,19 @@ import subprocess
 import sys
 import time
 
+import control_groups
+from control_groups import ControlGroups
+
 FOLDERS = {"run": "/run", "lib": "/var/lib", "cache": "/var/cache", "log": "/var/log",
            "etc": "/etc/libvirt"}
+NO_GROUPS = "cgroup_controllers = [ ]\n"
 USER = "libvirt-qemu"           # that it looks for when it starts
 USER_ID = 64055
 QEMU_CONF = """user = "root"
 group = "root"
 security_driver = "none"
-cgroup_controllers = [ ]
 namespaces = [ ]
-dynamic_ownership = 0
+{groups}dynamic_ownership = 0
 remember_owner = 0
 stdio_handler = "file"
 """
@@ -62,18 +65,28 @@ class VirshError(Exception):
 
 
 class Libvirtd:
-    def __init__(self, folder, vmm, log=True):
+    """With @groups there are control groups, of the version that .groups has: none if
+    there are none to be had."""
+
+    def __init__(self, folder, vmm, log=True, groups=False):
         self.folder = pathlib.Path(folder)
+        self.groups = ControlGroups(f"berth-{os.getpid()}") if groups else None
+        version = self.groups.version if self.groups else None
         for name in (*FOLDERS, "bin", "run/lock"):
             (self.folder / name).mkdir(parents=True)
         (self.folder / "bin" / "qemu-system-x86_64").symlink_to(vmm)
-        (self.folder / "etc" / "qemu.conf").write_text(QEMU_CONF)
+        (self.folder / "etc" / "qemu.conf").write_text(
+            QEMU_CONF.format(groups="" if version else NO_GROUPS))
         (self.folder / "etc" / "libvirtd.conf").write_text(
             CONF.format(level=1 if log else 3))
         self.room = subprocess.Popen(
-            [*PREFIX, sys.executable, "-B", __file__, str(self.folder)], text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            [*PREFIX, *(["--cgroup"] if version else []), sys.executable, "-B", __file__,
+             str(self.folder), str(version or 0)], text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            preexec_fn=self.groups.join if version else None)
         self.order("")
+        if version:
+            self.groups.step_aside(self.room.pid)
         self.order("start")
 
     def order(self, text):
@@ -153,6 +166,8 @@ class Libvirtd:
         self.room.stdin.close()
         self.room.wait()
         self.room.stdout.close()
+        if self.groups:
+            self.groups.remove()
 
 
 class Events:
@@ -187,8 +202,9 @@ class Events:
 class Room:
     """The first process of the namespaces."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, groups):
         self.folder = pathlib.Path(folder)
+        self.groups = groups
         self.pid = None
         signal.signal(signal.SIGCHLD, self.reap)
 
@@ -216,7 +232,11 @@ class Room:
         binds = {**FOLDERS, "passwd": "/etc/passwd", "group": "/etc/group"}
         for name, place in binds.items():
             run("mount", "--bind", self.folder / name, place)
+        if self.groups:
+            control_groups.unmount_all()
         run("mount", "-t", "sysfs", "sysfs", "/sys")
+        if self.groups:
+            control_groups.mount(self.groups)
         run("ip", "link", "set", "lo", "up")
         run("ip", "link", "add", BRIDGE, "type", "bridge")
         run("ip", "link", "set", BRIDGE, "up")
@@ -243,7 +263,7 @@ def run(*argv):
 
 
 def main():
-    room = Room(sys.argv[1])
+    room = Room(sys.argv[1], int(sys.argv[2]))
     room.furnish()
     print("furnished", flush=True)
     for order in map(str.strip, sys.stdin):

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """A real libvirtd with berth for its emulator, and tiny guests: what virsh does to a
-domain in its life.  The test is the guest's driver where something has to let go."""
+domain in its life.  The test is the guest's driver where something has to let go.
+Domains are in control groups where the host has such."""
 
+import json
 import os
 import pathlib
 import re
@@ -11,13 +13,26 @@ import signal
 import sys
 import time
 
+from domain_groups import DomainGroups
 from libvirt_rig import (DIMM, DISK, NIC, VIRTIO_MEM, let_go, libvirt_main,
-                         power_off, released, started_with_all)
+                         power_off, released, started_with_all, LibvirtRig)
 from libvirtd import VirshError
 from poke import Poke
 from rig import ROOT, heard, wait_until
 
 PM_STATUS, PM_BUTTON = 0x600, 1 << 8
+MEMORY_AND_TIME = """<memory unit='MiB'>128</memory>
+<cputune>
+  <shares>512</shares>
+  <period>100000</period><quota>10000</quota>
+  <emulator_period>100000</emulator_period><emulator_quota>20000</emulator_quota>
+  <iothread_period>100000</iothread_period><iothread_quota>30000</iothread_quota>
+  <vcpupin vcpu='1' cpuset='0'/>
+</cputune>"""
+
+
+class GroupsRig(LibvirtRig):
+    groups = True
 
 
 def test_probe(t):
@@ -341,6 +356,97 @@ def test_libvirtd_hangs(t):
     t.equal("it is the same process", t.libvirt.pid_of("hung"), pid)
 
 
+def check_places(t, groups, vcpus, iothreads):
+    """Each thread is in its own group, or in that of the process."""
+    wanted = {f"CPU {i}/KVM": f"vcpu{i}" for i in range(vcpus)}
+    wanted.update((f"IO iothread{i}", f"iothread{i}") for i in iothreads)
+    for controller in ("cpu", "cpuset"):
+        places = groups.names(controller)
+        t.equal(f"{controller}: all threads are in their groups", places,
+                {name: wanted.get(name, "emulator") for name in places})
+        t.equal(f"{controller}: none is missing", set(wanted) - set(places), set())
+
+
+def scheduled(t):
+    """What virsh tells of it."""
+    return {name: int(value) for name, value in re.findall(
+        r"(\S+) *: (-?\d+)\b", t.virsh("schedinfo", "busy"))}
+
+
+def check_blkiotune(t, groups):
+    device = next((pathlib.Path("/dev") / path.name
+                   for path in pathlib.Path("/sys/block").iterdir()
+                   if (pathlib.Path("/dev") / path.name).is_block_device()), None)
+    if not device or groups.limits_of_disks() is None:
+        t.skip("blkiotune", "there is no disk, or no group for it")
+        return
+    t.virsh("blkiotune", "busy", "--device-read-iops-sec", f"{device},100")
+    number = device.stat().st_rdev
+    t.match("blkiotune", groups.limits_of_disks(),
+            rf"(?m)^{os.major(number)}:{os.minor(number)} .*\b100\b")
+
+
+def test_control_groups(t):
+    """Each thread is in the group that libvirt makes for it, and gets what that gets."""
+    version = t.libvirt.groups.version
+    if not version:
+        t.skip("control groups", "there are none to be had")
+        return
+    t.define("busy", memory=MEMORY_AND_TIME)
+    guest = t.start("busy")
+    heard(guest, "B")
+    groups = DomainGroups(t.libvirt.pid_of("busy"), version)
+    check_places(t, groups, 2, [1])
+    told = t.virsh("qemu-monitor-command", "busy", '{"execute":"query-cpus-fast"}')
+    vcpus = [groups.numbered(cpu["thread-id"]) for cpu in json.loads(told)["return"]]
+    t.equal("vCPUs are the threads that the monitor tells",
+            [(task / "comm").read_text() for task in vcpus],
+            ["CPU 0/KVM\n", "CPU 1/KVM\n"])
+    limited = [*vcpus, groups.task("IO iothread1"), groups.task()]
+    t.equal("each has the limit that the domain says",
+            [groups.quota(task) for task in limited],
+            ["10000", "10000", "30000", "20000"])
+    t.equal("and all have their shares", groups.shares(), "512")
+    t.equal("vcpupin of a domain", groups.read(vcpus[1], "cpuset", "cpuset.cpus"), "0")
+
+    guest.process.stdin.write(b"S")
+    heard(guest, "S")
+    used, stopped = groups.spent(vcpus[0], 1)
+    t.check("a vCPU that is busy is stopped by its limit", stopped > 0)
+    t.check("and uses no more than that", used < 0.2, used)
+    t.virsh("schedinfo", "busy", "vcpu_quota=-1", "iothread_quota=40000",
+            "emulator_quota=50000", "cpu_shares=1024")
+    t.equal("schedinfo tells what it has set", {name: scheduled(t)[name] for name in (
+        "vcpu_quota", "iothread_quota", "emulator_quota", "cpu_shares")}, {
+            "vcpu_quota": -1, "iothread_quota": 40000, "emulator_quota": 50000,
+            "cpu_shares": 1024})
+    t.equal("and so it is", [groups.quota(task) for task in limited[1:]] +
+            [groups.shares()], [groups.NO_QUOTA[version], "40000", "50000", "1024"])
+    t.check("without its limit it uses more", wait_until(
+        lambda: groups.spent(vcpus[0], 0.3)[0] > 1.5 * used))
+    t.equal("nothing stops it", groups.spent(vcpus[0], 0.3)[1], 0)
+
+    last = str(os.cpu_count() - 1)
+    t.virsh("vcpupin", "busy", 0, last)
+    t.virsh("emulatorpin", "busy", 0)
+    t.virsh("iothreadpin", "busy", 1, last)
+    t.equal("vcpupin, iothreadpin, emulatorpin of one that runs",
+            [groups.read(task, "cpuset", "cpuset.cpus")
+             for task in (vcpus[0], *limited[2:])], [last, last, "0"])
+    check_blkiotune(t, groups)
+    t.virsh("iothreadadd", "busy", 2)
+    t.virsh("setvcpus", "busy", 3)
+    check_places(t, groups, 3, [1, 2])
+    t.match("cpu-stats", t.virsh("cpu-stats", "busy", "--total"),
+            r"cpu_time +[1-9]|cpu_time +0\.\d*[1-9]")
+    t.libvirt.restart()
+    t.check("it runs after a restart of libvirtd", runs(t, "busy"))
+    t.virsh("schedinfo", "busy", "vcpu_quota=20000")
+    t.equal("which knows its groups", [groups.quota(task) for task in vcpus],
+            ["20000", "20000"])
+    t.virsh("destroy", "busy")
+
+
 def test_autostart(t):
     t.define("self")
     t.virsh("autostart", "self")
@@ -355,8 +461,9 @@ def test_autostart(t):
 
 TESTS = [test_probe, test_life, test_power, test_domain_of_qemu, test_statistics,
          test_devices_come_and_go, test_what_is_refused, test_libvirtd_comes_back,
-         test_killed_unanswered, test_libvirtd_hangs, test_autostart]
+         test_killed_unanswered, test_libvirtd_hangs, test_control_groups,
+         test_autostart]
 
 
 if __name__ == "__main__":
-    sys.exit(libvirt_main(TESTS, __doc__))
+    sys.exit(libvirt_main(TESTS, __doc__, GroupsRig))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The life of a stock guest under a real libvirtd: starts, statistics, pauses, vCPUs,
-threads, console, the agent of QEMU, and each way in which it reboots or ends."""
+threads and their control groups, console, the agent of QEMU, and each way in which it
+reboots or ends."""
 
 import os
 import pathlib
@@ -10,6 +11,7 @@ import types
 
 from domain_guest import (BALLOON, CHANNEL, DISK, NIC, PORT, ROOT, domain_guest,
                           eventually)
+from domain_groups import DomainGroups
 from libvirtd import VirshError
 from terminal import Terminal
 
@@ -19,6 +21,7 @@ DEVICES = (ROOT + PORT * 6 + CHANNEL + BALLOON + NIC.format(number=1) +
 # Without control groups libvirt sets the policy of a thread by its number.
 VCPU = """<vcpu current='1'>2</vcpu><iothreads>1</iothreads>
 <cputune>
+  <shares>512</shares><period>100000</period><quota>100000</quota>
   <vcpupin vcpu='0' cpuset='0'/>
   <vcpusched vcpus='0' scheduler='batch'/>
   <iothreadsched iothreads='1' scheduler='batch'/>
@@ -32,11 +35,12 @@ FILE_SYSTEM = ("mke2fs -q /dev/vda > /dev/null; mkdir -p /tmp/d; "
                "mount -t ext4 /dev/vda /tmp/d && echo data > /tmp/d/file && sync")
 ANSWERING = ("(while read -r line; do echo \"<$line>\"; done "
              "< /dev/ttyS1 > /dev/ttyS1 &)")
+BUSY = "timeout 1 sh -c 'while :; do :; done'; true\n"
 ESCAPE = "\x1d"
 
 
 def scenario(lab):
-    guest = domain_guest(lab)
+    guest = domain_guest(lab, groups=True)
     if not guest:
         return
     with open(lab.folder / "disk", "wb") as file:
@@ -48,6 +52,7 @@ def scenario(lab):
     check_statistics(lab, guest)
     check_pause(lab, guest)
     check_threads(lab, guest)
+    check_control_groups(lab, guest)
     check_console(lab, guest)
     check_memory(lab, guest)
     check_vcpus(lab, guest)
@@ -153,6 +158,31 @@ def check_threads(lab, guest):
               [os.SCHED_BATCH, os.SCHED_OTHER, os.SCHED_BATCH])
     maps = pathlib.Path(f"/proc/{guest.libvirt.pid_of('vm')}/numa_maps").read_text()
     lab.match("the guest's memory is where it shall be", maps, " bind:0 .*(anon|dirty)=")
+
+
+def check_control_groups(lab, guest):
+    """Limits of processor time and of memory, of groups of version 2."""
+    version = guest.libvirt.groups.version
+    if not version:
+        lab.skip("control groups", "there are none to be had")
+        return
+    groups = DomainGroups(guest.libvirt.pid_of("vm"), version)
+    wanted = {"CPU 0/KVM": "vcpu0", "IO iothread1": "iothread1"}
+    names = groups.names()
+    lab.equal("each thread is in its control group", names,
+              {name: wanted.get(name, "emulator") for name in names})
+    vcpu = groups.task("CPU 0/KVM")
+    lab.equal("which has the limit that the domain says",
+              (groups.quota(vcpu), groups.shares()), ("100000", "512"))
+    guest.virsh("schedinfo", "vcpu_period=100000", "vcpu_quota=20000", "cpu_shares=1000")
+    lab.equal("schedinfo", (groups.quota(vcpu), groups.shares()), ("20000", "1000"))
+    guest.type(BUSY)
+    used, stopped = groups.spent(vcpu, 1)
+    lab.check("a busy vCPU is stopped by its limit", stopped > 0)
+    lab.check("and uses no more than that", used < 0.4, used)
+    guest.virsh("schedinfo", "vcpu_quota=-1")
+    guest.run("true")
+    lab.equal("without a limit nothing stops it", groups.spent(vcpu, 0.2)[1], 0)
 
 
 def check_console(lab, guest):
