@@ -8,6 +8,8 @@
  *         the chip, but QEMU's, docs/specs)
  *     60  PCIEXBAR: where the ECAM is
  *     90  PAM0 to PAM6: what answers below 1 MiB (pam.h)
+ *     9c  memory at the default SMBASE, QEMU's as well: firmware writes ones to ask,
+ *         reads 1, and takes it by writing 2, which is then what is read until a reset
  *     9d  SMRAM, ESMRAMC: memory of system management mode (smram.h); where there is no
  *         such mode it is closed and locked
  *     a4  GBSM, BGSM, TSEGMB, TOLUD: where firmware says that low RAM and its last parts
@@ -39,6 +41,8 @@
 #define PAM_FIRST_BITS 0x30u
 #define REG_TSEG_MBYTES 0x50u
 #define TSEG_MBYTES_QUERY 0xffffu
+#define REG_SMBASE 0x9cu
+#define SMBASE_QUERY 0xffu
 #define REG_SMRAM 0x9du
 #define REG_ESMRAMC 0x9eu
 #define REG_GBSM 0xa4u
@@ -54,8 +58,7 @@ typedef struct Mch {
     Smram *smram;               /* NULL: there is no system management mode */
 
     /* Under dev.lock: what the registers were when they last meant something. */
-    uint8_t smram_register;
-    uint8_t esmramc;
+    SmramRegisters registers;
     uint32_t tsegmb;
 } Mch;
 
@@ -82,16 +85,32 @@ static void update_windows(Mch *mch)
     lock_drop(&pci->dev.lock);
 }
 
+/* Asked for, taken, or neither; of anything else nothing follows.  Under the lock. */
+static void hold_smbase(Mch *mch)
+{
+    PciDevice *pci = &mch->pci;
+    uint8_t was = mch->registers.smbase;
+    uint8_t now = (uint8_t)pci_config_get(pci, REG_SMBASE, 1);
+
+    if (was == 0 && now == SMBASE_QUERY)
+        now = SMBASE_IN_RAM;
+    else if ((was | now) & SMBASE_LCK)
+        now = SMBASE_LCK;
+    else
+        now = (was | now) & SMBASE_IN_RAM;
+    pci_config_set(pci, REG_SMBASE, 1, now);
+}
+
 /* What is locked stays; what locks closes.  Under the lock. */
 static void hold_locked(Mch *mch)
 {
     PciDevice *pci = &mch->pci;
-    uint8_t kept = mch->smram_register & ~SMRAM_D_CLS;
+    uint8_t kept = mch->registers.smram & ~SMRAM_D_CLS;
     uint8_t now = (uint8_t)pci_config_get(pci, REG_SMRAM, 1);
 
-    if (mch->smram_register & SMRAM_D_LCK) {
+    if (mch->registers.smram & SMRAM_D_LCK) {
         now = kept | (now & SMRAM_D_CLS);
-        pci_config_set(pci, REG_ESMRAMC, 1, mch->esmramc);
+        pci_config_set(pci, REG_ESMRAMC, 1, mch->registers.esmramc);
         pci_config_set(pci, REG_TSEGMB, 4, mch->tsegmb);
     }
     if (now & SMRAM_D_LCK)
@@ -106,10 +125,15 @@ static void update_smram(Mch *mch)
 
     lock_take(&pci->dev.lock);
     hold_locked(mch);
-    mch->smram_register = (uint8_t)pci_config_get(pci, REG_SMRAM, 1);
-    mch->esmramc = (uint8_t)pci_config_get(pci, REG_ESMRAMC, 1);
+    if (pci->dev.board->smram_at_smbase)
+        hold_smbase(mch);
+    mch->registers = (SmramRegisters) {
+        .smram = (uint8_t)pci_config_get(pci, REG_SMRAM, 1),
+        .esmramc = (uint8_t)pci_config_get(pci, REG_ESMRAMC, 1),
+        .smbase = (uint8_t)pci_config_get(pci, REG_SMBASE, 1),
+    };
     mch->tsegmb = pci_config_get(pci, REG_TSEGMB, 4);
-    smram_update(mch->smram, mch->smram_register, mch->esmramc);
+    smram_update(mch->smram, &mch->registers);
     lock_drop(&pci->dev.lock);
 }
 
@@ -119,7 +143,7 @@ static void restart_smram(Mch *mch)
     if (!mch->smram)
         return;
     lock_take(&mch->pci.dev.lock);
-    mch->smram_register = 0;
+    mch->registers = (SmramRegisters) { 0 };
     lock_drop(&mch->pci.dev.lock);
     update_smram(mch);
 }
@@ -139,7 +163,7 @@ static void mch_after_write(PciDevice *pci, unsigned offset, unsigned size)
 {
     Mch *mch = to_mch(&pci->dev);
 
-    if (mch->smram && (pci_config_touches(offset, size, REG_SMRAM, 2) ||
+    if (mch->smram && (pci_config_touches(offset, size, REG_SMBASE, 3) ||
                        pci_config_touches(offset, size, REG_TSEGMB, 4)))
         update_smram(mch);
     if (mch->smram && pci_config_touches(offset, size, REG_TSEG_MBYTES, 2))
@@ -175,6 +199,8 @@ static void add_smram(Mch *mch)
     pci_config_allow(pci, REG_ESMRAMC, 1, ESMRAMC_TSEG_SZ | ESMRAMC_T_EN);
     if (pci->dev.board->extended_tseg)
         pci_config_allow(pci, REG_TSEG_MBYTES, 2, 0xffff);
+    if (pci->dev.board->smram_at_smbase)
+        pci_config_allow(pci, REG_SMBASE, 1, 0xff);
     pci_config_allow(pci, REG_GBSM, 4, MEGABYTES);
     pci_config_allow(pci, REG_BGSM, 4, MEGABYTES);
     pci_config_allow(pci, REG_TSEGMB, 4, MEGABYTES);

@@ -9,6 +9,10 @@
  *     where           outside of the mode          in it
  *     0xa0000         hidden unless D_OPEN         hidden unless G_SMRAME
  *     TSEG            hidden with T_EN, G_SMRAME   as ever
+ *     0x30000         hidden with SMBASE_LCK       as ever
+ *
+ * The last is where a processor begins in the mode that has not been told of another
+ * place, so one that is hot-plugged finds firmware's code there and nobody else's.
  *
  * TSEG ends where low RAM ends.  What devices read and write by themselves is seen as
  * from outside.  High segments (H_SMRAME) are not offered.
@@ -21,6 +25,8 @@
 
 #define BASE X86_BASE_RAM_END
 #define SIZE (X86_SHADOW_BASE - X86_BASE_RAM_END)
+#define SMBASE 0x30000u          /* Intel SDM volume 3, 31.4 */
+#define SMBASE_SIZE (128 * KIB)
 #define ABOVE_ALL_ELSE 1
 
 static const RegionOps nothing_ops = { 0 };
@@ -49,6 +55,13 @@ Smram *smram_new(const Board *board)
     region_batch_begin(board->memory);
     address_space_cut(board->memory, BASE);
     address_space_cut(board->memory, BASE + SIZE);
+    if (board->smram_at_smbase) {
+        address_space_cut(board->memory, SMBASE);
+        address_space_cut(board->memory, SMBASE + SMBASE_SIZE);
+        region_init_io(&smram->smbase, "smbase-closed", SMBASE_SIZE, &nothing_ops, NULL,
+                       NULL);
+        add(board->outside_root, SMBASE, &smram->smbase);
+    }
     region_init_io(&smram->closed, "smram-closed", SIZE, &nothing_ops, NULL, NULL);
     add(board->outside_root, BASE, &smram->closed);
     region_init_io(&smram->absent, "no-smram", SIZE, &nothing_ops, NULL, NULL);
@@ -73,6 +86,8 @@ void smram_free(Smram *smram)
     region_batch_begin(smram->memory);
     region_done(&smram->closed);
     region_done(&smram->absent);
+    if (smram->smbase.name)
+        region_done(&smram->smbase);
     for (unsigned i = 0; i < SMRAM_TSEG_SIZES; i++) {
         if (smram->tsegs[i].name)
             region_done(&smram->tsegs[i]);
@@ -81,15 +96,17 @@ void smram_free(Smram *smram)
     g_free(smram);
 }
 
-void smram_update(Smram *smram, uint8_t smram_register, uint8_t esmramc)
+void smram_update(Smram *smram, const SmramRegisters *registers)
 {
-    bool enabled = smram_register & SMRAM_G_SMRAME;
-    bool tseg = enabled && esmramc & ESMRAMC_T_EN;
-    unsigned wanted = (esmramc & ESMRAMC_TSEG_SZ) >> 1;
+    bool enabled = registers->smram & SMRAM_G_SMRAME;
+    bool tseg = enabled && registers->esmramc & ESMRAMC_T_EN;
+    unsigned wanted = (registers->esmramc & ESMRAMC_TSEG_SZ) >> 1;
 
     region_batch_begin(smram->memory);
-    region_set_enabled(&smram->closed, !enabled || !(smram_register & SMRAM_D_OPEN));
+    region_set_enabled(&smram->closed, !enabled || !(registers->smram & SMRAM_D_OPEN));
     region_set_enabled(&smram->absent, !enabled);
+    if (smram->smbase.name)
+        region_set_enabled(&smram->smbase, registers->smbase & SMBASE_LCK);
     for (unsigned i = 0; i < SMRAM_TSEG_SIZES; i++) {
         if (smram->tsegs[i].name)
             region_set_enabled(&smram->tsegs[i], tseg && i == wanted);

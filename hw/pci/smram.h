@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory of system management mode, as the memory controller's registers say: two parts
- * of RAM that a processor sees in that mode only.
+ * Memory of system management mode, as the memory controller's registers say: parts of
+ * RAM that a processor sees in that mode only.
  */
 #pragma once
 
@@ -18,6 +18,10 @@
 #define ESMRAMC_TSEG_SZ 0x06u
 #define ESMRAMC_T_EN 0x01u
 
+/* Of the register that QEMU added: what is at the default SMBASE (q35, smbase-smram). */
+#define SMBASE_IN_RAM 0x01u     /* firmware has asked, and may have it */
+#define SMBASE_LCK 0x02u        /* it has it, until a reset */
+
 #define SMRAM_TSEG_SIZES 4u     /* 1, 2 and 8 MiB, and what the operator says */
 
 typedef struct Smram {
@@ -25,6 +29,7 @@ typedef struct Smram {
     Region closed;              /* 0xa0000 outside of the mode */
     Region absent;              /* and in it */
     Region tsegs[SMRAM_TSEG_SIZES];     /* the end of low RAM outside of the mode */
+    Region smbase;              /* the default SMBASE outside of the mode */
 } Smram;
 
 /* Main only.  @board has system management mode. */
@@ -32,5 +37,11 @@ Smram *smram_new(const Board *board);
 /* Accepts NULL. */
 void smram_free(Smram *smram);
 
+typedef struct SmramRegisters {
+    uint8_t smram;
+    uint8_t esmramc;
+    uint8_t smbase;             /* 0 on a board that has not that register */
+} SmramRegisters;
+
 /* Main, or the vCPU that writes to the registers.  Does as they say. */
-void smram_update(Smram *smram, uint8_t smram_register, uint8_t esmramc);
+void smram_update(Smram *smram, const SmramRegisters *registers);

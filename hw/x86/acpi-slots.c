@@ -36,8 +36,11 @@ void acpi_slots_write_bits(AcpiSlots *slots, AcpiSlot *slot, uint64_t value)
     if (value & EVENTS) {
         slot->events &= (uint8_t)~(value & EVENTS);
     } else if (value & ACPI_SLOT_EJECT) {
+        slot->events &= (uint8_t)~ACPI_SLOT_TO_FIRMWARE;
         slot->is_ejected = slot->is_there;
         post(slots);
+    } else if (value & ACPI_SLOT_TO_FIRMWARE && slots->to_firmware && slot->dev) {
+        slot->events |= ACPI_SLOT_TO_FIRMWARE;
     }
 }
 
@@ -214,10 +217,12 @@ void acpi_slots_reset(AcpiSlots *slots)
 
 bool acpi_slots_post_load(const AcpiSlots *slots, const char *noun, GError **error)
 {
+    unsigned events = EVENTS | (slots->to_firmware ? ACPI_SLOT_TO_FIRMWARE : 0);
+
     for (uint32_t i = 0; i < slots->n; i++) {
         const AcpiSlot *slot = &slots->rows[i];
 
-        if (slot->events & ~(slot->dev ? EVENTS : 0)) {
+        if (slot->events & ~(slot->dev ? events : 0)) {
             error_set(error, "'events' of %s %u is 0x%x", noun, i, slot->events);
             return false;
         }

@@ -17,6 +17,7 @@
 #define ACPI_SLOT_CAME 0x02u            /* is cleared */
 #define ACPI_SLOT_GOES 0x04u            /* is cleared */
 #define ACPI_SLOT_EJECT 0x08u           /* ejects it */
+#define ACPI_SLOT_TO_FIRMWARE 0x10u     /* vCPUs: is set, for firmware to eject it */
 
 /* When the guest is faster than main the oldest is forgotten. */
 #define ACPI_SLOTS_TOLD_MAX 64u
@@ -27,7 +28,7 @@ typedef struct AcpiSlot {
     /* Lock. */
     bool is_there;
     bool is_ejected;            /* and main has not done it yet */
-    uint8_t events;             /* ACPI_SLOT_CAME, ACPI_SLOT_GOES */
+    uint8_t events;             /* ACPI_SLOT_CAME, _GOES, _TO_FIRMWARE */
     uint32_t ost_event;
     uint32_t ost_status;
 } AcpiSlot;
@@ -42,6 +43,7 @@ typedef struct AcpiSlots {
     Device *owner;              /* with the registers */
     ACPISlotType type;
     unsigned gpe;
+    bool to_firmware;           /* there is ACPI_SLOT_TO_FIRMWARE */
     LoopMessage message;        /* to main */
     AcpiSlot *rows;
     uint32_t n;

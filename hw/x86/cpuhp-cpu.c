@@ -120,7 +120,8 @@ static bool cpuhp_cpu_realize(Device *dev, const DeviceAddArgs *args, GError **e
                   "%u", cpu->index, props->socket_id, props->core_id, props->thread_id);
         return false;
     }
-    return board->ops->add_vcpu(board->opaque, cpu->index, error);
+    return cpuhp_check_plug(dev->bus, error) &&
+           board->ops->add_vcpu(board->opaque, cpu->index, error);
 }
 
 static void cpuhp_cpu_unrealize(Device *dev)

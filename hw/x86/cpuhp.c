@@ -4,16 +4,26 @@
  * has (specs/acpi_cpu_hotplug, the interface without the bitmap):
  *
  *     00  dword, write: the vCPU that the others are about
- *     04  byte, read: 0 it is there, 1 it came, 2 it is to go
- *         byte, write: 1 and 2 clear those bits, 3 ejects it
- *     05  byte, write: command: 0 select the next with bit 1 or 2; what data is about:
+ *     04  byte, read: 0 it is there, 1 it came, 2 it is to go, 4 firmware ejects it
+ *         byte, write: 1 and 2 clear those bits, 3 ejects it and clears 4, 4 sets that
+ *     05  byte, write: command: 0 select the next with bit 1, 2 or 4; what data is about:
  *         1 the event of _OST, 2 its status, 3 the APIC id
+ *     06  byte, read: firmware is to be told by an SMI, before the operating system, 0 of
+ *         those that came, 1 of those to eject, which it does itself
  *     08  dword: data; after command 0 the vCPU that is selected
  *
  * With a selector out of range all reads are 0 and writes do nothing.
+ *
+ * Register 06 is berth's own, for its own byte code: the tables, which are made before
+ * firmware agrees on anything, fit what it agrees on.
+ *
+ * Firmware that has agreed on SMIs of all processors waits for all of them in system
+ * management mode.  One that does not know of hot-plug would wait for ever for one that
+ * went, and not have one that came.
  */
 #include "berth/error.h"
 #include "berth/region.h"
+#include "berth/smi-features.h"
 #include "berth/thread.h"
 #include "berth/vmstate.h"
 #include "berth/x86-layout.h"
@@ -25,7 +35,11 @@
 #define REG_SELECT 0x0u
 #define REG_STATUS 0x4u
 #define REG_COMMAND 0x5u
+#define REG_SMI 0x6u
 #define REG_DATA 0x8u
+
+#define SMI_OF_THOSE_THAT_CAME 0x1u
+#define SMI_OF_THOSE_TO_EJECT 0x2u
 
 #define COMMAND_NEXT 0u
 #define COMMAND_OST_EVENT 1u
@@ -35,6 +49,7 @@
 typedef struct CpuHp {
     Device dev;
     Bus bus;
+    const SmiFeatures *smi;
     bool has_registers;
     Region region;
     AcpiSlots slots;            /* those from topology->cpus on may have a device */
@@ -60,6 +75,14 @@ static uint32_t read_data(const CpuHp *hp)
     return 0;
 }
 
+static uint8_t read_smi(const CpuHp *hp)
+{
+    uint64_t agreed = smi_features_agreed(hp->smi);
+
+    return (uint8_t)((agreed & SMI_CPU_HOTPLUG ? SMI_OF_THOSE_THAT_CAME : 0) |
+                     (agreed & SMI_CPU_HOT_UNPLUG ? SMI_OF_THOSE_TO_EJECT : 0));
+}
+
 static uint64_t cpuhp_read(void *opaque, uint64_t offset, unsigned size)
 {
     CpuHp *hp = opaque;
@@ -67,6 +90,8 @@ static uint64_t cpuhp_read(void *opaque, uint64_t offset, unsigned size)
 
     if (slot && offset == REG_STATUS)
         return acpi_slots_bits(slot);
+    if (slot && offset == REG_SMI)
+        return read_smi(hp);
     if (slot && offset == REG_DATA)
         return read_data(hp);
     return 0;
@@ -144,6 +169,24 @@ static void bus_unplug(Bus *bus, Device *dev)
     acpi_slots_set_device(&of_bus(bus)->slots, cpuhp_cpu_index(dev), NULL);
 }
 
+/* Whether firmware takes part in @feature, which is called @word. */
+static bool check_firmware(const CpuHp *hp, uint64_t feature, const char *word,
+                           GError **error)
+{
+    uint64_t agreed = smi_features_agreed(hp->smi);
+
+    if (!(agreed & SMI_BROADCAST) || agreed & feature)
+        return true;
+    error_set(error, "cpu %s with SMI wasn't enabled by firmware: it takes firmware that "
+              "supports CPU %s with SMM, and '-machine pc-q35-6.0' or later", word, word);
+    return false;
+}
+
+bool cpuhp_check_plug(Bus *bus, GError **error)
+{
+    return check_firmware(of_bus(bus), SMI_CPU_HOTPLUG, "hotplug", error);
+}
+
 static bool bus_check_hotplug(Bus *bus, const DeviceAddArgs *args, GError **error)
 {
     if (of_bus(bus)->has_registers)
@@ -152,17 +195,9 @@ static bool bus_check_hotplug(Bus *bus, const DeviceAddArgs *args, GError **erro
     return false;
 }
 
-static bool firmware_allows(Bus *bus, GError **error)
-{
-    const Board *board = bus->owner->board;
-    const BoardOps *ops = board->ops;
-
-    return !ops->check_vcpu_removal || ops->check_vcpu_removal(board->opaque, error);
-}
-
 static bool bus_request_unplug(Bus *bus, Device *dev, bool *ret_eject, GError **error)
 {
-    if (!firmware_allows(bus, error))
+    if (!check_firmware(of_bus(bus), SMI_CPU_HOT_UNPLUG, "hot-unplug", error))
         return false;
     acpi_slots_add_event(&of_bus(bus)->slots, cpuhp_cpu_index(dev), ACPI_SLOT_GOES);
     *ret_eject = false;
@@ -190,6 +225,7 @@ static bool cpuhp_realize(Device *dev, const DeviceAddArgs *args, GError **error
         return false;
     hp->bus.ops = &cpu_bus_ops;
     acpi_slots_init(&hp->slots, dev, ACPI_SLOT_TYPE_CPU, X86_GPE_CPU_HOTPLUG);
+    hp->slots.to_firmware = true;
     acpi_slots_make(&hp->slots, topology->max_cpus);
     for (uint32_t i = 0; i < topology->cpus; i++)
         hp->slots.rows[i].is_there = true;
@@ -259,14 +295,18 @@ static const DeviceClass cpuhp_class = {
     .suspend = cpuhp_suspend,
 };
 
-Device *cpuhp_add(DeviceTree *tree, bool registers, GError **error)
+Device *cpuhp_add(DeviceTree *tree, const SmiFeatures *smi, bool registers,
+                  GError **error)
 {
     Device *dev = device_add_onboard(tree, &cpuhp_class, "cpuhp", NULL, error);
     CpuHp *hp;
 
-    if (!dev || !registers)
-        return dev;
+    if (!dev)
+        return NULL;
     hp = to_cpuhp(dev);
+    hp->smi = smi;
+    if (!registers)
+        return dev;
     hp->has_registers = true;
     region_init_io(&hp->region, "acpi-cpu-hotplug", X86_PORT_CPUHP_SIZE, &cpuhp_ops, hp,
                    &dev->lock);

@@ -326,6 +326,7 @@ Device *lpc_add(DeviceTree *tree, const LpcConfig *config, GError **error)
     to_lpc(dev)->no_reboot = config->no_reboot;
     to_lpc(dev)->pm.s3 = config->s3;
     to_lpc(dev)->pm.s4 = config->s4;
+    to_lpc(dev)->pm.smi_features.offered = config->smi_offered;
     lpc_reset(dev);
     return dev;
 }
@@ -335,7 +336,7 @@ LpcSmiFiles lpc_smi_files(Device *dev)
     SmiFeatures *features = &to_lpc(dev)->pm.smi_features;
 
     return (LpcSmiFiles) {
-        .supported = GUINT64_TO_LE(SMI_OFFERED),
+        .supported = GUINT64_TO_LE(features->offered),
         .requested = &features->requested,
         .ok = &features->ok,
         .on_ok_selected = smi_features_confirm,
@@ -343,11 +344,9 @@ LpcSmiFiles lpc_smi_files(Device *dev)
     };
 }
 
-bool lpc_has_smi_of_all(const Device *dev)
+const SmiFeatures *lpc_smi_features(const Device *dev)
 {
-    const Lpc *lpc = CONTAINER_OF(dev, const Lpc, pci.dev);
-
-    return smi_features_has(&lpc->pm.smi_features, SMI_BROADCAST);
+    return &CONTAINER_OF(dev, const Lpc, pci.dev)->pm.smi_features;
 }
 
 IrqLine *lpc_pirq(Device *dev, unsigned n)

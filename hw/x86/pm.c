@@ -296,7 +296,7 @@ static void raise_smi(Pm *pm)
     if (!board->smm || (pm->smi_en & needed) != needed)
         return;
     pm->smi_sts |= SMI_APM_STS;
-    vm_send_smi(board->vm, smi_features_has(&pm->smi_features, SMI_BROADCAST));
+    vm_send_smi(board->vm, smi_features_agreed(&pm->smi_features) & SMI_BROADCAST);
 }
 
 static void smi_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)

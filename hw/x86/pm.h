@@ -8,10 +8,10 @@
 #include "berth/device.h"
 #include "berth/irq.h"
 #include "berth/region.h"
+#include "berth/smi-features.h"
 #include "berth/timer.h"
 #include "berth/vmstate.h"
 
-#include "smi-features.h"
 #include "tco.h"
 
 typedef struct Pm {

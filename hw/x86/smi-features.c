@@ -4,18 +4,30 @@
  * what it wants and selects "features-ok": all of it, if there is all of it, or nothing.
  * What is agreed cannot be changed before a reset, so nothing that runs later can take it
  * back.
+ *
+ * Who is to hear of processors that come has to interrupt all, and who is to hear of
+ * those that go has to hear of those that come.
  */
 #include "berth/error.h"
+#include "berth/smi-features.h"
 #include "berth/trace.h"
 
-#include "smi-features.h"
+/* Whether they can be agreed on. */
+static bool go_together(const SmiFeatures *features, uint64_t wanted)
+{
+    bool plug = wanted & SMI_CPU_HOTPLUG;
+    bool unplug = wanted & SMI_CPU_HOT_UNPLUG;
+
+    return !(wanted & ~features->offered) && (!plug || wanted & SMI_BROADCAST) &&
+           (!unplug || plug);
+}
 
 void smi_features_confirm(void *opaque)
 {
     SmiFeatures *features = opaque;
     uint64_t wanted = GUINT64_FROM_LE(features->requested);
 
-    if (features->ok || wanted & ~SMI_OFFERED)
+    if (features->ok || !go_together(features, wanted))
         return;
     TRACE(smi_features, "0x%" PRIx64, wanted);
     features->ok = 1;
@@ -29,16 +41,16 @@ void smi_features_reset(SmiFeatures *features)
     __atomic_store_n(&features->agreed, 0, __ATOMIC_RELAXED);
 }
 
-bool smi_features_has(const SmiFeatures *features, uint64_t feature)
+uint64_t smi_features_agreed(const SmiFeatures *features)
 {
-    return __atomic_load_n(&features->agreed, __ATOMIC_RELAXED) & feature;
+    return __atomic_load_n(&features->agreed, __ATOMIC_RELAXED);
 }
 
 static bool smi_features_post_load(void *opaque, GError **error)
 {
     SmiFeatures *features = opaque;
 
-    if (features->ok <= 1 && !(features->agreed & ~SMI_OFFERED) &&
+    if (features->ok <= 1 && go_together(features, features->agreed) &&
         (features->ok || !features->agreed))
         return true;
     error_set(error, "field 'smi': features are agreed on that there are not");

@@ -55,6 +55,7 @@ typedef struct AcpiMachine {
     const AcpiCpu *cpus;
     size_t n_cpus;              /* all that there can be, up to 4096 */
     bool cpu_hotplug;           /* those that are not fixed come and go */
+    bool smm;                   /* of which firmware may be told by an SMI */
     unsigned n_memory_slots;    /* for modules that come and go, 256 at most */
     AcpiWindow ecam;            /* 1 MiB a bus, from bus 0; below 4 GiB */
     AcpiWindow pci32;           /* below 4 GiB */

@@ -98,10 +98,6 @@ typedef struct BoardOps {
     bool (*add_vcpu)(void *opaque, unsigned index, GError **error);
     void (*remove_vcpu)(void *opaque, unsigned index);
     /*
-     * Main only: whether firmware lets a vCPU go while it runs.  May be NULL: it does.
-     */
-    bool (*check_vcpu_removal)(void *opaque, GError **error);
-    /*
      * Main only: the guest takes other frames at the device @path, whose id is @id or
      * NULL.  May be NULL.
      */
@@ -142,6 +138,7 @@ struct Board {
     Region *smm_root;
     Region *outside_root;
     uint16_t extended_tseg;     /* MiB that firmware may have for the mode; 0: none */
+    bool smram_at_smbase;       /* firmware may have what is at the default SMBASE, too */
     IrqLine *isa_irqs[16];
     IrqLine *pci_irqs[BOARD_PCI_IRQS];
     IrqLine *gpes[BOARD_GPES];  /* an edge sets the event's status; may be NULL */

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "berth/device.h"
+#include "berth/smi-features.h"
 
 /* A vCPU beyond those that the machine starts with; by DEVICE_DRIVER_VCPU. */
 extern const DeviceClass cpuhp_cpu_class;
@@ -13,10 +14,14 @@ extern const DeviceClass cpuhp_cpu_class;
 unsigned cpuhp_cpu_index(const Device *dev);
 
 /*
- * Adds "/machine/cpuhp" with the bus "cpu.0", for a board with a topology.  Without
- * @registers vCPUs come only before the machine is started.
+ * Adds "/machine/cpuhp" with the bus "cpu.0", for a board with a topology.  @smi is what
+ * firmware has agreed on, lent.  Without @registers vCPUs come only before the machine is
+ * started.
  */
-Device *cpuhp_add(DeviceTree *tree, bool registers, GError **error);
+Device *cpuhp_add(DeviceTree *tree, const SmiFeatures *smi, bool registers,
+                  GError **error);
+/* Whether firmware takes a vCPU that comes to the bus now. */
+bool cpuhp_check_plug(Bus *bus, GError **error);
 /* The device that is vCPU @index, NULL for one of those that there are from the start. */
 Device *cpuhp_find(Device *hp, unsigned index);
 /* Appends what the guest told last of each place that is not one of those. */

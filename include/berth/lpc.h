@@ -5,6 +5,7 @@
 #pragma once
 
 #include "berth/device.h"
+#include "berth/smi-features.h"
 
 /* Main only. */
 
@@ -17,6 +18,7 @@ typedef struct LpcConfig {
     bool s3;                    /* the guest may suspend to RAM */
     bool s4;                    /* and to disk */
     bool no_reboot;             /* strapped: the TCO watchdog resets nothing */
+    uint64_t smi_offered;       /* SMI_...; for a board with the mode */
 } LpcConfig;
 
 /* What an edge of raises general-purpose event @n, up to BOARD_GPES; for the board. */
@@ -35,8 +37,8 @@ typedef struct LpcSmiFiles {
 } LpcSmiFiles;
 
 LpcSmiFiles lpc_smi_files(Device *dev);
-/* Whether it has agreed that they interrupt every processor. */
-bool lpc_has_smi_of_all(const Device *dev);
+/* Lent while the device lives; for smi_features_agreed(). */
+const SmiFeatures *lpc_smi_features(const Device *dev);
 
 /*
  * PIRQ A (0) to H, for the board's lines of PCI: each ends where that line ended when the

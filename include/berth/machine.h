@@ -137,6 +137,8 @@ const MachineType *machine_types_find(const char *name);
 const char *machine_types_description(const MachineType *type);
 /* The id of the object that is its memory; NULL when it has none. */
 const char *machine_types_ram_id(const MachineType *type);
+/* Whether it is the board of a release of QEMU that was before @major.@minor. */
+bool machine_types_is_before(const MachineType *type, unsigned major, unsigned minor);
 /* What there is instead of @name, which is no kind of machine. */
 const char *machine_types_absent(const char *name);
 

@@ -8,9 +8,14 @@
  *               .COST    passes on what the guest tells of it
  *               .CTFY    notifies it
  *               .CSCN    looks for those that came or are to go, for \_GPE._E02
+ *               .CSMI    asks firmware to look for them
  *               .Cxxx    a processor that comes and goes: _STA, _MAT, _EJ0, _OST
  *
  * ACPI 6.3, 5.6.6 (notifications), 6.2.10 (_MAT), 6.3.3 (_EJx), 6.3.5 (_OST).
+ *
+ * Where firmware has agreed on it (CSMF), it is told before the guest may start one that
+ * came, while its bit says so; and ejects itself what the guest has let go.  It uses the
+ * registers, too, so after an SMI a processor is selected anew.
  */
 #include "acpi-table.h"
 #include "berth/x86-layout.h"
@@ -23,6 +28,11 @@
 #define COMMAND_OST_EVENT 1
 #define COMMAND_OST_STATUS 2
 
+/* In CSMF; and what is written to APM_CNT for firmware to look (OVMF's CpuHotplugSmm). */
+#define SMI_OF_THOSE_THAT_CAME 1
+#define SMI_OF_THOSE_TO_EJECT 2
+#define SMI_LOOK 4
+
 static const AcpiSlotCode code = {
     .lock = LOCK, .selector = "CSEL", .is_there = "CPEN", .eject = "CEJ0",
 };
@@ -32,9 +42,31 @@ void acpi_cpuhp_name(char *name, size_t index)
     g_snprintf(name, 5, "C%03X", (unsigned)index & 0xfff);
 }
 
-static void append_registers(Aml *aml)
+static void append_smi(Aml *aml)
 {
-    static const char *const bits[] = { "CPEN", "CINS", "CRMV", "CEJ0" };
+    aml_region(aml, "SMIR", AML_SYSTEM_IO, X86_PORT_SMI_CMD, 1);
+    aml_field(aml, "SMIR", AML_ACCESS_BYTE, AML_WRITE_AS_ZEROS);
+    aml_field_bits(aml, "SMIC", 8);
+    aml_end(aml);
+    aml_method(aml, "CSMI", 0, true);
+    acpi_code_store_int(aml, SMI_LOOK, "SMIC");
+    aml_end(aml);
+}
+
+/* What follows, up to the block's end, is done when CSMF has @bit. */
+static void begin_if_firmware(Aml *aml, unsigned bit)
+{
+    aml_if(aml);
+    aml_op(aml, AML_AND);
+    aml_path(aml, "CSMF");
+    aml_int(aml, bit);
+    aml_path(aml, "");
+}
+
+static void append_registers(Aml *aml, bool smm)
+{
+    static const char *const bits[] = { "CPEN", "CINS", "CRMV", "CEJ0", "CEJF" };
+    size_t n = G_N_ELEMENTS(bits) - (smm ? 0 : 1);
 
     aml_region(aml, "PRST", AML_SYSTEM_IO, X86_PORT_CPUHP, X86_PORT_CPUHP_SIZE);
     aml_field(aml, "PRST", AML_ACCESS_DWORD, AML_WRITE_AS_ZEROS);
@@ -44,10 +76,12 @@ static void append_registers(Aml *aml)
     aml_end(aml);
     aml_field(aml, "PRST", AML_ACCESS_BYTE, AML_WRITE_AS_ZEROS);
     aml_field_skip(aml, 32);
-    for (size_t i = 0; i < G_N_ELEMENTS(bits); i++)
+    for (size_t i = 0; i < n; i++)
         aml_field_bits(aml, bits[i], 1);
-    aml_field_skip(aml, 4);
+    aml_field_skip(aml, 8 - (uint32_t)n);
     aml_field_bits(aml, "CCMD", 8);
+    if (smm)
+        aml_field_bits(aml, "CSMF", 8);
     aml_end(aml);
     acpi_code_mutex(aml, LOCK);
 }
@@ -87,14 +121,26 @@ static void append_look(Aml *aml, const char *bit, unsigned what)
     aml_if(aml);
     aml_path(aml, bit);
     aml_path(aml, "CTFY");
-    aml_path(aml, "CDAT");
+    aml_local(aml, 1);
     aml_int(aml, what);
     acpi_code_store_int(aml, 1, bit);
     acpi_code_set_local(aml, 0, 1);
     aml_end(aml);
 }
 
-static void append_scan(Aml *aml)
+/* If the processor that is selected came, firmware sees to it first. */
+static void append_tell_firmware(Aml *aml)
+{
+    begin_if_firmware(aml, SMI_OF_THOSE_THAT_CAME);
+    aml_if(aml);
+    aml_path(aml, "CINS");
+    aml_path(aml, "CSMI");
+    acpi_code_store_local(aml, 1, "CSEL");
+    aml_end(aml);
+    aml_end(aml);
+}
+
+static void append_scan(Aml *aml, bool smm)
 {
     aml_method(aml, "CSCN", 0, true);
     acpi_code_acquire(aml, LOCK);
@@ -103,6 +149,11 @@ static void append_scan(Aml *aml)
     aml_local(aml, 0);
     acpi_code_store_int(aml, COMMAND_NEXT, "CCMD");
     acpi_code_set_local(aml, 0, 0);
+    aml_op(aml, AML_STORE);
+    aml_path(aml, "CDAT");
+    aml_local(aml, 1);
+    if (smm)
+        append_tell_firmware(aml);
     append_look(aml, "CINS", NOTIFY_DEVICE_CHECK);
     append_look(aml, "CRMV", NOTIFY_EJECT_REQUEST);
     aml_end(aml);
@@ -110,14 +161,36 @@ static void append_scan(Aml *aml)
     aml_end(aml);
 }
 
+/* CEJE (uid), of a machine whose firmware may eject what the guest has let go. */
+static void append_eject(Aml *aml)
+{
+    aml_method(aml, "CEJE", 1, true);
+    acpi_code_acquire(aml, LOCK);
+    acpi_code_store_arg(aml, 0, "CSEL");
+    begin_if_firmware(aml, SMI_OF_THOSE_TO_EJECT);
+    acpi_code_store_int(aml, 1, "CEJF");
+    aml_path(aml, "CSMI");
+    aml_end(aml);
+    aml_else(aml);
+    acpi_code_store_int(aml, 1, "CEJ0");
+    aml_end(aml);
+    acpi_code_release(aml, LOCK);
+    aml_end(aml);
+}
+
 void acpi_cpuhp_append(Aml *aml, const AcpiMachine *machine)
 {
-    append_registers(aml);
+    append_registers(aml, machine->smm);
+    if (machine->smm)
+        append_smi(aml);
     acpi_code_status(aml, &code, "CSTA");
-    acpi_code_eject(aml, &code, "CEJE");
+    if (machine->smm)
+        append_eject(aml);
+    else
+        acpi_code_eject(aml, &code, "CEJE");
     append_ost(aml);
     append_notify(aml, machine);
-    append_scan(aml);
+    append_scan(aml, machine->smm);
 }
 
 void acpi_cpuhp_append_cpu(Aml *aml, const AcpiMachine *machine, size_t index)

@@ -103,6 +103,7 @@ static const struct {
 static bool check_smm(const Cmdline *cmdline, GError **error)
 {
     const MachineOptions *machine = cmdline->machine;
+    const Ich9LpcProps *lpc = &cmdline->onboard[ONBOARD_DRIVER_ICH9_LPC]->u.ICH9_LPC;
     const char *wrong = NULL;
 
     if (machine && machine->smm == ON_OFF_AUTO_ON)
@@ -111,6 +112,12 @@ static bool check_smm(const Cmdline *cmdline, GError **error)
         wrong = "cfi.pflash01.secure";
     else if (device_globals_find(cmdline->globals, "mch", "extended-tseg-mbytes"))
         wrong = "mch.extended-tseg-mbytes";
+    else if (cmdline->onboard[ONBOARD_DRIVER_MCH]->u.mch.smbase_smram)
+        wrong = "mch.smbase-smram";
+    else if (lpc->x_smi_cpu_hotplug)
+        wrong = "ICH9-LPC.x-smi-cpu-hotplug";
+    else if (lpc->x_smi_cpu_hotunplug)
+        wrong = "ICH9-LPC.x-smi-cpu-hotunplug";
     if (wrong)
         error_set(error, "-global %s: there is no system management mode, which "
                   "'-machine smm=on' asks for", wrong);

@@ -47,6 +47,7 @@
 #include "machine-identity.h"
 #include "machine-memory.h"
 #include "machine-q35.h"
+#include "machine-smi.h"
 #include "rtc-options.h"
 
 #define N_SERIALS 4
@@ -198,31 +199,6 @@ static unsigned n_memory_slots(const Machine *machine)
                                                                 : 0;
 }
 
-static bool add_smi_files(Machine *machine, GError **error)
-{
-    const LpcSmiFiles files = lpc_smi_files(machine->q35->lpc);
-    FwCfg *fw_cfg = machine->q35->fw_cfg;
-    const FwCfgWritable requested = {
-        .name = "etc/smi/requested-features",
-        .data = files.requested,
-        .size = sizeof(*files.requested),
-    };
-    const FwCfgLive ok = {
-        .name = "etc/smi/features-ok",
-        .data = files.ok,
-        .size = sizeof(*files.ok),
-        .selected = files.on_ok_selected,
-        .opaque = files.opaque,
-    };
-
-    return !machine->smm ||
-           (fw_cfg_add_file(fw_cfg, "etc/smi/supported-features",
-                            g_bytes_new(&files.supported, sizeof(files.supported)),
-                            error) &&
-            fw_cfg_add_writable_file(fw_cfg, &requested, error) &&
-            fw_cfg_add_live_file(fw_cfg, &ok, error));
-}
-
 static bool add_onboard(Machine *machine, GError **error)
 {
     const LpcConfig lpc_config = {
@@ -230,6 +206,7 @@ static bool add_onboard(Machine *machine, GError **error)
         .s3 = machine_can_suspend(machine),
         .s4 = has_s4(machine),
         .no_reboot = lpc_props(machine)->noreboot,
+        .smi_offered = machine_smi_offered(machine),
     };
     RtcConfig rtc_config = {
         .low_ram = MIN(machine->ram_size, X86_LOW_RAM_MAX),
@@ -258,7 +235,8 @@ static bool add_onboard(Machine *machine, GError **error)
             return false;
     }
     if (machine->topology.max_cpus > machine->topology.cpus) {
-        machine->q35->cpuhp = cpuhp_add(tree, machine_has_acpi(machine), error);
+        machine->q35->cpuhp = cpuhp_add(tree, lpc_smi_features(machine->q35->lpc),
+                                        machine_has_acpi(machine), error);
         if (!machine->q35->cpuhp)
             return false;
     }
@@ -272,7 +250,8 @@ static bool add_onboard(Machine *machine, GError **error)
     return machine->q35->rtc &&
            (!has_i8042(machine->cmdline->machine) || i8042_add(tree, error)) &&
            pc_ports_add(tree, error) && add_fw_cfg(machine, error) &&
-           add_smi_files(machine, error);
+           (!machine->smm || machine_smi_add_files(machine->q35->fw_cfg,
+                                                   machine->q35->lpc, error));
 }
 
 /* Arguments of a device that a short option asks for, with its globals. */
@@ -579,6 +558,7 @@ static AcpiTables *describe(Machine *machine)
         .buses = buses,
         .n_buses = machine->q35->pcihp ? pcihp_take_slots(machine->q35->pcihp, buses) : 0,
         .cpu_hotplug = machine->q35->cpuhp != NULL,
+        .smm = machine->smm != NULL,
         .n_memory_slots = n_memory_slots(machine),
         .functions = functions,
         .n_functions = list_functions(machine, functions),
@@ -786,15 +766,6 @@ Device *machine_q35_vcpu_device(const Machine *machine, unsigned index)
 {
     return machine->q35 && machine->q35->cpuhp ? cpuhp_find(machine->q35->cpuhp, index)
                                                : NULL;
-}
-
-bool machine_q35_check_vcpus(const Machine *machine, GError **error)
-{
-    if (!machine->smm || !lpc_has_smi_of_all(machine->q35->lpc))
-        return true;
-    error_set(error, "firmware has set up system management mode for the vCPUs that "
-              "there are; it takes others after a reset only");
-    return false;
 }
 
 ACPIOSTInfoList *machine_q35_ost(const Machine *machine)

@@ -38,9 +38,6 @@ bool machine_q35_wake(Machine *machine, BoardWakeReason reason, VcpuBoot *boot,
  */
 void machine_q35_refresh(Machine *machine);
 
-/* Whether vCPUs may come and go while firmware runs that knows of those there are. */
-bool machine_q35_check_vcpus(const Machine *machine, GError **error);
-
 /* The device that is vCPU @index; NULL when it is there from the start, or not at all. */
 Device *machine_q35_vcpu_device(const Machine *machine, unsigned index);
 /* What the guest told of places for vCPUs; the caller frees. */

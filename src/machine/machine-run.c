@@ -312,17 +312,9 @@ static void on_board_device_ost(void *opaque, const BoardOst *ost)
     qapi_event_acpi_device_ost(machine->events, &event);
 }
 
-static bool on_board_check_vcpu_removal(void *opaque, GError **error)
-{
-    const Machine *machine = opaque;
-
-    return machine_q35_check_vcpus(machine, error);
-}
-
 static bool on_board_add_vcpu(void *opaque, unsigned index, GError **error)
 {
-    return machine_q35_check_vcpus(opaque, error) &&
-           machine_vcpus_add(opaque, index, error);
+    return machine_vcpus_add(opaque, index, error);
 }
 
 static void on_board_remove_vcpu(void *opaque, unsigned index)
@@ -404,7 +396,6 @@ const BoardOps machine_board_ops = {
     .device_kept = on_board_device_kept,
     .device_silent = on_board_device_silent,
     .device_ost = on_board_device_ost,
-    .check_vcpu_removal = on_board_check_vcpu_removal,
     .add_vcpu = on_board_add_vcpu,
     .remove_vcpu = on_board_remove_vcpu,
     .rx_filter_changed = on_board_rx_filter_changed,

@@ -4,16 +4,19 @@
  *
  * A domain that was defined for QEMU names a version of its q35, by which QEMU keeps
  * what a guest sees from one release to the next.  berth has one board, which is the same
- * under each of these names; the name is kept, for clients compare it and guests read it
- * in SMBIOS.  The versions are those of QEMU's releases from 2.4 on: older ones are gone
- * from QEMU, too.
+ * under each of these names but for what firmware in system management mode is offered
+ * (machine-smi.c); the name is kept, for clients compare it and guests read it in SMBIOS.
+ * The versions are those of QEMU's releases from 2.4 on: older ones are gone from QEMU,
+ * too.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "berth/machine.h"
 
+#define PREFIX "pc-q35-"
 #define VERSION(number) \
-    { .name = "pc-q35-" number, .kind = MACHINE_KIND_Q35, .is_of_qemu = true }
+    { .name = PREFIX number, .kind = MACHINE_KIND_Q35, .is_of_qemu = true }
 
 /* Without pointers: they stay in pages that all processes share. */
 static const MachineType types[] = {
@@ -68,9 +71,19 @@ const char *machine_types_ram_id(const MachineType *type)
     return type->kind == MACHINE_KIND_Q35 ? "pc.ram" : NULL;
 }
 
+bool machine_types_is_before(const MachineType *type, unsigned major, unsigned minor)
+{
+    unsigned type_major, type_minor;
+
+    if (!type->is_of_qemu ||
+        sscanf(type->name, PREFIX "%u.%u", &type_major, &type_minor) != 2)
+        return false;
+    return type_major < major || (type_major == major && type_minor < minor);
+}
+
 const char *machine_types_absent(const char *name)
 {
-    if (g_str_has_prefix(name, "pc-q35-"))
+    if (g_str_has_prefix(name, PREFIX))
         return "the machine is 'q35', also by the names of QEMU's releases";
     if (strcmp(name, "pc") == 0 || g_str_has_prefix(name, "pc-") ||
         strcmp(name, "isapc") == 0)

@@ -26,6 +26,7 @@
 #include "machine-memory.h"
 #include "machine-q35.h"
 #include "machine-run.h"
+#include "machine-smi.h"
 #include "machine-vcpus.h"
 #include "memory-failure.h"
 #include "berth/memory-ledger.h"
@@ -224,6 +225,7 @@ static bool build(Machine *machine, GError **error)
         .smm_root = machine->smm ? &machine->smm_root : NULL,
         .outside_root = machine->smm ? &machine->outside_root : NULL,
         .extended_tseg = machine_memory_extended_tseg(machine),
+        .smram_at_smbase = machine_smi_has_smram_at_smbase(machine),
         .chars = machine->chars,
         .blocks = machine->blocks,
         .nets = machine->nets,

@@ -92,6 +92,9 @@ static void test_memory_comes(void)
     g_assert_cmphex(kit_slots_in(&s, NODE, 4), ==, 0);
     kit_slots_control(&s, 0, KIT_SLOT_CAME);
     g_assert_cmphex(kit_slots_flags(&s, 0), ==, KIT_SLOT_THERE);
+    /* Firmware takes no part in it, as it does in vCPUs. */
+    kit_slots_control(&s, 0, 0x10);
+    g_assert_cmphex(kit_slots_flags(&s, 0), ==, KIT_SLOT_THERE);
     g_assert_cmphex(kit_slots_flags(&s, 1), ==, 0);
     vm_fake_write(s.bench.machine->vm, s.bench.machine->memory, BASE + 128 * MIB - 8, 8,
                   0x1122334455667788);

@@ -6,18 +6,21 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
-#include "berth/hotplug.h"
+#include "berth/smi-features.h"
 #include "berth/pci.h"
-#include "berth/qapi.h"
 #include "berth/thread.h"
 #include "berth/vm-fake.h"
 #include "berth/x86-layout.h"
 
+#include "kit-smi.h"
 #include "machine-bench.h"
 
 #define MCH 0x80000000u                 /* configuration addresses */
 #define LPC (0x80000000u | PCI_DEVFN(0x1f, 0) << 8)
 #define PAM 0x90u
+#define SMBASE_REGISTER 0x9cu
+#define SMBASE 0x30000u
+#define SMBASE_SIZE 0x20000u
 #define SMRAM 0x9du
 #define ESMRAMC 0x9eu
 #define TSEG_MBYTES 0x50u
@@ -38,9 +41,7 @@
 #define GBL 0x01u
 #define APMC 0x20u
 #define APM_CNT X86_PORT_SMI_CMD
-#define DESCRIPTOR 0x1000u
-#define DATA 0x2000u
-#define DMA_WRITE 0x18u                 /* with a selection */
+#define SUPPORTED "etc/smi/supported-features"
 
 typedef struct Rig {
     MachineBench bench;
@@ -303,6 +304,77 @@ static void test_lock(void)
     rig_done(&rig);
 }
 
+/* Whether each end of what is at the default SMBASE, and its middle, is seen. */
+static void check_smbase(Rig *rig, bool outside)
+{
+    for (uint64_t gpa = SMBASE; gpa < SMBASE + SMBASE_SIZE; gpa += SMBASE_SIZE / 2 - 1) {
+        g_assert_cmpint(sees_ram(rig, rig->memory, gpa), ==, outside);
+        g_assert_true(sees_ram(rig, rig->smm, gpa));
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t beside = i ? SMBASE - 1 : SMBASE + SMBASE_SIZE;
+
+        g_assert_true(sees_ram(rig, rig->memory, beside));
+        g_assert_true(sees_ram(rig, rig->smm, beside));
+    }
+}
+
+static void test_smram_at_smbase(void)
+{
+    Rig rig;
+
+    rig_init(&rig, "-m 64 -machine smm=on");
+    for (unsigned i = 0; i < 2; i++) {
+        g_assert_cmphex(config_read(&rig, SMBASE_REGISTER, 1), ==, 0);
+        check_smbase(&rig, true);
+        /* Of what means nothing nothing follows. */
+        config_write(&rig, SMBASE_REGISTER, 1, 0xfc);
+        g_assert_cmphex(config_read(&rig, SMBASE_REGISTER, 1), ==, 0);
+        config_write(&rig, SMBASE_REGISTER, 1, 0xff);
+        g_assert_cmphex(config_read(&rig, SMBASE_REGISTER, 1), ==, 1);
+        config_write(&rig, SMBASE_REGISTER, 1, 0);
+        g_assert_cmphex(config_read(&rig, SMBASE_REGISTER, 1), ==, 1);
+        check_smbase(&rig, true);
+        config_write(&rig, SMBASE_REGISTER, 1, 2);
+        /* It is locked, whatever is written there and beside it. */
+        for (unsigned value = 0; value < 256; value++) {
+            g_assert_cmphex(config_read(&rig, SMBASE_REGISTER, 1), ==, 2);
+            config_write(&rig, SMBASE_REGISTER, 1, value);
+            config_write(&rig, SMBASE_REGISTER, 2, value);
+            config_write(&rig, SMBASE_REGISTER, 4, value);
+        }
+        check_smbase(&rig, false);
+        reset(&rig);
+    }
+    /* Without having asked, too; and it has to do with SMRAM's lock no more than that. */
+    config_write(&rig, SMRAM, 1, ENABLE | LCK);
+    config_write(&rig, SMBASE_REGISTER, 1, 2);
+    g_assert_cmphex(config_read(&rig, SMBASE_REGISTER, 1), ==, 2);
+    check_smbase(&rig, false);
+    rig_done(&rig);
+}
+
+static void check_no_smram_at_smbase(const char *words)
+{
+    Rig rig;
+
+    rig_init(&rig, words);
+    for (unsigned value = 0; value < 256; value++) {
+        config_write(&rig, SMBASE_REGISTER, 1, value);
+        g_assert_cmphex(config_read(&rig, SMBASE_REGISTER, 1), ==, 0);
+    }
+    poke(&rig, rig.memory, SMBASE, 0x5a);
+    g_assert_cmphex(peek(&rig, rig.memory, SMBASE), ==, 0x5a);
+    rig_done(&rig);
+}
+
+static void test_boards_without_smram_at_smbase(void)
+{
+    check_no_smram_at_smbase("-m 64");
+    check_no_smram_at_smbase("-m 64 -machine pc-q35-4.2,smm=on");
+    check_no_smram_at_smbase("-m 64 -machine smm=on -global mch.smbase-smram=off");
+}
+
 static void test_state(void)
 {
     g_autoptr(GByteArray) saved = g_byte_array_new();
@@ -315,13 +387,19 @@ static void test_state(void)
     tree = &rig.bench.machine->tree;
     config_write(&rig, ESMRAMC, 1, 1 << 1 | T_EN);
     config_write(&rig, SMRAM, 1, ENABLE | LCK);
+    config_write(&rig, SMBASE_REGISTER, 1, 0xff);
+    config_write(&rig, SMBASE_REGISTER, 1, 2);
     device_tree_save(tree, saved);
     reset(&rig);
     check_tseg(&rig, RAM, 0);
+    check_smbase(&rig, true);
 
     g_assert_true(device_tree_load(tree, saved->data, saved->len, &error));
 
     check_tseg(&rig, RAM, 2 * MIB);
+    config_write(&rig, SMBASE_REGISTER, 1, 0);
+    g_assert_cmphex(config_read(&rig, SMBASE_REGISTER, 1), ==, 2);
+    check_smbase(&rig, false);
     config_write(&rig, SMRAM, 1, OPEN);
     config_write(&rig, ESMRAMC, 1, 0);
     g_assert_cmphex(config_read(&rig, SMRAM, 1), ==, ENABLE | LCK | SEG);
@@ -340,9 +418,9 @@ static void test_slots(void)
     rig_init(&with, "-m 64 -machine smm=on");
 
     g_assert_null(without.smm);
-    /* In each space also what the sizes of TSEG cut off. */
+    /* In each space also what the default SMBASE and the sizes of TSEG cut off. */
     g_assert_cmpuint(vm_fake_slot_count(with.vm), ==,
-                     2 * (vm_fake_slot_count(without.vm) + 4));
+                     2 * (vm_fake_slot_count(without.vm) + 6));
     rig_done(&with);
     rig_done(&without);
 }
@@ -381,7 +459,7 @@ static void test_shown_memory_leaves_what_is_beside(void)
     }
     n = n_kept(&rig, had);
     g_assert_cmpuint(n, ==, 2 * had->len);
-    g_assert_cmpuint(had->len, ==, 4);
+    g_assert_cmpuint(had->len, ==, 8);
     config_write(&rig, ESMRAMC, 1, 3 << 1 | T_EN);
     config_write(&rig, SMRAM, 1, ENABLE);
     g_assert_cmpuint(n_kept(&rig, had), ==, n);
@@ -400,55 +478,10 @@ static void place_registers(Rig *rig)
     lpc_write(rig, 0x44, 1, 0x80);
 }
 
-static uint32_t fw_cfg_be(Rig *rig, unsigned size)
-{
-    uint32_t value = 0;
-
-    while (size-- > 0)
-        value = value << 8 | in(rig, X86_PORT_FW_CFG + 1, 1);
-    return value;
-}
-
-/* The key of file @name, 0: there is none; its first byte is selected. */
-static uint16_t select_file(Rig *rig, const char *name)
-{
-    unsigned n;
-
-    out(rig, X86_PORT_FW_CFG, 2, 0x19);
-    n = fw_cfg_be(rig, 4);
-    for (unsigned i = 0; i < n; i++) {
-        char file[56];
-        uint16_t key;
-
-        fw_cfg_be(rig, 4);
-        key = fw_cfg_be(rig, 4) >> 16;
-        for (size_t at = 0; at < sizeof(file); at++)
-            file[at] = (char)fw_cfg_be(rig, 1);
-        if (strcmp(file, name) == 0) {
-            out(rig, X86_PORT_FW_CFG, 2, key);
-            return key;
-        }
-    }
-    return 0;
-}
-
 /* Asks for @features; returns whether they are agreed on. */
 static bool negotiate(Rig *rig, uint64_t features)
 {
-    uint16_t key = select_file(rig, "etc/smi/requested-features");
-    const uint32_t dma[4] = {
-        GUINT32_TO_BE((uint32_t)key << 16 | DMA_WRITE), GUINT32_TO_BE(8), 0,
-        GUINT32_TO_BE(DATA),
-    };
-    uint64_t little = GUINT64_TO_LE(features);
-
-    g_assert_cmpuint(key, !=, 0);
-    address_space_write(rig->memory, DESCRIPTOR, dma, sizeof(dma));
-    address_space_write(rig->memory, DATA, &little, sizeof(little));
-    out(rig, X86_PORT_FW_CFG + 8, 4, GUINT32_SWAP_LE_BE(DESCRIPTOR));
-    g_assert_cmpuint(vm_fake_read(rig->vm, rig->memory, DESCRIPTOR, 4), ==, 0);
-    g_assert_cmpuint(select_file(rig, "etc/smi/features-ok"), !=, 0);
-    return in(rig, X86_PORT_FW_CFG + 1, 1);
+    return kit_smi_negotiate(rig->bench.machine, features);
 }
 
 /* On the vCPU's thread. */
@@ -550,7 +583,7 @@ static void test_none_without_the_mode(void)
     out(&rig, SMI_EN, 4, GBL | APMC);
     g_assert_cmpuint(smis_of_a_write(&rig), ==, 0);
     g_assert_cmphex(in(&rig, SMI_STS, 4), ==, 0);
-    g_assert_cmpuint(select_file(&rig, "etc/smi/supported-features"), ==, 0);
+    g_assert_cmpuint(kit_smi_select(rig.bench.machine, SUPPORTED), ==, 0);
     lpc_write(&rig, PMCON, 2, SMI_LOCK);
     g_assert_cmphex(lpc_read(&rig, PMCON, 2), ==, 0);
     rig_done(&rig);
@@ -562,14 +595,12 @@ static void test_negotiation(void)
 
     start(&rig, "-m 64 -smp 2 -machine smm=on");
     out(&rig, SMI_EN, 4, GBL | APMC);
-    g_assert_cmpuint(select_file(&rig, "etc/smi/supported-features"), !=, 0);
-    g_assert_cmphex(fw_cfg_be(&rig, 8), ==, 0);
-    select_file(&rig, "etc/smi/supported-features");
-    g_assert_cmphex(in(&rig, X86_PORT_FW_CFG + 1, 1), ==, 1);
+    g_assert_cmphex(kit_smi_supported(rig.bench.machine), ==,
+                    SMI_BROADCAST | SMI_CPU_HOTPLUG | SMI_CPU_HOT_UNPLUG);
 
-    /* Hot-plug of processors, and what there is not. */
-    g_assert_false(negotiate(&rig, 1 | 2));
-    g_assert_false(negotiate(&rig, 1ull << 63 | 1));
+    /* What there is not. */
+    g_assert_false(negotiate(&rig, 1ull << 63 | SMI_BROADCAST));
+    g_assert_false(negotiate(&rig, 8 | SMI_BROADCAST));
     g_assert_cmpuint(smis_of_a_write(&rig), ==, 1);
     g_assert_true(negotiate(&rig, 1));
     g_assert_cmpuint(smis_of_a_write(&rig), ==, 11);
@@ -634,33 +665,6 @@ static void test_state_of_interrupts(void)
     g_assert_cmphex(lpc_read(&rig, PMCON, 2), ==, SMI_LOCK);
     g_assert_true(machine_cont(rig.bench.machine, NULL));
     g_assert_cmpuint(smis_of_a_write(&rig), ==, 11);
-    rig_done(&rig);
-}
-
-/* Firmware knows of no others: they would stay outside. */
-static void test_vcpus_do_not_come_to_firmware_that_waits_for_all(void)
-{
-    g_autoptr(DeviceAddArgs) args = qapi_parse_keyval(
-        QAPI_TYPE_DEVICE_ADD_ARGS, "vcpu,id=c1,socket-id=1,core-id=0,thread-id=0",
-        "driver", NULL);
-    g_autoptr(GError) error = NULL;
-    DeviceTree *tree;
-    Rig rig;
-
-    start(&rig, "-m 64 -smp 1,maxcpus=2,sockets=2 -machine smm=on");
-    tree = &rig.bench.machine->tree;
-    g_assert_true(negotiate(&rig, 1));
-    g_assert_null(hotplug_add(tree, args, &error));
-    g_assert_nonnull(strstr(error->message, "system management mode"));
-    g_assert_cmpuint(machine_n_vcpus(rig.bench.machine), ==, 1);
-
-    runstate_request_reset(&rig.bench.machine->run, SHUTDOWN_CAUSE_GUEST_RESET);
-    loop_turn(rig.bench.loop, false);
-    g_assert_nonnull(hotplug_add(tree, args, NULL));
-    g_assert_true(negotiate(&rig, 1));
-    g_clear_error(&error);
-    g_assert_false(hotplug_remove(device_find(tree, "c1"), &error));
-    g_assert_nonnull(strstr(error->message, "system management mode"));
     rig_done(&rig);
 }
 
@@ -763,6 +767,9 @@ int main(int argc, char **argv)
     g_test_add_func("/smm/tseg", test_tseg);
     g_test_add_func("/smm/memory-too-small", test_memory_too_small);
     g_test_add_func("/smm/lock", test_lock);
+    g_test_add_func("/smm/smram-at-smbase", test_smram_at_smbase);
+    g_test_add_func("/smm/boards-without-smram-at-smbase",
+                    test_boards_without_smram_at_smbase);
     g_test_add_func("/smm/state", test_state);
     g_test_add_func("/smm/slots", test_slots);
     g_test_add_func("/smm/shown-memory-leaves-what-is-beside",
@@ -774,8 +781,6 @@ int main(int argc, char **argv)
     g_test_add_func("/smm/negotiation", test_negotiation);
     g_test_add_func("/smm/smi-lock", test_smi_lock);
     g_test_add_func("/smm/state-of-interrupts", test_state_of_interrupts);
-    g_test_add_func("/smm/vcpus-do-not-come-to-firmware-that-waits-for-all",
-                    test_vcpus_do_not_come_to_firmware_that_waits_for_all);
     g_test_add_func("/smm/interrupt-and-pause-at-once", test_interrupt_and_pause_at_once);
     g_test_add_func("/smm/secure-flash", test_secure_flash);
     g_test_add_func("/smm/flash-that-is-not-secure", test_flash_that_is_not_secure);

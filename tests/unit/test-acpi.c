@@ -66,6 +66,7 @@ static const AcpiMachine other = {
     .cpus = other_cpus,
     .n_cpus = G_N_ELEMENTS(other_cpus),
     .cpu_hotplug = true,
+    .smm = true,
     .n_memory_slots = 2,
     .functions = other_functions,
     .n_functions = G_N_ELEMENTS(other_functions),
@@ -412,6 +413,29 @@ static void test_4096_cpus_have_tables(void)
     }
 }
 
+/* Whether the tables of @machine ask firmware to look, by an SMI. */
+static bool asks_firmware(const AcpiMachine *machine)
+{
+    g_autoptr(AcpiTables) tables = acpi_tables_new(machine);
+    size_t size = acpi_tables_size(tables);
+    g_autofree uint8_t *blob = g_malloc(size);
+
+    acpi_tables_write(tables, TABLES_GPA, blob);
+    return memmem(blob, size, "SMIC", 4) != NULL;
+}
+
+static void test_without_smm_no_vcpu_is_told_of_by_an_smi(void)
+{
+    AcpiMachine machine = other;
+
+    g_assert_true(asks_firmware(&machine));
+    machine.smm = false;
+    g_assert_false(asks_firmware(&machine));
+    machine = plain;
+    machine.smm = true;
+    g_assert_false(asks_firmware(&machine));
+}
+
 static uint32_t fadt_flags(size_t n_cpus)
 {
     AcpiCpu cpus[9] = { { .present = true } };
@@ -457,5 +481,7 @@ int main(int argc, char **argv)
     g_test_add_func("/acpi/more-cpus-than-flat-destinations",
                     test_more_cpus_than_flat_destinations);
     g_test_add_func("/acpi/waking-vector", test_waking_vector);
+    g_test_add_func("/acpi/without-smm-no-vcpu-is-told-of-by-an-smi",
+                    test_without_smm_no_vcpu_is_told_of_by_an_smi);
     return g_test_run();
 }

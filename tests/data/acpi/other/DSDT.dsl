@@ -3423,11 +3423,24 @@ DefinitionBlock ("", "DSDT", 2, "BERTH ", "Q35     ", 0x00000001)
                 CINS,   1, 
                 CRMV,   1, 
                 CEJ0,   1, 
+                CEJF,   1, 
                 Offset (0x05), 
-                CCMD,   8
+                CCMD,   8, 
+                CSMF,   8
             }
 
             Mutex (CPLK, 0x00)
+            OperationRegion (SMIR, SystemIO, 0xB2, One)
+            Field (SMIR, ByteAcc, NoLock, WriteAsZeros)
+            {
+                SMIC,   8
+            }
+
+            Method (CSMI, 0, Serialized)
+            {
+                SMIC = 0x04
+            }
+
             Method (CSTA, 1, Serialized)
             {
                 Acquire (CPLK, 0xFFFF)
@@ -3446,7 +3459,16 @@ DefinitionBlock ("", "DSDT", 2, "BERTH ", "Q35     ", 0x00000001)
             {
                 Acquire (CPLK, 0xFFFF)
                 CSEL = Arg0
-                CEJ0 = One
+                If ((CSMF & 0x02))
+                {
+                    CEJF = One
+                    CSMI ()
+                }
+                Else
+                {
+                    CEJ0 = One
+                }
+
                 Release (CPLK)
             }
 
@@ -3487,16 +3509,26 @@ DefinitionBlock ("", "DSDT", 2, "BERTH ", "Q35     ", 0x00000001)
                 {
                     CCMD = Zero
                     Local0 = Zero
+                    Local1 = CDAT /* \_SB_.CPUS.CDAT */
+                    If ((CSMF & One))
+                    {
+                        If (CINS)
+                        {
+                            CSMI ()
+                            CSEL = Local1
+                        }
+                    }
+
                     If (CINS)
                     {
-                        CTFY (CDAT, One)
+                        CTFY (Local1, One)
                         CINS = One
                         Local0 = One
                     }
 
                     If (CRMV)
                     {
-                        CTFY (CDAT, 0x03)
+                        CTFY (Local1, 0x03)
                         CRMV = One
                         Local0 = One
                     }

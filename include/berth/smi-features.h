@@ -9,9 +9,11 @@
 #include "berth/vmstate.h"
 
 #define SMI_BROADCAST (1ull << 0)       /* APM_CNT interrupts every processor */
-#define SMI_OFFERED SMI_BROADCAST
+#define SMI_CPU_HOTPLUG (1ull << 1)     /* one tells of processors that came */
+#define SMI_CPU_HOT_UNPLUG (1ull << 2)  /* and of those that are to go */
 
 typedef struct SmiFeatures {
+    uint64_t offered;           /* SMI_... */
     /* Under the lock of whose files they are. */
     uint64_t requested;         /* little-endian */
     uint8_t ok;
@@ -28,4 +30,4 @@ void smi_features_confirm(void *opaque);
 void smi_features_reset(SmiFeatures *features);
 
 /* Any thread. */
-bool smi_features_has(const SmiFeatures *features, uint64_t feature);
+uint64_t smi_features_agreed(const SmiFeatures *features);
