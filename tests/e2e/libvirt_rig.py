@@ -13,7 +13,7 @@ from libvirtd import Libvirtd, VirshError
 from poke import Poke
 from rig import GUESTS, Rig, main
 
-PCI_DOWN, PCI_EJECT, PCI_SELECT = 0xae04, 0xae08, 0xae10
+PCI_UP, PCI_DOWN, PCI_EJECT, PCI_SELECT = 0xae00, 0xae04, 0xae08, 0xae10
 CPU_SELECT, CPU_BITS = 0xcd8, 0xcdc
 MEMORY_SELECT, MEMORY_BITS = 0xa00, 0xa14
 GOES, EJECT = 4, 8

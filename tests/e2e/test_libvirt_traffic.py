@@ -3,14 +3,18 @@
 """What a real libvirtd says to berth in each operation, beside what it was seen to say to
 QEMU (tests/data/libvirt-traffic.json): the same requests in the same order, but for
 commands that berth does not have; none of them refused; in each reply what libvirt reads,
-of the same type, and the same value unless it is the host's; and the same events."""
+of the same type, and the same value unless it is the host's; and the same events, of what
+the guest does of its own accord, too."""
 
 import json
 import re
 import sys
 
+from guest_causes import Causes
 from libvirt_rig import (DIMM, DISK, NIC, VIRTIO_MEM, libvirt_main, power_off, released,
                          started_with_all)
+from libvirtd import Events
+from poke import Poke
 from rig import ROOT, wait_until
 import shape
 
@@ -19,6 +23,7 @@ SHAPES = RECORDED["shapes"]
 MESSAGE = re.compile(r"QEMU_MONITOR_(SEND_MSG|RECV_REPLY|RECV_EVENT): mon=(\S+) "
                      r"(?:msg|reply|event)=(\{.*\})")
 SCSI_DISK = DISK.replace("c.raw", "d.raw").replace("vdc", "sdb").replace("virtio", "scsi")
+# Commands of virsh; what the guest does, and the command that fails by it.
 OPERATIONS = [
     ("domstats", "domstats", "all"),
     ("dommemstat", "dommemstat", "all"),
@@ -40,7 +45,15 @@ OPERATIONS = [
     ("attach-interface", "attach-device", "all", "nic.xml"),
     ("detach-interface", "detach-device", "all", "nic.xml"),
     ("reconnect",),
+    ("guest-opens-channel", Causes.channel_opens),
+    ("guest-closes-channel", Causes.channel_closes),
+    ("guest-fills-balloon", Causes.balloon_grows),
+    ("guest-changes-filter", Causes.filter_changes),
+    ("guest-sets-clock", Causes.clock_is_set),
+    ("attach-disk", "attach-device", "all", "disk.xml"),
+    ("guest-lets-go", Causes.lets_go),
     ("attach-dimm", "attach-device", "all", "dimm.xml"),
+    ("guest-keeps-module", Causes.keeps_module, "detach-device", "all", "dimm.xml"),
     ("attach-virtio-mem", "attach-device", "all", "mem.xml"),
     ("update-virtio-mem", "update-memory-device", "all", "--alias", "virtiomem0",
      "--requested-size", "32M"),
@@ -58,8 +71,19 @@ OPERATIONS = [
     ("domif-setlink", "domif-setlink", "all", "vnet0", "down"),
     ("dump-memory-only", "dump", "all", "core", "--memory-only", "--live"),
     ("inject-nmi", "inject-nmi", "all"),
+    ("guest-sleeps", Causes.falls_asleep),
+    ("wake-up", "dompmwakeup", "all"),
     ("reset", "reset", "all"),
+    ("guest-starves-watchdog", Causes.starts_watchdog),
+    ("guest-resets", Causes.resets),
 ]
+# What virsh tells of that, in this order.
+TOLD = ["'agent-lifecycle'", "'connected'", "'agent-lifecycle'", "'disconnected'",
+        "'balloon-change'", "126976KiB", "'rtc-change'",
+        "'device-added'", "virtio-disk2", "'device-removed'", "virtio-disk2",
+        "'device-removal-failed'", "dimm0", "'pm-suspend'", "PMSuspended Memory",
+        "'pm-wakeup'", "Started Event wakeup", "'reboot'", "'watchdog'", "reset",
+        "'reboot'", "'reboot'", "Crashed Panicked", "Stopped Crashed"]
 SATA_CD = """<disk type='file' device='cdrom'>
   <driver name='qemu' type='raw'/><target dev='sdc' bus='sata'/><readonly/>
 </disk>"""
@@ -201,6 +225,15 @@ class Traffic:
         self.t.equal(f"{operation}: all questions are asked", known - asked, set())
 
 
+def caused(t, causes, cause, *fails):
+    """Has the guest do it while a command, if there is one, waits and then fails."""
+    process = t.libvirt.background(*fails) if fails else None
+    cause(causes)
+    if process:
+        process.communicate(timeout=60)
+        t.check(f"{fails[0]} fails", process.returncode != 0)
+
+
 def test_traffic(t):
     driver = started_with_all(t, SATA_CD)
     (t.folder / "d.raw").write_bytes(bytes(1 << 20))
@@ -213,22 +246,35 @@ def test_traffic(t):
     traffic.mark = 0
     traffic.find()
     traffic.compare("start")
+    causes = Causes(driver)
     for name, *command in OPERATIONS:
-        command = [t.folder / word if FILES.fullmatch(word) else word for word in command]
+        command = [t.folder / word if FILES.fullmatch(str(word)) else word
+                   for word in command]
         if not command:
             t.libvirt.restart()
             traffic.find()
+            events = Events(t.libvirt, t.folder / "events")
+        elif callable(command[0]):
+            caused(t, causes, *command)
         elif command[0].startswith("detach"):
             released(t, driver, *command)
         else:
             t.virsh(*command)
         traffic.compare(name)
-    driver.heard("!")
     for name, command in (("reboot-acpi", "reboot"), ("shutdown-acpi", "shutdown")):
         t.virsh(command, "all", "--mode", "acpi")
         power_off(driver)
         traffic.compare(name)
     wait_until(lambda: t.state("all").startswith("shut off"))
+    causes = Causes(Poke(t.start("all")))
+    traffic.find()
+    traffic.mark = len(t.libvirt.monitor_log())
+    causes.panics()
+    traffic.compare("guest-panics")
+    t.check("a guest that panics ends", wait_until(
+        lambda: t.state("all") == "shut off (crashed)"), t.state("all"))
+    t.check("virsh tells of all that the guest has done", events.has(*TOLD), events.text)
+    events.close()
     t.virsh("start", "all")
     traffic.find()
     traffic.mark = len(t.libvirt.monitor_log())
