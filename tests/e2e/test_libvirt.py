@@ -20,6 +20,10 @@ from libvirtd import VirshError
 from poke import Poke
 from rig import ROOT, heard, wait_until
 
+VOLUME = """<disk type='volume' device='disk'>
+  <driver name='qemu' type='qcow2'/>
+  <source pool='pool' volume='top'/><target dev='vdd' bus='virtio'/>
+</disk>"""
 PM_STATUS, PM_BUTTON = 0x600, 1 << 8
 MEMORY_AND_TIME = """<memory unit='MiB'>128</memory>
 <cputune>
@@ -110,6 +114,51 @@ def test_power(t):
         lambda: t.libvirt.pid_of("power") is None))
 
 
+def pressed(driver):
+    """Whether the guest is told that the power button was; it takes note."""
+    if not driver.inp(PM_STATUS, 2) & PM_BUTTON:
+        return False
+    driver.out(PM_STATUS, PM_BUTTON, 2)
+    return True
+
+
+def test_libvirtd_away_while_a_guest_ends(t):
+    """A guest that is to reboot, or to end, does so when libvirtd has been killed: it is
+    done when libvirtd is back, whether that had an answer or not."""
+    t.define("power", "poke")
+    driver = Poke(t.start("power"))
+    pid = t.libvirt.pid_of("power")
+    for command, is_answered in (("reboot", True), ("reboot", False), ("shutdown", True),
+                                 ("shutdown", False)):
+        what = f"{command}, {'answered' if is_answered else 'unanswered'}"
+        if is_answered:
+            t.virsh(command, "power", "--mode", "acpi")
+            t.libvirt.kill()
+        else:
+            os.kill(pid, signal.SIGSTOP)
+            process = t.libvirt.background(command, "power", "--mode", "acpi")
+            time.sleep(0.3)
+            t.libvirt.kill()
+            process.communicate(timeout=60)
+            os.kill(pid, signal.SIGCONT)
+        t.check(f"{what}: the button is pressed", wait_until(lambda: pressed(driver)))
+        power_off(driver)
+        t.libvirt.start()
+        if command == "reboot":
+            driver.heard("!")
+            t.check(f"{what}: it runs", wait_until(
+                lambda: t.state("power").split()[0] == "running"), t.state("power"))
+            t.equal(f"{what}: in the same process", t.libvirt.pid_of("power"), pid)
+            continue
+        t.check(f"{what}: it is shut off", wait_until(
+            lambda: t.state("power") == "shut off (shutdown)"), t.state("power"))
+        t.check(f"{what}: the process has ended", wait_until(
+            lambda: t.libvirt.pid_of("power") is None))
+        if is_answered:
+            driver = Poke(t.start("power"))
+            pid = t.libvirt.pid_of("power")
+
+
 def test_domain_of_qemu(t):
     """Defined for QEMU, it is berth's by a change of its emulator alone."""
     qemu = shutil.which("qemu-system-x86_64")
@@ -167,6 +216,27 @@ def test_statistics(t):
     t.equal("it runs all the time", t.state("all"), "running (unpaused)")
 
 
+def check_volumes(t, driver):
+    """A disk that is a volume of a pool, with another one below it."""
+    (t.folder / "pool").mkdir()
+    t.virsh("pool-create-as", "pool", "dir", "--target", t.folder / "pool")
+    t.virsh("vol-create-as", "pool", "base", "16M", "--format", "qcow2")
+    t.virsh("vol-create-as", "pool", "top", "16M", "--format", "qcow2", "--backing-vol",
+            "base", "--backing-vol-format", "qcow2")
+    t.virsh("attach-device", "all", t.write("volume.xml", VOLUME))
+    t.says("the volume is a disk", "vdd +top", "domblklist", "all")
+    t.says("and has its size", r"Capacity: +16777216\b", "domblkinfo", "all", "vdd")
+    t.virsh("blockresize", "all", "vdd", "24M")
+    t.virsh("pool-refresh", "pool")
+    t.says("which a volume follows", r"(?m)^Capacity: +24\.00 MiB", "vol-info", "top",
+           "--pool", "pool")
+    released(t, driver, "detach-disk", "all", "vdd")
+    t.check("it is gone", wait_until(
+        lambda: "vdd" not in t.virsh("domblklist", "all")))
+    for name in ("top", "base"):
+        t.virsh("vol-delete", name, "--pool", "pool")
+
+
 def test_devices_come_and_go(t):
     driver = started_with_all(t)
     xml = {"disk": DISK.format(folder=t.folder), "nic": NIC.format(link="up"),
@@ -178,6 +248,7 @@ def test_devices_come_and_go(t):
         released(t, driver, "detach-disk", "all", "vdc")
         t.check("the disk is gone", wait_until(
             lambda: "vdc" not in t.virsh("domblklist", "all")))
+    check_volumes(t, driver)
     t.virsh("attach-device", "all", files["nic"])
     t.virsh("update-device", "all", files["down"])
     t.says("the interface is there, its link down", "down", "domif-getlink", "all",
@@ -459,7 +530,8 @@ def test_autostart(t):
     t.check("in a process", t.libvirt.pid_of("self") is not None)
 
 
-TESTS = [test_probe, test_life, test_power, test_domain_of_qemu, test_statistics,
+TESTS = [test_probe, test_life, test_power, test_libvirtd_away_while_a_guest_ends,
+         test_domain_of_qemu, test_statistics,
          test_devices_come_and_go, test_what_is_refused, test_libvirtd_comes_back,
          test_killed_unanswered, test_libvirtd_hangs, test_control_groups,
          test_autostart]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """libvirtd is killed in the middle of what it does to a stock guest, and comes back: the
 guest goes on, what was to be done can be done, and libvirt and the guest agree on it.
+What libvirtd has to do when the guest powers off, it does when it is back.
 
 Commands are cut off while the VMM is stopped, so that libvirtd has asked and has no
 answer yet, or some time after virsh has started.  What the VMM has done by then libvirt
@@ -26,6 +27,7 @@ DIMM = """<memory model='dimm'>
 MAC = "52:54:00:00:00:02"
 MODULES = "virtio_blk failover net_failover virtio_net"
 ONLINE = "(echo 1 > /sys/devices/system/cpu/cpu1/online) 2> /dev/null"
+POWER_DOWN = "reboot: Power down"
 TAKEN = r"there is an object '(\w+)' already"
 
 
@@ -124,8 +126,7 @@ def scenario(lab):
         check(lab, guest, operation, pid, "in its midst")
     complaints = guest.run("dmesg | grep -E 'BUG:|WARNING:|Call Trace|I/O error'; true")
     lab.equal("the kernel has nothing to complain of", complaints, "")
-    guest.virsh("destroy")
-    lab.equal("it can be destroyed", guest.state, "shut off (destroyed)")
+    check_power(lab, guest, pid)
 
 
 def begin(guest, operation):
@@ -158,6 +159,29 @@ def check(lab, guest, operation, pid, when):
         guest.run(f"until {operation.seen}; do usleep 10000; done")
     lab.check(f"libvirtd is killed in {operation.name}, {when}: it can be done after it",
               done and guest.libvirt.pid_of("vm") == pid, said)
+
+
+def check_power(lab, guest, pid):
+    """The guest powers off while there is no libvirtd."""
+    powers_off(guest, "reboot")
+    guest.libvirt.start()
+    guest.wait_up()
+    lab.check("libvirtd is killed in reboot: the guest boots again when it is back",
+              eventually(lambda: guest.state.split()[0] == "running"), guest.state)
+    lab.equal("in the same process", guest.libvirt.pid_of("vm"), pid)
+    powers_off(guest, "shutdown")
+    lab.equal("it is killed in shutdown: the process is there until it is back",
+              guest.libvirt.pid_of("vm"), pid)
+    guest.libvirt.start()
+    lab.check("then the domain is off", guest.is_in("shut off (shutdown)"), guest.state)
+    lab.check("and its process gone", eventually(
+        lambda: guest.libvirt.pid_of("vm") is None))
+
+
+def powers_off(guest, command):
+    guest.virsh(command, "--mode", "acpi")
+    guest.libvirt.kill()
+    guest.mark = guest.console.wait(POWER_DOWN, guest.mark).end()
 
 
 def is_done(lab, guest, operation, said):
