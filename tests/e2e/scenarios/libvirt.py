@@ -36,6 +36,7 @@ FILE_SYSTEM = ("mke2fs -q /dev/vda > /dev/null; mkdir -p /tmp/d; "
 ANSWERING = ("(while read -r line; do echo \"<$line>\"; done "
              "< /dev/ttyS1 > /dev/ttyS1 &)")
 BUSY = "timeout 1 sh -c 'while :; do :; done'; true\n"
+LATER = 1900000000
 ESCAPE = "\x1d"
 
 
@@ -254,8 +255,46 @@ def check_agent(lab, guest):
     guest.virsh("domfsthaw")
     lab.equal("and thaws them", guest.run("until [ -e /tmp/done ]; do usleep 10000; done;"
                                           "cat /tmp/d/file"), "more")
+    check_what_the_agent_knows(lab, guest)
     guest.libvirt.restart()
     lab.check("it answers a libvirtd that comes back", eventually(guest.agent_answers))
+    check_sleep(lab, guest)
+
+
+def check_what_the_agent_knows(lab, guest):
+    told = guest.virsh("guestinfo")
+    for what in ("os.kernel-release +: " + guest.run("uname -r"),
+                 "fs.0.mountpoint +: /tmp/d", "fs.0.disk.0.alias +: vda",
+                 "if.1.hwaddr +: 52:54:00:00:00:01"):
+        lab.match("guestinfo", told, f"(?m)^{what}$")
+    lab.match("domfsinfo", guest.virsh("domfsinfo"), r"(?m)^ */tmp/d +vda +ext[234] +vda")
+    lab.equal("domhostname", guest.virsh("domhostname"), guest.run("hostname"))
+    lab.match("domifaddr", guest.virsh("domifaddr", "--source", "agent"),
+              "eth0 +52:54:00:00:00:01")
+    guest.virsh("domfstrim")
+    guest.run("mkdir -p /sbin; ln -s /bin/busybox /sbin/hwclock")
+    guest.virsh("domtime", "--time", LATER)
+    guest.run(f"date -s @{LATER // 2}")
+    guest.virsh("domtime", "--sync")
+    for clock, now in (("domtime", int(guest.virsh("domtime").split()[1])),
+                       ("the guest's clock, by that of its board",
+                        int(guest.run("date +%s")))):
+        lab.check(f"{clock}, as it was set", 0 <= now - LATER < 600, now)
+    try:
+        lab.check("a password, without a program for it", False,
+                  guest.virsh("set-user-password", "root", "secret"))
+    except VirshError as error:
+        lab.match("a password, without a program for it", str(error), "passwd")
+
+
+def check_sleep(lab, guest):
+    """The agent has the guest sleep, and libvirt wakes it."""
+    guest.virsh("dompmsuspend", "mem")
+    lab.check("dompmsuspend", guest.is_in("pmsuspended (unknown)"), guest.state)
+    guest.virsh("dompmwakeup")
+    lab.check("dompmwakeup", guest.is_in("running (event wakeup)"), guest.state)
+    lab.equal("the guest goes on", guest.run("echo awake"), "awake")
+    lab.check("and its agent", eventually(guest.agent_answers))
 
 
 def check_end(lab, guest):
