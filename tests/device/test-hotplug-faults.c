@@ -24,6 +24,7 @@
 #include "hmp-bench.h"
 #include "kit-board.h"
 #include "kit-qmp.h"
+#include "kit-tasks.h"
 #include "vhost-stub.h"
 
 #define MOST_STEPS 100u
@@ -185,9 +186,9 @@ static void add_ledger(Fixture *f, GString *text)
     }
 }
 
-static unsigned count_entries(const char *path)
+static unsigned count_fds(void)
 {
-    DIR *dir = opendir(path);
+    DIR *dir = opendir("/proc/self/fd");
     unsigned n = 0;
 
     while (dir && readdir(dir))
@@ -222,8 +223,7 @@ static char *dump(Fixture *f)
         add_ledger(f, text);
     g_string_append_printf(text, "%u slots, %u doorbells, %u descriptors, %u threads\n",
                            vm_fake_slot_count(vm), vm_fake_doorbell_count(vm),
-                           count_entries("/proc/self/fd"),
-                           count_entries("/proc/self/task"));
+                           count_fds(), kit_count_tasks());
     return g_string_free(text, FALSE);
 }
 

@@ -20,6 +20,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "kit")]
+import tasks  # noqa: E402
 from guest import Guest, check_calls  # noqa: E402
 from tap import Checks, run_tests  # noqa: E402
 
@@ -93,7 +94,7 @@ def context_switches(pid):
     """Voluntary context switches of all its threads so far."""
     total = 0
     for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        for line in (task / "status").read_text().splitlines():
+        for line in (tasks.text_of(task, "status") or "").splitlines():
             if line.startswith("voluntary_ctxt_switches"):
                 total += int(line.split()[1])
     return total

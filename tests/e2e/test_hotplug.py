@@ -8,6 +8,7 @@ import pathlib
 import sys
 
 from rig import main, private_kib, wait_until
+import tasks
 from poke import Poke
 from qmp import QmpError
 
@@ -197,13 +198,12 @@ def test_vcpus(t):
                     "host-x86_64-cpu,id=cold,socket-id=0,core-id=2,thread-id=0")
     qmp, driver = guest.qmp, Poke(guest)
     fds = pathlib.Path(f"/proc/{guest.process.pid}/fd")
-    threads = pathlib.Path(f"/proc/{guest.process.pid}/task")
     place = {"socket-id": 0, "core-id": 1, "thread-id": 0}
     driver.out(CPU_SELECT, 2, 4)
     t.equal("what -device adds is there", driver.inp(CPU_STATUS), CPU_THERE)
     driver.out(CPU_SELECT, 1, 4)
     t.equal("and the other is not", driver.inp(CPU_STATUS), 0)
-    started_threads = len(list(threads.iterdir()))
+    started_threads = len(tasks.living(guest.process.pid))
     for cycle in range(VCPU_CYCLES):
         qmp.command("device_add", driver="host-x86_64-cpu", id="one", **place)
         if cycle == 0:
@@ -221,7 +221,7 @@ def test_vcpus(t):
         if cycle == 1:
             before = len(list(fds.iterdir()))
     t.equal("no descriptor is left behind", len(list(fds.iterdir())), before)
-    t.equal("and no thread", len(list(threads.iterdir())), started_threads)
+    t.equal("and no thread", len(tasks.living(guest.process.pid)), started_threads)
     qmp.command("device_add", driver="host-x86_64-cpu", id="one", **place)
     qmp.command("system_reset")
     driver.heard("!")

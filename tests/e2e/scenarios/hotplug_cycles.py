@@ -11,6 +11,8 @@ import socket
 import struct
 import time
 
+import tasks
+
 KIB = 1 << 10
 CYCLES = 200
 WARM = 40                       # cycles after which all code has run
@@ -53,7 +55,7 @@ def possessions(guest):
     process = pathlib.Path(f"/proc/{guest.process.pid}")
     ledger = guest.qmp.command("x-query-memory-ledger")
     return {"descriptors": len(list((process / "fd").iterdir())),
-            "threads": len(list((process / "task").iterdir())),
+            "threads": len(tasks.living(guest.process.pid)),
             "allocated": sum(part["allocated"] for part in ledger["heap"]
                              if part["owner"] != "free"),
             "private": sum(entry["private"] for entry in ledger["entries"]
