@@ -25,21 +25,11 @@
 #include "kit-board.h"
 #include "kit-qmp.h"
 #include "kit-tasks.h"
+#include "sanitized.h"
 #include "vhost-stub.h"
 
 #define MOST_STEPS 100u
 #define DEPTH 8
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define PLAIN 0                 /* a sanitizer has its own memory and threads */
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define PLAIN 0
-#endif
-#endif
-#ifndef PLAIN
-#define PLAIN 1
-#endif
 
 typedef enum Fault {
     FAULT_DESCRIPTORS,
@@ -71,7 +61,7 @@ int ioctl(int fd, unsigned long request, ...)
     return (int)syscall(SYS_ioctl, fd, request, arg);
 }
 
-#if PLAIN
+#if !SANITIZED
 int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
                    void *arg)
 {
@@ -219,7 +209,7 @@ static char *dump(Fixture *f)
         g_string_append(text, said);
     }
     add_objects(f, text, "/", DEPTH);
-    if (PLAIN)
+    if (!SANITIZED)
         add_ledger(f, text);
     g_string_append_printf(text, "%u slots, %u doorbells, %u descriptors, %u threads\n",
                            vm_fake_slot_count(vm), vm_fake_doorbell_count(vm),
@@ -377,7 +367,7 @@ static void test_each_fault_happened(void)
 {
     for (Fault fault = 0; fault < FAULT__MAX; fault++) {
         g_test_message("%u times a %s", n_failed[fault], fault_names[fault]);
-        if (fault != FAULT_THREADS || PLAIN)
+        if (fault != FAULT_THREADS || !SANITIZED)
             g_assert_cmpuint(n_failed[fault], >, 1);
     }
 }

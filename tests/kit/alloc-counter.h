@@ -7,17 +7,10 @@
 
 #include <stddef.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define ALLOC_COUNTER 0         /* a sanitizer has its own */
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define ALLOC_COUNTER 0
-#endif
-#endif
+#include "sanitized.h"
+
 /* Whether it counts here. */
-#ifndef ALLOC_COUNTER
-#define ALLOC_COUNTER 1
-#endif
+#define ALLOC_COUNTER (!SANITIZED)
 
 static unsigned alloc_counter_new, alloc_counter_resized, alloc_counter_freed;
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "call-counter.h"
+#include "sanitized.h"
 
 #ifndef PR_SET_SYSCALL_USER_DISPATCH
 #define PR_SET_SYSCALL_USER_DISPATCH 59
@@ -14,17 +15,6 @@
 #define DISPATCH_ON 1
 #define DISPATCH_OFF 0
 #define RESTORER_SIZE 16        /* of rt_sigreturn(2) in the C library */
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define CAN_COUNT 0             /* a sanitizer has its own signals and system calls */
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define CAN_COUNT 0
-#endif
-#endif
-#ifndef CAN_COUNT
-#define CAN_COUNT 1
-#endif
 
 /* The kernel reads `gate` before each system call of the thread. */
 enum { GATE_OPEN, GATE_COUNTS };
@@ -71,7 +61,7 @@ bool call_counter_begin(void)
 
     gate = GATE_OPEN;
     n_calls = 0;
-    if (!CAN_COUNT)
+    if (SANITIZED)
         return false;
     sigaction(SIGSYS, &action, NULL);
     syscall(SYS_rt_sigaction, SIGSYS, NULL, &installed, sizeof(installed.mask));
