@@ -70,10 +70,12 @@ class Report:
 
 
 class Run:
-    """Reads a runner's output; holds a stalled scenario's lines back when asked to."""
+    """Reads a runner's output; holds a stalled scenario's lines back when asked to.
+    @asked is called when the runner wants the next scenario."""
 
-    def __init__(self, report, hold_stalled):
+    def __init__(self, report, hold_stalled, asked=None):
         self.report = report
+        self.asked = asked
         self.hold_stalled = hold_stalled
         self.ended = []
         self.stalled = None
@@ -90,6 +92,8 @@ class Run:
             self.current, self.lines = word[2], []
         elif word[:2] == ["#", "end"]:
             self.end(*word[2:5])
+        elif line == "# next":
+            self.asked()
         elif line == "# done":
             self.done = True
         elif self.current:
@@ -114,6 +118,18 @@ FILES = {"kernel": "vmlinuz", "vmlinux": "vmlinux", "initrd": "guest.cpio",
          "probe-cd": "probe-cd.iso", "netboot": "netboot.0"}
 
 
+class Scenarios:
+    """Those that no host has had yet: a host that is free takes the longest."""
+
+    def __init__(self, names):
+        self.names = sorted(names, key=lambda name: -wants(name, "SECONDS"))
+        self.lock = threading.Lock()
+
+    def take(self):
+        with self.lock:
+            return self.names.pop(0) if self.names else None
+
+
 def runner_argv(vmm, beside, files, names):
     argv = ["python3", "-B", "tests/e2e/runner.py", "--vmm", str(vmm)]
     if beside:
@@ -135,7 +151,7 @@ def run_here(report, options, files):
 
 
 class EmulatedRun:
-    """Runs scenarios in emulated hosts, a new one after each trouble."""
+    """Takes scenarios to emulated hosts, a new one after each trouble."""
 
     def __init__(self, report, host, options, files, scenarios):
         self.report = report
@@ -143,23 +159,33 @@ class EmulatedRun:
         self.files = files
         self.vmm = f"/usr/bin/{options.vmm.name}"
         self.beside = options.beside and f"/usr/bin/{options.beside.name}"
-        self.left = scenarios
+        self.scenarios = scenarios
+        self.current = None
         self.tries = {}
 
     def run(self):
-        while self.left:
+        self.current = self.scenarios.take()
+        while self.current:
             run, trouble = self.boot()
-            self.left = [name for name in self.left if name not in run.ended]
-            if trouble:
+            if self.current in run.ended:
+                self.current = self.scenarios.take()
+            elif self.current:
                 self.settle(run, trouble)
 
+    def next(self):
+        """The host has ended what it was given; one that is new begins with what the one
+        before it did not end."""
+        if self.current in self.run_of_host.ended:
+            self.current = self.scenarios.take()
+        self.host.type(self.current or runner.NO_MORE)
+
     def boot(self):
-        """Boots the host for what is left; returns the run and what went wrong, if so."""
-        run = Run(self.report, hold_stalled=True)
+        """Boots the host; returns the run and what went wrong, if so."""
+        run = self.run_of_host = Run(self.report, hold_stalled=True, asked=self.next)
         began = time.monotonic()
         files = {option: FILES[option] for option in self.files}
         self.host.start(runner_argv(self.vmm, self.beside, files,
-                                    ["--emulated", *self.left]))
+                                    ["--emulated", "--ask"]))
         trouble = None
         try:
             for line in self.host.lines():
@@ -180,7 +206,7 @@ class EmulatedRun:
 
     def settle(self, run, trouble):
         """The first troubles of a scenario are forgiven, and told; the last counts."""
-        suspect = run.stalled or run.current or "between scenarios"
+        suspect = self.current
         self.tries[suspect] = self.tries.get(suspect, 0) + 1
         if self.tries[suspect] < TRIES:
             self.report.say(
@@ -192,26 +218,22 @@ class EmulatedRun:
             self.report.replay(run.lines)
             self.report.result(False, f"{suspect}: {trouble}, {TRIES} times")
             self.report.say(*[f"  {line}" for line in run.stray[-10:] + self.host.log()])
-        if suspect in self.left:
-            self.left.remove(suspect)
-            return
-        for name in self.left:
-            self.report.result(False, f"{name}: not run")
-        self.left = []
+        self.current = self.scenarios.take()
 
 
 def run_emulated(report, options, kernel, folder, files):
-    """A host for each CPU, since it has one, with its part of the scenarios."""
+    """A host for each CPU, since it has one."""
     n_hosts = min(os.cpu_count(), len(options.scenarios))
     vmms = [vmm for vmm in (options.vmm, options.beside) if vmm]
     host_files = HostFiles(kernel, vmms, folder,
                            {FILES[option]: path for option, path in files.items()})
+    scenarios = Scenarios(options.scenarios)
     threads = []
     for number in range(n_hosts):
         own = folder / f"host{number}"
         own.mkdir()
         run = EmulatedRun(report, EmulatedHost(host_files, own), options, files,
-                          options.scenarios[number::n_hosts])
+                          scenarios)
         threads.append(threading.Thread(target=run.run))
     for thread in threads:
         thread.start()

@@ -4,7 +4,8 @@
 
 Writes for each scenario "# begin NAME", its TAP lines, and "# end NAME STATE SECONDS"
 with the state ok, failed or stalled; at the end "# done".  A heartbeat of "# alive" lets
-the reader tell a hanging host from a hanging guest.
+the reader tell a hanging host from a hanging guest.  With --ask it writes "# next" and
+reads the name of each scenario, until there is none: NO_MORE.
 """
 
 import argparse
@@ -23,6 +24,9 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "kit")]
 from guest import QUIET, Guest, Stall, check_calls  # noqa: E402
 from media import PROBE  # noqa: E402
 from tap import Checks  # noqa: E402
+
+
+NO_MORE = "."
 
 
 class Lab(Checks):
@@ -139,6 +143,17 @@ def run_one(name, options, out):
     out(f"# end {name} {state} {time.monotonic() - began:.1f}")
 
 
+def asked_names(out):
+    """Empty lines only wake a host's terminal."""
+    out("# next")
+    for line in map(str.strip, sys.stdin):
+        if line == NO_MORE:
+            return
+        if line:
+            yield line
+            out("# next")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--vmm", required=True)
@@ -155,6 +170,7 @@ def main():
     parser.add_argument("--probe-cd", type=pathlib.Path)
     parser.add_argument("--netboot")
     parser.add_argument("--emulated", action="store_true")
+    parser.add_argument("--ask", action="store_true")
     parser.add_argument("scenarios", nargs="*")
     options = parser.parse_args()
     lock = threading.Lock()
@@ -170,7 +186,7 @@ def main():
             out("# alive")
 
     threading.Thread(target=beat, daemon=True).start()
-    for name in options.scenarios or scenario_names():
+    for name in asked_names(out) if options.ask else options.scenarios:
         run_one(name, options, out)
     out("# done")
 

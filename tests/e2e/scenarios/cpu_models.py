@@ -7,6 +7,7 @@ import re
 
 from cpuid import HYPERV, Cpu
 
+SECONDS = 100
 GUESTS = pathlib.Path(__file__).resolve().parents[3] / "build" / "guests"
 
 

@@ -7,6 +7,7 @@ import shutil
 import struct
 import subprocess
 
+SECONDS = 36
 KERNEL_BASE = 0xffffffff80000000
 PT_LOAD, PT_NOTE = 1, 4
 

@@ -11,6 +11,7 @@ import time
 
 from guest import shown
 
+SECONDS = 90
 BOOT_DISK = BOOT_CD = True
 ROUNDS = 5
 DMI = "cat /sys/class/dmi/id/bios_vendor /sys/class/dmi/id/sys_vendor"

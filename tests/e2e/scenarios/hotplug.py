@@ -7,6 +7,7 @@ import os
 import re
 import time
 
+SECONDS = 50
 MIB = 1 << 20
 MODULES = ("virtio_blk failover net_failover virtio_net scsi_common scsi_mod virtio_scsi "
            "sd_mod")

@@ -15,6 +15,7 @@ from domain_groups import DomainGroups
 from libvirtd import VirshError
 from terminal import Terminal
 
+SECONDS = 116
 MIB = 1 << 20
 DEVICES = (ROOT + PORT * 6 + CHANNEL + BALLOON + NIC.format(number=1) +
            "<serial type='pty'><target port='1'/></serial>")

@@ -8,6 +8,7 @@ import re
 from domain_guest import (BALLOON, DISK, NIC, PORT, ROOT, domain_guest, eventually)
 from libvirtd import VirshError
 
+SECONDS = 66
 MIB = 1 << 20
 CD = """<disk type='file' device='cdrom'>
   <driver name='qemu' type='raw'/>

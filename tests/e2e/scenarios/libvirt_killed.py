@@ -16,6 +16,7 @@ import time
 from domain_guest import DISK, NIC, PORT, ROOT, domain_guest, eventually
 from libvirtd import VirshError
 
+SECONDS = 90
 MIB = 1 << 20
 DEVICES = ROOT + PORT * 8 + DISK
 VCPU = ("<vcpu current='1'>2</vcpu>"

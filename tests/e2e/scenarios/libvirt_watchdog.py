@@ -6,6 +6,7 @@ from domain_guest import domain_guest
 from esb import STARVE, watchdog_of
 from libvirtd import Events
 
+SECONDS = 65
 FULL_KERNEL = True
 DEVICES = "<watchdog model='i6300esb' action='reset'/>"
 

@@ -5,6 +5,7 @@ is there before the guest runs."""
 import re
 import time
 
+SECONDS = 47
 MIB = 1 << 20
 DIMM = 256
 WAIT = 120

@@ -10,6 +10,7 @@ import subprocess
 
 from guest import shown
 
+SECONDS = 36
 NETBOOT = True
 ROM = "/usr/lib/ipxe/qemu/efi-virtio.rom"
 SERVER = """

@@ -11,6 +11,7 @@ import re
 import shutil
 import time
 
+SECONDS = 130
 BOOT_DISK = BOOT_CD = PROBES = True
 CODE = pathlib.Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 VARS = pathlib.Path("/usr/share/OVMF/OVMF_VARS_4M.fd")

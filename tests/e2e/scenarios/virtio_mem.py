@@ -4,6 +4,7 @@
 import re
 import time
 
+SECONDS = 150
 MIB = 1 << 20
 VM0 = "/machine/peripheral/vm0"
 WAIT = 120

@@ -7,6 +7,7 @@ import json
 import socket
 import time
 
+SECONDS = 45
 AGENT = "org.qemu.guest_agent.0"
 SIZE = 1 << 20
 PORTS = "/dev/virtio-ports"
