@@ -9,7 +9,7 @@
 #   make lint       structure of the code  make install      PREFIX= DESTDIR= QEMU_NAME=1
 #   make deps       what a bare Debian lacks
 #
-# Variants build beside each other: make VARIANT=asan, tsan, clang, fuzz.
+# Variants build beside each other: make VARIANT=asan, tsan, clang.
 
 VARIANT ?= release
 PREFIX ?= /usr/local
@@ -34,13 +34,18 @@ WARN := -Wall -Wextra -Wvla -Wshadow -Wmissing-prototypes -Wimplicit-fallthrough
         -Wformat=2 -Wno-unused-parameter -Werror
 # KVM's structures that end in an array are put before their entries: a GNU extension.
 VARIANT_CFLAGS_clang := -Wno-gnu-variable-sized-type-not-at-end
-VARIANT_CFLAGS_asan := -O1 -fsanitize=address,undefined -fno-omit-frame-pointer \
-        -fno-sanitize-recover=undefined
+VARIANT_CFLAGS_asan = -O1 -g1 -fsanitize=address,undefined -fno-omit-frame-pointer \
+        -fno-sanitize-recover=undefined $(FUZZER_CFLAGS)
 # ThreadSanitizer does not model fences; gcc warns of each.
-VARIANT_CFLAGS_tsan = -O1 -fsanitize=thread $(if $(filter gcc,$(CC)),-Wno-tsan)
-VARIANT_CFLAGS_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined \
-        -fno-sanitize-recover=undefined $(VARIANT_CFLAGS_clang)
-ifneq ($(filter $(VARIANT),clang fuzz),)
+VARIANT_CFLAGS_tsan = -O1 -g1 -fsanitize=thread $(if $(filter gcc,$(CC)),-Wno-tsan)
+# The variant asan is clang's where it has libFuzzer: tests and fuzz targets share it.
+ifeq ($(VARIANT),asan)
+A_TARGET := int LLVMFuzzerTestOneInput(void *d, long n) { return !d && n; }
+HAS_FUZZER := $(shell echo '$(A_TARGET)' | \
+        clang -fsanitize=fuzzer -x c -o /dev/null - 2> /dev/null && echo yes)
+FUZZER_CFLAGS := $(if $(HAS_FUZZER),-fsanitize=fuzzer-no-link $(VARIANT_CFLAGS_clang))
+endif
+ifneq ($(filter clang,$(VARIANT))$(HAS_FUZZER),)
 CC := clang
 else ifeq ($(origin CC),default)
 CC := gcc
@@ -188,8 +193,8 @@ OWN_TRACE := $(addprefix $(BUILD)/tests/unit/test-,log log-options)
 $(OWN_TRACE): TEST_LIB := $(LIB)
 $(OWN_TRACE): $(LIB)
 
-# libFuzzer where clang has it, else a loop over the seeds under ASan.
-FUZZ_MAIN := $(if $(filter fuzz,$(VARIANT)),,$(BUILD)/obj/tests/fuzz/seed-loop.o)
+# In the variant asan: libFuzzer where clang has it, else a loop over the seeds.
+FUZZ_MAIN := $(if $(HAS_FUZZER),,$(BUILD)/obj/tests/fuzz/seed-loop.o)
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(FUZZ_MAIN) $(KIT_OBJS) \
         $(TEST_LIB)
 	@mkdir -p $(@D)
@@ -229,11 +234,8 @@ check-quick: all tests
 	$(Q)python3 -B tests/run.py --build $(BUILD) quick
 
 fuzz:
-	$(Q)variant=asan; \
-	echo 'int LLVMFuzzerTestOneInput(void *d, long n) { return !d && n; }' | \
-	    clang -fsanitize=fuzzer -x c -o /dev/null - 2>/dev/null && variant=fuzz; \
-	$(MAKE) --no-print-directory VARIANT=$$variant fuzz-targets && \
-	tests/fuzz/run.sh build/$$variant $(FUZZ_SECONDS) $(notdir $(FUZZ_TARGETS))
+	$(Q)$(MAKE) --no-print-directory VARIANT=asan fuzz-targets
+	$(Q)tests/fuzz/run.sh build/asan $(FUZZ_SECONDS) $(notdir $(FUZZ_TARGETS))
 
 # What a change of the interface is read from: the manual and the golden introspection.
 reference: $(GEN_STAMP) $(BERTH) $(BUILD)/tests/unit/test-qmp-introspect \

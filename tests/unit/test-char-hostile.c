@@ -157,6 +157,7 @@ static void test_server_that_hangs_up(CharBench *f, const void *unused)
     g_assert_cmpint(char_bench_count_fds(), <=, n_fds);
     assert_no_growth(before);
     close(server);
+    unlink(f->path);
 }
 
 static void test_flood_at_a_user_that_reads_nothing(CharBench *f, const void *unused)

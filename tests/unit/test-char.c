@@ -185,6 +185,7 @@ static void run_terminal_child(int slave)
     dup2(slave, STDIN_FILENO);
     dup2(slave, STDOUT_FILENO);
     char_bench_set_up(&child, NULL);
+    g_rmdir(child.folder);
     child.reader.chr = char_add_from_text(child.set, "c", "stdio", NULL);
     char_attach(child.reader.chr, &echo_user, &child, NULL);
     char_write(child.reader.chr, "ready\n", 6);
