@@ -289,7 +289,9 @@ def main():
     unknown = set(options.scenarios) - set(known)
     if unknown:
         parser.error(f"no scenario '{unknown.pop()}'; there are: {', '.join(known)}")
-    options.scenarios = options.scenarios or known
+    here = host_runs_stock_guests() and not options.emulated
+    options.scenarios = options.scenarios or [
+        name for name in known if here or not wants(name, "REAL_KVM")]
     options.vmm = pathlib.Path(options.vmm).resolve()
     options.beside = options.beside and options.beside.resolve()
     report = Report()
@@ -304,7 +306,7 @@ def main():
         if any(wants(name, "FULL_KERNEL") for name in options.scenarios):
             add_full_kernel(report, folder, files)
         add_media(kernel, folder, files, options.scenarios)
-        if host_runs_stock_guests() and not options.emulated:
+        if here:
             report.say(f"stock kernel {kernel.release} on this host's KVM")
             run_here(report, options, files)
         else:
