@@ -2,6 +2,10 @@
 /*
  * Each feature has come with a release of QEMU, and firmware on a board of before that
  * does not find it there.
+ *
+ * Firmware that finds memory at the default SMBASE looks for the registers of vCPUs'
+ * hot-plug next, and goes no further without them (OVMF's CpuHotplugSmm).  So there is
+ * the one where there is the other.
  */
 #include "berth/lpc.h"
 
@@ -40,7 +44,9 @@ bool machine_smi_has_smram_at_smbase(const Machine *machine)
 {
     const MchProps *mch = &machine->cmdline->onboard[ONBOARD_DRIVER_MCH]->u.mch;
 
-    return has(machine, mch->has_smbase_smram, mch->smbase_smram, &smram_at_smbase);
+    return machine->topology.max_cpus > machine->topology.cpus &&
+           machine_has_acpi(machine) &&
+           has(machine, mch->has_smbase_smram, mch->smbase_smram, &smram_at_smbase);
 }
 
 bool machine_smi_add_files(FwCfg *fw_cfg, Device *lpc, GError **error)
