@@ -13,8 +13,8 @@
  *    (too much output waits) or for the reply to the command under way; never for
  *    nothing.
  * 3. `busy` is set around language->feed().  A handler may turn the loop, in which the
- *    client may go away; but its end is told only after its input was read, and while
- *    `busy` can_read() is 0.  So no session ends inside its own handler.
+ *    client may go away: then it is `gone`, and feed_input() ends its session.  So no
+ *    session ends inside its own handler.
  * 4. An event that a handler causes is in the output before the handler's reply, which
  *    is collected beside it.
  */
@@ -32,6 +32,7 @@ typedef struct MonitorClient {
     ListNode node;
     bool accepted;              /* one of char_listen() */
     bool busy;
+    bool gone;                  /* while `busy` */
     void *session;              /* the language's; NULL: there is none */
     GString *input;             /* NULL while empty */
     size_t fed;                 /* of the input */
@@ -256,15 +257,36 @@ static bool may_feed(const MonitorClient *client)
     return may_take(client, input_size(client));
 }
 
-/* Executes what came, as far as this turn and the output allow. */
+/*
+ * It went inside its own handler.  Where there is one session at a time the next may be
+ * there already.
+ */
+static void end_gone(MonitorClient *client)
+{
+    bool accepted = client->accepted;
+
+    client->gone = false;
+    client_gone(client);
+    if (!accepted && char_is_open(client->chr))
+        begin_session(client);
+}
+
+/*
+ * Executes what came, as far as this turn and the output allow.  @client may be freed
+ * afterwards.
+ */
 static void feed_input(MonitorClient *client)
 {
     GString *reply = g_string_new(NULL);
 
-    for (int i = 0; i < MONITOR_TURN_REQUESTS && may_feed(client); i++)
+    for (int i = 0; i < MONITOR_TURN_REQUESTS && !client->gone && may_feed(client); i++)
         feed_request(client, reply);
     g_string_free(reply, true);
 
+    if (client->gone) {
+        end_gone(client);
+        return;
+    }
     if (may_feed(client))
         loop_post(client->monitor->loop, &client->more);
     if (input_size(client) > 0)
@@ -334,10 +356,14 @@ static void client_event(void *opaque, CharEvent event)
 
     switch (event) {
     case CHAR_EVENT_OPENED:
-        begin_session(client);
+        if (!client->gone)
+            begin_session(client);
         break;
     case CHAR_EVENT_CLOSED:
-        client_gone(client);
+        if (client->busy)
+            client->gone = true;
+        else
+            client_gone(client);
         break;
     case CHAR_EVENT_FOCUS_IN:
     case CHAR_EVENT_FOCUS_OUT:
@@ -354,6 +380,7 @@ static const CharUser client_user = {
     .writable = client_writable,
     .event = client_event,
     .reads_to_end = true,
+    .drops_requests = true,
 };
 
 static MonitorClient *add_client(Monitor *monitor, Chardev *chr, GError **error)

@@ -74,6 +74,12 @@ typedef struct CharUser {
      * it is dropped when can_read() says 0, and the next client is let in.
      */
     bool reads_to_end;
+    /*
+     * Of a client that has closed its socket altogether it is dropped at once, whatever
+     * can_read() says and though reads_to_end is set: these are requests, and nobody
+     * waits for what comes of them.  One that closed its writing half alone does wait.
+     */
+    bool drops_requests;
 } CharUser;
 
 /* Main only.  How chardevs are made and found is in char-set.h. */

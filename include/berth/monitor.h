@@ -19,8 +19,10 @@
  *   dropped.  An event is dropped for a client for which MONITOR_OUTPUT_MAX bytes or more
  *   wait; one line in the log tells, another when the client reads again.
  *
- * A client may disappear at any moment.  Requests that it had sent completely are
- * executed, replies to it are lost, descriptors that it had sent are closed.
+ * A client may disappear at any moment.  The request that is executed, or is under way,
+ * ends as it would; those that it sent after it are dropped, as are replies to it, and
+ * descriptors that it had sent are closed.  A client that closes its writing half alone
+ * has all its requests executed and answered, then the connection ends.
  */
 #pragma once
 

@@ -28,6 +28,8 @@ typedef struct CharClass {
     void (*on_error)(Chardev *chr);
     /* What a far end has left is read as the user takes it: no other one waits. */
     bool reads_to_end;
+    /* A far end that has gone is a client: see CharUser.drops_requests. */
+    bool has_client;
     /* Back from the background; see char_set_continued(). */
     void (*continued)(Chardev *chr);
     /* In place of read(2), and of write(2) (any thread, under the lock). */

@@ -331,6 +331,7 @@ const CharClass char_socket_class = {
     .close = socket_close,
     .filename = socket_filename,
     .hangup = socket_hangup,
+    .has_client = true,
     .receive = socket_receive,
     .deliver = socket_deliver,
     .send = socket_send,

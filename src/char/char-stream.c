@@ -12,6 +12,7 @@
  * The end, as the loop sees it:
  *
  *     end of file, output waits       -> `ended`, until the output is sent or EPOLLHUP
+ *     EPOLLHUP, of requests           -> class->hangup()
  *     EPOLLHUP, user takes nothing    -> `hung_up` if the user or the class reads to
  *                                        the end: silent until char_accept_input()
  *     otherwise                       -> class->hangup()
@@ -277,12 +278,17 @@ static bool reads_to_end(const Chardev *chr)
     return chr->class->reads_to_end || (chr->user && chr->user->reads_to_end);
 }
 
+static bool drops_requests(const Chardev *chr)
+{
+    return chr->class->has_client && chr->user && chr->user->drops_requests;
+}
+
 /* The descriptor has input, or @hangup: the far end has closed both directions. */
 static void take_input(Chardev *chr, bool hangup)
 {
     size_t room = room_of_user(chr);
 
-    if (chr->ended && hangup) {
+    if (hangup && (chr->ended || drops_requests(chr))) {
         chr->class->hangup(chr);
     } else if (room > 0 && !chr->ended) {
         read_some(chr, room, hangup);

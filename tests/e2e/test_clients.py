@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """QMP clients over real sockets: several, hostile, slow, with descriptors."""
 
+import contextlib
 import json
 import os
 import pathlib
 import select
+import signal
 import socket
+import subprocess
 import sys
 import time
 
@@ -396,6 +399,63 @@ def test_client_that_hangs(t):
     guest.qmp.command("cont")
 
 
+@contextlib.contextmanager
+def stopped(pid):
+    """As by a host that has no time for it: what is sent meanwhile is found together."""
+    os.kill(pid, signal.SIGSTOP)
+    stat = pathlib.Path(f"/proc/{pid}/stat")
+    assert wait_until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T")
+    yield
+    os.kill(pid, signal.SIGCONT)
+
+
+def test_requests_of_a_client_that_is_gone(t):
+    """As of a libvirtd that is killed while the VMM is stopped: nobody learns what comes
+    of them, so they are dropped.  As QEMU does."""
+    guest = t.guest("echo")
+    heard(guest, "B")
+    for what, oob, last_words in (
+            ("a request", [], b'{"execute":"stop"}'),
+            ("several", [], b'{"execute":"query-status"}' * 40 + b'{"execute":"stop"}'),
+            ("requests out of band", ["oob"],
+             b'{"exec-oob":"query-yank"}{"execute":"stop"}'),
+            ("an object", [], b'{"execute":"object-add","arguments":{'
+                              b'"qom-type":"iothread","id":"left"}}')):
+        gone = Qmp.connect(guest.qmp_path, negotiate=False)
+        gone.command("qmp_capabilities", enable=oob)
+        with stopped(guest.process.pid):
+            gone.send_raw(last_words)
+            gone.close()
+        t.equal(f"{what}: dropped with its client", guest.status, "running")
+        t.equal(f"{what}: nothing is left", guest.qmp.command("query-iothreads"), [])
+    early = socket.socket(socket.AF_UNIX)
+    early.connect(str(guest.qmp_path))
+    with stopped(guest.process.pid):
+        early.sendall(b'{"execute":"qmp_capabilities"}{"execute":"quit"}')
+        early.close()
+    t.equal("one that did not wait for the greeting", guest.status, "running")
+    half = guest.new_session()
+    with stopped(guest.process.pid):
+        half.send_raw(b'{"execute":"query-status"}' * 40 + b'{"execute":"stop"}')
+        half.sock.shutdown(socket.SHUT_WR)
+    t.equal("one that still listens is answered", ["return" in half.receive_reply()
+                                                   for _ in range(41)], [True] * 41)
+    t.equal("and obeyed", guest.status, "paused")
+
+
+def test_last_words_by_socat(t):
+    guest = t.guest("echo")
+    heard(guest, "B")
+    done = subprocess.run(
+        ["socat", "-t", str(SILENCE), "-", f"UNIX-CONNECT:{guest.qmp_path}"],
+        input=b'{"execute":"qmp_capabilities"} {"execute":"quit"}', capture_output=True,
+        timeout=2 * SILENCE)
+    t.equal("a line by socat is answered",
+            [next(key for key in ("QMP", "return", "event") if key in json.loads(line))
+             for line in done.stdout.splitlines()], ["QMP", "return", "return", "event"])
+    t.equal("and the VMM ends", guest.wait_exit(), 0)
+
+
 def test_client_that_goes_during_its_job(t):
     guest = t.guest("echo")
     path = t.folder / "new.qcow2"
@@ -406,6 +466,7 @@ def test_client_that_goes_during_its_job(t):
         one.send({"execute": "blockdev-create", "arguments": {
             "job-id": "job", "options": {"driver": "qcow2", "file": "n",
                                          "size": 1 << 30}}})
+        one.wait_event("JOB_STATUS_CHANGE")
         one.close()
 
         def jobs():
@@ -427,6 +488,7 @@ TESTS = [
     test_listening_descriptor, test_client_that_came_before_the_vmm,
     test_hostile_client, test_pipelined_commands,
     test_reader_that_never_reads, test_client_that_hangs,
+    test_requests_of_a_client_that_is_gone, test_last_words_by_socat,
     test_client_that_goes_during_its_job,
 ]
 
