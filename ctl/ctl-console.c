@@ -6,11 +6,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <termios.h>
+
+#include "berth/thread.h"
 
 #include "ctl-conn.h"
 
@@ -114,7 +118,81 @@ static bool send_keys(int fd, const char *data, size_t size)
     return !escape;
 }
 
-/* Until the escape, or the end of the far end. */
+/*
+ * Gives the terminal back before a signal ends the process, whatever that waits for: the
+ * signals are blocked in all threads and awaited by one.
+ */
+typedef struct Keeper {
+    struct termios before;
+    sigset_t ending;
+    pthread_t thread;
+    gint over;                  /* atomic: what it waits for is no signal of others */
+} Keeper;
+
+static void *keep(void *opaque)
+{
+    Keeper *keeper = opaque;
+    int signum;
+
+    if (sigwait(&keeper->ending, &signum) != 0 || g_atomic_int_get(&keeper->over))
+        return NULL;
+    tcsetattr(STDIN_FILENO, TCSANOW, &keeper->before);
+    raise(signum);
+    pthread_sigmask(SIG_UNBLOCK, &keeper->ending, NULL);
+    return NULL;
+}
+
+/*
+ * Those that were ignored before stay so, as SIGHUP by nohup.  SIGTTOU is blocked, so
+ * that one who is in the background by then may give the terminal back.
+ */
+static void block_ending(Keeper *keeper)
+{
+    static const int ending[] = { SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGALRM, SIGUSR1 };
+    sigset_t blocked;
+
+    sigemptyset(&keeper->ending);
+    for (size_t i = 0; i < G_N_ELEMENTS(ending); i++) {
+        struct sigaction action;
+
+        if (sigaction(ending[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+            sigaddset(&keeper->ending, ending[i]);
+    }
+    sigaddset(&keeper->ending, SIGUSR2);
+    blocked = keeper->ending;
+    sigaddset(&blocked, SIGTTOU);
+    pthread_sigmask(SIG_BLOCK, &blocked, NULL);
+}
+
+/* False when stdin is no terminal, and there is nothing to keep. */
+static bool make_raw(Keeper *keeper)
+{
+    struct termios raw;
+
+    if (tcgetattr(STDIN_FILENO, &keeper->before) < 0)
+        return false;
+    block_ending(keeper);
+    keeper->over = 0;
+    if (!thread_start(&keeper->thread, THREAD_WORKER, "terminal", keep, keeper, NULL)) {
+        pthread_sigmask(SIG_UNBLOCK, &keeper->ending, NULL);
+        return false;
+    }
+    raw = keeper->before;
+    cfmakeraw(&raw);
+    tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+    return true;
+}
+
+static void give_back(Keeper *keeper)
+{
+    g_atomic_int_set(&keeper->over, 1);
+    pthread_kill(keeper->thread, SIGUSR2);
+    pthread_join(keeper->thread, NULL);
+    tcsetattr(STDIN_FILENO, TCSANOW, &keeper->before);
+    pthread_sigmask(SIG_UNBLOCK, &keeper->ending, NULL);
+}
+
+/* Until the escape, the end of the far end, or that of the terminal. */
 static void talk(int fd)
 {
     struct pollfd polled[] = {
@@ -135,7 +213,8 @@ static void talk(int fd)
         }
         if (polled[1].revents) {
             n = read(STDIN_FILENO, data, sizeof(data));
-            if (n > 0 && !send_keys(fd, data, n))
+            if (n > 0 ? !send_keys(fd, data, n)
+                      : n < 0 && errno != EAGAIN && errno != EINTR)
                 return;
             /* No more keys; the far end goes on. */
             if (n == 0)
@@ -151,8 +230,8 @@ int ctl_console_run(const CtlOptions *options, int argc, char **argv, GError **e
         ctl_conn_ask(conn, options, "query-chardev", NULL, error);
     g_autofree char *place = NULL;
     g_autofd int fd = -1;
-    struct termios before, raw;
-    bool is_socket = false, is_terminal;
+    bool is_socket = false, is_raw;
+    Keeper keeper;
 
     if (!chardevs)
         return 1;
@@ -160,15 +239,12 @@ int ctl_console_run(const CtlOptions *options, int argc, char **argv, GError **e
     fd = place ? open_place(place, is_socket, error) : -1;
     if (fd < 0)
         return 1;
-    is_terminal = tcgetattr(STDIN_FILENO, &before) == 0;
+    /* A far end that has gone is seen by the error. */
+    signal(SIGPIPE, SIG_IGN);
     fprintf(stderr, "Connected to %s; Ctrl-] ends.\r\n", place);
-    if (is_terminal) {
-        raw = before;
-        cfmakeraw(&raw);
-        tcsetattr(STDIN_FILENO, TCSANOW, &raw);
-    }
+    is_raw = make_raw(&keeper);
     talk(fd);
-    if (is_terminal)
-        tcsetattr(STDIN_FILENO, TCSANOW, &before);
+    if (is_raw)
+        give_back(&keeper);
     return 0;
 }

@@ -20,7 +20,7 @@ static void print_row(const CtlConn *conn)
         printf(ROW, conn->name, "-", "-", "-", "-", error->message);
         return;
     }
-    vcpus = g_strdup_printf("%u", sample.n_vcpus);
+    vcpus = g_strdup_printf("%" PRIu64, sample.n_vcpus);
     memory = ctl_sample_size((double)sample.memory);
     pid = sample.pid > 0 ? g_strdup_printf("%d", sample.pid) : g_strdup("-");
     printf(ROW, conn->name, sample.state, pid, vcpus, memory, conn->path);
@@ -74,7 +74,7 @@ int ctl_list_status(const CtlOptions *options, int argc, char **argv, GError **e
     printf("%-16s %s\n", "name", conn->name);
     printf("%-16s %s\n", "state", sample.state);
     printf("%-16s %d\n", "pid", sample.pid);
-    printf("%-16s %u\n", "vcpus", sample.n_vcpus);
+    printf("%-16s %" PRIu64 "\n", "vcpus", sample.n_vcpus);
     print_size("ram", sample.memory);
     print_size("balloon leaves", sample.actual);
     print_size("resident", sample.resident);

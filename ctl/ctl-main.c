@@ -11,7 +11,7 @@
 
 #include "berth/spelling.h"
 
-#include "ctl.h"
+#include "ctl-columns.h"
 
 #define FOLDER "/run/berth"
 #define TIMEOUT_NS (3 * NS_PER_SEC)
@@ -61,7 +61,17 @@ static void print_help(FILE *out)
             "after -w\n"
             "  -i SECONDS   top: between two pictures (2)\n"
             "  -n NUMBER    top: how many pictures\n"
+            "  -s COLUMN    top: what its lines are in order of (cpu)\n"
             "  -h, -V       this text, or that of a COMMAND; the version\n");
+}
+
+static void print_columns(void)
+{
+    g_autoptr(GString) names = g_string_new(NULL);
+
+    ctl_columns_names(names);
+    printf("  -s COLUMN    what its lines are in order of (cpu), of\n"
+           "               %s\n", names->str);
 }
 
 /* Of one command, with the options that are about it. */
@@ -83,6 +93,8 @@ static void print_command_help(const CtlCommand *command)
         if (strcmp(options[i][0], command->name) == 0)
             printf("%s", options[i][1]);
     }
+    if (command->run == ctl_top_run)
+        print_columns();
     printf("  -d FOLDER    where sockets are (BERTH_RUN_DIR, else " FOLDER ")\n"
            "  -t SECONDS   how long a machine may take for an answer (3)\n");
 }
@@ -141,6 +153,8 @@ static int read_option(CtlOptions *options, int option, GError **error)
         return read_times(options, option, optarg, error) ? -1 : EXIT_USAGE;
     case 'n':
         return read_rounds(options, optarg, error) ? -1 : EXIT_USAGE;
+    case 's':
+        return ctl_columns_find(optarg, &options->sorted, error) ? -1 : EXIT_USAGE;
     case 'f':
         options->force = true;
         return -1;
@@ -219,13 +233,14 @@ int main(int argc, char **argv)
         .timeout_ns = TIMEOUT_NS,
         .wait_ns = WAIT_NS,
         .interval = 2,
+        .sorted = CTL_COLUMN_CPU,
     };
     g_autoptr(GError) error = NULL;
     int status = -1, option;
 
     raise_limit();
-    while (status < 0 && (option = getopt_long(argc, argv, "d:t:w:i:n:fhV", long_options,
-                                               NULL)) >= 0)
+    while (status < 0 && (option = getopt_long(argc, argv, "d:t:w:i:n:s:fhV",
+                                               long_options, NULL)) >= 0)
         status = read_option(&options, option, &error);
     if (status < 0)
         status = run(&options, argc - optind, argv + optind, &error);

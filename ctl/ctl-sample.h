@@ -10,7 +10,7 @@ typedef struct CtlSample {
     int64_t when_ns;
     char *state;                /* of query-status */
     int pid;                    /* 0: unknown, as all of the host's numbers then are */
-    unsigned n_vcpus;
+    uint64_t n_vcpus;
     uint64_t memory;            /* bytes: the guest's, what was plugged among it */
     uint64_t actual;            /* what the balloon leaves; all of it without one */
     uint64_t resident;          /* of the process */

@@ -1,32 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * "top": rates between two samples of each machine.  A machine that does not answer has a
- * row that says so, is asked again in the next round, and keeps no other waiting for
+ * line that says so, is asked again in the next round, and keeps no other waiting for
  * longer than the time-out.
+ *
+ * On a terminal a picture has the width and the height that the terminal has at that
+ * moment; elsewhere it has all columns and all machines.
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
-#include "ctl-sample.h"
+#include "ctl-columns.h"
 
-#define HEAD "%-18s %-10s %5s %6s %6s %6s %6s %6s %7s %7s %7s %7s\n"
 #define CLEAR "\033[H\033[2J"
 /* The least that a machine has for an answer, however short the interval is. */
 #define ANSWER_NS NS_PER_SEC
 
 typedef struct TopRow {
     CtlConn *conn;
-    bool has_before;
-    CtlSample before;
+    bool has_before;            /* an answer of an earlier round */
+    CtlSample last;             /* the newest answer */
+    char *failure;              /* of this round; NULL: it answered */
+    CtlValues values;
 } TopRow;
 
 static void row_free(gpointer opaque)
 {
     TopRow *row = opaque;
 
-    ctl_sample_done(&row->before);
+    ctl_sample_done(&row->last);
     ctl_conn_free(row->conn);
+    g_free(row->failure);
     g_free(row);
 }
 
@@ -85,61 +91,6 @@ static bool look_around(GPtrArray *rows, const CtlOptions *options, int argc, ch
     return true;
 }
 
-static void print_rate(const TopRow *row, uint64_t now, uint64_t before, double seconds)
-{
-    g_autofree char *text = NULL;
-
-    if (row->has_before && seconds > 0 && now >= before)
-        text = ctl_sample_size((double)(now - before) / seconds);
-    printf(" %7s", text ? text : "-");
-}
-
-/* Of one processor. */
-static void print_percent(const TopRow *row, uint64_t now_ns, uint64_t before_ns,
-                          double seconds)
-{
-    if (row->has_before && seconds > 0 && now_ns >= before_ns)
-        printf(" %6.1f", (double)(now_ns - before_ns) / NS_PER_SEC / seconds * 100);
-    else
-        printf(" %6s", "-");
-}
-
-static void print_size(uint64_t bytes)
-{
-    g_autofree char *text = ctl_sample_size((double)bytes);
-
-    printf(" %6s", text);
-}
-
-static void print_row(TopRow *row)
-{
-    const CtlSample *before = &row->before;
-    g_autoptr(GError) error = NULL;
-    CtlSample now = { 0 };
-    double seconds;
-
-    printf("%-18.18s", row->conn->name);
-    if (!ctl_sample_read(row->conn, &now, &error)) {
-        printf(" %s\n", error->message);
-        return;
-    }
-    seconds = (double)(now.when_ns - before->when_ns) / NS_PER_SEC;
-    printf(" %-10.10s %5u", now.state, now.n_vcpus);
-    print_percent(row, now.vcpu_ns, before->vcpu_ns, seconds);
-    print_percent(row, now.cpu_ns, before->cpu_ns, seconds);
-    print_size(now.resident);
-    print_size(now.memory);
-    print_size(now.actual);
-    print_rate(row, now.read, before->read, seconds);
-    print_rate(row, now.written, before->written, seconds);
-    print_rate(row, now.received, before->received, seconds);
-    print_rate(row, now.sent, before->sent, seconds);
-    printf("\n");
-    ctl_sample_done(&row->before);
-    row->before = now;
-    row->has_before = true;
-}
-
 static void ask_all(const GPtrArray *rows, int64_t timeout_ns)
 {
     g_autofree CtlConn **conns = g_new(CtlConn *, rows->len);
@@ -152,12 +103,80 @@ static void ask_all(const GPtrArray *rows, int64_t timeout_ns)
     ctl_conn_exchange(conns, rows->len, ctl_conn_clock_ns() + timeout_ns);
 }
 
-static void print_all(const GPtrArray *rows, bool clears)
+static void read_row(TopRow *row)
 {
-    printf("%s" HEAD, clears ? CLEAR : "", "NAME", "STATE", "VCPUS", "VCPU%", "CPU%",
-           "RSS", "RAM", "LEFT", "READ/s", "WRITE/s", "RX/s", "TX/s");
+    g_autoptr(GError) error = NULL;
+    CtlSample now = { 0 };
+
+    g_clear_pointer(&row->failure, g_free);
+    if (!ctl_sample_read(row->conn, &now, &error)) {
+        row->failure = g_strdup(error->message);
+        return;
+    }
+    ctl_columns_values(&now, row->has_before ? &row->last : NULL, &row->values);
+    ctl_sample_done(&row->last);
+    row->last = now;
+    row->has_before = true;
+}
+
+/* The most first, those without an answer last; by their names what is equal. */
+static int compare_rows(const void *left, const void *right, void *opaque)
+{
+    const TopRow *a = *(TopRow *const *)left, *b = *(TopRow *const *)right;
+    unsigned sorted = ((const CtlOptions *)opaque)->sorted;
+    int order = 0;
+
+    if (!a->failure != !b->failure)
+        return a->failure ? 1 : -1;
+    if (a->failure || sorted == CTL_COLUMN_NAME)
+        return strcmp(a->conn->name, b->conn->name);
+    if (sorted == CTL_COLUMN_STATE)
+        order = strcmp(a->last.state, b->last.state);
+    else if (a->values.of[sorted] != b->values.of[sorted])
+        order = a->values.of[sorted] > b->values.of[sorted] ? -1 : 1;
+    return order != 0 ? order : strcmp(a->conn->name, b->conn->name);
+}
+
+static int longest_name(const GPtrArray *rows)
+{
+    size_t longest = 0;
+
+    for (guint i = 0; i < rows->len; i++) {
+        const TopRow *row = g_ptr_array_index(rows, i);
+
+        longest = MAX(longest, strlen(row->conn->name));
+    }
+    return (int)MIN(longest, 255);
+}
+
+static void print_row(const CtlLayout *layout, const TopRow *row)
+{
+    if (row->failure)
+        ctl_columns_print_text(layout, row->conn->name, row->failure);
+    else
+        ctl_columns_print(layout, row->conn->name, row->last.state, &row->values);
+}
+
+static void print_all(GPtrArray *rows, const CtlOptions *options)
+{
+    struct winsize size = { 0 };
+    CtlLayout layout;
+    guint n_fit = rows->len;
+
     for (guint i = 0; i < rows->len; i++)
-        print_row(g_ptr_array_index(rows, i));
+        read_row(g_ptr_array_index(rows, i));
+    g_ptr_array_sort_with_data(rows, compare_rows, (void *)options);
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
+        printf(CLEAR);
+    /* A line for the head, one for those that are left out, one for the cursor. */
+    if (size.ws_row > 3 && rows->len > (guint)size.ws_row - 2)
+        n_fit = (guint)size.ws_row - 3;
+    ctl_columns_fit(size.ws_col, longest_name(rows), options->sorted, &layout);
+    ctl_columns_print_head(&layout);
+    for (guint i = 0; i < n_fit; i++)
+        print_row(&layout, g_ptr_array_index(rows, i));
+    if (n_fit < rows->len)
+        printf("and %u more\n", rows->len - n_fit);
     fflush(stdout);
 }
 
@@ -176,7 +195,6 @@ int ctl_top_run(const CtlOptions *options, int argc, char **argv, GError **error
     g_autoptr(GPtrArray) rows = g_ptr_array_new_with_free_func(row_free);
     int64_t half_ns = (int64_t)(options->interval * (double)NS_PER_SEC) / 2;
     int64_t answer_ns = MIN(options->timeout_ns, MAX(half_ns, ANSWER_NS));
-    bool clears = isatty(STDOUT_FILENO);
 
     for (unsigned i = 0; options->n_rounds == 0 || i < options->n_rounds; i++) {
         if (i > 0)
@@ -184,7 +202,7 @@ int ctl_top_run(const CtlOptions *options, int argc, char **argv, GError **error
         if (!look_around(rows, options, argc, argv, error))
             return 1;
         ask_all(rows, i > 0 ? answer_ns : options->timeout_ns);
-        print_all(rows, clears);
+        print_all(rows, options);
     }
     return 0;
 }

@@ -22,6 +22,7 @@ typedef struct CtlOptions {
     bool help;                  /* is all that is wanted */
     double interval;            /* seconds between two pictures of "top" */
     unsigned n_rounds;          /* pictures; 0: until it is ended */
+    unsigned sorted;            /* the CtlColumn by which its lines are in order */
 } CtlOptions;
 
 /* A command: its arguments behind its name; returns the exit status. */

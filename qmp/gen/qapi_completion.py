@@ -11,6 +11,10 @@ CTL = {"list": "", "top": "vm*", "status": "vm", "console": "vm", "qmp": "vm qmp
        "events": "vm events", "balloon": "vm", "plug": "vm device", "unplug": "vm",
        "shutdown": "vm"}
 
+# By which top sorts.
+CTL_COLUMNS = ["name", "state", "vcpus", "vcpu", "cpu", "rss", "ram", "left", "read",
+               "write", "rx", "tx"]
+
 HEAD = "# Made from berth's schema; do not edit.\n"
 
 BASH = r"""
@@ -58,15 +62,17 @@ _berthctl() {
     local words=() i kind
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        -[dtwin]) ((i++)) ;;
+        -[dtwins]) ((i++)) ;;
         -*) ;;
         *) words+=("${COMP_WORDS[i]}") ;;
         esac
     done
     if [[ $prev == -d ]]; then
         COMPREPLY=($(compgen -d -- "$cur"))
+    elif [[ $prev == -s ]]; then
+        COMPREPLY=($(compgen -W "$_berthctl_columns" -- "$cur"))
     elif [[ $cur == -* ]]; then
-        COMPREPLY=($(compgen -W '-d -t -w -f -i -n -h -V --help --version' -- "$cur"))
+        COMPREPLY=($(compgen -W '-d -t -w -f -i -n -s -h -V --help --version' -- "$cur"))
     elif ((${#words[@]} == 0)); then
         COMPREPLY=($(compgen -W "$_berthctl_commands" -- "$cur"))
     elif ((${#words[@]} == 1)) || [[ ${words[0]} == top ]]; then
@@ -114,6 +120,7 @@ def bash(schema):
     options = [f"-{o.name}" for o in schema.options.values()]
     out = [HEAD, f"_berth_options='{words(options)}'",
            f"_berthctl_commands='{words(CTL)}'",
+           f"_berthctl_columns='{words(CTL_COLUMNS)}'",
            f"_berth_qmp_commands='{words(schema.commands)}'",
            f"_berth_events='{words(schema.events)}'",
            "\n_berth_kinds() {", "    case $1 in"]
@@ -177,6 +184,7 @@ def zsh(schema):
             "    _arguments -C '-d[folder]:folder:_files -/' '-t[seconds]:seconds:' \\",
             "        '-w[seconds]:seconds:' '-f[force]' '-i[seconds]:seconds:' \\",
             "        '-n[pictures]:number:' '-h[help]' '--help[help]' \\",
+            f"        '-s[order]:column:({words(CTL_COLUMNS)})' \\",
             "        '-V[version]' '--version[version]' \\",
             f"        '1:command:({words(CTL)})' '2:machine:_berth_vms' \\",
             "        '*:::rest:->rest'",

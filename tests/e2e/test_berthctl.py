@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """berthctl against machines that run, hang, have ended, and what is none."""
 
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -12,8 +14,10 @@ import resource
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import termios
 import time
 
 from rig import SILENCE, heard, main, wait_until
@@ -165,6 +169,70 @@ def test_list_and_top(t):
     t.match("its disks", status, str(disk))
 
 
+def picture(ctl, columns, lines, *args):
+    """The last one that top draws on a terminal of this size."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", lines, columns, 0, 0))
+    top = subprocess.Popen(ctl.argv("-i", "0.2", "-n", "2", *args, "top"), stdout=theirs)
+    os.close(theirs)
+    text = b""
+    try:
+        while data := os.read(ours, 4096):
+            text += data
+    except OSError:                     # what a terminal has for an end
+        pass
+    os.close(ours)
+    assert top.wait(DEADLINE) == 0
+    return text.decode().rpartition("\033[2J")[2].splitlines()
+
+
+def test_top_fits_its_terminal(t):
+    ctl = Ctl(t)
+    ctl.machine(t, "one", "-S")
+    ctl.machine(t, "one-whose-name-is-longer-than-others", "-S")
+    ended = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    ended.bind(str(ctl.socket_of("ended")))
+    ended.close()
+    for columns in (20, 40, 60, 80, 101, 120, 200):
+        lines = picture(ctl, columns, 24)
+        t.at_most(f"{columns} columns: none is longer", max(map(len, lines)), columns)
+        t.match(f"{columns} columns: the most wanted are there", lines[0], "^NAME.* CPU%")
+        t.equal(f"{columns} columns: all have a line", len(lines), 4)
+        t.match(f"{columns} columns: one says that it ended", lines[3], r"^ended +machi")
+    t.equal("80 columns", picture(ctl, 80, 24)[0].split(),
+            "NAME STATE CPU% RSS RAM READ/s WRITE/s RX/s TX/s".split())
+    t.equal("200 columns", picture(ctl, 200, 24)[0].split(),
+            "NAME STATE VCPUS VCPU% CPU% RSS RAM LEFT READ/s WRITE/s RX/s TX/s".split())
+    t.match("the column it is in order of stays", picture(ctl, 40, 24, "-s", "left")[0],
+            "LEFT")
+    t.match("a long name has room there", picture(ctl, 200, 24)[2], "longer-than-others ")
+    t.equal("4 lines", picture(ctl, 80, 4)[2:], ["and 2 more"])
+    t.equal("5 lines", len(picture(ctl, 80, 5)), 4)
+
+
+def test_top_is_in_order(t):
+    ctl = Ctl(t)
+    small = ctl.machine(t, "small", image="clock", cpus=1, memory=64)
+    ctl.machine(t, "large", "-S", memory=256)
+    ctl.machine(t, "middle", "-S", memory=128)
+
+    def names(*args):
+        out = ctl.run("-i", "0.3", "-n", "2", *args, "top").stdout.splitlines()
+        return [line.split()[0] for line in out[-3:]]
+
+    t.check("who uses the processors comes first", wait_until(
+        lambda: names() == ["small", "large", "middle"]), names())
+    for column, order in (("ram", ["large", "middle", "small"]),
+                          ("name", ["large", "middle", "small"]),
+                          ("state", ["large", "middle", "small"]),
+                          ("vcpus", ["large", "middle", "small"])):
+        t.equal(f"by {column}", names("-s", column), order)
+    t.check("by a rate", wait_until(
+        lambda: names("-s", "vcpu")[0] == "small"), names("-s", "vcpu"))
+    fails(t, "by no column", ctl.run("-s", "cpus", "top"), "'cpus'", "rss", "'vcpus'?")
+    t.equal("the machine goes on", small.status, "running")
+
+
 def test_thousands_of_sockets(t):
     """More than a shell's limit of descriptors has room for; and a folder of others."""
     ctl = Ctl(t)
@@ -274,6 +342,52 @@ def test_console(t):
     fails(t, "another chardev", ctl.run("console", "one", "nothing"), "nothing")
 
 
+def test_console_gives_the_terminal_back(t):
+    ctl = Ctl(t)
+    serial = t.folder / "serial"
+    guest = ctl.machine(t, "one", image="echo", serial=(
+        "-serial", f"unix:{serial},server=on,wait=off"))
+    ours, theirs = pty.openpty()
+    before = termios.tcgetattr(theirs)
+
+    def console(**options):
+        process = subprocess.Popen(ctl.argv("console", "one"), stdin=theirs,
+                                   stdout=theirs, stderr=theirs, **options)
+        seen = b""
+        while b"Ctrl-]" not in seen:
+            seen += os.read(ours, 4096)
+        t.check("it is raw", wait_until(lambda: termios.tcgetattr(theirs) != before))
+        return process
+
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT,
+                   signal.SIGUSR2):
+        process = console()
+        process.send_signal(number)
+        t.equal(f"{number.name} ends it", process.wait(DEADLINE), -number)
+        t.equal(f"{number.name}: the terminal is what it was", termios.tcgetattr(theirs),
+                before)
+    process = console(preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    process.send_signal(signal.SIGHUP)
+    os.write(ours, b"\x1d")
+    t.equal("one that is ignored stays so", process.wait(DEADLINE), 0)
+    process = console()
+    guest.qmp.command("stop")
+    os.set_blocking(ours, False)        # until a port, a socket and the terminal are full
+    while select.select([], [ours], [], 0.5)[1]:
+        with contextlib.suppress(BlockingIOError):
+            os.write(ours, b"x" * 1024)
+    os.set_blocking(ours, True)
+    process.send_signal(signal.SIGTERM)
+    t.equal("one that waits for the far end", process.wait(DEADLINE), -signal.SIGTERM)
+    t.equal("gives it back, too", termios.tcgetattr(theirs), before)
+    process = console()
+    guest.process.kill()
+    t.equal("the far end's end is its end", process.wait(DEADLINE), 0)
+    t.equal("and gives it back", termios.tcgetattr(theirs), before)
+    os.close(ours)
+    os.close(theirs)
+
+
 def test_shutdown(t):
     ctl = Ctl(t)
     guest = ctl.machine(t, "one", image="echo")
@@ -297,8 +411,9 @@ def test_balloon(t):
 
 
 TESTS = [test_errors_say_what_to_do, test_help_and_exit_status, test_list_and_top,
-         test_thousands_of_sockets, test_qmp_and_events, test_plug_and_unplug,
-         test_console, test_shutdown, test_balloon]
+         test_top_fits_its_terminal, test_top_is_in_order, test_thousands_of_sockets,
+         test_qmp_and_events, test_plug_and_unplug, test_console,
+         test_console_gives_the_terminal_back, test_shutdown, test_balloon]
 
 if __name__ == "__main__":
     sys.exit(main(TESTS, __doc__))

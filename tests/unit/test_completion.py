@@ -50,6 +50,8 @@ TYPED = [
     (["berthctl", "plug", "vm", "virtio-rng-pci,rn"], ["virtio-rng-pci,rng="]),
     (["berthctl", "-d", "FOLDER", "status", "w"], ["web1"]),
     (["berthctl", "list", ""], [""]),
+    (["berthctl", "-s", "wr"], ["write"]),
+    (["berthctl", "-s", "cpu", "to"], ["top"]),
 ]
 
 
@@ -65,6 +67,7 @@ TYPED_IN_ZSH = [
     ("berthctl status w", "berthctl status web1 "),
     ("berthctl qmp vm query-blocks", "berthctl qmp vm query-blockstats "),
     ("berthctl -t 3 qmp vm balloon ", "berthctl -t 3 qmp vm balloon value="),
+    ("berthctl -s wr", "berthctl -s write "),
     ("berthctl events vm SHUT", "berthctl events vm SHUTDOWN "),
     ("berthctl plug vm virtio-rng-pci,rn", "berthctl plug vm virtio-rng-pci,rng="),
 ]
@@ -147,6 +150,11 @@ def test_berthctl_has_these_commands(t):
     t.equal("those that are completed", list(qapi_completion.CTL),
             re.findall(r'^    \{ "([a-z]+)"', table, re.M))
     page = (ROOT / "docs" / "man" / "berthctl.1").read_text()
+    source = (ROOT / "ctl" / "ctl-columns.c").read_text()
+    t.equal("top has these columns", qapi_completion.CTL_COLUMNS,
+            re.findall(r'^    \[CTL_COLUMN_\w+\] = \{ "(\w+)"', source, re.M))
+    for name in qapi_completion.CTL_COLUMNS:
+        t.match(f"the manual has the column {name}", page, rf'(?m)^\.BR? {name}\b')
     for name in qapi_completion.CTL:
         t.match(f"the manual has {name}", page, rf'(?m)^\.B[A-Z]* "?{name}\b')
 
