@@ -303,7 +303,7 @@ static void describe_backend(const NetBackend *backend, GString *out)
     g_autofree char *text =
         backend->driver->describe ? backend->driver->describe(backend) : NULL;
 
-    g_string_append_printf(out, "%s: type=%s%s%s%s\n", backend->id,
+    g_string_append_printf(out, "%s: index=0,type=%s%s%s%s\n", backend->id,
                            NetClientDriver_str(backend->type), text ? "," : "",
                            text ? text : "", backend->link_up ? "" : ",link=down");
     net_watch_describe(backend, out);
@@ -314,7 +314,8 @@ void net_set_describe(const NetSet *set, GString *out)
     LIST_FOREACH(node, &set->nics) {
         const NetNic *nic = CONTAINER_OF(node, NetNic, node);
 
-        g_string_append_printf(out, "%s: type=nic,macaddr=", nic->name);
+        g_string_append_printf(out, "%s: index=0,type=nic,model=%s,macaddr=", nic->name,
+                               nic->model);
         for (unsigned i = 0; i < NET_MAC_SIZE; i++)
             g_string_append_printf(out, "%s%02x", i ? ":" : "", nic->mac[i]);
         g_string_append(out, nic->link_up ? "\n" : ",link=down\n");

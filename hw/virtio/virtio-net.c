@@ -484,6 +484,7 @@ static bool virtio_net_realize(VirtioDevice *vdev, const DeviceAddArgs *args,
 
     net->props = props;
     net->nic.name = device_name(vdev->dev);
+    net->nic.model = DeviceDriver_str(args->driver);
     net->nic.path = vdev->dev->path;
     net->nic.link_changed = on_link_changed;
     net->nic.counted = on_counted;

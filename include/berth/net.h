@@ -85,7 +85,8 @@ typedef struct NetQueue {
 /* A network device, embedded in it. */
 typedef struct NetNic {
     NetSet *set;                /* NULL when not attached */
-    const char *name;           /* of the device; lent, as is path */
+    const char *name;           /* of the device; lent, as are model and path */
+    const char *model;          /* the device's driver */
     const char *path;
     NetBackend *backend;        /* NULL: has none */
     bool link_up;               /* atomic: that of the cable, set_link's */

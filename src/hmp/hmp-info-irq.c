@@ -7,6 +7,7 @@
 #include "berth/error.h"
 #include "berth/irqchip.h"
 #include "berth/machine.h"
+#include "berth/vcpu-apic.h"
 
 #include "qmp-commands.h"
 
@@ -90,6 +91,39 @@ void hmp_info_pic(HmpCall *call)
     show_ioapic(call, &view.ioapic);
     show_pic(call, 0, &view.master);
     show_pic(call, 1, &view.slave);
+}
+
+/* By the id of its APIC, or the chosen one. */
+static Vcpu *find_vcpu(HmpCall *call, GError **error)
+{
+    const Machine *machine = call->ctx->machine;
+
+    if (!hmp_has(call, "apic-id"))
+        return hmp_vcpu(call, error);
+    for (unsigned i = 0; machine && machine_next_vcpu(machine, &i); i++) {
+        Vcpu *vcpu = machine_vcpu(machine, i);
+
+        if (vcpu_place(vcpu).apic_id == hmp_int(call, "apic-id"))
+            return vcpu;
+    }
+    error_set(error, "No CPU available with the APIC id %" PRId64,
+              hmp_int(call, "apic-id"));
+    return NULL;
+}
+
+void hmp_info_lapic(HmpCall *call)
+{
+    GError *error = NULL;
+    Vcpu *vcpu = find_vcpu(call, &error);
+    g_autofree char *text = NULL;
+    VcpuApic apic;
+
+    if (!vcpu || !vcpu_read_apic(vcpu, &apic, &error)) {
+        hmp_fail(call, error);
+        return;
+    }
+    text = vcpu_apic_text(&apic, vcpu_index(vcpu));
+    hmp_printf(call, "%s", text);
 }
 
 /* What KVM counts of interrupts; lines are not counted one by one. */

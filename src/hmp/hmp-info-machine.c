@@ -142,14 +142,41 @@ void hmp_info_memory_size_summary(HmpCall *call, const MemoryInfo *value)
         hmp_printf(call, "plugged memory: %" PRIu64 "\n", value->plugged_memory);
 }
 
+static void show_dimm(HmpCall *call, const PCDIMMDeviceInfo *dimm)
+{
+    hmp_printf(call, "Memory device [dimm]: \"%s\"\n  addr: 0x%" PRIx64 "\n"
+               "  slot: %" PRId64 "\n  node: %" PRId64 "\n  size: %" PRId64 "\n"
+               "  memdev: %s\n  hotplugged: %s\n  hotpluggable: %s\n",
+               dimm->id ? dimm->id : "", (uint64_t)dimm->addr, dimm->slot, dimm->node,
+               dimm->size, dimm->memdev, true_false(dimm->hotplugged),
+               true_false(dimm->hotpluggable));
+}
+
+static void show_virtio_mem(HmpCall *call, const VirtioMEMDeviceInfo *memory)
+{
+    hmp_printf(call, "Memory device [virtio-mem]: \"%s\"\n  memaddr: 0x%" PRIx64 "\n"
+               "  node: %" PRId64 "\n  requested-size: %" PRIu64 "\n  size: %" PRIu64
+               "\n  max-size: %" PRIu64 "\n  block-size: %" PRIu64 "\n  memdev: %s\n",
+               memory->id ? memory->id : "", memory->memaddr, memory->node,
+               memory->requested_size, memory->size, memory->max_size,
+               memory->block_size, memory->memdev);
+    if (memory->has_x_unmet)
+        hmp_printf(call, "  unmet: %s\n", MemoryUnmetReason_str(memory->x_unmet));
+}
+
 void hmp_info_memory_devices(HmpCall *call, const MemoryDeviceInfoList *value)
 {
     for (size_t i = 0; i < value->n; i++) {
-        g_autoptr(JsonValue) device =
-            qapi_emit(QAPI_TYPE_MEMORY_DEVICE_INFO, value->items[i]);
-        g_autofree char *text = json_to_text(device);
+        const MemoryDeviceInfo *device = value->items[i];
 
-        hmp_printf(call, "%s\n", text);
+        switch (device->type) {
+        case MEMORY_DEVICE_INFO_KIND_DIMM:
+            show_dimm(call, device->u.dimm.data);
+            break;
+        case MEMORY_DEVICE_INFO_KIND_VIRTIO_MEM:
+            show_virtio_mem(call, device->u.virtio_mem.data);
+            break;
+        }
     }
 }
 
@@ -169,8 +196,9 @@ void hmp_info_memdev(HmpCall *call, const MemdevList *value)
                    HostMemPolicy_str(memory->policy));
         for (size_t j = 0; j < memory->host_nodes->n; j++)
             hmp_printf(call, " %u", memory->host_nodes->items[j]);
-        hmp_printf(call, "\n\n");
+        hmp_printf(call, "\n");
     }
+    hmp_printf(call, "\n");
 }
 
 void hmp_info_numa(HmpCall *call)

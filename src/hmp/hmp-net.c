@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * User networks.
+ * User networks, and announcements.
  */
 #include "berth/net-user.h"
+
+#include "qmp-commands.h"
 
 #include "hmp-call.h"
 
@@ -45,4 +47,23 @@ void hmp_info_usernet(HmpCall *call)
 
     net_user_describe(call->ctx->nets, text);
     hmp_printf(call, "%s", text->str);
+}
+
+/* In the times that QEMU has for it where nobody says others. */
+void hmp_announce_self(HmpCall *call)
+{
+    const char *interfaces = hmp_text(call, "interfaces");
+    g_auto(GStrv) names = interfaces ? g_strsplit(interfaces, ",", -1) : NULL;
+    g_autoptr(AnnounceParameters) times = g_new0(AnnounceParameters, 1);
+
+    times->initial = 50;
+    times->max = 550;
+    times->rounds = 5;
+    times->step = 100;
+    times->id = g_strdup(hmp_text(call, "id"));
+    if (names)
+        times->interfaces = StrList_new();
+    for (char **name = names; name && *name; name++)
+        StrList_append(times->interfaces, g_strdup(*name));
+    hmp_call_qmp(call, QMP_COMMAND_ANNOUNCE_SELF, times);
 }

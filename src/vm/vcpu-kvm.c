@@ -18,6 +18,9 @@
 #include "vcpu-kvm.h"
 #include "vcpu-model.h"
 
+/* Of the APIC's base register. */
+#define APIC_BASE_X2APIC (1u << 10)
+
 /* Intel SDM volume 3, 11.5.1 (local vector table). */
 #define APIC_LVT1 0x360
 #define APIC_LVT_MASKED 0x10000u
@@ -222,6 +225,21 @@ static int kvm_registers(Vcpu *vcpu, VcpuRegisters *ret_registers)
     return err;
 }
 
+static int kvm_apic(Vcpu *vcpu, VcpuApic *ret_apic)
+{
+    int fd = vcpu_kvm_of(vcpu)->fd;
+    struct kvm_lapic_state lapic;
+    struct kvm_sregs sregs;
+
+    if (vm_kvm_ioctl(fd, KVM_GET_LAPIC, &lapic) < 0 ||
+        vm_kvm_ioctl(fd, KVM_GET_SREGS, &sregs) < 0)
+        return -errno;
+    for (unsigned i = 0; i < VCPU_APIC_WORDS; i++)
+        memcpy(&ret_apic->words[i], lapic.regs + 16 * i, sizeof(ret_apic->words[i]));
+    ret_apic->x2apic = sregs.apic_base & APIC_BASE_X2APIC;
+    return 0;
+}
+
 /* The line ends at LINT1 of each local APIC, which the guest may use for another end. */
 static void kvm_inject_nmi(Vcpu *vcpu)
 {
@@ -266,6 +284,7 @@ const VcpuOps vcpu_kvm_ops = {
     .set_state = kvm_set_state,
     .is_halted = kvm_is_halted,
     .registers = kvm_registers,
+    .apic = kvm_apic,
     .inject_nmi = kvm_inject_nmi,
     .inject_smi = kvm_inject_smi,
     .run = kvm_run,

@@ -10,6 +10,7 @@
 
 #include "berth/log.h"
 #include "berth/region.h"
+#include "berth/vcpu-apic.h"
 #include "berth/vcpu-registers.h"
 #include "berth/vcpu.h"
 #include "berth/vm-stats.h"
@@ -45,6 +46,7 @@ typedef struct VcpuOps {
     bool (*is_halted)(Vcpu *vcpu);
     /* 0 or a negative errno. */
     int (*registers)(Vcpu *vcpu, VcpuRegisters *ret_registers);
+    int (*apic)(Vcpu *vcpu, VcpuApic *ret_apic);
     void (*inject_nmi)(Vcpu *vcpu);
     /* Any thread while it is paused, or the vCPU's. */
     void (*inject_smi)(Vcpu *vcpu);

@@ -271,6 +271,31 @@ bool vcpu_read_registers(Vcpu *vcpu, VcpuRegisters *ret_registers, GError **erro
     return !asked.err;
 }
 
+typedef struct ApicQuestion {
+    VcpuQuestion question;
+    VcpuApic *apic;
+    int err;
+} ApicQuestion;
+
+static void answer_apic(Vcpu *vcpu, VcpuQuestion *question)
+{
+    ApicQuestion *asked = CONTAINER_OF(question, ApicQuestion, question);
+
+    asked->err = vcpu->ops->apic(vcpu, asked->apic);
+}
+
+bool vcpu_read_apic(Vcpu *vcpu, VcpuApic *ret_apic, GError **error)
+{
+    ApicQuestion asked = { .question.answer = answer_apic, .apic = ret_apic };
+
+    assert_main();
+    ask(vcpu, &asked.question);
+    if (asked.err)
+        error_set_errno(error, -asked.err, "vCPU %u: the local APIC cannot be read",
+                        vcpu->index);
+    return !asked.err;
+}
+
 /* At once, or by the vCPU's thread when it comes out of the guest. */
 static void inject(Vcpu *vcpu, void (*now)(Vcpu *vcpu), bool *asked)
 {

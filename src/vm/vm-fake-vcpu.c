@@ -3,6 +3,7 @@
  * vCPUs of the fake hypervisor: real threads whose guest sleeps until a test makes it do
  * something.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "berth/error.h"
@@ -144,6 +145,12 @@ static int fake_registers(Vcpu *vcpu, VcpuRegisters *ret_registers)
     *ret_registers = fake->registers;
     lock_drop(&fake->lock);
     return 0;
+}
+
+/* It has none. */
+static int fake_apic(Vcpu *vcpu, VcpuApic *ret_apic)
+{
+    return -ENXIO;
 }
 
 static void fake_inject_nmi(Vcpu *vcpu)
@@ -436,6 +443,7 @@ const VcpuOps vm_fake_vcpu_ops = {
     .set_state = fake_set_state,
     .is_halted = fake_is_halted,
     .registers = fake_registers,
+    .apic = fake_apic,
     .inject_nmi = fake_inject_nmi,
     .inject_smi = fake_inject_smi,
     .run = fake_run,

@@ -37,9 +37,9 @@ typedef struct Case {
 static const Case cases[] = {
     { "", "" },
     { "   ", "" },
-    { "help", "balloon target -- *\nblock_resize device size -- *\n"
+    { "help", "announce_self *\nballoon target -- *\nblock_resize device size -- *\n"
       "chardev-add kind,id=id[,key=value...] -- *\n*xp /fmt addr -- *\n" },
-    { "?", "balloon *\nblock_resize *" },
+    { "?", "announce_self *\nballoon *\nblock_resize *" },
     { "help stop", "stop|s  -- *\n" },
     { "help s", "stop|s  -- *\n" },
     { "help info status ", "info status  -- *\n" },
@@ -50,7 +50,7 @@ static const Case cases[] = {
     { "help savevm", "savevm -- not supported: *\n" },
     { "help none", "unknown command: 'none'\n" },
     { "info", "info autoballoon *" },
-    { "info commands", "balloon *" },
+    { "info commands", "announce_self *\nballoon *" },
     { "info status", "VM status: paused (prelaunch)\n" },
     { "info version", "10.0.0 (berth-*)\n" },
     { "info name", "vm one\n" },
@@ -144,6 +144,12 @@ static const Case cases[] = {
       "Try \"help info mtree\" for more information\n" },
     { "info pic", "Error: the interrupt controllers cannot be read: *\n" },
     { "info irq", "IRQ statistics are not available\n" },
+    { "info lapic", "Error: vCPU 0: the local APIC cannot be read: *\n" },
+    { "info lapic 1", "Error: vCPU 1: the local APIC cannot be read: *\n" },
+    { "info lapic 77", "Error: No CPU available with the APIC id 77\n" },
+    { "info snapshots", "no block device can store vmstate for snapshot\n" },
+    { "info rocker x", "Error: there are no switches of rocker; *\n" },
+    { "announce_self", "" },
     { "info registers", "\nCPU#0\nEAX=00000000 *\n"
       "EIP=0000fff0 EFL=00000002 [-------] "
       "CPL=0 II=0 A20=1 SMM=0 HLT=0\nES =*\nFCW=*\nXMM06=*" },
@@ -335,7 +341,7 @@ static const Case cases[] = {
     { "dump-guest-memory -p -z /dev/null", "Error: kdump-compressed format doesn't *\n" },
     { "dump-guest-memory /dev/null 0", "Error: *'length'*\n" },
     { "dump-guest-memory /no/such/folder/x", "Error: *\n" },
-    { "savevm a", "Error: the state of a machine is not kept in images\n" },
+    { "savevm a", "Error: the state of a machine is not kept in images; *\n" },
     { "balloon 100", "Error: No balloon device has been activated\n" },
     { "info balloon", "Error: No balloon device has been activated\n" },
     { "info autoballoon", "" },

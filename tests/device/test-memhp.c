@@ -146,7 +146,11 @@ static void test_views_show_it(void)
     kit_qmp_assert_fails(s.qmp, "not found", "qom-get", "{'path': 'dimm0',"
                          " 'property': 'multifunction'}");
     devices = hmp_bench_ask(&s.bench, "info memory-devices");
-    g_assert_nonnull(strstr(devices, "dimm0"));
+    g_assert_true(g_str_has_prefix(devices,
+        "Memory device [dimm]: \"dimm0\"\n  addr: 0x100000000\n  slot: 0\n  node: 0\n"
+        "  size: 134217728\n  memdev: /objects/"));
+    g_assert_nonnull(strstr(devices, "\n  hotplugged: true\n  hotpluggable: true\n"
+                            "Memory device [dimm]: \"\"\n"));
     summary = hmp_bench_ask(&s.bench, "info memory_size_summary");
     g_assert_cmpstr(summary, ==, "base memory: 67108864\nplugged memory: 138412032\n");
     kit_slots_done(&s);

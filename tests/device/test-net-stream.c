@@ -155,8 +155,8 @@ static void test_addresses_are_told(Case *c, const void *data)
     g_autofree char *path = g_strdup_printf("unix:%s/s", c->folder);
     g_autoptr(GString) text = g_string_new(NULL);
     g_autofree char *words = g_strdup_printf(
-        "a: type=stream,unix:%s/s,server=on,connected\n"
-        "b: type=stream,unix:%s/s,connected\n", c->folder, c->folder);
+        "a: index=0,type=stream,unix:%s/s,server=on,connected\n"
+        "b: index=0,type=stream,unix:%s/s,connected\n", c->folder, c->folder);
 
     add(c, "a", ",server=on");
     add(c, "b", "");

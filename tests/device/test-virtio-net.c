@@ -738,9 +738,12 @@ static void test_default_addresses(void)
     net_set_describe(kit->nets, text);
 
     g_assert_cmpstr(text->str, ==,
-                    "b: type=nic,macaddr=52:54:00:12:34:57,link=down\n"
-                    "c: type=nic,macaddr=52:54:00:12:34:58,link=down\n"
-                    "d: type=nic,macaddr=52:54:00:12:34:56,link=down\n");
+                    "b: index=0,type=nic,model=virtio-net-pci,"
+                    "macaddr=52:54:00:12:34:57,link=down\n"
+                    "c: index=0,type=nic,model=virtio-net-pci,"
+                    "macaddr=52:54:00:12:34:58,link=down\n"
+                    "d: index=0,type=nic,model=virtio-net-pci,"
+                    "macaddr=52:54:00:12:34:56,link=down\n");
 }
 
 static void test_wrong_properties(void)

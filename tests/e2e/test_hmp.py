@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 
-from rig import GUESTS, SILENCE, main, resident
+from rig import GUESTS, SILENCE, main, resident, wait_until
 from qmp import QmpError
 from terminal import Terminal
 
@@ -78,7 +78,8 @@ def test_socket(t):
     t.equal("both are served", (second.ask("info name"), first.ask("info name")),
             ("of mine\r\n", "of mine\r\n"))
     t.equal("what there is not", second.ask("drive_mirror x"),
-            "Error: there are no block jobs\r\n")
+            "Error: there are no block jobs: copy an image while the machine is off "
+            "(qemu-img), or below an overlay (snapshot_blkdev)\r\n")
     t.equal("a network backend comes", second.ask(
         f"netdev_add stream,id=n0,server=on,addr.type=unix,addr.path={t.folder}/net"), "")
     t.equal("and goes", second.ask("netdev_del n0"), "")
@@ -117,6 +118,12 @@ def test_run_control(t):
     t.match("the chips", client.ask("info pic"),
             r"(?s)^ioapic0: ver=0x.*pin 23.*\r\npic0: irr=\w\w .*\r\npic1: ")
     t.match("interrupts", client.ask("info irq"), r"^IRQ statistics ")
+    t.match("a local APIC", client.ask("info lapic 0"),
+            r"(?s)^dumping local APIC state for CPU 0 \r\n\r\n"
+            r"LVT0\t 0x[0-9a-f]{8} active-hi .*\r\nTimer\t DCR=0x\w+ \(divide by \d+\) .*"
+            r"SPIV\t 0x[0-9a-f]{8} APIC \w+, focus=off, spurious vec \d+\r\n"
+            r"ICR\t 0x.*\r\nICR2\t 0x.*\r\nESR\t 0x0{8}\r\nISR\t .*\r\nIRR\t .*"
+            r"\r\n\r\nAPR 0x\w\w TPR 0x\w\w DFR 0x0f LDR 0x\w\w PPR 0x\w\w\r\n$")
     t.match("statistics of KVM", client.ask("info stats vcpu exits kvm"),
             r"^(provider: kvm\r\n    exits \(cumulative\): \d+\r\n)?$")
     t.equal("cont", client.ask("c"), "")
@@ -324,7 +331,50 @@ def test_hostile_clients(t):
     t.equal("it ends with 0", guest.wait_exit(), 0)
 
 
+def made_images(t, guest, names):
+    """qcow2 images, each a drive of its name."""
+    for name in names:
+        path = t.folder / name
+        path.write_bytes(b"")
+        guest.qmp.command("blockdev-add", driver="file", node_name="n",
+                          filename=str(path))
+        guest.qmp.command("blockdev-create", job_id=name, options={
+            "driver": "qcow2", "file": "n", "size": 1 << 20})
+        t.check(f"{name} is made", wait_until(lambda: guest.qmp.command(
+            "query-jobs")[0]["status"] == "concluded"))
+        guest.qmp.command("job-dismiss", id=name)
+        guest.qmp.command("blockdev-del", node_name="n")
+        hmp(guest, f"drive_add 0 if=none,id={name},file={path},format=qcow2")
+
+
+def test_snapshots(t):
+    guest, _ = guest_with_monitor(t, None, "-S")
+    t.equal("no image has any", hmp(guest, "info snapshots"),
+            "no block device can store vmstate for snapshot\r\n")
+    made_images(t, guest, ["a", "b"])
+    t.equal("none is taken", hmp(guest, "info snapshots"),
+            "There is no snapshot available.\r\n")
+    for disk, name in (("a", "both"), ("b", "both"), ("b", "one")):
+        t.equal(f"snapshot_blkdev_internal {disk} {name}",
+                hmp(guest, f"snapshot_blkdev_internal {disk} {name}"), "")
+    head = ("ID        TAG               VM SIZE                DATE     VM CLOCK"
+            "     ICOUNT")
+    date = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
+    row = r"%-10s%-17s     0 B " + date + r" \d\d:\d\d:\d\d\.\d{3}           "
+    lines = ("List of snapshots present on all disks:", head, row % ("--", "both"), "",
+             r"List of partial \(non-loadable\) snapshots on 'b':", head,
+             row % ("2", "one"), "")
+    t.match("what is on all, and on one", hmp(guest, "info snapshots"),
+            "^" + "\r\n".join(lines) + "$")
+    t.equal("snapshot_delete_blkdev_internal",
+            hmp(guest, "snapshot_delete_blkdev_internal a both"), "")
+    t.match("none is on all", hmp(guest, "info snapshots"), "^List of .*:\r\nNone\r\n")
+    t.match("one that there is not",
+            hmp(guest, "snapshot_delete_blkdev_internal a both"), "^Error: .*both")
+
+
 TESTS = [test_socket, test_run_control, test_media, test_by_qmp, test_drives,
+         test_snapshots,
          test_beside_the_console, test_on_a_terminal, test_pty, test_options,
          test_hostile_clients]
 

@@ -26,7 +26,7 @@ BEGIN {
     group("device", "board bus device device-clock device-qmp device-timer " \
           "memory-backend msi msix memory-device hotplug object pci pci-assign " \
           "pci-slots rng secret smi-features virtio virtio-transport virtqueue")
-    group("vm", "page-walk ram-map vcpu-registers")
+    group("vm", "page-walk ram-map vcpu-apic vcpu-registers")
     group("block", "block block-drive block-quiesce inject throttle")
     group("block-driver", "block-driver block-node throttle-config throttle-state")
     group("net", "net net-dump net-limit net-set net-user netlink " \

@@ -24,7 +24,7 @@ static void test_names(void)
     net_bench_assert_refused(bench, "vde,id=b", "no VDE");
     net_bench_assert_refused(bench, "none,id=b", "none");
     net_set_describe(bench->set, text);
-    g_assert_cmpstr(text->str, ==, "a: type=null\n");
+    g_assert_cmpstr(text->str, ==, "a: index=0,type=null\n");
 }
 
 static void test_sink(void)
