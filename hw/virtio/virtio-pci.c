@@ -570,16 +570,20 @@ static bool virtio_pci_check(const DeviceAddArgs *args, GError **error)
         const char *reason;
     } absent[] = {
         { props->has_disable_legacy && props->disable_legacy == ON_OFF_AUTO_OFF,
-          "disable-legacy", "there is no legacy interface" },
-        { props->disable_modern, "disable-modern", "there is no legacy interface" },
-        { props->iommu_platform, "iommu_platform", "there is no IOMMU" },
-        { props->packed, "packed", "there are no packed rings" },
-        { props->ats, "ats", "there is no IOMMU" },
-        { props->aer, "aer", "devices report no errors of the bus" },
-        { props->page_per_vq, "page-per-vq", "doorbells lie beside each other" },
-        { props->queue_reset, "queue_reset", "queues are reset with their device" },
-        { !props->any_layout, "any_layout", "virtio 1.0 always has it" },
-        { props->notify_on_empty, "notify_on_empty", "there is no legacy interface" },
+          "disable-legacy", "there is no legacy interface: leave it out" },
+        { props->disable_modern, "disable-modern",
+          "there is no interface but that of virtio 1: leave it out" },
+        { props->iommu_platform, "iommu_platform", "there is no IOMMU: leave it out" },
+        { props->packed, "packed", "rings are split ones: leave it out" },
+        { props->ats, "ats", "there is no IOMMU: leave it out" },
+        { props->aer, "aer", "devices report no errors of the bus: leave it out" },
+        { props->page_per_vq, "page-per-vq",
+          "doorbells lie beside each other: leave it out" },
+        { props->queue_reset, "queue_reset",
+          "queues are reset with their device: leave it out" },
+        { !props->any_layout, "any_layout", "virtio 1 always has it: leave it out" },
+        { props->notify_on_empty, "notify_on_empty",
+          "there is no legacy interface: leave it out" },
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(absent); i++) {

@@ -24,12 +24,15 @@ static const Absent absent[] = {
     { " virtioconsole ", "consoles are -device virtconsole" },
     { " writeconfig enable-fips ", "QEMU has it no more" },
     { " async-teardown ", "the memory is the process's, and goes with it" },
-    { " no-kvm ", "there is KVM only" },
-    { " fda fdb sd mtdblock ", "there are no such drives" },
+    { " no-kvm ", "there is KVM only: leave it out" },
+    { " fda fdb sd mtdblock ",
+      "there are no such drives: disks are -drive or -blockdev" },
     { " pflash ", "the format of an image is never guessed: "
                   "-drive if=pflash,format=raw,file=..." },
+    { " id ", "it is Proxmox VE's own, for its tools: leave it out, and say -name" },
     { " option-rom shim ", "an option ROM belongs to a device (romfile=)" },
-    { " acpitable ", "the machine's ACPI tables are its own" },
+    { " acpitable ",
+      "the machine's ACPI tables are its own; other things for a guest are -fw_cfg" },
     { " incoming loadvm only-migratable dump-vmstate ",
       "a machine's state cannot be loaded: it starts from its disks" },
     { " fsdev virtfs ",
@@ -43,17 +46,19 @@ static const Absent absent[] = {
                 "makes a file for one" },
     { " icount singlestep one-insn-per-tb plugin semihosting semihosting-config seed "
       "dfilter perfmap jitdump tb-size enable-sync-profile ",
-      "the guest's processors are the host's, not emulated" },
+      "the guest's processors are the host's, not emulated: leave it out" },
     { " xen-domid xen-attach xen-domid-restrict ", "there is no Xen: leave it out" },
-    { " dtb prom-env ", "the machine has no device tree" },
-    { " compat ", "there are no deprecated parts of the interface" },
+    { " dtb prom-env ", "the machine has no device tree: leave it out" },
+    { " compat ", "there are no deprecated parts of the interface: leave it out" },
 };
 
 /* Properties of machines that need a device or a way to run guests that is not there. */
 static const Absent absent_of_machines[] = {
-    { " confidential-guest-support memory-encryption ", "guests are not encrypted" },
-    { " igd-passthru gfx_passthru ", "devices of the host are not passed through" },
-    { " dtb dumpdtb ", "the machine has no device tree" },
+    { " confidential-guest-support memory-encryption ",
+      "guests are not encrypted: leave it out" },
+    { " igd-passthru gfx_passthru ",
+      "devices of the host are not passed through: leave it out" },
+    { " dtb dumpdtb ", "the machine has no device tree: leave it out" },
     { " cxl sgx-epc ", "memory is what the guest finds at start, pc-dimm and "
                        "virtio-mem-pci" },
     { " firmware ", "firmware is named by -bios" },

@@ -13,6 +13,9 @@
 #include "firmware-flash.h"
 #include "rtc-options.h"
 
+#define NO_DIRTY_RING                                                                    \
+    "pages that a guest writes are not followed, since a machine does not move while "   \
+    "it runs: leave it out"
 #define NO_OTHER_ACCEL "only 'kvm' is there: guests run on the host's processors"
 
 static bool refuse(GError **error, const char *option, const char *value,
@@ -156,6 +159,8 @@ static bool check_accels(const Cmdline *cmdline, GError **error)
             continue;
         if (strcmp(accel->accel, "kvm") != 0)
             return refuse(error, "accel", accel->accel, NO_OTHER_ACCEL);
+        if (accel->dirty_ring_size > 0)
+            return refuse(error, "accel", "dirty-ring-size", NO_DIRTY_RING);
         if (!accel->has_kernel_irqchip)
             continue;
         if (!check_irqchip("accel", accel->kernel_irqchip, error))
@@ -209,7 +214,8 @@ static bool check_boot(const BootOptions *boot, GError **error)
     if (!boot)
         return true;
     if (boot->splash)
-        return refuse(error, "boot splash", boot->splash, "there is no screen");
+        return refuse(error, "boot splash", boot->splash,
+                      "there is no screen: leave it out");
     return check_boot_order("order", boot->order, error) &&
            check_boot_order("once", boot->once, error);
 }
@@ -245,11 +251,12 @@ static bool check_nones(const Cmdline *cmdline, GError **error)
         const char *value;
         const char *reason;
     } options[] = {
-        { "display", cmdline->display, "there is no display" },
-        { "vga", cmdline->vga, "there is no screen" },
-        { "vnc", cmdline->vnc, "there is no screen" },
+        { "display", cmdline->display, "there is no display, consoles are -serial" },
+        { "vga", cmdline->vga, "there is no screen, consoles are -serial" },
+        { "vnc", cmdline->vnc, "there is no screen, consoles are -serial" },
         { "net", cmdline->net, "-nic makes a device with its backend" },
-        { "parallel", cmdline->parallel, "there is no parallel port" },
+        { "parallel", cmdline->parallel,
+          "there is no parallel port, consoles are -serial" },
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(options); i++) {
