@@ -80,17 +80,17 @@ HAS_SLIRP := $(shell pkg-config --exists '$(SLIRP)' 2>/dev/null && echo yes)
 SLIRP_CFLAGS := $(if $(HAS_SLIRP),$(shell pkg-config --cflags slirp))
 
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null) $(SLIRP_CFLAGS)
-# A few objects of nettle, zstd and libnl are used: from their archives, where there are
-# some, they cost a process that does not need them nothing; a shared library costs 16 KiB
-# and more, and time at start.
+# A few objects of nettle, zstd, libnl, zlib and libaio are used: from their archives,
+# where there are some, they cost a process that does not need them nothing; a shared
+# library costs 16 KiB and more, and time at start.
 archive = $(firstword $(filter /%,$(shell $(CC) -print-file-name=lib$(1).a)) -l$(1))
-ARCHIVED := $(if $(PIC),,nettle zstd nl-3)
+ARCHIVED := $(if $(PIC),,nettle zstd nl-3 z aio)
 PKG_LIBS := $(filter-out $(ARCHIVED:%=-l%),$(shell pkg-config --libs $(PACKAGES) \
-        2>/dev/null)) $(foreach name,$(ARCHIVED),$(call archive,$(name))) -lm
+        2>/dev/null) -laio) $(foreach name,$(ARCHIVED),$(call archive,$(name))) -lm
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DBERTH_VERSION='"$(VERSION)"' -Iinclude -I$(GEN) \
         -pthread $(WARN) $(PKG_CFLAGS) $(CFLAGS) $(VARIANT_CFLAGS_$(VARIANT)) $(PIC)
 TEST_LIBS := $(shell pkg-config --libs $(TEST_PACKAGES) 2>/dev/null)
-ALL_LIBS = -pthread -Wl,--as-needed $(PKG_LIBS) -laio
+ALL_LIBS = -pthread -Wl,--as-needed $(PKG_LIBS)
 
 SRCS := $(wildcard src/*/*.c hw/*.c hw/*/*.c block/*.c net/*.c qmp/*.c)
 SRCS := $(filter-out $(if $(HAS_SLIRP),net/net-user-absent.c,net/net-user.c \

@@ -22,6 +22,8 @@ typedef struct CpuDefinition {
 
 /* All models, as many as "-cpu help" lists; an array of CpuDefinition, freed with it. */
 GPtrArray *cpu_query_definitions(const CpuHost *host);
+/* Their names alone, which need no look at what each of them has; in the same order. */
+GPtrArray *cpu_query_names(void);
 
 /* Whether there is a model of this name, or an alias. */
 bool cpu_query_exists(const char *name);
@@ -76,5 +78,5 @@ bool cpu_query_baseline(const CpuHost *host, const CpuQuery *a, const CpuQuery *
 typedef void CpuPropertyFn(void *opaque, const char *name, const char *type);
 void cpu_query_properties(CpuPropertyFn *fn, void *opaque);
 
-/* A property of the guest's processor; NULL for a name that it has not. */
-JsonValue *cpu_query_property(const CpuModel *model, const char *name);
+/* A property of the guest's processor; NULL for a name that it has not.  Main only. */
+JsonValue *cpu_query_property(CpuModel *model, const char *name);

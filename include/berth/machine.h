@@ -158,3 +158,5 @@ Vcpu *machine_next_vcpu(const Machine *machine, unsigned *index);
 unsigned machine_n_vcpus(const Machine *machine);
 /* The path of vCPU @index, as clients know it; the caller frees. */
 char *machine_vcpu_path(const Machine *machine, unsigned index);
+/* The vCPU that has @path; false when none has. */
+bool machine_find_vcpu(const Machine *machine, const char *path, unsigned *ret_index);

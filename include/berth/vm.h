@@ -51,6 +51,12 @@ Vm *vm_kvm_new(const VmOptions *options, GError **error);
 Vm *vm_fake_new(void);
 Vm *vm_fake_new_split(void);
 void vm_free(Vm *vm);
+/*
+ * The vCPUs are paused for good.  What the machine takes back from now on, memory,
+ * doorbells and routes, stays with the hypervisor, which drops it all at once in
+ * vm_free(): each by itself would wait for a grace period of the kernel.  Accepts NULL.
+ */
+void vm_end(Vm *vm);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Vm, vm_free)
 
 /* Whether /dev/kvm can be opened and used; @error (may be NULL) says why not. */

@@ -33,6 +33,8 @@
 
 #include "berth/machine.h"
 
+#define VCPU_PATH "/machine/unattached/device["
+
 static void set_actions(Machine *machine)
 {
     const Cmdline *cmdline = machine->cmdline;
@@ -322,6 +324,7 @@ void machine_free(Machine *machine)
     memory_ledger_done(machine);
     block_graph_let_go(machine->blocks);
     machine_vcpus_pause(machine);
+    vm_end(machine->vm);
     device_tree_done(&machine->tree);
     machine_q35_free(machine->q35);
     machine_vcpus_done(machine);
@@ -419,5 +422,25 @@ char *machine_vcpu_path(const Machine *machine, unsigned index)
 
     if (dev)
         return g_strdup(dev->path);
-    return g_strdup_printf("/machine/unattached/device[%u]", index);
+    return g_strdup_printf(VCPU_PATH "%u]", index);
+}
+
+bool machine_find_vcpu(const Machine *machine, const char *path, unsigned *ret_index)
+{
+    bool is_number = g_str_has_prefix(path, VCPU_PATH);
+    uint64_t number = 0;
+
+    if (is_number)
+        number = g_ascii_strtoull(path + strlen(VCPU_PATH), NULL, 10);
+    for (unsigned i = 0; machine_next_vcpu(machine, &i); i++) {
+        const Device *dev = machine_q35_vcpu_device(machine, i);
+        bool may_be_it = dev ? strcmp(dev->path, path) == 0 : is_number && number == i;
+        g_autofree char *name = may_be_it ? machine_vcpu_path(machine, i) : NULL;
+
+        if (name && strcmp(name, path) == 0) {
+            *ret_index = i;
+            return true;
+        }
+    }
+    return false;
 }

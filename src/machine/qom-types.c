@@ -217,22 +217,23 @@ static void list_type(void *opaque, const QomType *type)
 /* The models of processors, each a type. */
 static void list_models(const Listing *listing)
 {
-    g_autoptr(GPtrArray) definitions = NULL;
+    g_autoptr(GPtrArray) names = NULL;
     bool all = !listing->implements || is_a("x86_64-cpu", listing->implements);
 
     if (!all && !g_str_has_suffix(listing->implements, CPU_QUERY_TYPE_SUFFIX))
         return;
-    definitions = cpu_query_definitions(NULL);
-    for (guint i = 0; i < definitions->len; i++) {
-        const CpuDefinition *definition = g_ptr_array_index(definitions, i);
-        const char *parent = parent_of_model(definition->name);
+    names = cpu_query_names();
+    for (guint i = 0; i < names->len; i++) {
+        const char *name = g_ptr_array_index(names, i);
+        const char *parent = parent_of_model(name);
+        g_autofree char *type = g_strconcat(name, CPU_QUERY_TYPE_SUFFIX, NULL);
         ObjectTypeInfo *info;
 
-        if (!all && strcmp(definition->type, listing->implements) != 0 &&
+        if (!all && strcmp(type, listing->implements) != 0 &&
             strcmp(parent, listing->implements) != 0)
             continue;
         info = g_new0(ObjectTypeInfo, 1);
-        info->name = g_strdup(definition->type);
+        info->name = g_steal_pointer(&type);
         info->parent = g_strdup(parent);
         ObjectTypeInfoList_append(listing->list, info);
     }

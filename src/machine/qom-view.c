@@ -51,19 +51,6 @@ static void set_not_found(GError **error, const char *path)
     error_set_class(error, BERTH_ERROR_DEVICE_NOT_FOUND, "Device '%s' not found", path);
 }
 
-static bool find_vcpu(Machine *machine, const char *path, unsigned *ret_index)
-{
-    for (unsigned i = 0; machine_next_vcpu(machine, &i); i++) {
-        g_autofree char *vcpu_path = machine_vcpu_path(machine, i);
-
-        if (strcmp(path, vcpu_path) == 0) {
-            *ret_index = i;
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool resolve(Machine *machine, const char *path, QomPlace *ret_place,
                     GError **error)
 {
@@ -78,7 +65,7 @@ static bool resolve(Machine *machine, const char *path, QomPlace *ret_place,
     }
     if (strcmp(path, "/machine") == 0) {
         place.kind = QOM_PLACE_MACHINE;
-    } else if (find_vcpu(machine, path, &place.vcpu)) {
+    } else if (machine_find_vcpu(machine, path, &place.vcpu)) {
         place.kind = QOM_PLACE_VCPU;
     } else if (object_find(machine->objects, path)) {
         /* The end of a path is enough where it is not ambiguous. */
@@ -141,7 +128,20 @@ static void add(Visit *visit, const char *name, const char *type, JsonValue *val
 
 static void add_text(Visit *visit, const char *name, const char *type, const char *text)
 {
-    add(visit, name, type, json_new_string(text ? text : ""));
+    if (is_wanted(visit, name))
+        add(visit, name, type, json_new_string(text ? text : ""));
+}
+
+static void add_bool(Visit *visit, const char *name, bool value)
+{
+    if (is_wanted(visit, name))
+        add(visit, name, "bool", json_new_bool(value));
+}
+
+static void add_int(Visit *visit, const char *name, const char *type, int64_t value)
+{
+    if (is_wanted(visit, name))
+        add(visit, name, type, json_new_int(value));
 }
 
 /* The value of a child is its path. */
@@ -269,14 +269,14 @@ static void add_date(Visit *visit, const char *name, Device *rtc)
 static void visit_address(Visit *visit, Device *dev)
 {
     if (dev->bus && dev->bus->kind == BUS_PCI) {
-        add(visit, "addr", "int32", json_new_int(pci_device(dev)->devfn));
-        add(visit, "acpi-index", "uint32", json_new_uint(pci_acpi_index(dev)));
+        add_int(visit, "addr", "int32", pci_device(dev)->devfn);
+        add_int(visit, "acpi-index", "uint32", pci_acpi_index(dev));
     } else if (dev->class == &memhp_dimm_class) {
         const MemoryDevice *memory = memhp_dimm_memory(dev);
 
-        add(visit, "addr", "uint64", json_new_uint(memory->gpa));
-        add(visit, "size", "uint64", json_new_uint(memory->size));
-        add(visit, "slot", "int32", json_new_int(memhp_dimm_slot(dev)));
+        add_int(visit, "addr", "uint64", (int64_t)memory->gpa);
+        add_int(visit, "size", "uint64", (int64_t)memory->size);
+        add_int(visit, "slot", "int32", memhp_dimm_slot(dev));
     }
 }
 
@@ -298,9 +298,9 @@ static void visit_device(Visit *visit)
     Device *rtc = rtc_find(&visit->machine->tree);
     int onboard = dev->args ? -1 : OnboardDriver_parse(dev->class->name);
 
-    add(visit, "realized", "bool", json_new_bool(dev->state == DEVICE_STATE_REALIZED));
-    add(visit, "hotplugged", "bool", json_new_bool(dev->hotplugged));
-    add(visit, "hotpluggable", "bool", json_new_bool(hotplug_bus_takes(dev->bus)));
+    add_bool(visit, "realized", dev->state == DEVICE_STATE_REALIZED);
+    add_bool(visit, "hotplugged", dev->hotplugged);
+    add_bool(visit, "hotpluggable", hotplug_bus_takes(dev->bus));
     add_text(visit, "parent_bus", "link<bus>", dev->bus ? dev->bus->name : NULL);
     if (dev->args)
         visit_options(visit, QAPI_TYPE_DEVICE_ADD_ARGS, dev->args->driver, dev->args,
@@ -314,7 +314,7 @@ static void visit_device(Visit *visit)
     if (balloon_is(dev) && is_wanted(visit, "guest-stats"))
         add(visit, "guest-stats", "guest statistics", balloon_stats((Device *)dev));
     if (virtio_mem_is(dev))
-        add(visit, "size", "size", json_new_uint(virtio_mem_size((Device *)dev)));
+        add_int(visit, "size", "size", (int64_t)virtio_mem_size((Device *)dev));
 }
 
 static void add_cpu_property(void *opaque, const char *name, const char *type)
@@ -339,15 +339,14 @@ static void visit_vcpu(Visit *visit)
     CpuPlace place = vcpu_place(visit->machine->vcpus[visit->place->vcpu]);
     const Device *dev = machine_q35_vcpu_device(visit->machine, visit->place->vcpu);
 
-    add(visit, "realized", "bool", json_new_bool(true));
-    add(visit, "hotplugged", "bool", json_new_bool(dev && dev->hotplugged));
-    add(visit, "hotpluggable", "bool",
-        json_new_bool(dev && hotplug_bus_takes(dev->bus)));
-    add(visit, "socket-id", "int32", json_new_int(place.socket));
-    add(visit, "die-id", "int32", json_new_int(place.die));
-    add(visit, "core-id", "int32", json_new_int(place.core));
-    add(visit, "thread-id", "int32", json_new_int(place.thread));
-    add(visit, "apic-id", "uint32", json_new_uint(place.apic_id));
+    add_bool(visit, "realized", true);
+    add_bool(visit, "hotplugged", dev && dev->hotplugged);
+    add_bool(visit, "hotpluggable", dev && hotplug_bus_takes(dev->bus));
+    add_int(visit, "socket-id", "int32", place.socket);
+    add_int(visit, "die-id", "int32", place.die);
+    add_int(visit, "core-id", "int32", place.core);
+    add_int(visit, "thread-id", "int32", place.thread);
+    add_int(visit, "apic-id", "uint32", place.apic_id);
     if (visit->only)
         add_one_cpu_property(visit);
     else

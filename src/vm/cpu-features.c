@@ -164,14 +164,14 @@ static const CpuFeatureAlias aliases[] = {
     { "i64", "lm" },        { "shstk", "cet-ss" },       { "ibt", "cet-ibt" },
 };
 
-/* Which bits a name has: two at most. */
-typedef struct NamedBits {
-    CpuFeature bits[2];
-    unsigned n;
-} NamedBits;
+/* By name; a name of two bits has two rows. */
+typedef struct NamedBit {
+    uint16_t name;              /* in all_names */
+    CpuFeature bit;
+} NamedBit;
 
 struct CpuFeatureIndex {
-    GHashTable *by_name;        /* of NamedBits */
+    GArray *bits;               /* of NamedBit */
 };
 
 const CpuWordInfo *cpu_features_word(CpuWord word)
@@ -199,19 +199,31 @@ void cpu_features_begin(CpuFeatureIter *iter)
     *iter = (CpuFeatureIter){ .next = all_names };
 }
 
+/* How many bits without a name ".3" stands for. */
+static unsigned gap_size(const char *name)
+{
+    unsigned size = 0;
+
+    for (const char *digit = name + 1; *digit; digit++)
+        size = 10 * size + (unsigned)g_ascii_digit_value(*digit);
+    return size;
+}
+
+/* Queries about all models go through all names hundreds of times. */
 bool cpu_features_next(CpuFeatureIter *iter)
 {
     while (*iter->next) {
         const char *token = iter->next;
-        size_t length = strcspn(token, " \n");
         bool is_gap = token[0] == '.';
+        size_t length = 0;
 
-        memcpy(iter->name, token, length);
+        for (; token[length] > ' '; length++)
+            iter->name[length] = token[length];
         iter->name[length] = '\0';
+        iter->token = token;
         iter->bit = iter->next_bit;
         iter->word = iter->next_word;
-        iter->next_bit +=
-            is_gap ? (unsigned)g_ascii_strtoull(iter->name + 1, NULL, 10) : 1;
+        iter->next_bit += is_gap ? gap_size(iter->name) : 1;
         if (token[length] == '\n') {
             iter->next_bit = 0;
             iter->next_word++;
@@ -235,24 +247,37 @@ void cpu_features_named(CpuWords *ret_words)
         ret_words->bits[iter.word] |= 1ull << iter.bit;
 }
 
+/* A name ends with a blank, a line or the text. */
+static int compare_names(const char *a, const char *b)
+{
+    while (*a == *b && *a > ' ')
+        a++, b++;
+    return (*a > ' ' ? *a : 0) - (*b > ' ' ? *b : 0);
+}
+
+static gint compare_bits(gconstpointer a, gconstpointer b)
+{
+    const NamedBit *left = a, *right = b;
+
+    return compare_names(all_names + left->name, all_names + right->name);
+}
+
 CpuFeatureIndex *cpu_features_index_new(void)
 {
     CpuFeatureIndex *names = g_new(CpuFeatureIndex, 1);
     CpuFeatureIter iter;
 
-    names->by_name = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    names->bits = g_array_new(FALSE, FALSE, sizeof(NamedBit));
     cpu_features_begin(&iter);
     while (cpu_features_next(&iter)) {
-        NamedBits *named = g_hash_table_lookup(names->by_name, iter.name);
+        NamedBit row = {
+            .name = (uint16_t)(iter.token - all_names),
+            .bit = { (uint8_t)iter.word, (uint8_t)iter.bit },
+        };
 
-        if (!named) {
-            named = g_new0(NamedBits, 1);
-            g_hash_table_insert(names->by_name, g_strdup(iter.name), named);
-        }
-        g_assert(named->n < G_N_ELEMENTS(named->bits));
-        named->bits[named->n++] =
-            (CpuFeature){ (uint8_t)iter.word, (uint8_t)iter.bit };
+        g_array_append_val(names->bits, row);
     }
+    g_array_sort(names->bits, compare_bits);
     return names;
 }
 
@@ -260,7 +285,7 @@ void cpu_features_index_free(CpuFeatureIndex *names)
 {
     if (!names)
         return;
-    g_hash_table_unref(names->by_name);
+    g_array_unref(names->bits);
     g_free(names);
 }
 
@@ -276,22 +301,43 @@ static char *canonical(const char *name)
     return g_steal_pointer(&dashed);
 }
 
-bool cpu_features_index_find(const CpuFeatureIndex *names, const char *name,
-                            CpuWords *ret_words)
+/* Adds the bits of @name to @ret_words; false when there are none. */
+static bool find_bits(const CpuFeatureIndex *names, const char *name, CpuWords *ret_words)
 {
-    const NamedBits *named = g_hash_table_lookup(names->by_name, name);
+    const NamedBit *rows = (const NamedBit *)names->bits->data;
+    unsigned begin = 0, end = names->bits->len, first;
 
-    if (!named) {
+    if (strpbrk(name, " \n"))
+        return false;
+    while (begin < end) {
+        unsigned middle = (begin + end) / 2;
+
+        if (compare_names(all_names + rows[middle].name, name) < 0)
+            begin = middle + 1;
+        else
+            end = middle;
+    }
+    first = begin;
+    while (begin < names->bits->len &&
+           compare_names(all_names + rows[begin].name, name) == 0)
+        cpu_words_set(ret_words, rows[begin++].bit, true);
+    return begin > first;
+}
+
+bool cpu_features_index_find(const CpuFeatureIndex *names, const char *name,
+                             CpuWords *ret_words)
+{
+    CpuWords bits = { { 0 } };
+    bool found = find_bits(names, name, &bits);
+
+    if (!found) {
         g_autofree char *known = canonical(name);
 
-        named = g_hash_table_lookup(names->by_name, known);
+        found = find_bits(names, known, &bits);
     }
-    if (named && ret_words) {
-        memset(ret_words, 0, sizeof(*ret_words));
-        for (unsigned i = 0; i < named->n; i++)
-            cpu_words_set(ret_words, named->bits[i], true);
-    }
-    return named != NULL;
+    if (found && ret_words)
+        *ret_words = bits;
+    return found;
 }
 
 /* Where @name is in the list of names, from @from on; NULL: it is not there. */

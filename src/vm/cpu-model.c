@@ -111,6 +111,7 @@ void cpu_model_free(CpuModel *model)
         return;
     g_clear_pointer(&model->cpuid, g_array_unref);
     g_clear_pointer(&model->msrs, g_array_unref);
+    cpu_features_index_free(model->names);
     cpu_options_done(&model->options);
     g_free(model);
 }

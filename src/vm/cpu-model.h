@@ -18,6 +18,7 @@ struct CpuModel {
     CpuWords missing;           /* and those that it was to have */
     GArray *cpuid;              /* of CpuidEntry */
     GArray *msrs;               /* of CpuMsr */
+    CpuFeatureIndex *names;     /* of main; NULL until a property is asked for */
 };
 
 /*

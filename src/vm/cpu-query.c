@@ -15,6 +15,9 @@
 #include "cpu-filter.h"
 #include "cpu-model.h"
 
+/* Those that are no row of the table. */
+static const char *const unnamed[] = { "base", "host", "max", NULL };
+
 static void free_definition(gpointer data)
 {
     CpuDefinition *definition = data;
@@ -31,17 +34,38 @@ static CpuHost *empty_host(void)
                         g_array_new(FALSE, FALSE, sizeof(CpuMsr)));
 }
 
-static GPtrArray *names_of(const CpuWords *words)
+/* For who goes through them again and again: of CpuFeatureIter, each at a name. */
+static GArray *all_features(void)
 {
-    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+    GArray *features = g_array_new(FALSE, FALSE, sizeof(CpuFeatureIter));
     CpuFeatureIter iter;
 
     cpu_features_begin(&iter);
     while (cpu_features_next(&iter)) {
-        if (!iter.again && (words->bits[iter.word] >> iter.bit & 1))
-            g_ptr_array_add(names, g_strdup(iter.name));
+        if (!iter.again)
+            g_array_append_val(features, iter);
+    }
+    return features;
+}
+
+static GPtrArray *names_among(const GArray *features, const CpuWords *words)
+{
+    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+
+    for (guint i = 0; i < features->len; i++) {
+        const CpuFeatureIter *at = &g_array_index(features, CpuFeatureIter, i);
+
+        if (words->bits[at->word] >> at->bit & 1)
+            g_ptr_array_add(names, g_strdup(at->name));
     }
     return names;
+}
+
+static GPtrArray *names_of(const CpuWords *words)
+{
+    g_autoptr(GArray) features = all_features();
+
+    return names_among(features, words);
 }
 
 static CpuDefinition *add_definition(GPtrArray *list, const char *name, const char *text)
@@ -57,59 +81,62 @@ static CpuDefinition *add_definition(GPtrArray *list, const char *name, const ch
 }
 
 /* A version's brand string, and what it has more (+) or less (-) than the one before. */
-static void describe(CpuDefinition *definition, const CpuModelRow *row,
-                     const CpuModelRow *before)
+static void describe(CpuDefinition *definition, const GArray *features,
+                     const CpuModelRow *row, const CpuModelRow *before)
 {
     g_autoptr(GString) text = g_string_new(row->id);
-    CpuFeatureIter iter;
 
-    cpu_features_begin(&iter);
-    while (before && cpu_features_next(&iter)) {
-        uint64_t bit = 1ull << iter.bit;
-        bool has = row->words.bits[iter.word] & bit;
+    for (guint i = 0; before && i < features->len; i++) {
+        const CpuFeatureIter *at = &g_array_index(features, CpuFeatureIter, i);
+        bool has = row->words.bits[at->word] >> at->bit & 1;
 
-        if (has != !!(before->words.bits[iter.word] & bit) && !iter.again)
-            g_string_append_printf(text, " %c%s", has ? '+' : '-', iter.name);
+        if (has != (before->words.bits[at->word] >> at->bit & 1))
+            g_string_append_printf(text, " %c%s", has ? '+' : '-', at->name);
     }
     if (text->len >= sizeof(definition->text))
         g_string_overwrite(text, sizeof(definition->text) - 4, "...");
     g_strlcpy(definition->text, text->str, sizeof(definition->text));
 }
 
-static CpuDefinition *add_row(GPtrArray *list, const char *name, const CpuModelRow *row,
-                              const CpuWords *missing)
+typedef struct Definitions {
+    GPtrArray *list;
+    const CpuHost *host;
+    const GArray *features;
+} Definitions;
+
+static void add_row(Definitions *all, const char *name, const CpuModelRow *row,
+                    const CpuWords *missing)
 {
-    CpuDefinition *definition = add_definition(list, name, "");
+    CpuDefinition *definition = add_definition(all->list, name, "");
 
     definition->is_migration_safe = true;
-    definition->unavailable = names_of(missing);
+    definition->unavailable = names_among(all->features, missing);
     if (strcmp(name, row->name) != 0) {
         g_strlcpy(definition->alias_of, row->name, sizeof(definition->alias_of));
         g_snprintf(definition->text, sizeof(definition->text), "(alias of %s)",
                    row->name);
     } else {
-        describe(definition, row, row->version > 1 ? row - 1 : NULL);
+        describe(definition, all->features, row, row->version > 1 ? row - 1 : NULL);
     }
-    return definition;
 }
 
-static void add_versions(GPtrArray *list, const CpuModelRow *row, const CpuHost *host)
+static void add_versions(Definitions *all, const CpuModelRow *row)
 {
     CpuFilter quiet = { 0 };
     CpuWords missing = { { 0 } };
     CpuSpec spec;
 
-    cpu_spec_init_row(&spec, row, host);
+    cpu_spec_init_row(&spec, row, all->host);
     cpu_filter_depend(&spec, false);
-    cpu_filter_apply(&spec, host, &quiet, &missing, NULL);
+    cpu_filter_apply(&spec, all->host, &quiet, &missing, NULL);
     if (row->version == 1) {
         g_autofree char *name = cpu_models_unversioned(row);
 
-        add_row(list, name, row, &missing);
+        add_row(all, name, row, &missing);
     }
     if (*row->alias)
-        add_row(list, row->alias, row, &missing);
-    add_row(list, row->name, row, &missing);
+        add_row(all, row->alias, row, &missing);
+    add_row(all, row->name, row, &missing);
 }
 
 static gint compare_names(gconstpointer a, gconstpointer b)
@@ -126,11 +153,13 @@ GPtrArray *cpu_query_definitions(const CpuHost *host)
     g_autoptr(CpuHost) nothing = host ? NULL : empty_host();
     g_autoptr(CpuFeatureIndex) names = cpu_features_index_new();
     g_autoptr(CpuModels) models = cpu_models_new(names);
+    g_autoptr(GArray) features = all_features();
     GPtrArray *list = g_ptr_array_new_with_free_func(free_definition);
+    Definitions all = { list, host ? host : nothing, features };
     CpuDefinition *base;
 
     for (unsigned i = 0; i < models->n; i++)
-        add_versions(list, &models->rows[i], host ? host : nothing);
+        add_versions(&all, &models->rows[i]);
     g_ptr_array_sort(list, compare_names);
     base = add_definition(list, "base", "no feature at all, to begin with");
     base->is_static = true;
@@ -142,6 +171,34 @@ GPtrArray *cpu_query_definitions(const CpuHost *host)
     return list;
 }
 
+static gint compare_texts(gconstpointer a, gconstpointer b)
+{
+    const char *const *left = a, *const *right = b;
+
+    return strcmp(*left, *right);
+}
+
+GPtrArray *cpu_query_names(void)
+{
+    g_autoptr(CpuFeatureIndex) index = cpu_features_index_new();
+    g_autoptr(CpuModels) models = cpu_models_new(index);
+    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+
+    for (unsigned i = 0; i < models->n; i++) {
+        const CpuModelRow *row = &models->rows[i];
+
+        if (row->version == 1)
+            g_ptr_array_add(names, cpu_models_unversioned(row));
+        if (*row->alias)
+            g_ptr_array_add(names, g_strdup(row->alias));
+        g_ptr_array_add(names, g_strdup(row->name));
+    }
+    g_ptr_array_sort(names, compare_texts);
+    for (size_t i = 0; unnamed[i]; i++)
+        g_ptr_array_add(names, g_strdup(unnamed[i]));
+    return names;
+}
+
 char *cpu_query_model_of(const char *type)
 {
     return g_str_has_suffix(type, CPU_QUERY_TYPE_SUFFIX)
@@ -150,7 +207,6 @@ char *cpu_query_model_of(const char *type)
 
 bool cpu_query_exists(const char *name)
 {
-    static const char *const unnamed[] = { "host", "max", "base", NULL };
     g_autoptr(CpuFeatureIndex) index = NULL;
     g_autoptr(CpuModels) models = NULL;
 
@@ -380,22 +436,24 @@ static JsonValue *missing_names(const CpuModel *model)
     return list;
 }
 
-JsonValue *cpu_query_property(const CpuModel *model, const char *name)
+JsonValue *cpu_query_property(CpuModel *model, const char *name)
 {
     const CpuProperty *property;
     CpuHypervFeature feature;
     CpuWords bits;
 
+    if (!model->names)
+        model->names = cpu_features_index_new();
+    if (cpu_features_index_find(model->names, name, &bits)) {
+        subtract(&bits, &model->words);
+        return json_new_bool(is_empty(&bits));
+    }
     if (strcmp(name, "unavailable-features") == 0)
         return missing_names(model);
     for (unsigned i = 0; (property = cpu_options_property(i)); i++) {
         if (strcmp(cpu_options_name(property), name) == 0)
             return cpu_options_get(property, &model->options);
     }
-    if (cpu_hyperv_find(name, &feature))
-        return json_new_bool(cpu_hyperv_has(&model->options.hyperv, feature));
-    if (!cpu_features_find(name, &bits))
-        return NULL;
-    subtract(&bits, &model->words);
-    return json_new_bool(is_empty(&bits));
+    return cpu_hyperv_find(name, &feature)
+        ? json_new_bool(cpu_hyperv_has(&model->options.hyperv, feature)) : NULL;
 }

@@ -14,7 +14,7 @@ void doorbell_init(DoorbellSet *set)
 
 void doorbell_done(DoorbellSet *set, Vm *vm)
 {
-    for (unsigned i = 0; i < set->doorbells->len; i++)
+    for (unsigned i = 0; i < set->doorbells->len && !vm->ended; i++)
         vm->ops->doorbell(vm, &g_array_index(set->doorbells, VmDoorbell, i), false);
     g_array_unref(set->doorbells);
     set->doorbells = NULL;
@@ -106,7 +106,7 @@ static int drop_unwanted(DoorbellSet *set, Vm *vm, const GArray *wanted, bool *k
     return result;
 }
 
-int doorbell_update(DoorbellSet *set, Vm *vm, const FlatView *view, bool is_io)
+static int update(DoorbellSet *set, Vm *vm, const FlatView *view, bool is_io)
 {
     g_autoptr(GArray) wanted = wanted_doorbells(view, is_io);
     g_autofree bool *kept = g_new0(bool, wanted->len + 1);
@@ -128,4 +128,9 @@ int doorbell_update(DoorbellSet *set, Vm *vm, const FlatView *view, bool is_io)
     g_array_unref(set->doorbells);
     set->doorbells = doorbells;
     return result;
+}
+
+int doorbell_update(DoorbellSet *set, Vm *vm, const FlatView *view, bool is_io)
+{
+    return vm->ended ? 0 : update(set, vm, view, is_io);
 }

@@ -58,7 +58,8 @@ void irq_route_done(IrqRouteTable *table)
 
 static int commit_locked(Vm *vm, const GArray *routes)
 {
-    return vm->ops->set_routes(vm, (const IrqRoute *)routes->data, routes->len);
+    return vm->ended ? 0 : vm->ops->set_routes(vm, (const IrqRoute *)routes->data,
+                                               routes->len);
 }
 
 int irq_route_commit(Vm *vm)

@@ -25,7 +25,7 @@ void memslot_init(MemslotSet *set, uint8_t space)
 
 void memslot_done(MemslotSet *set, Vm *vm)
 {
-    for (unsigned i = 0; i < set->slots->len; i++)
+    for (unsigned i = 0; i < set->slots->len && !vm->ended; i++)
         vm->ops->unmap(vm, &g_array_index(set->slots, VmSlot, i));
     g_array_unref(set->slots);
     set->slots = NULL;
@@ -126,7 +126,7 @@ static uint32_t take_id(GArray *used, uint32_t from)
     return from;
 }
 
-int memslot_update(MemslotSet *set, Vm *vm, const FlatView *view, const GArray *cuts)
+static int update(MemslotSet *set, Vm *vm, const FlatView *view, const GArray *cuts)
 {
     g_autoptr(GArray) wanted = wanted_slots(view, cuts);
     g_autoptr(GArray) used = g_array_new(FALSE, TRUE, sizeof(bool));
@@ -157,4 +157,9 @@ int memslot_update(MemslotSet *set, Vm *vm, const FlatView *view, const GArray *
     g_array_unref(set->slots);
     set->slots = slots;
     return result;
+}
+
+int memslot_update(MemslotSet *set, Vm *vm, const FlatView *view, const GArray *cuts)
+{
+    return vm->ended ? 0 : update(set, vm, view, cuts);
 }

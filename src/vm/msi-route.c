@@ -38,7 +38,7 @@ void msi_route_done(MsiRoute *route)
 {
     if (!route->vm || route->gsi < 0)
         return;
-    if (route->attached)
+    if (route->attached && !route->vm->ended)
         route->vm->ops->irqfd(route->vm, route->fd, (unsigned)route->gsi, false);
     irq_route_release(route->vm, (unsigned)route->gsi);
     close(route->fd);

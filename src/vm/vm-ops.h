@@ -82,6 +82,7 @@ struct Vm {
     VmIrqchip irqchip;
     unsigned max_vcpus;
     uint32_t max_apic_id;
+    bool ended;                 /* vm_end() was called: nothing is taken back */
     bool ext_dest_id;           /* the guest is told of it; set before it runs */
     IrqRouteTable routes;
     IrqLine gsi_lines[VM_GSI_LINES];

@@ -37,6 +37,13 @@ void vm_free(Vm *vm)
         vm->ops->free(vm);
 }
 
+void vm_end(Vm *vm)
+{
+    assert_main();
+    if (vm)
+        vm->ended = true;
+}
+
 unsigned vm_max_vcpus(Vm *vm)
 {
     return vm->max_vcpus;

@@ -60,6 +60,19 @@ static void test_nothing_without_kvm(void)
     g_assert_cmpstr(find(list, "Nehalem")->type, ==, "Nehalem-x86_64-cpu");
 }
 
+static void test_names_are_those_of_the_definitions(void)
+{
+    g_autoptr(GPtrArray) list = cpu_query_definitions(NULL);
+    g_autoptr(GPtrArray) names = cpu_query_names();
+
+    g_assert_cmpuint(names->len, ==, list->len);
+    for (guint i = 0; i < list->len; i++) {
+        const CpuDefinition *definition = g_ptr_array_index(list, i);
+
+        g_assert_cmpstr(g_ptr_array_index(names, i), ==, definition->name);
+    }
+}
+
 /* On a host that has everything, of Intel's. */
 static bool expand(const char *model, const char *props, bool is_static,
                    CpuAnswer *ret_answer, GError **error)
@@ -240,6 +253,8 @@ int main(int argc, char **argv)
     thread_set_role(THREAD_MAIN);
     g_test_add_func("/cpu-query/what-a-host-lacks", test_what_a_host_lacks);
     g_test_add_func("/cpu-query/nothing-without-kvm", test_nothing_without_kvm);
+    g_test_add_func("/cpu-query/names-are-those-of-the-definitions",
+                    test_names_are_those_of_the_definitions);
     g_test_add_func("/cpu-query/static-expansion", test_static_expansion);
     g_test_add_func("/cpu-query/full-expansion", test_full_expansion);
     g_test_add_func("/cpu-query/expansion-comes-back", test_expansion_comes_back);
