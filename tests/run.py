@@ -191,10 +191,10 @@ def stage_quick(run):
 def stage_long(run):
     """What needs many operations to be believed, without sanitizers."""
     program = run.build / "tests/unit/test-qcow2-random"
-    for seed in LONG_SEEDS:
-        run.run_program(["env", f"BERTH_TEST_OPERATIONS={LONG_OPERATIONS}",
-                         f"BERTH_TEST_SEED={seed}", str(program), "--tap"],
-                        f"{program.name} (long, seed {seed})", LONG_TIMEOUT)
+    run.run_programs([(["env", f"BERTH_TEST_OPERATIONS={LONG_OPERATIONS}",
+                        f"BERTH_TEST_SEED={seed}", str(program), "--tap"],
+                       f"{program.name} (long, seed {seed})") for seed in LONG_SEEDS],
+                     LONG_TIMEOUT)
 
 
 def stage_lint(run):
