@@ -10,53 +10,18 @@
 #include "berth/vm-fake.h"
 #include "berth/x86-layout.h"
 
-#include "kit-slots.h"
-
-#define SELECT X86_PORT_CPUHP
-#define STATUS (X86_PORT_CPUHP + 4)
-#define COMMAND (X86_PORT_CPUHP + 5)
-#define DATA (X86_PORT_CPUHP + 8)
+#include "kit-cpu-slots.h"
 
 #define NOT_SUPPORTED 0x80u    /* a status of _OST */
 
-#define TYPE "host-x86_64-cpu"
-/* vCPUs 2 and 3. */
-#define CPU2 "'socket-id': 1, 'core-id': 0, 'thread-id': 0}"
-#define ADD_CPU2 "{'driver': '" TYPE "', 'id': 'c2', " CPU2
 #define ADD_CPU3 \
     "{'driver': '" TYPE "', 'id': 'c3', 'socket-id': 1, 'core-id': 1, 'thread-id': 0}"
-#define DEL_CPU2 "{'id': 'c2'}"
-
-/* A machine with vCPUs 0 and 1, and places for 2 and 3. */
-#define MACHINE \
-    "-nodefaults", "-m", "64", "-kernel", "tests/fuzz/seeds/kernel/elf64", "-smp", \
-    "2,maxcpus=4,sockets=2,cores=2"
-
-static void write_ost(KitSlots *s, uint32_t event, uint32_t status)
-{
-    kit_slots_out(s, COMMAND, 1, 1);
-    kit_slots_out(s, DATA, 4, event);
-    kit_slots_out(s, COMMAND, 1, 2);
-    kit_slots_out(s, DATA, 4, status);
-}
-
-static void assert_gone(KitSlots *s)
-{
-    g_assert_null(machine_vcpu(s->bench.machine, 2));
-}
-
-static const KitSlotsKind kind = {
-    .select = SELECT, .n_ports = X86_PORT_CPUHP_SIZE, .flags = STATUS,
-    .gpe = X86_GPE_CPU_HOTPLUG, .ost_type = "CPU", .id = "c2", .slot = 2,
-    .path = "/machine/cpuhp", .add = ADD_CPU2, .tell = write_ost,
-    .assert_gone = assert_gone,
-};
 
 static void fixture_init(KitSlots *s)
 {
     static const char *const words[] = { MACHINE, NULL };
 
-    kit_slots_init(s, &kind, words);
+    kit_slots_init(s, &kit_cpu_slots, words);
 }
 
 /* The guest has not run. */
@@ -64,7 +29,7 @@ static void fixture_init_stopped(KitSlots *s)
 {
     static const char *const words[] = { MACHINE, "-S", NULL };
 
-    kit_slots_init(s, &kind, words);
+    kit_slots_init(s, &kit_cpu_slots, words);
 }
 
 static unsigned n_vcpus(KitSlots *s)
@@ -342,11 +307,11 @@ static void test_places_of_a_machine_without(void)
     };
     KitSlots s;
 
-    kit_slots_init(&s, &kind, full);
+    kit_slots_init(&s, &kit_cpu_slots, full);
     kit_qmp_assert_fails(s.qmp, "-smp maxcpus=", "device_add", ADD_CPU2);
     g_assert_cmphex(kit_slots_in(&s, STATUS, 1), ==, 0xff);
     kit_slots_done(&s);
-    kit_slots_init(&s, &kind, no_acpi);
+    kit_slots_init(&s, &kit_cpu_slots, no_acpi);
     g_assert_cmpuint(n_vcpus(&s), ==, 3);
     kit_qmp_assert_fails(s.qmp, "-smp maxcpus=", "device_add", ADD_CPU3);
     kit_qmp_assert_fails(s.qmp, "by ACPI", "device_del", "{'id': 'cold'}");

@@ -11,14 +11,9 @@
 #include "berth/vm-fake.h"
 #include "berth/x86-layout.h"
 
-#include "kit-slots.h"
+#include "kit-cpu-slots.h"
 #include "kit-smi.h"
 
-#define SELECT X86_PORT_CPUHP
-#define STATUS (X86_PORT_CPUHP + 4)
-#define COMMAND (X86_PORT_CPUHP + 5)
-#define SMI (X86_PORT_CPUHP + 6)
-#define DATA (X86_PORT_CPUHP + 8)
 #define TO_FIRMWARE 0x10u
 
 #define SMI_EN (X86_PM_BASE + X86_PM_SMI)
@@ -27,41 +22,12 @@
 
 #define ALL (SMI_BROADCAST | SMI_CPU_HOTPLUG | SMI_CPU_HOT_UNPLUG)
 
-#define ADD_CPU2 \
-    "{'driver': 'vcpu', 'id': 'c2', 'socket-id': 1, 'core-id': 0, 'thread-id': 0}"
-#define DEL_CPU2 "{'id': 'c2'}"
-
-/* A machine with vCPUs 0 and 1, and places for 2 and 3. */
-#define MACHINE \
-    "-nodefaults", "-m", "64", "-kernel", "tests/fuzz/seeds/kernel/elf64", "-smp", \
-    "2,maxcpus=4,sockets=2,cores=2"
-
-static void write_ost(KitSlots *s, uint32_t event, uint32_t status)
-{
-    kit_slots_out(s, COMMAND, 1, 1);
-    kit_slots_out(s, DATA, 4, event);
-    kit_slots_out(s, COMMAND, 1, 2);
-    kit_slots_out(s, DATA, 4, status);
-}
-
-static void assert_gone(KitSlots *s)
-{
-    g_assert_null(machine_vcpu(s->bench.machine, 2));
-}
-
-static const KitSlotsKind kind = {
-    .select = SELECT, .n_ports = X86_PORT_CPUHP_SIZE, .flags = STATUS,
-    .gpe = X86_GPE_CPU_HOTPLUG, .ost_type = "CPU", .id = "c2", .slot = 2,
-    .path = "/machine/cpuhp", .add = ADD_CPU2, .tell = write_ost,
-    .assert_gone = assert_gone,
-};
-
 /* Firmware has agreed on @features. */
 static void fixture_init(KitSlots *s, uint64_t features)
 {
     static const char *const words[] = { MACHINE, "-machine", "smm=on", NULL };
 
-    kit_slots_init(s, &kind, words);
+    kit_slots_init(s, &kit_cpu_slots, words);
     kit_slots_out(s, SMI_EN, 4, GBL_AND_APMC);
     g_assert_true(kit_smi_negotiate(s->bench.machine, features));
 }
@@ -89,7 +55,7 @@ static void test_what_there_is(void)
         KitSlots s;
 
         memcpy(words + 7, rows[i].words, 4 * sizeof(words[0]));
-        kit_slots_init(&s, &kind, words);
+        kit_slots_init(&s, &kit_cpu_slots, words);
         g_assert_cmphex(kit_smi_supported(s.bench.machine), ==, rows[i].supported);
         g_assert_cmpint(kit_smi_negotiate(s.bench.machine, ALL), ==,
                         rows[i].supported == ALL);
@@ -120,7 +86,7 @@ static void test_what_goes_together(void)
         static const char *const words[] = { MACHINE, "-machine", "smm=on", NULL };
         KitSlots s;
 
-        kit_slots_init(&s, &kind, words);
+        kit_slots_init(&s, &kit_cpu_slots, words);
         g_assert_cmphex(kit_slots_in(&s, SMI, 1), ==, 0);
         g_assert_cmpint(kit_smi_negotiate(s.bench.machine, rows[i].features), ==,
                         rows[i].agreed);
@@ -144,7 +110,7 @@ static void test_firmware_that_does_not_take_part(void)
     kit_qmp_assert_fails(s.qmp, "cpu hotplug with SMI wasn't enabled by firmware: it "
                          "takes firmware that supports CPU hotplug with SMM",
                          "device_add", ADD_CPU2);
-    assert_gone(&s);
+    kit_cpu_slots.assert_gone(&s);
     g_assert_false(kit_slots_take_gpe(&s));
 
     /* Until it has agreed on anything the next firmware is asked nothing. */
