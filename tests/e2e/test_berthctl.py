@@ -342,6 +342,12 @@ def test_console(t):
     fails(t, "another chardev", ctl.run("console", "one", "nothing"), "nothing")
 
 
+def hear(*numbers):
+    """What runs the tests may ignore these, as nohup does; what it starts would, too."""
+    for number in numbers:
+        signal.signal(number, signal.SIG_DFL)
+
+
 def test_console_gives_the_terminal_back(t):
     ctl = Ctl(t)
     serial = t.folder / "serial"
@@ -350,23 +356,25 @@ def test_console_gives_the_terminal_back(t):
     ours, theirs = pty.openpty()
     before = termios.tcgetattr(theirs)
 
-    def console(**options):
+    ending = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT,
+              signal.SIGUSR2)
+
+    def console(before_it=lambda: hear(*ending)):
         process = subprocess.Popen(ctl.argv("console", "one"), stdin=theirs,
-                                   stdout=theirs, stderr=theirs, **options)
+                                   stdout=theirs, stderr=theirs, preexec_fn=before_it)
         seen = b""
         while b"Ctrl-]" not in seen:
             seen += os.read(ours, 4096)
         t.check("it is raw", wait_until(lambda: termios.tcgetattr(theirs) != before))
         return process
 
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT,
-                   signal.SIGUSR2):
+    for number in ending:
         process = console()
         process.send_signal(number)
         t.equal(f"{number.name} ends it", process.wait(DEADLINE), -number)
         t.equal(f"{number.name}: the terminal is what it was", termios.tcgetattr(theirs),
                 before)
-    process = console(preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    process = console(lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     process.send_signal(signal.SIGHUP)
     os.write(ours, b"\x1d")
     t.equal("one that is ignored stays so", process.wait(DEADLINE), 0)
