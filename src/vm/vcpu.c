@@ -243,57 +243,48 @@ bool vcpu_is_halted(Vcpu *vcpu)
     return halted.is_halted;
 }
 
-typedef struct RegistersQuestion {
+typedef struct Reading {
     VcpuQuestion question;
-    VcpuRegisters *registers;
+    void *ret;
     int err;
-} RegistersQuestion;
+} Reading;
+
+static bool read_state(Vcpu *vcpu, Reading *reading, const char *what, GError **error)
+{
+    assert_main();
+    ask(vcpu, &reading->question);
+    if (reading->err)
+        error_set_errno(error, -reading->err, "vCPU %u: %s cannot be read", vcpu->index,
+                        what);
+    return !reading->err;
+}
 
 static void answer_registers(Vcpu *vcpu, VcpuQuestion *question)
 {
-    RegistersQuestion *asked = CONTAINER_OF(question, RegistersQuestion, question);
+    Reading *reading = CONTAINER_OF(question, Reading, question);
 
-    asked->err = vcpu->ops->registers(vcpu, asked->registers);
+    reading->err = vcpu->ops->registers(vcpu, reading->ret);
 }
 
 bool vcpu_read_registers(Vcpu *vcpu, VcpuRegisters *ret_registers, GError **error)
 {
-    RegistersQuestion asked = {
-        .question.answer = answer_registers,
-        .registers = ret_registers,
-    };
+    Reading reading = { .question.answer = answer_registers, .ret = ret_registers };
 
-    assert_main();
-    ask(vcpu, &asked.question);
-    if (asked.err)
-        error_set_errno(error, -asked.err, "vCPU %u: the registers cannot be read",
-                        vcpu->index);
-    return !asked.err;
+    return read_state(vcpu, &reading, "the registers", error);
 }
-
-typedef struct ApicQuestion {
-    VcpuQuestion question;
-    VcpuApic *apic;
-    int err;
-} ApicQuestion;
 
 static void answer_apic(Vcpu *vcpu, VcpuQuestion *question)
 {
-    ApicQuestion *asked = CONTAINER_OF(question, ApicQuestion, question);
+    Reading *reading = CONTAINER_OF(question, Reading, question);
 
-    asked->err = vcpu->ops->apic(vcpu, asked->apic);
+    reading->err = vcpu->ops->apic(vcpu, reading->ret);
 }
 
 bool vcpu_read_apic(Vcpu *vcpu, VcpuApic *ret_apic, GError **error)
 {
-    ApicQuestion asked = { .question.answer = answer_apic, .apic = ret_apic };
+    Reading reading = { .question.answer = answer_apic, .ret = ret_apic };
 
-    assert_main();
-    ask(vcpu, &asked.question);
-    if (asked.err)
-        error_set_errno(error, -asked.err, "vCPU %u: the local APIC cannot be read",
-                        vcpu->index);
-    return !asked.err;
+    return read_state(vcpu, &reading, "the local APIC", error);
 }
 
 /* At once, or by the vCPU's thread when it comes out of the guest. */
