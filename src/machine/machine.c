@@ -427,17 +427,16 @@ char *machine_vcpu_path(const Machine *machine, unsigned index)
 
 bool machine_find_vcpu(const Machine *machine, const char *path, unsigned *ret_index)
 {
-    bool is_number = g_str_has_prefix(path, VCPU_PATH);
-    uint64_t number = 0;
+    bool has_number = g_str_has_prefix(path, VCPU_PATH);
+    uint64_t number =
+        has_number ? g_ascii_strtoull(path + strlen(VCPU_PATH), NULL, 10) : 0;
+    g_autofree char *numbered = g_strdup_printf(VCPU_PATH "%" PRIu64 "]", number);
+    bool is_numbered = strcmp(path, numbered) == 0;
 
-    if (is_number)
-        number = g_ascii_strtoull(path + strlen(VCPU_PATH), NULL, 10);
     for (unsigned i = 0; machine_next_vcpu(machine, &i); i++) {
         const Device *dev = machine_q35_vcpu_device(machine, i);
-        bool may_be_it = dev ? strcmp(dev->path, path) == 0 : is_number && number == i;
-        g_autofree char *name = may_be_it ? machine_vcpu_path(machine, i) : NULL;
 
-        if (name && strcmp(name, path) == 0) {
+        if (dev ? strcmp(dev->path, path) == 0 : is_numbered && number == i) {
             *ret_index = i;
             return true;
         }
