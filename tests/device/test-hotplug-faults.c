@@ -5,7 +5,6 @@
  * descriptor, call of the hypervisor, thread or call of the kernel's vhost refused, for n
  * = 1 until it is added.  The machine is what its clients can ask for.
  */
-#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -23,8 +22,8 @@
 
 #include "hmp-bench.h"
 #include "kit-board.h"
+#include "kit-process.h"
 #include "kit-qmp.h"
-#include "kit-tasks.h"
 #include "sanitized.h"
 #include "vhost-stub.h"
 
@@ -176,17 +175,6 @@ static void add_ledger(Fixture *f, GString *text)
     }
 }
 
-static unsigned count_fds(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    unsigned n = 0;
-
-    while (dir && readdir(dir))
-        n++;
-    closedir(dir);
-    return n;
-}
-
 static char *dump(Fixture *f)
 {
     static const char *const commands[] = {
@@ -213,7 +201,7 @@ static char *dump(Fixture *f)
         add_ledger(f, text);
     g_string_append_printf(text, "%u slots, %u doorbells, %u descriptors, %u threads\n",
                            vm_fake_slot_count(vm), vm_fake_doorbell_count(vm),
-                           count_fds(), kit_count_tasks());
+                           kit_count_fds(), kit_count_tasks());
     return g_string_free(text, FALSE);
 }
 

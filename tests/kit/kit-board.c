@@ -3,7 +3,6 @@
  * The board of device tests.  Its queue loop has the role of an iothread and no thread,
  * so what would wait for it is a plain call.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <glib-unix.h>
 #include <string.h>
@@ -22,6 +21,7 @@
 
 #include "char-bench.h"
 #include "kit-board.h"
+#include "kit-process.h"
 
 static void on_irq(void *opaque, unsigned n, bool level)
 {
@@ -505,17 +505,6 @@ void kit_limit_fds(int n)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static unsigned count_fds(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    unsigned n = 0;
-
-    while (dir && readdir(dir))
-        n++;
-    closedir(dir);
-    return n;
-}
-
 static void dump_places(GString *text, const PciBus *bus)
 {
     for (unsigned devfn = 0; devfn < bus->n_functions; devfn++) {
@@ -553,7 +542,7 @@ char *kit_dump(KitBoard *kit)
     }
     g_string_append_printf(text, "ids %u, anonymous %u, doorbells %u, descriptors %u\n",
                            g_hash_table_size(kit->tree.by_id), kit->tree.n_anon,
-                           vm_fake_doorbell_count(kit->vm), count_fds());
+                           vm_fake_doorbell_count(kit->vm), kit_count_fds());
     g_string_append_printf(text, "memory:\n%sports:\n%s", memory, io);
     return g_string_free(text, FALSE);
 }

@@ -3,7 +3,6 @@
  * Faults by rules, on the way of a loop and on that of workers, and the record of writes
  * that power-cut tests are made with.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -16,6 +15,7 @@
 #include "berth/qmp.h"
 #include "qmp-commands.h"
 
+#include "kit-process.h"
 #include "write-log.h"
 
 #define BLOCK 4096u
@@ -440,17 +440,6 @@ static void test_rules_that_are_refused(Fixture *f, const void *unused)
     }
 }
 
-static unsigned count_fds(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    unsigned n = 0;
-
-    while (readdir(dir))
-        n++;
-    closedir(dir);
-    return n;
-}
-
 static char *dump_graph(const Fixture *f)
 {
     static const char *const names[] = { "f", "low", "i", "mid", "top" };
@@ -464,7 +453,7 @@ static char *dump_graph(const Fixture *f)
                                    names[i], node->driver->name, node->n_refs,
                                    node->wants, node->permits);
     }
-    g_string_append_printf(text, "descriptors %u\n", count_fds());
+    g_string_append_printf(text, "descriptors %u\n", kit_count_fds());
     return g_string_free(text, FALSE);
 }
 

@@ -6,7 +6,7 @@
 
 #include <glib.h>
 
-#include "kit-tasks.h"
+#include "kit-process.h"
 
 /* proc(5): "stat" has flags of the kernel's as the seventh word after the name. */
 #define WORDS_TO_FLAGS " %*c %*d %*d %*d %*d %*d %u"
@@ -25,6 +25,17 @@ static bool is_living(const char *task)
     g_assert_nonnull(after_name);
     g_assert_cmpint(sscanf(after_name + 1, WORDS_TO_FLAGS, &flags), ==, 1);
     return !(flags & PF_EXITING);
+}
+
+unsigned kit_count_fds(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    unsigned n = 0;
+
+    while (dir && readdir(dir))
+        n++;
+    closedir(dir);
+    return n;
 }
 
 unsigned kit_count_tasks(void)
