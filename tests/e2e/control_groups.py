@@ -21,10 +21,10 @@ ASIDE = "aside"
 GONE_SECONDS = 10
 
 
-def own_groups():
-    """The controllers of each hierarchy (none: that of version 2) and the group that
-    this process is in."""
-    with open("/proc/self/cgroup") as file:
+def groups_of(task="/proc/self"):
+    """The controllers of each hierarchy (none: that of version 2) and the group that a
+    process or thread is in, by its folder in /proc."""
+    with open(f"{task}/cgroup") as file:
         for line in file:
             _, controllers, path = line.rstrip("\n").split(":", 2)
             yield set(filter(None, controllers.split(","))), path
@@ -40,7 +40,7 @@ def mounted():
 
 def places_of_version_1():
     """The group that this process is in, of each hierarchy that is of use."""
-    for controllers, path in own_groups():
+    for controllers, path in groups_of():
         for kind, place, options in mounted():
             if kind == "cgroup" and controllers & VERSION_1 and controllers <= options:
                 yield controllers, place / path.lstrip("/")
@@ -126,7 +126,7 @@ def mount(version):
         step_aside(pathlib.Path(ROOT))
         return
     run("mount", "-t", "tmpfs", "tmpfs", ROOT)
-    for controllers, _ in own_groups():
+    for controllers, _ in groups_of():
         if controllers & VERSION_1:
             names = ",".join(sorted(controllers))
             os.mkdir(f"{ROOT}/{names}")

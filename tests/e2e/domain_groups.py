@@ -5,7 +5,7 @@ import pathlib
 import re
 import time
 
-from control_groups import mounted
+from control_groups import groups_of, mounted
 
 # Names of files, by the version.
 QUOTA = {1: "cpu.cfs_quota_us", 2: "cpu.max"}
@@ -16,9 +16,8 @@ OF_THE_KERNEL = "kvm-"
 
 def group_of(task, controller):
     """The folder of the group that a thread is in, @task being its folder in /proc."""
-    for line in (task / "cgroup").read_text().splitlines():
-        _, names, path = line.split(":", 2)
-        if controller in names.split(",") or not names:
+    for names, path in groups_of(task):
+        if controller in names or not names:
             for kind, place, options in mounted():
                 if controller in options or (not names and kind == "cgroup2"):
                     found = place / path.lstrip("/")
