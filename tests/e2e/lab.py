@@ -93,7 +93,7 @@ class Run:
         elif word[:2] == ["#", "end"]:
             self.end(*word[2:5])
         elif line == "# next":
-            self.asked()
+            self.asked(self)
         elif line == "# done":
             self.done = True
         elif self.current:
@@ -172,16 +172,16 @@ class EmulatedRun:
             elif self.current:
                 self.settle(run, trouble)
 
-    def next(self):
+    def next(self, run):
         """The host has ended what it was given; one that is new begins with what the one
         before it did not end."""
-        if self.current in self.run_of_host.ended:
+        if self.current in run.ended:
             self.current = self.scenarios.take()
         self.host.type(self.current or runner.NO_MORE)
 
     def boot(self):
         """Boots the host; returns the run and what went wrong, if so."""
-        run = self.run_of_host = Run(self.report, hold_stalled=True, asked=self.next)
+        run = Run(self.report, hold_stalled=True, asked=self.next)
         began = time.monotonic()
         files = {option: FILES[option] for option in self.files}
         self.host.start(runner_argv(self.vmm, self.beside, files,
