@@ -203,7 +203,7 @@ def test_vcpus(t):
     t.equal("what -device adds is there", driver.inp(CPU_STATUS), CPU_THERE)
     driver.out(CPU_SELECT, 1, 4)
     t.equal("and the other is not", driver.inp(CPU_STATUS), 0)
-    started_threads = len(tasks.living(guest.process.pid))
+    started_threads = len(tasks.lasting(guest.process.pid))
     for cycle in range(VCPU_CYCLES):
         qmp.command("device_add", driver="host-x86_64-cpu", id="one", **place)
         if cycle == 0:
@@ -221,7 +221,7 @@ def test_vcpus(t):
         if cycle == 1:
             before = len(list(fds.iterdir()))
     t.equal("no descriptor is left behind", len(list(fds.iterdir())), before)
-    t.equal("and no thread", len(tasks.living(guest.process.pid)), started_threads)
+    t.equal("and no thread", len(tasks.lasting(guest.process.pid)), started_threads)
     qmp.command("device_add", driver="host-x86_64-cpu", id="one", **place)
     qmp.command("system_reset")
     driver.heard("!")

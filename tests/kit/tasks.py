@@ -24,3 +24,12 @@ def living(pid):
         if stat and not int(stat.rpartition(")")[2].split()[6]) & PF_EXITING:
             tasks.append(task)
     return tasks
+
+
+def lasting(pid):
+    """Those of them that no pool of workers has: its threads come with load and end when
+    there is none, and have the name of the loop that they work for."""
+    names = {task: (text_of(task, "comm") or "").rstrip() for task in living(pid)}
+    loops = {"main"} | {name[len("IO "):] for name in names.values()
+                        if name.startswith("IO ")}
+    return [task for task, name in names.items() if name not in loops]

@@ -152,8 +152,10 @@ static void report(Job *job)
     }
 }
 
+/* The buffer is the device's until it asks for statistics anew. */
 static void tell_stats(const Job *job)
 {
+    wait(STATS);
     stats[0] = (Stat) { 4, (uint64_t)job->bytes << 20 };
     stats[1] = (Stat) { 15, 1 };
     queues[STATS].desc[0] = (Desc) { (uint64_t)stats, sizeof(stats), 0, 0 };

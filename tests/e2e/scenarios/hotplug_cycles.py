@@ -56,7 +56,7 @@ def possessions(guest):
     process = pathlib.Path(f"/proc/{guest.process.pid}")
     ledger = guest.qmp.command("x-query-memory-ledger")
     return {"descriptors": len(list((process / "fd").iterdir())),
-            "threads": len(tasks.living(guest.process.pid)),
+            "threads": len(tasks.lasting(guest.process.pid)),
             "allocated": sum(part["allocated"] for part in ledger["heap"]
                              if part["owner"] != "free"),
             "private": sum(entry["private"] for entry in ledger["entries"]
