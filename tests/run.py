@@ -70,6 +70,12 @@ class Tally:
                 ran += self.read_tap_line(program, line)
         return planned is not None and planned == ran
 
+    def take(self, other):
+        """Counts what another one has counted."""
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+
     def close(self):
         for line in [f"failed: {f}" for f in self.failed]:
             print(line)
@@ -81,10 +87,11 @@ class Tally:
 
 
 class Run:
-    """What the stages share."""
+    """What a stage knows of its run, and what it counts."""
 
-    def __init__(self, build):
+    def __init__(self, build, is_beside=False):
         self.tally = Tally()
+        self.is_beside = is_beside
         self.lock = threading.Lock()
         self.build = build
         self.berth = build / "berth"
@@ -214,10 +221,11 @@ def stage_tsan(run):
 
 
 def stage_fuzz(run):
-    done = subprocess.run(["make", "--no-print-directory", f"-j{os.cpu_count()}", "fuzz",
-                           f"FUZZ_SECONDS={run.fuzz_seconds}"], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          errors="replace")
+    beside = ["FUZZ_JOBS=1"] if run.is_beside else []
+    done = subprocess.run(["nice", "make", "--no-print-directory", f"-j{os.cpu_count()}",
+                           "fuzz", f"FUZZ_SECONDS={run.fuzz_seconds}", *beside],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors="replace")
     results = [FUZZ_LINE.match(line) for line in done.stdout.splitlines()]
     results = [match for match in results if match]
     for match in results:
@@ -276,20 +284,52 @@ def always(run):
     return None
 
 
-# Name, what it does, why it cannot run here (or None).
+# Name, what it does, why it cannot run here (or None), and whether it runs beside the one
+# before it, which leaves processors idle.
 STAGES = [
-    ("kernel", stage_kernel, why_no_lab),
-    ("quick", stage_quick, always),
-    ("long", stage_long, always),
-    ("lint", stage_lint, always),
-    ("asan", stage_asan, always),
-    ("tsan", stage_tsan, always),
-    ("fuzz", stage_fuzz, always),
-    ("replay", stage_replay, always),
-    ("kvm", stage_kvm, why_no_kvm),
-    ("bench", stage_bench, why_no_kvm),
-    ("lab", stage_lab, why_no_lab),
+    ("kernel", stage_kernel, why_no_lab, False),
+    ("quick", stage_quick, always, False),
+    ("long", stage_long, always, True),
+    ("lint", stage_lint, always, False),
+    ("asan", stage_asan, always, False),
+    ("tsan", stage_tsan, always, False),
+    ("replay", stage_replay, always, False),
+    ("kvm", stage_kvm, why_no_kvm, False),
+    ("fuzz", stage_fuzz, always, True),
+    ("bench", stage_bench, why_no_kvm, False),
+    ("lab", stage_lab, why_no_lab, False),
 ]
+
+
+def run_stage(run, name, stage, why_not):
+    """Returns its tally."""
+    began = time.monotonic()
+    reason = why_not(run)
+    print(f"== {name}", flush=True)
+    if reason:
+        run.tally.skipped.append(f"stage {name}: {reason}")
+        print(f"skipped: {reason}", flush=True)
+    else:
+        stage(run)
+        print(f"== {name}: {time.monotonic() - began:.0f} s", flush=True)
+    return run.tally
+
+
+def run_stages(build, stages):
+    """Those that run beside others in threads of their own; returns what all counted."""
+    tally = Tally()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        running = []
+        for name, stage, why_not, is_beside in stages:
+            if not is_beside:
+                for done in running:
+                    tally.take(done.result())
+                running.clear()
+            running.append(pool.submit(run_stage, Run(build, bool(running)),
+                                       name, stage, why_not))
+        for done in running:
+            tally.take(done.result())
+    return tally
 
 
 def main():
@@ -298,26 +338,10 @@ def main():
     parser.add_argument("--build", default="build", type=pathlib.Path)
     parser.add_argument("suite", help="quick, check, or the name of a stage")
     arguments = parser.parse_args()
-    stages = STAGES
-    if arguments.suite != "check":
-        stages = [stage for stage in STAGES if stage[0] == arguments.suite]
+    stages = [stage for stage in STAGES if arguments.suite in ("check", stage[0])]
     if not stages:
         parser.error(f"there is no suite or stage '{arguments.suite}'")
-
-    run = Run(arguments.build)
-    for name, stage, why_not in stages:
-        began = time.monotonic()
-        reason = why_not(run)
-        if len(stages) > 1:
-            print(f"== {name}", flush=True)
-        if reason:
-            run.tally.skipped.append(f"stage {name}: {reason}")
-            print(f"skipped: {reason}", flush=True)
-            continue
-        stage(run)
-        if len(stages) > 1:
-            print(f"== {name}: {time.monotonic() - began:.0f} s", flush=True)
-    return run.tally.close()
+    return run_stages(arguments.build, stages).close()
 
 
 if __name__ == "__main__":

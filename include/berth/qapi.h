@@ -67,3 +67,15 @@ const char *qapi_enum_str(QapiTypeId type, int value);
 int qapi_enum_parse(QapiTypeId type, const char *text);
 /* Why berth has not the value of a name that QEMU has; NULL when there is no such. */
 const char *qapi_enum_refusal(QapiTypeId type, const char *text);
+
+/*
+ * What g_autoptr(@Type) needs of G_DEFINE_AUTOPTR_CLEANUP_FUNC(), without what is for
+ * lists and queues of pointers: the compiler reads this for hundreds of types in each
+ * file.  @free accepts NULL.
+ */
+#define QAPI_DEFINE_AUTOPTR(Type, free)                                 \
+    typedef Type *_GLIB_AUTOPTR_TYPENAME(Type);                         \
+    static inline void _GLIB_AUTOPTR_FUNC_NAME(Type)(Type **value)      \
+    {                                                                   \
+        free(*value);                                                   \
+    }

@@ -76,7 +76,7 @@ def write_functions(out, type_):
     out.append(f"{{\n    qapi_free({constant}, value);\n}}")
     out.append(f"static inline {name} *qapi_clone_{name}(const {name} *value)")
     out.append(f"{{\n    return qapi_clone({constant}, value);\n}}")
-    out.append(f"G_DEFINE_AUTOPTR_CLEANUP_FUNC({name}, qapi_free_{name})")
+    out.append(f"QAPI_DEFINE_AUTOPTR({name}, qapi_free_{name})")
     if type_.kind == "list":
         item = declare(type_.element, "item")
         taken = " /* taken */" if type_.element.is_pointer else ""

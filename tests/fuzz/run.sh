@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Runs fuzz targets for some seconds each, as many at a time as there are processors.
+# Runs fuzz targets for some seconds each, as many at a time as there are processors, or
+# FUZZ_JOBS.
 # run.sh BUILD SECONDS TARGET...  One line a target; exit 1 when one has a finding, whose
 # input is kept in BUILD/findings.  FUZZ_SEED=N begins with other inputs: 1 when it is not
 # given, so that a run can be repeated; 0 is another one each time.
@@ -12,7 +13,8 @@ seconds=$2
 shift 2
 
 if [ "${1:-}" != --one ]; then
-    printf '%s\n' "$@" | xargs -r -n 1 -P "$(nproc)" "$0" "$build" "$seconds" --one
+    printf '%s\n' "$@" | xargs -r -n 1 -P "${FUZZ_JOBS:-$(nproc)}" \
+        "$0" "$build" "$seconds" --one
     exit
 fi
 
