@@ -312,11 +312,9 @@ static void kick_ports(Ahci *ahci)
     }
 }
 
-/* Main: a port came to rest. */
-static void on_drained(void *opaque)
+/* Main: whether all ports have come to rest, so that those that restart go on. */
+static bool take_rest(Ahci *ahci)
 {
-    Ahci *ahci = opaque;
-    const Board *board = ahci->pci.dev.board;
     bool busy;
 
     lock_take(&ahci->pci.dev.lock);
@@ -326,7 +324,16 @@ static void on_drained(void *opaque)
         kick_ports(ahci);
     }
     lock_drop(&ahci->pci.dev.lock);
-    if (!busy && board->ops && board->ops->device_drained)
+    return !busy;
+}
+
+/* Main: a port came to rest. */
+static void on_drained(void *opaque)
+{
+    Ahci *ahci = opaque;
+    const Board *board = ahci->pci.dev.board;
+
+    if (take_rest(ahci) && board->ops && board->ops->device_drained)
         board->ops->device_drained(board->opaque);
 }
 
@@ -463,7 +470,10 @@ static bool ahci_is_draining(Device *dev)
     return busy;
 }
 
-/* What is active may write to memory that is out of sight; the rest is mapped anew. */
+/*
+ * What is active may write to memory that is out of sight; the rest is mapped anew, and
+ * is of no matter however busy the ports are with it.
+ */
 static void ahci_memory_removed(Device *dev)
 {
     Ahci *ahci = ahci_of(dev);
@@ -472,12 +482,17 @@ static void ahci_memory_removed(Device *dev)
     ahci->restarting = true;
     lock_drop(&dev->lock);
     stop_ports(ahci);
-    loop_post(dev->board->loop, &ahci->drained);
+    take_rest(ahci);
 }
 
 static bool ahci_uses_removed(Device *dev)
 {
-    return ahci_is_draining(dev);
+    bool restarting;
+
+    lock_take(&dev->lock);
+    restarting = ahci_of(dev)->restarting;
+    lock_drop(&dev->lock);
+    return restarting;
 }
 
 static const VMStateField port_fields[] = {

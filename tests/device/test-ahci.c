@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "berth/error.h"
+#include "berth/hotplug.h"
 #include "berth/inject.h"
 #include "berth/qapi.h"
 #include "berth/qsbr.h"
@@ -27,9 +28,11 @@ typedef struct Fixture {
     KitAhci *port;
 } Fixture;
 
-/* On its board, if it has one already. */
-static void fixture_init_on(Fixture *f, const char *props)
+/* On the bus @bus of its board, if it has one already. */
+static void fixture_init_in(Fixture *f, const char *bus, const char *props)
 {
+    g_autofree char *hba = g_strdup_printf("{'driver': 'ich9-ahci', 'id': 'hba', "
+                                           "'bus': '%s'}", bus);
     g_autofree char *disk = g_strdup_printf("{'driver': 'ide-hd', 'id': 'hd', "
                                             "'drive': 'n', 'bus': 'hba.1'%s}", props);
 
@@ -39,10 +42,15 @@ static void fixture_init_on(Fixture *f, const char *props)
                  "'read-zeroes': true}");
     f->inject = kit_add_node(f->kit, "{'driver': 'inject', 'node-name': 'n', "
                              "'file': 'below'}");
-    f->hba = kit_add(f->kit, "{'driver': 'ich9-ahci', 'id': 'hba'}");
+    f->hba = kit_add(f->kit, hba);
     kit_add(f->kit, disk);
     kit_start(f->kit);
     f->port = kit_ahci_new(f->kit, f->hba, 1);
+}
+
+static void fixture_init_on(Fixture *f, const char *props)
+{
+    fixture_init_in(f, "pcie.0", props);
 }
 
 static void fixture_init_with(Fixture *f, const char *props)
@@ -532,6 +540,56 @@ static void test_state(void)
     fixture_done(&f);
 }
 
+/* Memory goes when what was under way before has ended, whatever has begun since. */
+static void test_memory_goes_from_a_busy_port(void)
+{
+    const KitAta reads[] = { queued_read(1), queued_read(2) };
+    const DeviceClass *class;
+    Fixture f;
+
+    fixture_init(&f);
+    class = f.hba->class;
+    g_assert_false(class->uses_removed(f.hba));
+    set_rules(&f, HANG);
+    kit_ahci_submit(f.port, 1, &reads[0]);
+    kit_run_both(f.kit);
+    class->memory_removed(f.hba);
+    kit_run_both(f.kit);
+    g_assert_true(class->uses_removed(f.hba));
+    set_rules(&f, "[]");
+    kit_ahci_wait(f.port, 1u << 1);
+    set_rules(&f, HANG);
+    kit_ahci_submit(f.port, 2, &reads[1]);
+    kit_run_both(f.kit);
+    g_assert_true(class->is_draining(f.hba));
+    g_assert_false(class->uses_removed(f.hba));
+    set_rules(&f, "[]");
+    g_assert_cmphex(kit_ahci_wait(f.port, 1u << 2) & 0xff, ==, KIT_TFD_GOOD);
+    fixture_done(&f);
+}
+
+/* With a disk that hangs, behind a port that takes it out under the guest. */
+static void test_controller_that_leaves_with_a_disk_that_hangs(void)
+{
+    gint64 end = g_get_monotonic_time() + 20 * G_USEC_PER_SEC;
+    const KitAta read = queued_read(1);
+    Fixture f = { .kit = kit_board_new() };
+
+    kit_add(f.kit, "{'driver': 'pcie-root-port', 'id': 'slot'}");
+    fixture_init_in(&f, "slot", "");
+    set_rules(&f, HANG);
+    kit_ahci_submit(f.port, 1, &read);
+    kit_run_both(f.kit);
+    g_assert_true(hotplug_force(f.hba, NULL));
+    kit_run_both(f.kit);
+    g_assert_cmpstr(f.kit->removals->str, ==, "");
+    set_rules(&f, "[]");
+    while (f.kit->removals->len < strlen("hd- hba-") && g_get_monotonic_time() < end)
+        kit_run_both(f.kit);
+    g_assert_cmpstr(f.kit->removals->str, ==, "hd- hba-");
+    fixture_done(&f);
+}
+
 /* A port that is off the bus does nothing. */
 static void test_bus_mastering(void)
 {
@@ -700,6 +758,10 @@ int main(int argc, char **argv)
     g_test_add_func("/ahci/reset-in-the-middle", test_reset_in_the_middle);
     g_test_add_func("/ahci/held", test_held);
     g_test_add_func("/ahci/state", test_state);
+    g_test_add_func("/ahci/memory-goes-from-a-busy-port",
+                    test_memory_goes_from_a_busy_port);
+    g_test_add_func("/ahci/leaves-with-a-disk-that-hangs",
+                    test_controller_that_leaves_with_a_disk_that_hangs);
     g_test_add_func("/ahci/bus-mastering", test_bus_mastering);
     g_test_add_func("/ahci/a-storm-of-writes", test_a_storm_of_writes);
     g_test_add_func("/ahci/several-vcpus-at-random", test_several_vcpus_at_random);
