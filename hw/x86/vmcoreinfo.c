@@ -39,6 +39,11 @@ static void vmcoreinfo_reset(Device *dev)
     to_vmcoreinfo(dev)->told = (Told) { .host_format = GUINT16_TO_LE(FORMAT_ELF) };
 }
 
+/* The kernel that wakes is the one that told, and does not tell again. */
+static void vmcoreinfo_suspend(Device *dev)
+{
+}
+
 static bool vmcoreinfo_realize(Device *dev, const DeviceAddArgs *args, GError **error)
 {
     if (dev->hotplugged) {
@@ -72,6 +77,7 @@ const DeviceClass vmcoreinfo_class = {
     .vmstate = &vmcoreinfo_vmstate,
     .realize = vmcoreinfo_realize,
     .reset = vmcoreinfo_reset,
+    .suspend = vmcoreinfo_suspend,
 };
 
 Device *vmcoreinfo_find(DeviceTree *tree)

@@ -69,6 +69,20 @@ static void test_the_guest_tells_until_its_reset(void)
     fixture_done(&f);
 }
 
+/* Nobody tells it again after a sleep. */
+static void test_it_is_kept_in_sleep(void)
+{
+    Fixture f;
+
+    fixture_init(&f);
+    write_file(&f, 1);
+    device_tree_suspend(&f.fake->tree);
+
+    g_assert_true(vmcoreinfo_note(f.dev, &f.gpa, &f.size));
+    g_assert_cmphex(f.gpa, ==, 0x112345678);
+    fixture_done(&f);
+}
+
 static void test_other_formats_are_nothing(void)
 {
     static const uint16_t formats[] = { 0, 2, 0x100, 0xffff };
@@ -120,6 +134,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/vmcoreinfo/nothing", test_nothing_is_told_at_first);
     g_test_add_func("/vmcoreinfo/told", test_the_guest_tells_until_its_reset);
+    g_test_add_func("/vmcoreinfo/kept-in-sleep", test_it_is_kept_in_sleep);
     g_test_add_func("/vmcoreinfo/formats", test_other_formats_are_nothing);
     g_test_add_func("/vmcoreinfo/saved", test_what_was_told_is_saved);
     g_test_add_func("/vmcoreinfo/one", test_there_is_one);
