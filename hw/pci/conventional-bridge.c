@@ -22,8 +22,6 @@
 #define CONVENTIONAL_DEVICE_ID 0x0001
 #define MSI_CAP_SIZE 14u                /* with an address of 64 bits */
 #define SLOT_ID_CAP_SIZE 4u
-#define RESERVE_CAP_SIZE 32u
-#define RESERVE_CAP_TYPE 1u
 #define RESERVE_MEMORY (2 * MIB)
 #define RESERVE_PREFETCHABLE (2 * MIB)
 
@@ -73,23 +71,6 @@ static void add_slot_id_cap(PciDevice *pci, uint8_t chassis)
     pci_config_set(pci, cap + PCI_SID_CHASSIS_NR, 1, chassis);
 }
 
-/*
- * Its length and type, then bus numbers, and bytes of ports, memory, prefetchable memory
- * below 4 GiB and anywhere: all ones leave it to the firmware.
- */
-static void add_reserve_cap(PciDevice *pci)
-{
-    uint8_t cap = pci_add_cap(pci, PCI_CAP_ID_VNDR, RESERVE_CAP_SIZE);
-
-    pci_config_set(pci, cap + 2, 1, RESERVE_CAP_SIZE);
-    pci_config_set(pci, cap + 3, 1, RESERVE_CAP_TYPE);
-    for (unsigned offset = 4; offset < RESERVE_CAP_SIZE; offset += 4)
-        pci_config_set(pci, cap + offset, 4, UINT32_MAX);
-    pci_config_set(pci, cap + 16, 4, RESERVE_MEMORY);
-    pci_config_set(pci, cap + 24, 4, RESERVE_PREFETCHABLE);
-    pci_config_set(pci, cap + 28, 4, 0);
-}
-
 static bool bridge_init(PciDevice *pci, const PciClass *class, OnOffAuto msi,
                         GError **error)
 {
@@ -126,6 +107,10 @@ static bool conventional_realize(Device *dev, const DeviceAddArgs *args, GError 
 {
     PciDevice *pci = pci_device(dev);
     const PciBridgeProps *props = &args->u.pci_bridge;
+    const BridgeHints hints = {
+        .buses = UINT32_MAX, .io = UINT64_MAX, .memory = RESERVE_MEMORY,
+        .prefetchable = RESERVE_PREFETCHABLE,
+    };
 
     if (props->shpc) {
         error_set(error, "parameter 'shpc': there is no standard hot-plug controller; "
@@ -135,7 +120,7 @@ static bool conventional_realize(Device *dev, const DeviceAddArgs *args, GError 
     if (!bridge_init(pci, &conventional_pci_class, props->msi, error))
         return false;
     add_slot_id_cap(pci, props->chassis_nr);
-    add_reserve_cap(pci);
+    pci_bridge_add_hints(pci, &hints);
     return true;
 }
 

@@ -16,6 +16,9 @@
 
 #include "pci-private.h"
 
+#define HINTS_CAP_SIZE 32u
+#define HINTS_CAP_TYPE 1u
+
 void pci_bridge_window(const PciDevice *pci, BridgeWindow window, uint64_t *ret_base,
                       uint64_t *ret_last)
 {
@@ -167,6 +170,29 @@ bool pci_bridge_init(PciBridge *bridge, const PciClass *class, PciBusKind kind,
     init_header(pci);
     pci->secondary = &bridge->secondary;
     return true;
+}
+
+static void put64(PciDevice *pci, unsigned offset, uint64_t value)
+{
+    pci_config_set(pci, offset, 4, (uint32_t)value);
+    pci_config_set(pci, offset + 4, 4, (uint32_t)(value >> 32));
+}
+
+/*
+ * Its length and type, then bus numbers, ports, memory, prefetchable memory below 4 GiB
+ * and anywhere.
+ */
+void pci_bridge_add_hints(PciDevice *pci, const BridgeHints *hints)
+{
+    uint8_t cap = pci_add_cap(pci, PCI_CAP_ID_VNDR, HINTS_CAP_SIZE);
+
+    pci_config_set(pci, cap + 2, 1, HINTS_CAP_SIZE);
+    pci_config_set(pci, cap + 3, 1, HINTS_CAP_TYPE);
+    pci_config_set(pci, cap + 4, 4, hints->buses);
+    put64(pci, cap + 8, hints->io);
+    pci_config_set(pci, cap + 16, 4, hints->memory);
+    pci_config_set(pci, cap + 20, 4, UINT32_MAX);
+    put64(pci, cap + 24, hints->prefetchable);
 }
 
 void pci_bridge_done(PciBridge *bridge)

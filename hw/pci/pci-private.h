@@ -115,6 +115,14 @@ typedef struct PciBridge {
     bool in_reset;              /* the secondary bus, as last seen */
 } PciBridge;
 
+/* What devices to come need, in bytes; all ones leave it to the firmware. */
+typedef struct BridgeHints {
+    uint32_t buses;
+    uint32_t memory;
+    uint64_t io;
+    uint64_t prefetchable;
+} BridgeHints;
+
 extern const VMStateDesc pci_bridge_vmstate;
 
 /*
@@ -123,6 +131,8 @@ extern const VMStateDesc pci_bridge_vmstate;
  */
 bool pci_bridge_init(PciBridge *bridge, const PciClass *class, PciBusKind kind,
                      const char *prefix, GError **error);
+/* The capability of Red Hat's by which firmware for virtual machines has them. */
+void pci_bridge_add_hints(PciDevice *pci, const BridgeHints *hints);
 /* In place of pci_device_done() and pci_device_reset(). */
 void pci_bridge_done(PciBridge *bridge);
 void pci_bridge_reset(PciBridge *bridge);

@@ -354,6 +354,21 @@ static PciReserve reserve_of(const PcieRootPortProps *props)
     return reserve;
 }
 
+/* What is not said firmware decides, as QEMU's ports have it. */
+static void add_hints(PciDevice *pci, const PcieRootPortProps *props)
+{
+    const BridgeHints hints = {
+        .buses = props->has_bus_reserve ? props->bus_reserve : UINT32_MAX,
+        .memory = props->has_mem_reserve ? (uint32_t)props->mem_reserve : UINT32_MAX,
+        .io = props->has_io_reserve ? props->io_reserve : UINT64_MAX,
+        .prefetchable = props->has_pref64_reserve ? props->pref64_reserve : UINT64_MAX,
+    };
+
+    if (props->has_bus_reserve || props->has_mem_reserve || props->has_io_reserve ||
+        props->has_pref64_reserve)
+        pci_bridge_add_hints(pci, &hints);
+}
+
 static bool port_realize(Device *dev, const DeviceAddArgs *args, GError **error)
 {
     PciDevice *pci = pci_device(dev);
@@ -366,6 +381,7 @@ static bool port_realize(Device *dev, const DeviceAddArgs *args, GError **error)
     add_express_cap(pci, props);
     pci_add_pm_cap(pci);
     msix_add(pci, 1, MSIX_BAR);
+    add_hints(pci, props);
     port->bridge.secondary.reserve = reserve_of(props);
     loop_message_init(&port->answered, on_answered, port);
     return true;

@@ -327,6 +327,40 @@ static void test_reserves_make_windows(void)
     g_assert_cmpuint(kit_pci_read(&next, PCI_SECONDARY_BUS, 1), ==, 5);
 }
 
+/* Firmware has them by a capability, which is there when there is something to tell. */
+static void test_firmware_is_told_of_reserves(void)
+{
+    g_autoptr(KitBoard) kit = kit_board_new();
+    KitPci all = kit_pci(kit, kit_add(kit, "{'driver': 'pcie-root-port', 'chassis': 1,"
+                                      " 'io-reserve': 8192, 'mem-reserve': 67108864,"
+                                      " 'pref64-reserve': 8589934592,"
+                                      " 'bus-reserve': 3}"));
+    KitPci some = kit_pci(kit, kit_add(kit, "{'driver': 'pcie-root-port', 'chassis': 2,"
+                                       " 'mem-reserve': 1048576}"));
+    KitPci none = kit_pci(kit, kit_add(kit, PORT));
+    const struct {
+        KitPci *port;
+        uint32_t words[8];
+    } cases[] = {
+        { &all, { 0x01200000, 3, 8192, 0, 64 * MIB, UINT32_MAX, 0, 2 } },
+        { &some, { 0x01200000, UINT32_MAX, UINT32_MAX, UINT32_MAX, MIB, UINT32_MAX,
+                   UINT32_MAX, UINT32_MAX } },
+    };
+
+    kit_start(kit);
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        unsigned cap = kit_pci_find_cap(cases[i].port, PCI_CAP_ID_VNDR, 0);
+
+        g_assert_cmpuint(cap, >, 0);
+        g_assert_cmphex(kit_pci_read(cases[i].port, cap, 4) & 0xffff0000, ==,
+                        cases[i].words[0]);
+        for (unsigned n = 1; n < 8; n++)
+            g_assert_cmphex(kit_pci_read(cases[i].port, cap + 4 * n, 4), ==,
+                            cases[i].words[n]);
+    }
+    g_assert_cmpuint(kit_pci_find_cap(&none, PCI_CAP_ID_VNDR, 0), ==, 0);
+}
+
 static void test_faulty_properties_are_refused(void)
 {
     g_autoptr(KitBoard) kit = kit_board_new();
@@ -369,6 +403,8 @@ int main(int argc, char **argv)
     g_test_add_func("/pcie-port/bus-reset", test_secondary_bus_reset);
     g_test_add_func("/pcie-port/flr", test_function_level_reset);
     g_test_add_func("/pcie-port/reserves", test_reserves_make_windows);
+    g_test_add_func("/pcie-port/firmware-is-told-of-reserves",
+                    test_firmware_is_told_of_reserves);
     g_test_add_func("/pcie-port/faulty", test_faulty_properties_are_refused);
     g_test_add_func("/pcie-port/bus-name", test_bus_without_id_gets_a_name);
     return g_test_run();

@@ -92,12 +92,26 @@ def heard(guest, pattern, start=0):
     return guest.console.wait(pattern, start, silence=SILENCE)
 
 
+def windows(guest, port):
+    """What the bridge forwards: sizes, and bus numbers beside its own."""
+    devices = guest.qmp.command("query-pci")[0]["devices"]
+    bus = next(device["pci_bridge"]["bus"] for device in devices
+               if device["qdev_id"] == port)
+    sizes = {name: bus[name]["limit"] - bus[name]["base"] + 1
+             for name in ("io_range", "memory_range", "prefetchable_range")}
+    return dict(sizes, buses=bus["subordinate"] - bus["secondary"])
+
+
 def test_default(t):
-    """Without -kernel it is SeaBIOS that starts."""
-    guest = t.guest(None, cpus=1)
+    """Without -kernel it is SeaBIOS that starts.  It sets aside what ports ask for."""
+    guest = t.guest(None, "-device", "pcie-root-port,id=port,chassis=1,mem-reserve=64M,"
+                    "pref64-reserve=128M,io-reserve=8192,bus-reserve=2", cpus=1)
     heard(guest, "SeaBIOS")
     heard(guest, NOTHING)
     t.check("SeaBIOS is started where nothing is named", True)
+    t.equal("what is reserved for devices to come is set aside", windows(guest, "port"),
+            {"io_range": 8192, "memory_range": 64 << 20, "prefetchable_range": 128 << 20,
+             "buses": 2})
     ledger = guest.qmp.command("x-query-memory-ledger")
     above = {entry["owner"]: (entry["resident"], entry["private"])
              for entry in ledger["entries"] if entry["owner"] != "guest-ram"}
