@@ -207,6 +207,7 @@ static void pci_bus_unplug(Bus *bus, Device *dev)
     pci_bar_unmap(pci);
     lock_drop(&dev->lock);
     qsbr_synchronize();
+    pci_intx_withdraw(pci);
 }
 
 static const BusOps pci_bus_ops = {

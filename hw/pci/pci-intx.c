@@ -8,7 +8,9 @@
  * level comes from a queue's thread as well as from a vCPU.
  *
  * While MSI or MSI-X is on, or the command register says so, a pin drives nothing (PCI
- * Local Bus 3.0, section 6.8.3.3); what is asserted shows again afterwards.
+ * Local Bus 3.0, section 6.8.3.3); what is asserted shows again afterwards.  That of a
+ * function that leaves drives nothing any more: nobody could quiet it, and its line has
+ * others.
  */
 #include "berth/irq.h"
 #include "berth/msi.h"
@@ -53,7 +55,7 @@ unsigned pci_intx_line(const PciDevice *pci)
 
 static void drive_locked(PciIntx *intx, PciDevice *pci)
 {
-    bool drive = pci->irq_asserted && !pci->irq_disabled;
+    bool drive = pci->irq_asserted && !pci->irq_disabled && !pci->irq_withdrawn;
     unsigned line;
 
     if (drive == pci->irq_driven)
@@ -84,6 +86,16 @@ void pci_intx_set(PciDevice *pci, bool level)
     g_assert(pci->class->interrupt_pin);
     lock_take(&intx->lock);
     __atomic_store_n(&pci->irq_asserted, level, __ATOMIC_RELAXED);
+    drive_locked(intx, pci);
+    lock_drop(&intx->lock);
+}
+
+void pci_intx_withdraw(PciDevice *pci)
+{
+    PciIntx *intx = pci->bus->intx;
+
+    lock_take(&intx->lock);
+    pci->irq_withdrawn = true;
     drive_locked(intx, pci);
     lock_drop(&intx->lock);
 }

@@ -78,6 +78,8 @@ PciIntx *pci_intx_new(Board *board);
 void pci_intx_free(PciIntx *intx);
 /* The command register changed or the state was loaded; dev->lock is held. */
 void pci_intx_update(PciDevice *pci);
+/* The function is out of sight for good: its pin drives nothing any more. */
+void pci_intx_withdraw(PciDevice *pci);
 /* The index in board->pci_irqs of the line that the function's pin ends at. */
 unsigned pci_intx_line(const PciDevice *pci);
 

@@ -88,7 +88,7 @@ struct PciDevice {
 
     /* Guarded by the lock of PciIntx. */
     bool irq_asserted;          /* by the device; atomic for readers */
-    bool irq_disabled;          /* by the command register */
+    bool irq_disabled, irq_withdrawn;   /* by the command register; for it leaves */
     bool irq_driven;            /* on the wire */
 };
 

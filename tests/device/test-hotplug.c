@@ -465,6 +465,46 @@ static void test_guest_lets_go_of_a_disk_that_hangs(void)
     fixture_done(&f);
 }
 
+static unsigned n_raised(const Fixture *f)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < BOARD_PCI_IRQS; i++)
+        n += f->kit->irq_levels[i];
+    return n;
+}
+
+/* Nobody can quiet the pin of what is gone; others have its line. */
+static void test_pin_is_low_while_a_disk_leaves(void)
+{
+    gint64 end = g_get_monotonic_time() + 20 * G_USEC_PER_SEC;
+    g_autoptr(KitBlk) blk = NULL;
+    BlockNode *inject;
+    Fixture f;
+
+    fixture_init(&f);
+    blk = start_hung_disk(&f, &inject);
+    kit_msix_enable(&blk->v->pci, false);
+    kit_blk_submit(blk, 1, VIRTIO_BLK_T_IN, 0, 512);
+    while (n_raised(&f) == 0 && g_get_monotonic_time() < end)
+        kit_run_both(f.kit);
+    g_assert_cmpuint(n_raised(&f), ==, 1);
+    kit_qmp_do(f.qmp, "x-device-del-force", "{'id': 'disk'}");
+    assert_state(&f, "leaving");
+    g_assert_cmpuint(n_raised(&f), ==, 0);
+    /* Nor does it rise when the last request ends, nor by a reset. */
+    device_tree_pause(&f.kit->tree);
+    kit_start(f.kit);
+    inject_set_rules(inject, NULL, NULL);
+    while (!f.kit->removals->len && g_get_monotonic_time() < end) {
+        kit_run(f.kit);
+        g_assert_cmpuint(n_raised(&f), ==, 0);
+        kit_run_both(f.kit);
+    }
+    assert_removals(&f, "disk-");
+    fixture_done(&f);
+}
+
 /* BARs of what came: over RAM, over registers, over each other, nowhere. */
 static void test_addresses_anywhere_go_with_the_device(void)
 {
@@ -568,6 +608,8 @@ int main(int argc, char **argv)
     g_test_add_func("/hotplug/refused", test_refused);
     g_test_add_func("/hotplug/hung-disk", test_disk_that_hangs_does_not_hang_its_removal);
     g_test_add_func("/hotplug/hung-disk-let-go", test_guest_lets_go_of_a_disk_that_hangs);
+    g_test_add_func("/hotplug/pin-is-low-while-a-disk-leaves",
+                    test_pin_is_low_while_a_disk_leaves);
     g_test_add_func("/hotplug/addresses-anywhere",
                     test_addresses_anywhere_go_with_the_device);
     g_test_add_func("/hotplug/hung-at-the-end", test_machine_ends_while_a_device_leaves);
