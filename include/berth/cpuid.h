@@ -56,6 +56,9 @@ const char *cpu_model_type(const CpuModel *model);
 /* CPUID leaf 1: EAX, and above it EDX. */
 uint64_t cpu_model_signature(const CpuModel *model);
 
+/* Whether it has VMX: an operating system may be a hypervisor in the guest. */
+bool cpu_model_has_vmx(const CpuModel *model);
+
 /* How wide physical addresses are. */
 unsigned cpu_model_phys_bits(const CpuModel *model);
 

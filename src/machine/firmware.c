@@ -27,6 +27,9 @@
 #define E820_RESERVED 2u
 #define KVM_PAGES_SIZE (4 * 4 * KIB)
 
+#define FEATURE_LOCKED 0x1u
+#define FEATURE_VMX 0x4u                /* outside of SMX */
+
 /* Of S3 and S4 in etc/system-states. */
 #define STATE_OFFERED 0x80u
 
@@ -165,6 +168,19 @@ static bool add_sleep_states(const Machine *machine, FwCfg *fw_cfg, GError **err
                            g_bytes_new(states, sizeof(states)), error);
 }
 
+/*
+ * What firmware is to write to IA32_FEATURE_CONTROL of each processor (Intel SDM volume
+ * 3, 24.7): operating systems that find it unlocked believe that VMX is switched off.
+ */
+static bool add_feature_control(const Machine *machine, FwCfg *fw_cfg, GError **error)
+{
+    uint64_t little = GUINT64_TO_LE((uint64_t)FEATURE_VMX | FEATURE_LOCKED);
+
+    return !cpu_model_has_vmx(machine->cpu_model) ||
+           fw_cfg_add_file(fw_cfg, "etc/msr_feature_control",
+                           g_bytes_new(&little, sizeof(little)), error);
+}
+
 /* There is no screen, so the first serial port is the console. */
 static bool add_console(Machine *machine, FwCfg *fw_cfg, GError **error)
 {
@@ -193,6 +209,7 @@ bool firmware_describe(Machine *machine, FwCfg *fw_cfg, uint64_t pci64, GError *
     fw_cfg_add_number(fw_cfg, KEY_IRQ0_OVERRIDE, 1, 4);
     return add_e820(machine, fw_cfg, error) && add_sleep_states(machine, fw_cfg, error) &&
            add_console(machine, fw_cfg, error) &&
+           add_feature_control(machine, fw_cfg, error) &&
            firmware_kernel_describe(machine, fw_cfg, error) &&
            fw_cfg_add_file(fw_cfg, "etc/reserved-memory-end",
                            g_bytes_new(&little, sizeof(little)), error);

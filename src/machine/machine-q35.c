@@ -750,15 +750,20 @@ bool machine_q35_load(Machine *machine, VcpuBoot *boot, GError **error)
            load_kernel(machine, is_first, boot, error);
 }
 
+static bool refresh(Machine *machine, GError **error)
+{
+    if (!machine->boot_image)
+        return tell_firmware(machine, error) && write_boot_devices(machine, error);
+    /* There was room for as much at the start. */
+    return !machine->tables_stale ||
+           write_tables(machine, machine->q35->tables_end, error);
+}
+
 void machine_q35_refresh(Machine *machine)
 {
     g_autoptr(GError) error = NULL;
 
-    if (!machine->q35 || !machine->tables_stale || machine->tree.guest_ran)
-        return;
-    /* There was room for as much at the start. */
-    if (!(machine->boot_image ? write_tables(machine, machine->q35->tables_end, &error)
-                              : tell_firmware(machine, &error)))
+    if (machine->q35 && !machine->tree.guest_ran && !refresh(machine, &error))
         log_error("%s", error->message);
 }
 

@@ -34,7 +34,7 @@ bool machine_q35_wake(Machine *machine, BoardWakeReason reason, VcpuBoot *boot,
 
 /*
  * Before the vCPUs run: a guest that has not run yet is told of the vCPUs that there are
- * now.
+ * now, its firmware of the devices to boot from, too.
  */
 void machine_q35_refresh(Machine *machine);
 

@@ -25,6 +25,7 @@
 #define LEAF_EXTENDED 0x80000000u
 #define LEAF_SIZES 0x80000008u
 
+#define ECX_VMX (1u << 5)
 #define PHYS_BITS_WITHOUT_LEAF 36u
 
 /* The local APIC timer of KVM counts nanoseconds. */
@@ -136,6 +137,13 @@ uint64_t cpu_model_signature(const CpuModel *model)
     const CpuidEntry *leaf = cpu_leaf_find(model->cpuid, 1, 0);
 
     return leaf ? leaf->regs[CPUID_EAX] | (uint64_t)leaf->regs[CPUID_EDX] << 32 : 0;
+}
+
+bool cpu_model_has_vmx(const CpuModel *model)
+{
+    const CpuidEntry *leaf = cpu_leaf_find(model->cpuid, 1, 0);
+
+    return leaf && leaf->regs[CPUID_ECX] & ECX_VMX;
 }
 
 unsigned cpu_model_phys_bits(const CpuModel *model)

@@ -22,6 +22,7 @@
 #define PCIEXBAR 0x60u
 #define GOLDEN_BYTES 16u
 #define MCH_ID 0x29c08086u
+#define VCPU "vcpu,id=c1,socket-id=1,core-id=0,thread-id=0"
 
 typedef struct Rig {
     MachineBench bench;
@@ -376,6 +377,22 @@ static void test_memory_and_console_are_told(void)
     rig_done(&rig);
 }
 
+static void test_vmx_is_to_be_switched_on(void)
+{
+    g_autofree uint8_t *with = NULL;
+    size_t size;
+    Rig rig;
+
+    rig_init(&rig, "-cpu host");
+    with = fw_cfg_file(&rig, "etc/msr_feature_control", &size);
+    g_assert_nonnull(with);
+    g_assert_cmpmem(with, size, "\5\0\0\0\0\0\0\0", 8);
+    rig_done(&rig);
+    rig_init(&rig, "-cpu host,vmx=off");
+    g_assert_null(fw_cfg_file(&rig, "etc/msr_feature_control", &size));
+    rig_done(&rig);
+}
+
 /* Keys and names of all files, and the bytes of the small ones. */
 static void test_directory_is_the_golden_one(void)
 {
@@ -613,13 +630,26 @@ static uint32_t madt_flags(Rig *rig)
     return le32(madt + 52 + 4);
 }
 
-static void plug_vcpu(Rig *rig)
+static void plug(Rig *rig, const char *text)
 {
-    g_autoptr(DeviceAddArgs) args = qapi_parse_keyval(
-        QAPI_TYPE_DEVICE_ADD_ARGS, "vcpu,id=c1,socket-id=1,core-id=0,thread-id=0",
-        "driver", NULL);
+    g_autoptr(DeviceAddArgs) args =
+        qapi_parse_keyval(QAPI_TYPE_DEVICE_ADD_ARGS, text, "driver", NULL);
 
     g_assert_nonnull(hotplug_add(&rig->bench.machine->tree, args, NULL));
+}
+
+static void test_disk_that_came_before_the_start_is_listed(void)
+{
+    g_autofree uint8_t *list = NULL;
+    size_t size;
+    Rig rig;
+
+    rig_init(&rig, "-device pcie-root-port,id=p,addr=3 -blockdev null-co,node-name=a");
+    plug(&rig, "virtio-blk-pci,drive=a,bus=p,bootindex=1");
+    g_assert_true(machine_cont(rig.bench.machine, NULL));
+    list = fw_cfg_file(&rig, "bootorder", &size);
+    g_assert_cmpstr((char *)list, ==, "/pci@i0cf8/pci-bridge@3/scsi@0/disk@0,0");
+    rig_done(&rig);
 }
 
 static void test_vcpus_that_came_are_told_of(void)
@@ -629,7 +659,7 @@ static void test_vcpus_that_came_are_told_of(void)
     rig_init(&rig, "-smp 1,maxcpus=2,sockets=2");
     g_assert_cmpuint(n_cpus(&rig), ==, 1);
     g_assert_cmphex(madt_flags(&rig), ==, 2);
-    plug_vcpu(&rig);
+    plug(&rig, VCPU);
     g_assert_true(machine_cont(rig.bench.machine, NULL));
     g_assert_cmpuint(n_cpus(&rig), ==, 2);
     g_assert_cmphex(madt_flags(&rig), ==, 1);
@@ -658,7 +688,7 @@ static void test_vcpus_that_came_are_told_of_at_the_wake_up(void)
     rig_init(&rig, "-smp 1,maxcpus=2,sockets=2");
     machine = rig.bench.machine;
     g_assert_true(machine_cont(machine, NULL));
-    plug_vcpu(&rig);
+    plug(&rig, VCPU);
     g_assert_cmpuint(n_cpus(&rig), ==, 1);
     runstate_request_suspend(&machine->run);
     loop_turn(rig.bench.loop, false);
@@ -855,7 +885,10 @@ int main(int argc, char **argv)
     g_test_add_func("/firmware/ecam", test_firmware_places_the_ecam);
     g_test_add_func("/firmware/pci", test_nothing_of_pci_is_assigned);
     g_test_add_func("/firmware/boot-devices", test_boot_devices_are_listed);
+    g_test_add_func("/firmware/boot-devices-before-the-start",
+                    test_disk_that_came_before_the_start_is_listed);
     g_test_add_func("/firmware/files", test_memory_and_console_are_told);
+    g_test_add_func("/firmware/vmx", test_vmx_is_to_be_switched_on);
     g_test_add_func("/firmware/tables", test_tables_can_be_linked);
     g_test_add_func("/firmware/vmgenid", test_generation_id_is_linked);
     g_test_add_func("/firmware/option-rom", test_option_rom_has_a_bar);
