@@ -63,7 +63,6 @@ static bool check_machine(const MachineOptions *machine, GError **error)
     } refused[] = {
         { m->vmport == ON_OFF_AUTO_ON, "vmport=on", "there is no VMware port" },
         { m->graphics, "graphics=on", "there is no screen" },
-        { m->sata, "sata=on", "there is no SATA controller" },
         { m->smbus, "smbus=on", "there is no SMBus controller" },
         { m->nvdimm, "nvdimm=on",
           "there are no NVDIMMs; memory that comes later is pc-dimm or virtio-mem-pci" },

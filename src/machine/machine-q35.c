@@ -115,6 +115,11 @@ static bool has_i8042(const MachineOptions *options)
     return !options || !options->has_i8042 || options->i8042;
 }
 
+static bool has_sata(const MachineOptions *options)
+{
+    return !options || !options->has_sata || options->sata;
+}
+
 bool machine_q35_pit_discards(const Cmdline *cmdline)
 {
     const OnboardDevice *pit = cmdline->onboard[ONBOARD_DRIVER_KVM_PIT];
@@ -225,7 +230,8 @@ static bool add_onboard(Machine *machine, GError **error)
         return false;
     for (unsigned i = 0; i < BOARD_PCI_IRQS; i++)
         machine->board.pci_irqs[i] = lpc_pirq(machine->q35->lpc, i);
-    if (!device_add_onboard(tree, &ahci_class, "ahci", NULL, error))
+    if (has_sata(machine->cmdline->machine) &&
+        !device_add_onboard(tree, &ahci_class, "ahci", NULL, error))
         return false;
     for (unsigned i = 0; i < BOARD_GPES; i++)
         machine->board.gpes[i] = lpc_gpe(machine->q35->lpc, i);

@@ -102,6 +102,29 @@ static void test_root_ports_that_nobody_asked_for(void)
     }
 }
 
+/* The board's own, at 1f.2, is there unless it is not wanted. */
+static void test_ata_controller(void)
+{
+    static const struct {
+        const char *machine;
+        bool is_there;
+    } cases[] = { { "q35", true }, { "q35,sata=on", true }, { "q35,sata=off", false } };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        char *words[] = { "berth", "-nodefaults", "-machine", (char *)cases[i].machine };
+        g_autoptr(GError) error = NULL;
+        MachineBench bench;
+
+        make(&bench, words, G_N_ELEMENTS(words), &error);
+        g_assert_no_error(error);
+        g_assert_cmpint(device_find(&bench.machine->tree, "/machine/ahci") != NULL, ==,
+                        cases[i].is_there);
+        g_assert_cmpint(device_tree_find_bus(&bench.machine->tree, "ide.0") != NULL, ==,
+                        cases[i].is_there);
+        machine_bench_done(&bench);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -110,5 +133,6 @@ int main(int argc, char **argv)
                     test_indices_that_nobody_would_be_told_of);
     g_test_add_func("/machine-pci/root-ports-that-nobody-asked-for",
                     test_root_ports_that_nobody_asked_for);
+    g_test_add_func("/machine-pci/ata-controller", test_ata_controller);
     return g_test_run();
 }

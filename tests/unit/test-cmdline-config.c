@@ -117,7 +117,7 @@ static void test_faults_name_the_line(void)
         { "[object \"a\"]\nqom-type = \"x\"\n", ":1: [object]" },
         { "[global]\ndriver = \"floppy\"\nproperty = \"a\"\nvalue = \"b\"\n", "floppy" },
         { "[machine]\na..b = \"c\"\n", "'a..b'" },
-        { "[machine]\nsata = \"on\"\n", "sata=on" },
+        { "[machine]\nsmbus = \"on\"\n", "smbus=on" },
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {

@@ -201,7 +201,7 @@ static const struct {
     { "-global hpet.timers=33", "timers" },
     { "-machine nvdimm=on", "nvdimm=on" },
     { "-machine hmat=on", "hmat=on" },
-    { "-machine sata=on", "sata=on" },
+    { "-machine smbus=on", "smbus=on" },
     { "-machine pflash0=a -bios b", "-bios b: firmware is in flash memory" },
     { "-machine pflash1=a", "pflash0" },
     { "-machine none,pflash0=a", "-machine pflash0" },
