@@ -73,6 +73,12 @@ static Bus *find_bus(DeviceTree *tree, BusKind kind, const DeviceAddArgs *args,
     return NULL;
 }
 
+static bool check_board(const Board *board, const DeviceAddArgs *args, GError **error)
+{
+    return !board->ops || !board->ops->check_device ||
+           board->ops->check_device(board->opaque, args, error);
+}
+
 Device *hotplug_add(DeviceTree *tree, const DeviceAddArgs *args, GError **error)
 {
     BusKind kind = device_kinds[args->driver].class->bus;
@@ -85,6 +91,8 @@ Device *hotplug_add(DeviceTree *tree, const DeviceAddArgs *args, GError **error)
                   "command line", DeviceDriver_str(args->driver));
         return NULL;
     }
+    if (!check_board(tree->board, args, error))
+        return NULL;
     if (!args->bus) {
         bus = find_bus(tree, kind, args, error);
         if (!bus)

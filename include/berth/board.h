@@ -92,6 +92,11 @@ typedef struct BoardOps {
     /* Main only: the guest tells of hot-plug; all is lent.  May be NULL. */
     void (*device_ost)(void *opaque, const BoardOst *ost);
     /*
+     * Main only: whether a device may come now, by what only the whole machine knows.
+     * May be NULL: it may.
+     */
+    bool (*check_device)(void *opaque, const DeviceAddArgs *args, GError **error);
+    /*
      * Main only: vCPU @index comes to its place, which is free, and goes.  May be NULL on
      * a board without vCPUs.
      */

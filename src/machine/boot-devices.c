@@ -78,13 +78,9 @@ static void append_path(GString *path, const Device *dev)
                               ? "/ethernet-phy@0" : "/disk@0,0");
 }
 
-/* The bootindex of @dev, -1 for none. */
-static int32_t index_of(const Device *dev)
+/* The bootindex that @args ask for, -1 for none. */
+static int32_t index_of(const DeviceAddArgs *args)
 {
-    const DeviceAddArgs *args = dev->args;
-
-    if (!args || !dev->bus)
-        return -1;
     switch (args->driver) {
     case DEVICE_DRIVER_VIRTIO_BLK_PCI:
         return args->u.virtio_blk_pci.has_bootindex ? args->u.virtio_blk_pci.bootindex
@@ -118,8 +114,10 @@ static GArray *collect(DeviceTree *tree)
 
     LIST_FOREACH(node, &tree->devices) {
         const Device *dev = CONTAINER_OF(node, Device, tree_node);
-        BootDevice boot = { dev, index_of(dev) };
+        BootDevice boot = { dev, -1 };
 
+        if (dev->args && dev->bus && dev->state == DEVICE_STATE_REALIZED)
+            boot.index = index_of(dev->args);
         if (boot.index >= 0)
             g_array_append_val(found, boot);
     }
@@ -140,6 +138,23 @@ bool boot_devices_check(DeviceTree *tree, GError **error)
                       device_name(a->dev), device_name(b->dev), a->index);
             return false;
         }
+    }
+    return true;
+}
+
+bool boot_devices_check_new(DeviceTree *tree, const DeviceAddArgs *args, GError **error)
+{
+    g_autoptr(GArray) found = collect(tree);
+    int32_t index = index_of(args);
+
+    for (guint i = 0; index >= 0 && i < found->len; i++) {
+        const BootDevice *other = &g_array_index(found, BootDevice, i);
+
+        if (other->index != index)
+            continue;
+        error_set(error, "parameter 'bootindex': device '%s' has %d already",
+                  device_name(other->dev), index);
+        return false;
     }
     return true;
 }

@@ -8,6 +8,8 @@
 
 /* False with @error when two devices have one bootindex. */
 bool boot_devices_check(DeviceTree *tree, GError **error);
+/* The same of one that is to come to them. */
+bool boot_devices_check_new(DeviceTree *tree, const DeviceAddArgs *args, GError **error);
 
 /*
  * The list as firmware reads it: paths of Open Firmware in lines, the first to boot from

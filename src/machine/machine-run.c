@@ -8,6 +8,7 @@
  */
 #include "berth/block-drive.h"
 
+#include "boot-devices.h"
 #include "disk-errors.h"
 #include "machine-q35.h"
 #include "machine-vcpus.h"
@@ -312,6 +313,13 @@ static void on_board_device_ost(void *opaque, const BoardOst *ost)
     qapi_event_acpi_device_ost(machine->events, &event);
 }
 
+static bool on_board_check_device(void *opaque, const DeviceAddArgs *args, GError **error)
+{
+    Machine *machine = opaque;
+
+    return boot_devices_check_new(&machine->tree, args, error);
+}
+
 static bool on_board_add_vcpu(void *opaque, unsigned index, GError **error)
 {
     return machine_vcpus_add(opaque, index, error);
@@ -396,6 +404,7 @@ const BoardOps machine_board_ops = {
     .device_kept = on_board_device_kept,
     .device_silent = on_board_device_silent,
     .device_ost = on_board_device_ost,
+    .check_device = on_board_check_device,
     .add_vcpu = on_board_add_vcpu,
     .remove_vcpu = on_board_remove_vcpu,
     .rx_filter_changed = on_board_rx_filter_changed,

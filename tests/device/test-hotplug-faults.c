@@ -379,6 +379,29 @@ static void test_others(void)
     tear_down(&f);
 }
 
+/* What counts at the start counts later, too: firmware has one first device. */
+static void test_bootindex_is_taken(void)
+{
+    static const char blk[] = "{'driver': 'virtio-blk-pci', 'id': 'd', 'drive': 'm',"
+                              " 'bootindex': %u}";
+    g_autofree char *before = NULL;
+    Fixture f;
+
+    set_up(&f, BUS_SCSI);
+    kit_qmp_do(f.qmp, "blockdev-add", "{'driver': 'null-co', 'node-name': 'm'}");
+    kit_qmp_do(f.qmp, "device_add", "{'driver': 'scsi-hd', 'id': 'hd', 'drive': 'n',"
+               " 'bootindex': 1}");
+    before = dump(&f);
+    kit_qmp_assert_fails(f.qmp, "'bootindex': device 'hd' has 1 already", "device_add",
+                         blk, 1u);
+    assert_same(&f, before, NULL);
+    kit_qmp_do(f.qmp, "device_add", blk, 2u);
+    kit_qmp_do(f.qmp, "x-device-del-force", "{'id': 'd'}");
+    kit_qmp_do(f.qmp, "device_del", "{'id': 'hd'}");
+    kit_qmp_do(f.qmp, "device_add", blk, 1u);
+    tear_down(&f);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -392,5 +415,6 @@ int main(int argc, char **argv)
     }
     g_test_add_func("/hotplug-faults/each-fault-happened", test_each_fault_happened);
     g_test_add_func("/hotplug-faults/others", test_others);
+    g_test_add_func("/hotplug-faults/bootindex-that-is-taken", test_bootindex_is_taken);
     return g_test_run();
 }
