@@ -6,6 +6,9 @@
  * for all: the state of the request, its time-out, and the end of a device whose requests
  * to the host may take as long as they like.  Such a device is looked at again after a
  * while, which doubles up to a second.
+ *
+ * A guest that boots throws away what it was told before its drivers were up, so one that
+ * has not looked is reminded, after times that double.
  */
 #include "berth/error.h"
 #include "berth/hotplug.h"
@@ -16,6 +19,8 @@
 #define DEFAULT_TIMEOUT 30u             /* seconds */
 #define FIRST_LOOK_NS (NS_PER_SEC / 1000)
 #define LAST_LOOK_NS NS_PER_SEC
+#define FIRST_REMINDER_NS (NS_PER_SEC / 2)
+#define LAST_REMINDER_NS (4 * NS_PER_SEC)
 #define ROOT_BUS_HINT "start the machine with a pcie-root-port for each device to come"
 
 struct DeviceUnplug {
@@ -23,6 +28,8 @@ struct DeviceUnplug {
     UnplugState state;
     Timer timer;                /* of the time-out, or of the next look */
     int64_t look_ns;
+    Timer reminder;
+    int64_t remind_ns;          /* until the next */
     char *reason;               /* why it is kept, or NULL */
 };
 
@@ -169,14 +176,32 @@ static void on_timer(void *opaque)
         on_timeout(unplug);
 }
 
+static void set_reminder(DeviceUnplug *unplug)
+{
+    timer_set(&unplug->reminder, loop_clock_ns() + unplug->remind_ns);
+    unplug->remind_ns = MIN(2 * unplug->remind_ns, LAST_REMINDER_NS);
+}
+
+/* The guest was asked, and may be silent already. */
+static void on_reminder(void *opaque)
+{
+    DeviceUnplug *unplug = opaque;
+    Device *dev = unplug->dev;
+
+    if (!dev->tree->running || dev->bus->ops->remind(dev->bus, dev))
+        set_reminder(unplug);
+}
+
 static DeviceUnplug *unplug_of(Device *dev)
 {
     if (!dev->unplug) {
         dev->unplug = g_new0(DeviceUnplug, 1);
         dev->unplug->dev = dev;
         timer_init(&dev->unplug->timer, dev->board->loop, on_timer, dev->unplug);
+        timer_init(&dev->unplug->reminder, dev->board->loop, on_reminder, dev->unplug);
     }
     timer_cancel(&dev->unplug->timer);
+    timer_cancel(&dev->unplug->reminder);
     g_clear_pointer(&dev->unplug->reason, g_free);
     return dev->unplug;
 }
@@ -186,6 +211,7 @@ void hotplug_forget(Device *dev)
     if (!dev->unplug)
         return;
     timer_cancel(&dev->unplug->timer);
+    timer_cancel(&dev->unplug->reminder);
     g_free(dev->unplug->reason);
     g_clear_pointer(&dev->unplug, g_free);
 }
@@ -275,6 +301,9 @@ bool hotplug_remove(Device *dev, GError **error)
     unplug = unplug_of(dev);
     unplug->state = UNPLUG_STATE_ASKED;
     set_timeout(unplug);
+    unplug->remind_ns = FIRST_REMINDER_NS;
+    if (ops->remind)
+        set_reminder(unplug);
     return true;
 }
 
@@ -305,6 +334,11 @@ void hotplug_reset(DeviceTree *tree)
 
     while ((dev = next_asked(tree)))
         eject_from(dev->bus, dev);
+    LIST_FOREACH(node, &tree->devices) {
+        dev = CONTAINER_OF(node, Device, tree_node);
+        if (dev->unplug && dev->unplug->state == UNPLUG_STATE_KEPT)
+            hotplug_forget(dev);
+    }
 }
 
 UnplugInfoList *hotplug_query(DeviceTree *tree)

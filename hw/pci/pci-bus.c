@@ -215,6 +215,7 @@ static const BusOps pci_bus_ops = {
     .unplug = pci_bus_unplug,
     .check_hotplug = pci_hotplug_check,
     .request_unplug = pci_hotplug_request_unplug,
+    .remind = pci_hotplug_remind,
     .eject = pci_hotplug_eject,
 };
 

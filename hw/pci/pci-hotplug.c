@@ -70,6 +70,15 @@ bool pci_hotplug_request_unplug(Bus *bus, Device *dev, bool *ret_eject, GError *
     return true;
 }
 
+/* A port presses its button again by itself, when the guest's driver comes up. */
+bool pci_hotplug_remind(Bus *bus, Device *dev)
+{
+    const PciBus *pci = pci_bus(bus);
+
+    return pci->slots && pci->slots->remind(pci->slots, pci->slots_index,
+                                            PCI_SLOT(pci_device(dev)->devfn));
+}
+
 /* The functions that go with @dev; function 0 leaves last, as it came. */
 void pci_hotplug_eject(Bus *bus, Device *dev)
 {

@@ -68,6 +68,7 @@ void pci_bus_set_numbers(PciBus *bus, int number, int subordinate);
 
 bool pci_hotplug_check(Bus *bus, const DeviceAddArgs *args, GError **error);
 bool pci_hotplug_request_unplug(Bus *bus, Device *dev, bool *ret_eject, GError **error);
+bool pci_hotplug_remind(Bus *bus, Device *dev);
 void pci_hotplug_eject(Bus *bus, Device *dev);
 /* For the bridge of a slot: the guest keeps what it was asked for. */
 void pci_hotplug_kept(PciBus *bus);

@@ -28,7 +28,9 @@ AcpiSlot *acpi_slots_selected(AcpiSlots *slots)
 
 uint8_t acpi_slots_bits(const AcpiSlot *slot)
 {
-    return (uint8_t)((slot->is_there ? ACPI_SLOT_THERE : 0) | slot->events);
+    bool is_there = slot->is_there && !slot->is_ejected;
+
+    return (uint8_t)((is_there ? ACPI_SLOT_THERE : 0) | slot->events);
 }
 
 void acpi_slots_write_bits(AcpiSlots *slots, AcpiSlot *slot, uint64_t value)
@@ -37,7 +39,8 @@ void acpi_slots_write_bits(AcpiSlots *slots, AcpiSlot *slot, uint64_t value)
         slot->events &= (uint8_t)~(value & EVENTS);
     } else if (value & ACPI_SLOT_EJECT) {
         slot->events &= (uint8_t)~ACPI_SLOT_TO_FIRMWARE;
-        slot->is_ejected = slot->is_there;
+        /* Who is there from the start has no device, and stays. */
+        slot->is_ejected = slot->dev != NULL;
         post(slots);
     } else if (value & ACPI_SLOT_TO_FIRMWARE && slots->to_firmware && slot->dev) {
         slot->events |= ACPI_SLOT_TO_FIRMWARE;
@@ -153,6 +156,14 @@ void acpi_slots_set_device(AcpiSlots *slots, unsigned index, Device *dev)
     lock_drop(&slots->owner->lock);
 }
 
+static void raise_gpe(const AcpiSlots *slots)
+{
+    IrqLine *gpe = slots->owner->board->gpes[slots->gpe];
+
+    if (gpe)
+        irq_pulse(gpe);
+}
+
 void acpi_slots_add_event(AcpiSlots *slots, unsigned index, uint8_t event)
 {
     Device *owner = slots->owner;
@@ -160,8 +171,20 @@ void acpi_slots_add_event(AcpiSlots *slots, unsigned index, uint8_t event)
     lock_take(&owner->lock);
     slots->rows[index].events |= event;
     lock_drop(&owner->lock);
-    if (owner->board->gpes[slots->gpe])
-        irq_pulse(owner->board->gpes[slots->gpe]);
+    raise_gpe(slots);
+}
+
+/* Who has looked has cleared the bit. */
+bool acpi_slots_remind(AcpiSlots *slots, unsigned index)
+{
+    bool missed;
+
+    lock_take(&slots->owner->lock);
+    missed = slots->rows[index].events & ACPI_SLOT_GOES;
+    lock_drop(&slots->owner->lock);
+    if (missed)
+        raise_gpe(slots);
+    return missed;
 }
 
 void acpi_slots_query(AcpiSlots *slots, uint32_t first, ACPIOSTInfoList *list)

@@ -4,7 +4,9 @@
  * what is there, what came or is to go, and what the guest tells of each by _OST.
  *
  * "Lock": the caller has the lock of the device with the registers.  What the guest
- * ejects and tells is main's: a message brings it there, in rows of bounded length.
+ * ejects and tells is main's: a message brings it there, in rows of bounded length.  What
+ * is ejected is not there from that moment on: a guest looks right after it, and takes
+ * what it still finds for an ejection that failed.
  */
 #pragma once
 
@@ -74,6 +76,8 @@ void acpi_slots_write_ost_status(AcpiSlots *slots, AcpiSlot *slot, uint32_t stat
 void acpi_slots_set_device(AcpiSlots *slots, unsigned index, Device *dev);
 /* Main: something of a place is to be seen, and the guest told to look. */
 void acpi_slots_add_event(AcpiSlots *slots, unsigned index, uint8_t event);
+/* Main: BusOps.remind of the device of a place. */
+bool acpi_slots_remind(AcpiSlots *slots, unsigned index);
 /* Main: appends what the guest told last of the places from @first on. */
 void acpi_slots_query(AcpiSlots *slots, uint32_t first, ACPIOSTInfoList *list);
 

@@ -204,11 +204,17 @@ static bool bus_request_unplug(Bus *bus, Device *dev, bool *ret_eject, GError **
     return true;
 }
 
+static bool bus_remind(Bus *bus, Device *dev)
+{
+    return acpi_slots_remind(&of_bus(bus)->slots, cpuhp_cpu_index(dev));
+}
+
 static const BusOps cpu_bus_ops = {
     .plug = bus_plug,
     .unplug = bus_unplug,
     .check_hotplug = bus_check_hotplug,
     .request_unplug = bus_request_unplug,
+    .remind = bus_remind,
 };
 
 void cpuhp_query(Device *dev, ACPIOSTInfoList *list)

@@ -130,10 +130,16 @@ static bool bus_request_unplug(Bus *bus, Device *dev, bool *ret_eject, GError **
     return true;
 }
 
+static bool bus_remind(Bus *bus, Device *dev)
+{
+    return acpi_slots_remind(&of_bus(bus)->slots, memhp_dimm_slot(dev));
+}
+
 static const BusOps memory_bus_ops = {
     .plug = bus_plug,
     .unplug = bus_unplug,
     .request_unplug = bus_request_unplug,
+    .remind = bus_remind,
 };
 
 void memhp_query(Device *dev, ACPIOSTInfoList *list)

@@ -40,6 +40,7 @@ typedef struct SlotsBus {
     uint32_t slots;             /* that there are */
     uint32_t up;
     uint32_t down;
+    uint32_t heard;             /* of down: the guest has read it */
     uint32_t ejects;            /* that main has not done yet */
     uint16_t indices[MAX_SLOTS];
 } SlotsBus;
@@ -84,6 +85,7 @@ static uint64_t pcihp_read(void *opaque, uint64_t offset, unsigned size)
         break;
     case REG_DOWN:
         value = bus->down;
+        bus->heard = bus->down;
         break;
     case REG_REMOVABLE:
         value = bus->slots;
@@ -179,8 +181,22 @@ static void on_ask(PciSlots *slots, unsigned index, unsigned slot)
 
     lock_take(&hp->dev.lock);
     hp->buses[index].down |= 1u << slot;
+    hp->buses[index].heard &= ~(1u << slot);
     lock_drop(&hp->dev.lock);
     raise_event(hp);
+}
+
+static bool on_remind(PciSlots *slots, unsigned index, unsigned slot)
+{
+    PciHp *hp = CONTAINER_OF(slots, PciHp, slots);
+    bool missed;
+
+    lock_take(&hp->dev.lock);
+    missed = (hp->buses[index].down & ~hp->buses[index].heard) >> slot & 1;
+    lock_drop(&hp->dev.lock);
+    if (missed)
+        raise_event(hp);
+    return missed;
 }
 
 static void on_went(PciSlots *slots, unsigned index, unsigned slot)
@@ -269,7 +285,8 @@ static bool pcihp_realize(Device *dev, const DeviceAddArgs *args, GError **error
     PciHp *hp = to_pcihp(dev);
 
     hp->slots = (PciSlots) {
-        .came = on_came, .went = on_went, .ask = on_ask, .gone = on_gone,
+        .came = on_came, .went = on_went, .ask = on_ask, .remind = on_remind,
+        .gone = on_gone,
     };
     loop_message_init(&hp->ejected, on_ejected, hp);
     region_init_io(&hp->region, "acpi-pci-hotplug", X86_PORT_PCIHP_SIZE, &pcihp_ops, hp,

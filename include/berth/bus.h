@@ -37,6 +37,11 @@ typedef struct BusOps {
      * *@ret_eject: that there is nobody to ask.  NULL: there never is.
      */
     bool (*request_unplug)(Bus *bus, Device *dev, bool *ret_eject, GError **error);
+    /*
+     * Tells a guest once more that has not looked since it was asked for @dev.  False: it
+     * has.  NULL: nobody needs it.
+     */
+    bool (*remind)(Bus *bus, Device *dev);
     /* Ejects @dev and what goes with it.  NULL: nothing does. */
     void (*eject)(Bus *bus, Device *dev);
 } BusOps;

@@ -7,12 +7,14 @@
  *         ASKED  --the guest lets go, or is reset-->  LEAVING
  *           |    --it says no-->  KEPT      BoardOps.device_kept
  *           |    --it is silent-->  SILENT  BoardOps.device_silent
- *           hotplug_remove() of a device in any of the three asks again
+ *           hotplug_remove() of a device in any of the three asks again, and a guest that
+ *           has not looked at what it was asked is reminded
  *     hotplug_eject          LEAVING: out of the guest's sight, until the last request of
  *                            it has ended; then it is freed: BoardOps.device_deleted
  *
  * Nobody waits for the guest or for a disk.  A request that is open when the machine is
- * reset is carried out then.  The time of a silent guest counts while it runs.
+ * reset is carried out then, and one that was turned down is over: who said so is gone.
+ * The time of a silent guest counts while it runs.
  *
  * Main only.
  */
@@ -39,7 +41,7 @@ const char *hotplug_hint(BusKind kind);
 /* Whether devices come to and go from @bus, which may be NULL. */
 bool hotplug_bus_takes(Bus *bus);
 
-/* The machine is reset: what the guest was asked for goes. */
+/* The machine is reset: what the guest was asked for goes, what it said is forgotten. */
 void hotplug_reset(DeviceTree *tree);
 /* For the tree, when it frees @dev. */
 void hotplug_forget(Device *dev);

@@ -12,6 +12,8 @@ struct PciSlots {
     void (*came)(PciSlots *slots, unsigned index, unsigned slot);
     void (*went)(PciSlots *slots, unsigned index, unsigned slot);
     void (*ask)(PciSlots *slots, unsigned index, unsigned slot);
+    /* Tells a guest of it again that has not looked; false: it has. */
+    bool (*remind)(PciSlots *slots, unsigned index, unsigned slot);
     /* The bus ends. */
     void (*gone)(PciSlots *slots, unsigned index);
 };

@@ -139,6 +139,27 @@ static void test_the_guest_lets_go(void)
     kit_slots_done(&s);
 }
 
+static void test_a_guest_that_boots_is_reminded(void)
+{
+    KitSlots s;
+
+    fixture_init(&s);
+    kit_slots_remind(&s);
+    kit_slots_done(&s);
+}
+
+static void test_what_is_ejected_is_not_there(void)
+{
+    KitSlots s;
+
+    fixture_init(&s);
+    kit_slots_eject_and_look(&s);
+    /* Who is there from the start is not ejected. */
+    kit_slots_control(&s, 1, KIT_SLOT_EJECT);
+    g_assert_cmphex(kit_slots_flags(&s, 1), ==, KIT_SLOT_THERE);
+    kit_slots_done(&s);
+}
+
 static void test_the_guest_keeps_it(void)
 {
     g_autoptr(JsonValue) kept = NULL, told = NULL;
@@ -506,6 +527,10 @@ int main(int argc, char **argv)
     g_test_add_func("/cpuhp/views-show-it", test_views_show_it);
     g_test_add_func("/cpuhp/the-chosen-one-goes", test_the_chosen_one_goes);
     g_test_add_func("/cpuhp/the-guest-lets-go", test_the_guest_lets_go);
+    g_test_add_func("/cpuhp/a-guest-that-boots-is-reminded",
+                    test_a_guest_that_boots_is_reminded);
+    g_test_add_func("/cpuhp/what-is-ejected-is-not-there",
+                    test_what_is_ejected_is_not_there);
     g_test_add_func("/cpuhp/the-guest-keeps-it", test_the_guest_keeps_it);
     g_test_add_func("/cpuhp/a-silent-guest", test_a_silent_guest);
     g_test_add_func("/cpuhp/what-makes-no-sense-does-nothing",

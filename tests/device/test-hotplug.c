@@ -219,6 +219,29 @@ static void test_guest_keeps_it(void)
     fixture_done(&f);
 }
 
+/* It was another guest that said so. */
+static void test_reset_forgets_that_it_is_kept(void)
+{
+    g_autoptr(JsonValue) list = NULL;
+    Fixture f;
+
+    fixture_init_driven(&f);
+    kit_qmp_do(f.qmp, "device_del", DEL_RNG);
+    set_control(&f, ENABLED | PCI_EXP_SLTCTL_PWR_IND_BLINK);
+    set_control(&f, ENABLED | PCI_EXP_SLTCTL_PWR_IND_ON);
+    assert_state(&f, "kept");
+    device_tree_pause(&f.kit->tree);
+    kit_start(f.kit);
+
+    list = kit_qmp_ask(f.qmp, "x-query-unplug", NULL);
+    g_assert_cmpuint(json_length(list), ==, 0);
+    start_driver(&f);
+    kit_qmp_do(f.qmp, "device_del", DEL_RNG);
+    power_off(&f);
+    assert_removals(&f, "rng! rng-");
+    fixture_done(&f);
+}
+
 static void test_silent_guest(void)
 {
     gint64 end = g_get_monotonic_time() + 20 * G_USEC_PER_SEC;
@@ -598,6 +621,8 @@ int main(int argc, char **argv)
     g_test_add_func("/hotplug/an-answer-is-of-what-was-there",
                     test_an_answer_is_of_what_was_there);
     g_test_add_func("/hotplug/kept", test_guest_keeps_it);
+    g_test_add_func("/hotplug/reset-forgets-that-it-is-kept",
+                    test_reset_forgets_that_it_is_kept);
     g_test_add_func("/hotplug/silent", test_silent_guest);
     g_test_add_func("/hotplug/late-driver", test_driver_comes_up_after_the_request);
     g_test_add_func("/hotplug/before-boot", test_nobody_is_asked_before_the_guest_ran);

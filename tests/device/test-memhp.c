@@ -187,6 +187,24 @@ static void test_the_guest_lets_go(void)
     kit_slots_done(&s);
 }
 
+static void test_a_guest_that_boots_is_reminded(void)
+{
+    KitSlots s;
+
+    fixture_init(&s);
+    kit_slots_remind(&s);
+    kit_slots_done(&s);
+}
+
+static void test_what_is_ejected_is_not_there(void)
+{
+    KitSlots s;
+
+    fixture_init(&s);
+    kit_slots_eject_and_look(&s);
+    kit_slots_done(&s);
+}
+
 static void test_the_guest_keeps_it(void)
 {
     g_autoptr(JsonValue) kept = NULL, memory = NULL, told = NULL, list = NULL;
@@ -532,6 +550,10 @@ int main(int argc, char **argv)
     g_test_add_func("/memhp/views-show-it", test_views_show_it);
     g_test_add_func("/memhp/the-balloon-counts-it", test_the_balloon_counts_it);
     g_test_add_func("/memhp/the-guest-lets-go", test_the_guest_lets_go);
+    g_test_add_func("/memhp/a-guest-that-boots-is-reminded",
+                    test_a_guest_that_boots_is_reminded);
+    g_test_add_func("/memhp/what-is-ejected-is-not-there",
+                    test_what_is_ejected_is_not_there);
     g_test_add_func("/memhp/the-guest-keeps-it", test_the_guest_keeps_it);
     g_test_add_func("/memhp/a-silent-guest", test_a_silent_guest);
     g_test_add_func("/memhp/what-makes-no-sense-does-nothing",

@@ -103,6 +103,31 @@ static Device *add_rng(Fixture *f, const char *bus)
     return kit_add(f->kit, json);
 }
 
+/* A guest that boots throws the event away; one that has looked is left in peace. */
+static void test_guest_that_has_not_looked_is_reminded(void)
+{
+    int64_t end_ns = loop_clock_ns() + 20 * NS_PER_SEC;
+    Fixture f;
+
+    fixture_init(&f);
+    kit_add(f.kit, "{'driver': 'virtio-rng-pci', 'id': 'rng', 'bus': 'p1',"
+            " 'x-unplug-timeout': 0}");
+    of_bus(&f, P1, UP);
+    g_assert_true(hotplug_remove(device_find(&f.kit->tree, "rng"), NULL));
+    g_assert_cmpuint(f.n_events, ==, 2);
+    while (f.n_events < 3 && loop_clock_ns() < end_ns)
+        loop_turn(f.kit->loop, true);
+    g_assert_cmpuint(f.n_events, ==, 3);
+    g_assert_cmphex(of_bus(&f, P1, DOWN), ==, 1);
+    while (loop_has_timer(f.kit->loop) && loop_clock_ns() < end_ns)
+        loop_turn(f.kit->loop, true);
+    g_assert_false(loop_has_timer(f.kit->loop));
+    g_assert_cmpuint(f.n_events, ==, 3);
+    eject(&f, P1);
+    g_assert_cmpstr(f.kit->removals->str, ==, "rng-");
+    kit_board_free(f.kit);
+}
+
 static void test_device_comes(void)
 {
     Fixture f;
@@ -564,6 +589,8 @@ static void test_state_with_slots_that_are_not_there(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/pcihp/guest-that-has-not-looked-is-reminded",
+                    test_guest_that_has_not_looked_is_reminded);
     g_test_add_func("/pcihp/comes", test_device_comes);
     g_test_add_func("/pcihp/lets-go", test_guest_lets_go);
     g_test_add_func("/pcihp/asleep", test_suspend_keeps_what_came_and_is_asked_for);

@@ -189,6 +189,41 @@ bool kit_slots_add_with_fault(KitSlots *s, unsigned n)
     return !json_member(reply, "error");
 }
 
+void kit_slots_remind(KitSlots *s)
+{
+    int64_t end_ns = loop_clock_ns() + 20 * NS_PER_SEC;
+    bool is_told = false;
+
+    kit_qmp_do(s->qmp, "device_add", "%s", s->kind->add);
+    kit_slots_control(s, s->kind->slot, KIT_SLOT_CAME);
+    kit_slots_take_gpe(s);
+    kit_qmp_do(s->qmp, "device_del", "{'id': '%s'}", s->kind->id);
+    g_assert_true(kit_slots_take_gpe(s));
+    while (!is_told && loop_clock_ns() < end_ns) {
+        loop_turn(s->bench.loop, true);
+        is_told = kit_slots_take_gpe(s);
+    }
+    g_assert_true(is_told);
+    kit_slots_control(s, s->kind->slot, KIT_SLOT_GOES);
+    kit_slots_eject(s, s->kind->slot);
+    kit_slots_assert_deleted(s);
+}
+
+void kit_slots_eject_and_look(KitSlots *s)
+{
+    uint32_t slot = s->kind->slot;
+
+    kit_qmp_do(s->qmp, "device_add", "%s", s->kind->add);
+    kit_slots_control(s, slot, KIT_SLOT_CAME);
+    g_assert_cmphex(kit_slots_flags(s, slot), ==, KIT_SLOT_THERE);
+    kit_slots_control(s, slot, KIT_SLOT_EJECT);
+    g_assert_cmphex(kit_slots_flags(s, slot), ==, 0);
+    kit_slots_turn(s);
+    kit_slots_assert_deleted(s);
+    kit_qmp_do(s->qmp, "device_add", "%s", s->kind->add);
+    g_assert_cmphex(kit_slots_flags(s, slot) & KIT_SLOT_THERE, ==, KIT_SLOT_THERE);
+}
+
 void kit_slots_come_and_let_go(KitSlots *s)
 {
     uint32_t slot = s->kind->slot;

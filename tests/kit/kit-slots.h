@@ -78,6 +78,10 @@ GByteArray *kit_slots_save(KitSlots *s);
 void kit_slots_load_any_state(KitSlots *s);
 /* Adds the device while the @n-th call of the hypervisor fails; whether it was added. */
 bool kit_slots_add_with_fault(KitSlots *s, unsigned n);
+/* Asked while it boots, it throws the event away, and is told again. */
+void kit_slots_remind(KitSlots *s);
+/* What the guest has ejected it does not find any more, before main has heard of it. */
+void kit_slots_eject_and_look(KitSlots *s);
 /* The device comes, and the guest lets it go when it is asked, and tells so. */
 void kit_slots_come_and_let_go(KitSlots *s);
 /* The device comes and goes @n times: asked, forced, while the machine stands. */

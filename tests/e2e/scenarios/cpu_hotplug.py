@@ -59,7 +59,7 @@ def scenario(lab):
     lab.equal("QMP says so", len(guest.qmp.command("query-cpus-fast")), 1)
     check_refusal(lab, guest)
     complaints = guest.run("dmesg | grep -E 'BUG:|WARNING:|Call Trace|ACPI (BIOS )?Error|"
-                           "lockup|smpboot: .*(fail|stuck)'; true")
+                           "Eject incomplete|lockup|smpboot: .*(fail|stuck)'; true")
     lab.equal("the kernel has nothing to complain of", complaints, "")
     check_reset(lab, guest)
     guest.qmp.command("quit")

@@ -39,17 +39,22 @@ def scenario(lab):
     for i in range(3):
         ports += ["-device", f"pcie-root-port,id=p{i},chassis={i + 1},addr={4 + i}"]
     guest = lab.guest(*ports, *BRIDGES, "-S",
+                      "-device", "virtio-rng-pci,id=asked,bus=conv,x-unplug-timeout=600",
                       "-blockdev", f"file,node-name=a,filename={lab.folder}/disk",
                       "-device", "virtio-rng-pci,id=early,bus=p2", tools=True)
     guest.start()
     guest.qmp.command("device_del", id="early")
     deleted(guest, "early")
     guest.qmp.command("cont")
+    guest.qmp.command("device_del", id="asked")
     add_during_boot(guest)
     guest.wait_up()
     lab.equal("what went before the boot is not seen, what came since is",
               guest.run(f"until [ $({FUNCTIONS} | wc -l) = 2 ]; do usleep 10000; done; "
                         f"{FUNCTIONS}").split(), ["p0", "p1"])
+    deleted(guest, "asked")
+    lab.equal("what was asked for before its drivers were up goes, asked for once",
+              guest.qmp.command("x-query-unplug"), [])
     for port in MOMENTS:
         guest.qmp.command("device_del", id=f"boot-{port}")
         deleted(guest, f"boot-{port}")

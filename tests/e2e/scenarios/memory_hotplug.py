@@ -71,8 +71,8 @@ def scenario(lab):
     check_use(lab, guest, small)
     check_refusal(lab, guest)
     check_reset(lab, guest, small)
-    complaints = guest.run("dmesg | grep -E 'BUG:|WARNING:|Call Trace|ACPI (BIOS )?Error'"
-                           "; true")
+    complaints = guest.run("dmesg | grep -E 'BUG:|WARNING:|Call Trace|ACPI (BIOS )?Error|"
+                           "Eject incomplete'; true")
     lab.equal("the kernel has nothing to complain of", complaints, "")
     guest.qmp.command("quit")
     lab.equal("quit ends the VMM", guest.wait_exit(), 0)
