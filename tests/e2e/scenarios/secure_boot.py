@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""System management mode: a tiny guest whose handler sees what is hidden outside; and
-OVMF with Secure Boot, which writes its variables there alone, and starts nothing that is
-not signed."""
+"""System management mode: a tiny guest whose handler sees what is hidden outside;
+SeaBIOS; and OVMF with Secure Boot, which writes its variables there alone, and starts
+nothing that is not signed."""
 
 import pathlib
 import shutil
@@ -16,6 +16,7 @@ RARE = "200000"
 
 def scenario(lab):
     check_mode(lab)
+    check_seabios(lab)
     usual = TIMERS.read_text()
     try:
         if lab.emulated:
@@ -34,6 +35,15 @@ def check_mode(lab):
     lab.equal("system management mode sees what is hidden", guest.console.text,
               "ff 42 01\nff 43 02\nff 44 03\n")
     guest.wait_exit()
+    lab.equal("no call was forbidden", guest.forbidden_call(), None)
+
+
+def check_seabios(lab):
+    """It has its own handler, which it places and locks, and goes on."""
+    guest = lab.disk_guest("-machine", "smm=on", cpus=1).start()
+    guest.console.wait("No bootable device")
+    guest.qmp.command("quit")
+    lab.equal("SeaBIOS sets the mode up, and comes to its end", guest.wait_exit(), 0)
     lab.equal("no call was forbidden", guest.forbidden_call(), None)
 
 
