@@ -18,7 +18,7 @@ NEEDED = {"cpu", "cpuset"}
 VERSION_1 = {"cpu", "cpuacct", "cpuset", "blkio", "devices", "freezer"}
 INHERITED = ("cpuset.mems", "cpuset.cpus")
 ASIDE = "aside"
-GONE_SECONDS = 10
+GONE_SECONDS = 60
 
 
 def groups_of(task="/proc/self"):

@@ -3,9 +3,13 @@
 
 import pathlib
 import re
+import sys
 import time
 
 from control_groups import groups_of, mounted
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "kit"))
+import tasks  # noqa: E402
 
 # Names of files, by the version.
 QUOTA = {1: "cpu.cfs_quota_us", 2: "cpu.max"}
@@ -40,15 +44,15 @@ class DomainGroups:
         """The first thread of this name; None for that of the process."""
         if name is None:
             return self.tasks / str(self.pid)
-        for task in self.tasks.iterdir():
-            if (task / "comm").read_text().strip() == name:
+        for task in tasks.living(self.pid):
+            if (tasks.text_of(task, "comm") or "").strip() == name:
                 return task
         raise LookupError(name)
 
     def numbered(self, number):
         """The thread with this number in the namespace of its process."""
-        for task in self.tasks.iterdir():
-            for line in (task / "status").read_text().splitlines():
+        for task in tasks.living(self.pid):
+            for line in (tasks.text_of(task, "status") or "").splitlines():
                 if line.startswith("NSpid:") and int(line.split()[-1]) == number:
                     return task
         raise LookupError(number)
@@ -56,8 +60,8 @@ class DomainGroups:
     def names(self, controller="cpu"):
         """The last part of each group's name, by the thread's name.  What the kernel has
         made for KVM is where the vCPU is that ran first."""
-        names = {(task / "comm").read_text().strip(): group_of(task, controller).name
-                 for task in self.tasks.iterdir()}
+        names = {(tasks.text_of(task, "comm") or "").strip():
+                 group_of(task, controller).name for task in tasks.lasting(self.pid)}
         return {name: group for name, group in names.items()
                 if not name.startswith(OF_THE_KERNEL)}
 

@@ -4,14 +4,13 @@ and the guest's side of what has to be let go."""
 
 import socket
 import subprocess
-import time
 import types
 
 import libvirtd
 from guest import Console
 from libvirtd import Libvirtd, VirshError
 from poke import Poke
-from rig import GUESTS, Rig, main
+from rig import GUESTS, Rig, main, wait_until
 
 PCI_UP, PCI_DOWN, PCI_EJECT, PCI_SELECT = 0xae00, 0xae04, 0xae08, 0xae10
 CPU_SELECT, CPU_BITS = 0xcd8, 0xcdc
@@ -19,7 +18,6 @@ MEMORY_SELECT, MEMORY_BITS = 0xa00, 0xa14
 GOES, EJECT = 4, 8
 PM_CONTROL, PM_SLEEP = 0x604, 1 << 13
 BUSES, SLOTS = 24, 4
-SETTLED = 5                     # how long libvirt waits for what a guest has to let go
 MIB = 1 << 20
 
 PORTS = ("<controller type='pci' index='0' model='pcie-root'/>\n" +
@@ -174,11 +172,10 @@ def power_off(driver):
 
 
 def released(t, driver, *command):
-    """Runs a command that waits for the guest, which lets go; the command's output."""
+    """Runs a command that waits for the guest, which lets go if it is asked; the
+    command's output."""
     process = t.libvirt.background(*command)
-    deadline = time.monotonic() + 2 * SETTLED
-    while let_go(driver) == 0 and time.monotonic() < deadline:
-        pass
+    wait_until(lambda: let_go(driver) > 0 or process.poll() is not None)
     output = process.communicate(timeout=60)[0].strip()
     t.equal(f"{command[0]} ends well", (process.returncode, output), (0, output))
     return output

@@ -13,6 +13,7 @@ import pwd
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -40,8 +41,14 @@ log_filters = "1:qemu.qemu_monitor 3:*"
 """
 PREFIX = ["unshare", "--mount", "--net", "--ipc", "--pid", "--fork", "--kill-child",
           "--mount-proc", "--propagation", "private"]
+WATCHED = """<domain type='kvm'>
+  <name>watched</name>
+  <memory unit='MiB'>64</memory>
+  <os><type arch='x86_64' machine='q35'>hvm</type></os>
+</domain>
+"""
 BRIDGE = "br0"
-TIMEOUT = 60
+TIMEOUT = 120
 ENVIRONMENT = {**os.environ, "LC_ALL": "C"}
 
 
@@ -62,6 +69,21 @@ def why_not():
 
 class VirshError(Exception):
     """virsh ended with an error; the text is what it said."""
+
+
+def children_of(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:             # or where the kernel does not tell
+        return []
+
+
+def is_running(pid):
+    try:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
 class Libvirtd:
@@ -151,34 +173,50 @@ class Libvirtd:
         return (self.folder / "log" / "libvirtd.log").read_text(errors="replace")
 
     def pid_of(self, name):
-        """The process of a running domain, as the machine counts."""
+        """The process of a running domain, as the machine counts.  Another libvirtd may
+        have one of that name."""
+        ours = os.readlink(f"/proc/{self.room.pid}/ns/pid_for_children")
         for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
             try:
                 argv = path.read_bytes().split(b"\0")
+                space = os.readlink(path.parent / "ns" / "pid")
             except OSError:
                 continue
-            if f"guest={name},debug-threads=on".encode() in argv:
+            if space == ours and f"guest={name},debug-threads=on".encode() in argv:
                 return int(path.parent.name)
         return None
 
     def close(self):
+        children = children_of(self.room.pid)
         self.room.kill()
         self.room.stdin.close()
         self.room.wait()
         self.room.stdout.close()
+        # The first process of the namespaces is the last to go.
+        deadline = time.monotonic() + TIMEOUT
+        while any(map(is_running, children)) and time.monotonic() < deadline:
+            time.sleep(0.01)
         if self.groups:
             self.groups.remove()
 
 
 class Events:
-    """`virsh event --all` in the background, which writes to the file @path."""
+    """`virsh event --all` in the background, which writes to the file @path: from when
+    it is there on, which a change of a domain tells that is never started."""
 
     def __init__(self, libvirt, path):
         self.path = path
+        libvirt.virsh("define", libvirt.write("watched.xml", WATCHED))
         with open(path, "w") as file:
             self.process = subprocess.Popen(
                 libvirt.argv("event", "--all", "--loop"), stdin=subprocess.DEVNULL,
                 stdout=file, stderr=subprocess.STDOUT, env=ENVIRONMENT)
+        deadline = time.monotonic() + TIMEOUT
+        while "'metadata-change'" not in self.text and time.monotonic() < deadline:
+            libvirt.virsh("metadata", "watched", "--uri", "urn:berth:test", "--key", "t",
+                          "--set", f"<t n='{time.monotonic()}'/>")
+            time.sleep(0.05)
+        libvirt.virsh("undefine", "watched")
 
     @property
     def text(self):
@@ -243,18 +281,24 @@ class Room:
 
     def start(self):
         path = f"{self.folder}/bin:{os.environ['PATH']}"
-        socket = self.folder / "run" / "libvirt" / "libvirt-sock"
-        socket.unlink(missing_ok=True)
+        path_of_socket = self.folder / "run" / "libvirt" / "libvirt-sock"
+        path_of_socket.unlink(missing_ok=True)
         self.pid = os.posix_spawnp(
             "libvirtd", ["libvirtd", "--config", "/etc/libvirt/libvirtd.conf"],
             {**ENVIRONMENT, "PATH": path})
-        while self.pid and not socket.exists():
+        while self.pid and not is_listening(path_of_socket):
             time.sleep(0.01)
 
     def end(self, number):
         os.kill(self.pid, number)
         while self.pid:
             time.sleep(0.01)
+
+
+def is_listening(path):
+    """A socket's file is there a little before."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        return sock.connect_ex(str(path)) == 0
 
 
 def run(*argv):

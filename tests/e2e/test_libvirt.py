@@ -19,6 +19,7 @@ from libvirt_rig import (DIMM, DISK, NIC, VIRTIO_MEM, let_go, libvirt_main,
 from libvirtd import VirshError
 from poke import Poke
 from rig import ROOT, heard, wait_until
+import tasks
 
 VOLUME = """<disk type='volume' device='disk'>
   <driver name='qemu' type='qcow2'/>
@@ -76,10 +77,9 @@ def test_life(t):
                     ["domblkerror"]):
         t.virsh(command[0], "life", *command[1:])
     pid = t.libvirt.pid_of("life")
-    tasks = [pathlib.Path(f"/proc/{pid}/task/{number}/status").read_text()
-             for number in os.listdir(f"/proc/{pid}/task")]
+    texts = [tasks.text_of(task, "status") or "" for task in tasks.lasting(pid)]
     pinned = {re.search(r"Name:\s+(.*)", text)[1]:
-              re.search(r"Cpus_allowed_list:\s+(.*)", text)[1] for text in tasks}
+              re.search(r"Cpus_allowed_list:\s+(.*)", text)[1] for text in texts if text}
     wanted = {"CPU 0/KVM": "0", "CPU 1/KVM": str(last), "IO iothread1": str(last)}
     t.equal("each thread is where it is pinned",
             {name: pinned.get(name) for name in wanted}, wanted)
@@ -122,15 +122,23 @@ def pressed(driver):
     return True
 
 
-def dies_unanswered(t, command, driver, pid):
-    """What libvirtd asked for is dropped when it is gone before the VMM has read it."""
+def killed_unanswered(t, pid, *command):
+    """Kills libvirtd when it has asked, for that command, the VMM, which is stopped."""
+    mark = len(t.libvirt.monitor_log())
     os.kill(pid, signal.SIGSTOP)
-    process = t.libvirt.background(command, "power", "--mode", "acpi")
-    time.sleep(0.3)
+    process = t.libvirt.background(*command)
+    t.check(f"{command[0]}: the VMM is asked", wait_until(
+        lambda: "QEMU_MONITOR_SEND_MSG" in t.libvirt.monitor_log()[mark:]))
+    time.sleep(0.1)
     t.libvirt.kill()
     process.communicate(timeout=60)
     os.kill(pid, signal.SIGCONT)
     t.libvirt.start()
+
+
+def dies_unanswered(t, command, driver, pid):
+    """What libvirtd asked for is dropped when it is gone before the VMM has read it."""
+    killed_unanswered(t, pid, command, "power", "--mode", "acpi")
     t.check(f"{command}, unanswered: it runs", wait_until(
         lambda: t.state("power").split()[0] == "running"), t.state("power"))
     t.check(f"{command}, unanswered: no button is pressed", not pressed(driver))
@@ -352,12 +360,13 @@ def test_libvirtd_comes_back(t):
         t.libvirt.kill()
         process.communicate(timeout=60)
         t.libvirt.start()
-        if not runs(t, "back"):
-            t.virsh("resume", "back")
+        # A dump that was begun is brought to its end, before which nothing runs.
+        wait_until(lambda: runs(t, "back") or is_done(t, ["resume", "back"]))
         guest.process.stdin.write(f"<{number}>".encode())
         heard(guest, f"<{number}>")
-        t.equal(f"libvirtd is killed in {command[0]}: the domain goes on",
-                (t.libvirt.pid_of("back"), t.state("back").split()[0]), (pid, "running"))
+        t.check(f"libvirtd is killed in {command[0]}: the domain goes on", wait_until(
+            lambda: t.state("back").split()[0] == "running") and
+            t.libvirt.pid_of("back") == pid, t.state("back"))
     t.virsh("destroy", "back")
     t.check("it can be destroyed", t.libvirt.pid_of("back") is None)
 
@@ -375,23 +384,17 @@ def test_killed_unanswered(t):
     and all can be done when it is back."""
     driver = started_with_all(t)
     pid = t.libvirt.pid_of("all")
-    nic = t.write("nic.xml", NIC.format(link="up"))
+    nic, down = (t.write(f"{link}.xml", NIC.format(link=link)) for link in ("up", "down"))
     for command in (
             ["setmem", "all", "100M"], ["domif-setlink", "all", "vnet0", "down"],
             ["blkdeviotune", "all", "vda", "--read-iops-sec", "100"],
             ["iothreadadd", "all", "7"], ["iothreaddel", "all", "7"],
             ["iothreadset", "all", "1", "--poll-max-ns", "1000"],
             ["change-media", "all", "sda", t.folder / "2.iso", "--update"],
-            ["attach-device", "all", nic], ["update-device", "all", nic],
+            ["attach-device", "all", nic], ["update-device", "all", down],
             ["domstats", "all"], ["inject-nmi", "all"],
             ["dump", "all", t.folder / "core", "--memory-only"]):
-        os.kill(pid, signal.SIGSTOP)
-        process = t.libvirt.background(*command)
-        time.sleep(0.3)
-        t.libvirt.kill()
-        process.communicate(timeout=60)
-        os.kill(pid, signal.SIGCONT)
-        t.libvirt.start()
+        killed_unanswered(t, pid, *command)
         t.check(f"{command[0]}: the guest was not stopped", runs(t, "all"))
         t.check(f"{command[0]} is done later", wait_until(lambda: is_done(t, command)))
         driver.inp(PM_STATUS, 2)
@@ -478,8 +481,9 @@ def test_control_groups(t):
 
     guest.process.stdin.write(b"S")
     heard(guest, "S")
-    used, stopped = groups.spent(vcpus[0], 1)
-    t.check("a vCPU that is busy is stopped by its limit", stopped > 0)
+    t.check("a vCPU that is busy is stopped by its limit", wait_until(
+        lambda: groups.spent(vcpus[0], 0.3)[1] > 0))
+    used, _ = groups.spent(vcpus[0], 1)
     t.check("and uses no more than that", used < 0.2, used)
     t.virsh("schedinfo", "busy", "vcpu_quota=-1", "iothread_quota=40000",
             "emulator_quota=50000", "cpu_shares=1024")

@@ -40,12 +40,12 @@ class InstallRig(LibvirtRig):
 
     def installed(self, name, *args):
         done = self.install(name, *args)
-        output = done.communicate(timeout=100)[0]
+        output = done.communicate(timeout=300)[0]
         self.equal(f"{name}: virt-install is content", done.returncode, 0)
         if done.returncode:
             self.out(f"#   {output}")
 
-    def writes(self, text, seconds=20):
+    def writes(self, text, seconds=60):
         return wait_until(lambda: self.log.exists() and
                           text in self.log.read_text(errors="replace"), seconds)
 
@@ -137,7 +137,7 @@ def test_cdrom(t):
                         "--wait", "5")
     t.check("the CD boots", t.writes("c!", SILENCE))
     t.type("vm", "r")
-    output = process.communicate(timeout=100)[0]
+    output = process.communicate(timeout=300)[0]
     t.equal("it reboots, and virt-install starts the domain again", process.returncode, 0)
     t.check("as it says", "Restarting guest" in output, output)
     t.check("the disk boots", t.writes("d!", SILENCE))
