@@ -5,7 +5,7 @@ import re
 import struct
 
 WAKING = 0x8000
-SILENCE = 20
+SILENCE = 60
 PAGE_ACPI = 0xe0000
 
 

@@ -25,7 +25,7 @@ from guest import Guest, check_calls  # noqa: E402
 from tap import Checks, run_tests  # noqa: E402
 
 GUESTS = ROOT / "build" / "guests"
-SILENCE = 20
+SILENCE = 60                    # of a machine that does much else, too
 
 
 class Rig(Checks):
@@ -49,7 +49,7 @@ class Rig(Checks):
         self.guests.append(guest)
         return guest.start(**popen)
 
-    def run(self, *args, timeout=30, **options):
+    def run(self, *args, timeout=120, **options):
         """Runs the VMM with just these arguments to its end."""
         return subprocess.run([self.vmm, *map(str, args)], stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -75,6 +75,17 @@ def wait_until(condition, seconds=SILENCE):
         if condition():
             return True
         time.sleep(0.01)
+    return False
+
+
+def stays(state, seconds, tries=12):
+    """Whether what @state() tells comes to be the same for so long.  What was under way,
+    and a pool's thread that has been idle for 10 s, may end before."""
+    for _ in range(tries):
+        before = state()
+        time.sleep(seconds)
+        if state() == before:
+            return True
     return False
 
 

@@ -24,6 +24,10 @@ RECONNECTS = 10000
 MOST_DESCRIPTORS = 253          # that the kernel takes with one message
 EVENTS = 40000                  # more than 2 MiB of text, and what sockets hold
 GROWN_KIB = 64                  # less than a page every 600 of them
+SOON = 20                       # seconds in which others are answered
+LAST_WORDS = [b'{"execute":"qmp_capabilities"}{"execute":"query-status"}',
+              b'{"execute":"qmp_capabilities"}', b"",
+              b'{"execute":"qmp_capabilities"}{"execute":"getfd","arguments":{"fdna']
 HOSTILE_TEXT = [
     ("no JSON", b"hello"),
     ("no object", b"[]"),
@@ -102,10 +106,8 @@ def test_descriptors_do_not_leak(t):
         session = guest.new_session()
         session.send({"execute": "query-status"})
         session.close()
-    guest.qmp.command("query-status")
-    time.sleep(0.1)
-    guest.qmp.command("query-status")
-    t.equal("100 sessions later", len(list(folder.iterdir())), before)
+    t.check("100 sessions later", wait_until(
+        lambda: len(list(folder.iterdir())) == before), len(list(folder.iterdir())))
 
 
 def test_readonly(t):
@@ -131,7 +133,8 @@ def test_readonly(t):
                 except QmpError as error:
                     t.equal(f"{name} is refused", error.kind, "CommandNotFound")
         reader.command("query-version", [file.fileno()] * 4)
-    t.equal("descriptors that came are closed", len(list(folder.iterdir())), before)
+    t.check("descriptors that came are closed", wait_until(
+        lambda: len(list(folder.iterdir())) == before), len(list(folder.iterdir())))
     guest.qmp.command("stop")
     t.equal("it hears events", reader.wait_event("STOP"), {})
     t.equal("and sees what others did", reader.command("query-status")["status"],
@@ -154,6 +157,27 @@ def test_readonly(t):
                 done.stderr)
 
 
+def call(guest, cycle, file, blocking=True):
+    """One who connects, says his last words, and is still there."""
+    sock = socket.socket(socket.AF_UNIX)
+    sock.setblocking(blocking)
+    sock.connect(str(guest.qmp_path))
+    words = LAST_WORDS[cycle % 4]
+    if words:
+        socket.send_fds(sock, [words], [file.fileno()] if cycle % 4 == 3 else [])
+    return sock
+
+
+def crowd(guest, file):
+    """As many at once as there can be, as where the VMM has no time for one by one."""
+    callers = []
+    with stopped(guest.process.pid), contextlib.suppress(BlockingIOError):
+        while len(callers) < RECONNECTS:
+            callers.append(call(guest, len(callers), file, blocking=False))
+    for sock in callers:
+        sock.close()
+
+
 def test_thousands_of_reconnects(t):
     """Of one client after another, as of a management daemon that crashes at its start:
     one has asked, one has negotiated, one is gone before its greeting, and one was in the
@@ -161,23 +185,21 @@ def test_thousands_of_reconnects(t):
     guest = t.guest("idle")
     guest.qmp.command("query-status")
     folder = pathlib.Path(f"/proc/{guest.process.pid}/fd")
-    last_words = [b'{"execute":"qmp_capabilities"}{"execute":"query-status"}',
-                  b'{"execute":"qmp_capabilities"}', b"",
-                  b'{"execute":"qmp_capabilities"}{"execute":"getfd","arguments":{"fdna']
+    before = len(list(folder.iterdir()))
+
+    def is_quiet():
+        return len(list(folder.iterdir())) == before
+
     with open(t.folder / "file", "wb") as file:
+        crowd(guest, file)
         for cycle in range(RECONNECTS):
-            sock = socket.socket(socket.AF_UNIX)
-            sock.connect(str(guest.qmp_path))
-            words = last_words[cycle % 4]
-            if words:
-                socket.send_fds(sock, [words], [file.fileno()] if cycle % 4 == 3 else [])
-            sock.close()
+            call(guest, cycle, file).close()
             if cycle == RECONNECTS // 10:
-                guest.qmp.command("query-status")
-                before, memory = len(list(folder.iterdir())), private_kib(guest)
+                wait_until(is_quiet)
+                memory = private_kib(guest)
     t.equal("the VM runs", guest.status, "running")
-    t.check("no descriptor is left behind", wait_until(
-        lambda: len(list(folder.iterdir())) <= before), len(list(folder.iterdir())))
+    t.check("no descriptor is left behind", wait_until(is_quiet),
+            len(list(folder.iterdir())))
     grown = private_kib(guest) - memory
     t.check("and no memory", grown < GROWN_KIB, f"{grown} KiB more")
     guest.qmp.command("quit")
@@ -258,7 +280,8 @@ def test_descriptors_of_other_kinds(t):
         qmp.command("remove-fd", fdset_id=added)
     for fd in (*pipe, *paths):
         os.close(fd)
-    t.equal("nothing of them is kept", len(list(folder.iterdir())), before)
+    t.check("nothing of them is kept", wait_until(
+        lambda: len(list(folder.iterdir())) == before), len(list(folder.iterdir())))
     t.equal("the VM is unharmed", guest.status, "running")
 
 
@@ -357,7 +380,7 @@ def test_reader_that_never_reads(t):
         pass
     began = time.monotonic()
     t.equal("another client is served", guest.status, "running")
-    t.at_most("at once, seconds", time.monotonic() - began, 1)
+    t.at_most("at once, seconds", time.monotonic() - began, SOON)
     t.at_most("in bounded memory, MiB", resident(guest.process.pid) >> 20, 200)
     guest.type("q")
     heard(guest, "Bq")
@@ -387,7 +410,7 @@ def test_client_that_hangs(t):
     t.check("the guest runs on", True)
     began = time.monotonic()
     t.equal("others are answered", guest.status, "running")
-    t.at_most("at once, seconds", time.monotonic() - began, 1)
+    t.at_most("at once, seconds", time.monotonic() - began, SOON)
     status = hung.command("query-status")["status"]
     t.equal("it is answered when it reads again", status, "running")
     t.check("it has heard events, not all", 1000 < len(hung.events) < EVENTS,

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 
-from rig import heard, main, wait_until
+from rig import SILENCE, heard, main, wait_until
 from qmp import QmpError
 
 SIZE = 8 << 20
@@ -70,7 +70,8 @@ def test_the_machine_goes_on(t):
         qmp.command(query)
     qmp.command("cont")
     t.equal("running", guest.status, "running")
-    t.equal("the requests wait all the while", n_stuck(guest), DEPTH)
+    t.check("the requests wait all the while", wait_until(
+        lambda: n_stuck(guest) == DEPTH), n_stuck(guest))
 
     # What is under way would write to the memory of the guest that boots: it is awaited.
     mark = len(guest.console.text)
@@ -86,10 +87,10 @@ def test_the_machine_goes_on(t):
             qmp.command("query-blockstats")[0]["stats"]["rd_operations"] == 0)
     qmp.command("x-block-inject-set", node_name="stuck", rules=[])
     qmp.wait_event("RESET")
-    guest.console.wait(r"R\r?\n", mark, 20)
+    guest.console.wait(r"R\r?\n", mark, SILENCE)
     guest.type(f"r {DEPTH} 4096 1000\n")
     done, _, failed, _ = map(int, guest.console.wait(
-        r"(\d+ \d+ \d+ \d+)\r?\n", mark, 20)[1].split())
+        r"(\d+ \d+ \d+ \d+)\r?\n", mark, SILENCE)[1].split())
     t.check("the disk is there again", done >= DEPTH and failed == 0)
     qmp.command("quit")
     t.equal("it ends", guest.wait_exit(), 0)

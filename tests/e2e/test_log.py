@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The log and trace points of a running VMM; the names of its threads."""
 
-import pathlib
 import re
 import sys
 import time
 
 from rig import SILENCE, heard, main
+import tasks
 from qmp import QmpError
 
 
@@ -104,9 +104,8 @@ def test_thread_names(t):
     guest = t.guest("idle", "-name", "guest=g,debug-threads=on", "-object",
                     "iothread,id=iothread1", "-device", "virtio-rng-pci", cpus=2)
     heard(guest, "A")
-    tasks = pathlib.Path(f"/proc/{guest.process.pid}/task")
-    names = {int(task.name): (task / "comm").read_text().strip()
-             for task in tasks.iterdir()}
+    names = {int(task.name): (tasks.text_of(task, "comm") or "").strip()
+             for task in tasks.lasting(guest.process.pid)}
     own = sorted(name for name in names.values() if not name.startswith("kvm-"))
     t.equal("threads have the names that tools know", own,
             ["CPU 0/KVM", "CPU 1/KVM", "IO iothread1", "IO queues", "berth"])

@@ -14,7 +14,7 @@ from qmp import QmpError
 
 LONG = (128 << 10) - 64         # of one argument the kernel takes 128 KiB
 LINE = 4096                     # of an error berth writes so much
-SECONDS = 30
+SECONDS = 120
 MANY = 5000
 PLAIN = ["-nodefaults", "-display", "none", "-machine", "q35", "-m", "64"]
 ENDS = ["-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-kernel",

@@ -14,8 +14,9 @@ import struct
 import sys
 import time
 
-from rig import heard, main, wait_until
+from rig import SILENCE, heard, main, wait_until
 
+import tasks
 from qmp import QmpError
 
 DEVICE = ["-device", "virtio-net-pci,id=nic,netdev=n0"]
@@ -40,7 +41,7 @@ class Far:
 
     def __init__(self, sock):
         self.sock = sock
-        self.sock.settimeout(30)
+        self.sock.settimeout(SILENCE)
 
     def send(self, frame):
         self.sock.sendall(struct.pack(">I", len(frame)) + frame)
@@ -73,7 +74,7 @@ def test_stream(t):
     guest = t.guest("mirror", "-netdev",
                     f"stream,id=n0,addr.type=unix,addr.path={path},reconnect-ms=20",
                     *DEVICE)
-    server.settimeout(30)
+    server.settimeout(SILENCE)
     heard(guest, "R")
     for i in range(3):
         far = Far(server.accept()[0])
@@ -105,7 +106,7 @@ def test_server(t):
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     sock.connect(path)
     sock.sendall(b"\xff" * 4096)
-    sock.settimeout(30)
+    sock.settimeout(SILENCE)
     try:
         data = sock.recv(1)
     except ConnectionResetError:
@@ -154,7 +155,7 @@ def test_user(t):
                             monitor(qmp, "info usernet")))
     t.equal("and its forwards", sorted(rules), ["TCP", "UDP"])
     # It is asked for its address, and sends the question back.
-    caller = socket.create_connection(("127.0.0.1", int(rules["TCP"])), 30)
+    caller = socket.create_connection(("127.0.0.1", int(rules["TCP"])), SILENCE)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.sendto(b"x", ("127.0.0.1", int(rules["UDP"])))
     t.check("a connection is under way",
@@ -245,7 +246,7 @@ def frames_in(path):
 
 def await_counts(qmp, wanted):
     """A frame is counted after it went, so the far end may have it before."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + SILENCE
     while True:
         counts = {one["qom-path"]: [stat["value"] for stat in one["stats"]
                                     if stat["name"] == "packets"]
@@ -277,6 +278,8 @@ def test_dump(t):
     t.check("and shown", "  - c: type=filter-dump,queue=all,status=on" in text, text)
     qmp.command("qom-set", path="/objects/a", property="status", value="off")
     check_mirror(t, "and while one looks away", far)
+    counts = {"/objects/a": [100], "/objects/b": [150], "/objects/c": [200]}
+    t.equal("those that look are counted", await_counts(qmp, counts), counts)
     for name in "abc":
         qmp.command("object-del", id=name)
     sent = [frame_of(i, 60 + i * 10) for i in range(50)]
@@ -320,7 +323,7 @@ class Wire:
         self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW,
                                   socket.htons(ETH_P_ALL))
         self.sock.bind((name, ETH_P_ALL))
-        self.sock.settimeout(30)
+        self.sock.settimeout(SILENCE)
 
     def send(self, frame):
         self.sock.send(frame)
@@ -367,9 +370,10 @@ def refusal(qmp, command, **arguments):
 
 def inherited(pid):
     """Descriptors that a program which is started would have."""
-    return {int(info.name) for info in pathlib.Path(f"/proc/{pid}/fdinfo").iterdir()
-            if not int(re.search(r"flags:\s*(\d+)", info.read_text())[1], 8)
-            & os.O_CLOEXEC}
+    texts = {info: tasks.text_of(info.parent, info.name)
+             for info in pathlib.Path(f"/proc/{pid}/fdinfo").iterdir()}
+    return {int(info.name) for info, text in texts.items() if text and
+            not int(re.search(r"flags:\s*(\d+)", text)[1], 8) & os.O_CLOEXEC}
 
 
 def test_numbers(t):

@@ -14,7 +14,7 @@ import sys
 import termios
 import time
 
-from rig import GUESTS, SILENCE, main
+from rig import GUESTS, SILENCE, main, stays, wait_until
 from qmp import Qmp
 
 
@@ -219,7 +219,7 @@ def test_daemonize(t):
     t.equal("without a word", done.stderr, "")
     text = pidfile.read_text()
     t.match("the pidfile is a number and a newline", text, r"^\d+\n$")
-    qmp = Qmp.connect(path, timeout=1)
+    qmp = Qmp.connect(path, timeout=SILENCE)
     t.match("a version", str(qmp.command("query-version")), "'major'")
     qmp.command("quit")
     deadline = time.monotonic() + SILENCE
@@ -243,6 +243,13 @@ def test_process_name(t):
     t.equal("the process has the name", comm, "vm-web\n")
 
 
+def is_asleep(pid):
+    """And stays so: before, it does something or waits for a processor."""
+    proc = pathlib.Path(f"/proc/{pid}")
+    return stays(lambda: (proc / "schedstat").read_text(), 0.2, tries=1) and (
+        proc / "stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+
 def ends_while_it_waits(t, what, *args):
     """SIGTERM ends a VMM that has not come to its loop yet; nothing is left behind."""
     process = subprocess.Popen(
@@ -251,8 +258,7 @@ def ends_while_it_waits(t, what, *args):
     deadline = time.monotonic() + SILENCE
     while not (t.folder / "pid").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
-    time.sleep(0.2)
-    t.equal(f"{what}: it waits", process.poll(), None)
+    t.check(f"{what}: it waits", wait_until(lambda: is_asleep(process.pid)))
     process.terminate()
     try:
         _, stderr = process.communicate(timeout=SILENCE)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 from rig import GUESTS, SILENCE, heard, main, wait_until
+import tasks
 from qmp import Qmp
 
 PLAIN = ["-nodefaults", "-no-user-config", "-display", "none"]
@@ -148,9 +149,9 @@ def test_user(t):
         guest = t.guest("echo", *args)
         heard(guest, "B")
         pid = guest.process.pid
-        for task in proc(pid, "task").iterdir():
-            name = (task / "comm").read_text().strip()
-            text = (task / "status").read_text()
+        for task in tasks.lasting(pid):
+            name = (tasks.text_of(task, "comm") or "").strip()
+            text = tasks.text_of(task, "status") or ""
             t.check(f"{' '.join(args)}: {name}", f"\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n"
                     in text and f"\nGid:\t{gid}\t{gid}\t{gid}\t{gid}\n" in text, text)
         t.equal(f"{' '.join(args)}: groups", list(map(int, status(pid, "Groups"))),
@@ -219,7 +220,8 @@ def test_teardown(t):
     os.kill(child, signal.SIGTERM)
     guest.type("x")
     heard(guest, "Bx")
-    t.equal("signals do not end it", status(child, "State")[0], "S")
+    t.check("signals do not end it", wait_until(
+        lambda: status(child, "State")[0] == "S"), status(child, "State"))
     guest.process.kill()
     guest.process.wait()
     t.check("it ends when the VMM is killed", wait_until(lambda: is_gone(child)))

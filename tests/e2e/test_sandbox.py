@@ -11,6 +11,7 @@ import signal
 import sys
 
 from rig import SILENCE, heard, main, wait_until
+import tasks
 from qmp import Qmp, QmpError
 
 PLAIN = ["-nodefaults", "-no-user-config", "-display", "none"]
@@ -20,15 +21,15 @@ DENY = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 FILTER = "2"
 
 
-def fields(path):
-    lines = [line.partition(":") for line in pathlib.Path(path).read_text().splitlines()]
+def fields(text):
+    lines = [line.partition(":") for line in text.splitlines()]
     return {name: rest.strip() for name, _, rest in lines}
 
 
 def threads(pid):
     """The status of each, by name."""
-    return {fields(task / "status")["Name"]: fields(task / "status")
-            for task in pathlib.Path(f"/proc/{pid}/task").iterdir()}
+    texts = [tasks.text_of(task, "status") for task in tasks.living(pid)]
+    return {found["Name"]: found for found in map(fields, filter(None, texts))}
 
 
 def filters_of(pid, kinds=("CPU ", "IO ")):

@@ -6,10 +6,11 @@ import sys
 import time
 
 from poke import Poke
-from rig import SILENCE, context_switches, main
+from rig import SILENCE, context_switches, main, stays
 
 RATE = 50                       # of ticks.S, in Hz
 CHIPS = "on", "split"
+TRIES = 5                       # of a machine that may be late, but never early
 
 HPET = 0xfed00000
 CONFIGURATION, STATUS, COUNTER = HPET + 0x10, HPET + 0x20, HPET + 0xf0
@@ -23,10 +24,8 @@ def timer(n):
 
 
 def ticks(guest, n, mark):
-    """Waits for @n more ticks after @mark; the seconds that took."""
-    began = time.monotonic()
+    """Waits for @n more ticks after @mark."""
     guest.console.wait(f"(?:[^t]*t){{{n}}}", mark, silence=SILENCE)
-    return time.monotonic() - began
 
 
 def test_stop(t):
@@ -35,17 +34,31 @@ def test_stop(t):
         ticks(guest, 5, 0)
         guest.qmp.command("stop")
         time.sleep(0.2)
-        mark = len(guest.console.text)
-        before = context_switches(guest.process.pid)
-        time.sleep(1)
-        t.equal(f"{where}: a stopped machine has no ticks, and wakes nobody",
-                (guest.console.text[mark:], context_switches(guest.process.pid)),
-                ("", before))
+        t.check(f"{where}: a stopped machine has no ticks, and wakes nobody", stays(
+            lambda: (len(guest.console.text), context_switches(guest.process.pid)), 1))
+        mark, began = len(guest.console.text), time.monotonic()
         guest.qmp.command("cont")
-        took = ticks(guest, RATE // 2, mark)
+        ticks(guest, RATE // 2, mark)
+        took = time.monotonic() - began
         t.check(f"{where}: nor are they made up for", took > 0.4, f"{took} s")
         guest.qmp.command("quit")
         t.equal(f"{where}: it quits", guest.wait_exit(SILENCE), 0)
+
+
+def after_a_second(guest):
+    """How long a second's ticks take after one without interrupts, before which the guest
+    is told and after which it has said that it has some again."""
+    mark = len(guest.console.text)
+    guest.type("w")
+    guest.console.wait("w", mark, silence=SILENCE)
+    time.sleep(1)
+    told = time.monotonic()
+    guest.type("r")
+    mark = guest.console.wait("r", mark, silence=SILENCE).end()
+    said = time.monotonic()
+    ticks(guest, RATE, mark)
+    end = time.monotonic()
+    return end - told, end - said
 
 
 def test_lost_ticks(t):
@@ -54,15 +67,14 @@ def test_lost_ticks(t):
             guest = t.guest("ticks", "-machine", f"kernel-irqchip={where}",
                             "-global", f"kvm-pit.lost_tick_policy={policy}")
             ticks(guest, 5, 0)
-            guest.type("w")
-            guest.console.wait("w", 0, silence=SILENCE)
-            time.sleep(1)
-            guest.type("r")
-            mark = guest.console.wait("r", 0, silence=SILENCE).end()
-            took = ticks(guest, RATE, mark)
-            good = took > 0.9 if policy == "discard" else took < 0.8
-            t.check(f"{where}, {policy}: ticks of a second without interrupts", good,
-                    f"the next {RATE} took {took} s")
+            name = f"{where}, {policy}: ticks of a second without interrupts"
+            times = [after_a_second(guest)]
+            if policy == "discard":
+                t.check(name, times[0][0] > 0.9, f"the next {RATE} took {times[0]} s")
+            else:
+                while times[-1][1] >= 0.8 and len(times) < TRIES:
+                    times.append(after_a_second(guest))
+                t.check(name, times[-1][1] < 0.8, f"the next {RATE} took {times} s")
             guest.qmp.command("quit")
             t.equal(f"{where}, {policy}: it quits", guest.wait_exit(SILENCE), 0)
 
@@ -168,10 +180,8 @@ def test_hpet(t):
         t.check(f"{where}: and goes on", wait_for(lambda: driver.read(STATUS) == 4),
                 driver.read(STATUS))
         time.sleep(0.5)
-        before = context_switches(guest.process.pid)
-        time.sleep(1)
-        t.equal(f"{where}: one that has nothing to do wakes nobody",
-                context_switches(guest.process.pid), before)
+        t.check(f"{where}: one that has nothing to do wakes nobody",
+                stays(lambda: context_switches(guest.process.pid), 1))
 
         driver.write(CONFIGURATION, ENABLE)
         pic = Pic(driver)

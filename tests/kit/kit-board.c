@@ -423,7 +423,7 @@ void kit_wait_for(KitBoard *kit, const unsigned *counter, unsigned wanted)
     Timer limit;
 
     timer_init(&limit, kit->loop, on_limit, NULL);
-    timer_set(&limit, loop_clock_ns() + 10 * NS_PER_SEC);
+    timer_set(&limit, loop_clock_ns() + 60 * NS_PER_SEC);
     while (*counter < wanted)
         loop_turn(kit->loop, true);
     timer_cancel(&limit);

@@ -2,16 +2,17 @@
 """Many tiny VMs at once, and memory that is taken before a VM starts, for bench.py."""
 
 import os
-import pathlib
 import signal
 import subprocess
 import time
 
+import tasks
+
 
 def cpu_of(pid):
     """CPU time of all threads in nanoseconds."""
-    return sum(int((task / "schedstat").read_text().split()[0])
-               for task in pathlib.Path(f"/proc/{pid}/task").iterdir())
+    return sum(int((tasks.text_of(task, "schedstat") or "0").split()[0])
+               for task in tasks.living(pid))
 
 
 def fleet(start, count, seconds):

@@ -100,7 +100,7 @@ class Replay(Checks):
     def stop(self):
         if self.process:
             self.process.terminate()
-            self.equal("SIGTERM ends it", self.process.wait(20), 0)
+            self.equal("SIGTERM ends it", self.process.wait(60), 0)
             self.process = None
 
     def close(self):
@@ -168,7 +168,7 @@ class Replay(Checks):
         if "keep" in step:
             self.kept[step["keep"]] = reply["return"]
         if "event" in step:
-            qmp.wait_event(step["event"], 10)
+            qmp.wait_event(step["event"])
             self.check(f"{what}: event {step['event']}", True)
 
     def session(self, name, session):
