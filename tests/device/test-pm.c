@@ -315,6 +315,7 @@ static void test_timer_runs_at_its_rate(void)
 static void test_timer_stands_still_while_paused(void)
 {
     uint32_t before, after;
+    gint64 start;
     Fixture f;
 
     fixture_init(&f, true);
@@ -322,15 +323,17 @@ static void test_timer_stands_still_while_paused(void)
     before = in(&f, TMR, 4);
     g_usleep(20000);
     g_assert_cmphex(in(&f, TMR, 4), ==, before);
+    start = loop_clock_ns();
     device_tree_resume(&f.board->tree);
     after = in(&f, TMR, 4);
-    g_assert_cmpuint((after - before) & 0xffffff, <, 3579545 / 100);
+    g_assert_cmpint((after - before) & 0xffffff, <=,
+                    (loop_clock_ns() - start) * 3579545 / NS_PER_SEC + 1);
     fixture_done(&f);
 }
 
 static void test_timer_overflow_interrupts(void)
 {
-    gint64 end = g_get_monotonic_time() + 3000000;
+    gint64 end = g_get_monotonic_time() + 20 * G_TIME_SPAN_SECOND;
     Fixture f;
 
     fixture_init(&f, true);

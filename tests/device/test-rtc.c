@@ -179,15 +179,20 @@ static void test_first_update_is_half_a_second_after_divider_reset(void)
     g_autoptr(FakeBoard) fake = new_board();
     gint64 start, end;
 
-    put(fake, REG_A, 0x76);
-    put(fake, 0, 0x10);
-    put(fake, REG_A, 0x26);
-    start = g_get_monotonic_time();
-    while (get(fake, 0) == 0x10)
-        continue;
-    end = g_get_monotonic_time();
+    /* A host that is busy may be late, but not each time. */
+    for (unsigned i = 0; i < 5; i++) {
+        put(fake, REG_A, 0x76);
+        put(fake, 0, 0x10);
+        put(fake, REG_A, 0x26);
+        start = g_get_monotonic_time();
+        while (get(fake, 0) == 0x10)
+            continue;
+        end = g_get_monotonic_time();
+        g_assert_cmpint(end - start, >, 490000);
+        if (end - start < 900000)
+            break;
+    }
 
-    g_assert_cmpint(end - start, >, 490000);
     g_assert_cmpint(end - start, <, 900000);
 }
 
@@ -256,7 +261,7 @@ static void test_without_acknowledgement_there_is_one_interrupt(void)
 static void test_update_interrupt_comes_with_the_second(void)
 {
     g_autoptr(FakeBoard) fake = new_board();
-    gint64 end = g_get_monotonic_time() + 1200000;
+    gint64 end = g_get_monotonic_time() + 20 * G_TIME_SPAN_SECOND;
     uint8_t second;
 
     set_clock(fake, 0x20240102, 0x101010);
@@ -284,7 +289,7 @@ static void test_alarm_rings_at_its_time(void)
     put(fake, 5, 0x00);
     put(fake, REG_B, 0x22);
     while (!vm_fake_gsi_level(fake->vm, RTC_IRQ) &&
-           g_get_monotonic_time() < start + 1500000) {
+           g_get_monotonic_time() < start + 20 * G_TIME_SPAN_SECOND) {
         g_usleep(1000);
         fake_board_turn(fake);
     }
@@ -330,7 +335,7 @@ static void test_alarm_has_a_line(void)
     device_tree_pause(&fake->tree);
     device_tree_suspend(&fake->tree);
     device_tree_resume(&fake->tree);
-    fake_board_wait(fake, &rises, 3000);
+    fake_board_wait(fake, &rises, 20000);
     g_assert_cmpuint(rises, ==, 1);
     g_assert_cmphex(get(fake, REG_B), ==, 0x22);
 
@@ -344,7 +349,7 @@ static void test_alarm_has_a_line(void)
     g_assert_cmpuint(rises, ==, 1);
     rises = 0;
     get(fake, REG_C);
-    fake_board_wait(fake, &rises, 3000);
+    fake_board_wait(fake, &rises, 20000);
     g_assert_cmpuint(rises, ==, 1);
 
     fake_board_free(fake);
@@ -593,18 +598,26 @@ static void test_what_is_owed_comes_in_portions(void)
     g_assert_cmpuint(n, >=, 31);
 }
 
+/* At 256 Hz, those that have come anew. */
+static gint64 ticks_since(gint64 begin)
+{
+    return (g_get_monotonic_time() - begin) * 256 / G_TIME_SPAN_SECOND;
+}
+
 static void test_what_is_owed_can_be_forgotten(void)
 {
     static const uint8_t controls[] = { 0, 0x02, 0x42 };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(controls); i++) {
         g_autoptr(FakeBoard) fake = new_board_with((RtcConfig) { .slew = i < 2 });
+        gint64 begin;
         unsigned n;
 
         put(fake, REG_A, 0x28);                 /* 256 Hz */
         put(fake, REG_B, 0x42);
         g_usleep(80000);
         get(fake, REG_A);
+        begin = g_get_monotonic_time();
         put(fake, 1, 0);                        /* catches up */
         if (i == 0)
             rtc_reset_reinjection(rtc_find(&fake->tree));
@@ -613,22 +626,28 @@ static void test_what_is_owed_can_be_forgotten(void)
         put(fake, REG_B, 0x42);
 
         n = take_ticks(fake);
-        g_assert_cmpuint(n, <, 10);
+        g_assert_cmpint(n, <, 10 + ticks_since(begin));
     }
 }
 
 static void test_ticks_of_a_pause_are_not_owed(void)
 {
     g_autoptr(FakeBoard) fake = new_board_with((RtcConfig) { .slew = true });
+    gint64 begin, paused;
+    unsigned n;
 
     put(fake, REG_A, 0x28);
     put(fake, REG_B, 0x42);
+    begin = g_get_monotonic_time();
     take_ticks(fake);
     device_tree_pause(&fake->tree);
+    paused = g_get_monotonic_time();
     g_usleep(80000);
+    begin += g_get_monotonic_time() - paused;
     device_tree_resume(&fake->tree);
 
-    g_assert_cmpuint(take_ticks(fake), <, 10);
+    n = take_ticks(fake);
+    g_assert_cmpint(n, <, 10 + ticks_since(begin));
 }
 
 static void test_time_goes_on_from_a_saved_state(void)

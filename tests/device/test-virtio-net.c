@@ -629,7 +629,7 @@ static void test_pairs(void)
 static void test_pairs_on_their_threads(void)
 {
     g_autoptr(KitBoard) kit = kit_board_new_threaded();
-    int64_t end = g_get_monotonic_time() + 5 * G_TIME_SPAN_SECOND;
+    int64_t end = g_get_monotonic_time() + 60 * G_TIME_SPAN_SECOND;
     g_autofree KitVirtio *v = NULL;
     unsigned n_used = 0;
     uint32_t head, len;
@@ -693,7 +693,7 @@ static void test_announcements(void)
         "\x80\x35\0\1\x08\0\6\4\0\3" "\x52\x54\0\x12\x34\x56" "\0\0\0\0"
         "\x52\x54\0\x12\x34\x56";
     AnnounceParameters params = { .initial = 1, .max = 5, .rounds = 3, .step = 1 };
-    int64_t end = g_get_monotonic_time() + 5 * G_TIME_SPAN_SECOND;
+    int64_t end = g_get_monotonic_time() + 60 * G_TIME_SPAN_SECOND;
     g_autoptr(KitNet) net = kit_net_new("");
     g_autoptr(StrList) none = StrList_new();
     uint8_t got[100];

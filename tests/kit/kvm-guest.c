@@ -9,7 +9,7 @@
 
 #include "kvm-guest.h"
 
-#define WAIT_SECONDS 20
+#define WAIT_SECONDS 60
 #define SPLIT 0x100u                    /* in a test's data, beside the number of vCPUs */
 
 static uint64_t port_read(void *opaque, uint64_t offset, unsigned size)

@@ -653,7 +653,7 @@ static void test_flush_gives_up_on_a_dead_client(Bench *bench, const void *unuse
     CHAR_BENCH_RUN_UNTIL(&bench->chars, bench->n_calls == 8);
     start_ns = loop_clock_ns();
     monitor_flush_all(monitors);
-    g_assert_cmpint(loop_clock_ns() - start_ns, <, 3 * NS_PER_SEC);
+    g_assert_cmpint(loop_clock_ns() - start_ns, <, 20 * NS_PER_SEC);
 }
 
 static void test_descriptors_come_with_and_before_requests(Bench *bench,

@@ -142,7 +142,7 @@ static void test_server_that_hangs_up(CharBench *f, const void *unused)
     char_bench_attach(f, char_bench_add(f, "c", options), &char_bench_user);
     n_fds = char_bench_count_fds();
     before = memory_in_use();
-    while (loop_clock_ns() < begin_ns + 300 * NS_PER_MS) {
+    while (loop_clock_ns() < begin_ns + 300 * NS_PER_MS || n_seen < 2) {
         int fd = accept(server, NULL, NULL);
 
         n_seen += fd >= 0;
@@ -152,8 +152,7 @@ static void test_server_that_hangs_up(CharBench *f, const void *unused)
         loop_turn(f->loop, true);
         g_string_truncate(f->reader.events, 0);
     }
-    g_assert_cmpint(n_seen, >=, 2);
-    g_assert_cmpint(n_seen, <=, 31);
+    g_assert_cmpint(n_seen, <=, (loop_clock_ns() - begin_ns) / (10 * NS_PER_MS) + 1);
     g_assert_cmpint(char_bench_count_fds(), <=, n_fds);
     assert_no_growth(before);
     close(server);
