@@ -19,9 +19,9 @@ import sys
 import threading
 import time
 
-PROGRAM_TIMEOUT = 300
-SANITIZED_TIMEOUT = 400
-LONG_TIMEOUT = 900
+PROGRAM_TIMEOUT = 900
+SANITIZED_TIMEOUT = 1500
+LONG_TIMEOUT = 2400
 LONG_OPERATIONS = 10000
 LONG_SEEDS = (2, 3)
 # The tests in which threads meet.
