@@ -50,7 +50,7 @@ MODULES = "virtio_balloon virtio_blk failover net_failover virtio_net virtio_con
 QEMU_GA = ("until [ -e /dev/vport*p1 ]; do "
            "usleep 10000; done; "
            "(qemu-ga -m virtio-serial -p $(ls /dev/vport*p1) -t /tmp > /tmp/ga 2>&1 &)")
-WAIT = 120
+WAIT = 300
 
 
 def eventually(condition):

@@ -54,9 +54,13 @@ QEMU_DATA_FILES = re.compile(
     r"memtest86\+.*\.bin|OVMF_(CODE|VARS)_4M(\.secboot|\.snakeoil)?\.fd|OVMF\.fd")
 # QEMU's SVM has no intercept of XSETBV: KVM would not see a guest's XCR0 and show it a
 # wrong CPUID leaf 0xD.  Without XSAVE, and what needs it, the question does not arise.
-CPU = "max,-xsave,-avx,-avx2,-f16c,-fma,-vaes,-pku"
-DISK_SIZE = 512 << 20
-SILENCE = 40
+# What follows costs the emulator time: with each exit of a guest it forgets its TLB, and
+# walks the tables of host and guest, which have five levels with LA57; it copies byte by
+# byte where the kernel believes ERMS; and each copy from or to a user ends two of its
+# blocks for SMAP.
+CPU = "max,-xsave,-avx,-avx2,-f16c,-fma,-vaes,-pku,-la57,-erms,-smap"
+DISK_SIZE = 640 << 20
+SILENCE = 120
 
 
 class HostHang(Exception):

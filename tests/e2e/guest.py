@@ -22,10 +22,14 @@ UP = "guest: up"
 # Linux looks for peers of the root bus, 256 x 32 places by two ports each: more than half
 # of the exits of a boot, which an emulated host takes a third of its time for.
 QUIET = "console=ttyS0 quiet shell=plain panic=-1 mitigations=off pci=lastbus=0"
-SILENCE = 120
+SILENCE = 180
+ANSWER = 180
 # What firmware's console does between any two characters, late: it moves the cursor, and
 # writes the end of what it had.
 BETWEEN = r"(?:\x1b\[[0-9;?]*[A-Za-z]|[!.\r\n])*"
+# Linux finds what is on a PS/2 port in a thread of its own.
+KEYBOARD = ("until grep -q 'AT Translated Set 2 keyboard' /proc/bus/input/devices; "
+            "do usleep 10000; done")
 COMMAND_MARK = re.compile(r"@@(\d+)@@\r?\n")
 
 
@@ -108,6 +112,7 @@ class Guest:
         self.console = None
         self._qmp = None
         self.mark = 0
+        self.typed = []
 
     def start(self, **popen):
         with open(self.folder / "stderr", "wb") as stderr:
@@ -135,13 +140,14 @@ class Guest:
         return self._qmp
 
     def new_session(self):
-        return Qmp.connect(self.qmp_path, timeout=60)
+        return Qmp.connect(self.qmp_path, timeout=ANSWER)
 
     @property
     def status(self):
         return self.qmp.command("query-status")["status"]
 
     def type(self, text):
+        self.typed.append(text)
         self.process.stdin.write(text.encode())
         self.process.stdin.flush()
 
@@ -151,14 +157,15 @@ class Guest:
         self.type(f"{command}; echo @@$?@@\n")
         match = self.console.wait(COMMAND_MARK, start, silence)
         self.mark = match.end()
-        # The terminal's echo of the command is the first line.
         text = self.console.text[start:match.start()].replace("\r", "")
-        text = text.partition("@@$?@@\n")[2]
+        # If the terminal echoes, the command is the first line.
+        first, echoed, rest = text.partition("@@$?@@\n")
+        text = rest if echoed else first
         if match[1] != "0":
             raise RuntimeError(f"'{command}' ended with {match[1]} in the guest: {text}")
         return text.strip()
 
-    def wait_exit(self, timeout=60):
+    def wait_exit(self, timeout=ANSWER):
         """The VMM's exit code; negative when a signal ended it."""
         try:
             return self.process.wait(timeout)
@@ -186,6 +193,7 @@ class Guest:
             lines.append(f"exit code: {self.process.poll()}")
         lines += [f"stderr: {line}" for line in self.stderr.splitlines()[-20:]]
         if self.console:
+            lines += [f"typed: {text.strip()[:200]}" for text in self.typed[-10:]]
             console = self.console.text.splitlines()[-25:]
             lines += [f"console: {line[:200]}" for line in console]
         return lines

@@ -48,7 +48,7 @@ WATCHED = """<domain type='kvm'>
 </domain>
 """
 BRIDGE = "br0"
-TIMEOUT = 120
+TIMEOUT = 180
 ENVIRONMENT = {**os.environ, "LC_ALL": "C"}
 
 

@@ -9,7 +9,7 @@ import threading
 
 BLOCK = 4 << 20
 PORT = 5001
-SILENCE = 120
+SILENCE = 300
 
 
 def blink(guest):

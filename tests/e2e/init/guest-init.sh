@@ -20,11 +20,16 @@ acpid -f -c /etc/acpi -l /dev/null -p /acpid.pid 2> /dev/null &
 tries=500
 button=$(grep -l 'Power Button' /sys/class/input/event*/device/name)
 button=${button%/device/name}
-until ls -l /proc/$!/fd | grep -q "/dev/input/${button##*/}\$"; do
+[ -n "$button" ] || echo "guest: no power button"
+until [ -z "$button" ] || ls -l /proc/$!/fd | grep -q "/dev/input/${button##*/}\$"; do
     tries=$((tries - 1))
-    [ "$tries" -gt 0 ] || { echo "guest: no power button"; break; }
+    [ "$tries" -gt 0 ] || { echo "guest: acpid does not listen"; break; }
     usleep 10000
 done
+# Any other message of the kernel would be in the midst of what commands write.
+dmesg -n 2
+# Each letter of an echo is work for the serial port.
+[ "$shell" = human ] || stty -echo
 echo "guest: up"
 
 power() {

@@ -6,6 +6,7 @@ written, one that fills up, and all of it after a reset in the middle of work.""
 import hashlib
 import os
 
+SECONDS = 60
 MIB = 1 << 20
 DISK = 96 * MIB
 # Disks are known by their serial numbers: their names follow the order of the probes.
@@ -105,8 +106,10 @@ def check_stop(lab, guest):
     for _ in range(10):
         guest.qmp.command("stop")
         guest.qmp.command("cont")
-    before = int(guest.run("cat count"))
-    guest.run(f"until [ $(cat count) -gt {before + 20} ]; do usleep 10000; done; "
+    # The shell empties the file before it writes the number there.
+    before = int(guest.run("until n=$(cat count) && [ $n ]; do :; done; echo $n"))
+    guest.run(f"until n=$(cat count) && [ ${{n:-0}} -gt {before + 20} ]; do "
+              "usleep 10000; done; "
               "> stop; until [ -e stopped ]; do usleep 10000; done")
     lab.equal("nothing went wrong while the machine stopped and went on",
               guest.run("cat load"), "")

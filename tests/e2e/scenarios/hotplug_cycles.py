@@ -19,7 +19,7 @@ CYCLES = 200
 WARM = 40                       # cycles after which all code has run
 # What the VMM may have more after the rest: allocated, and private pages.
 BOUND_ALLOCATED, BOUND_PRIVATE = 64 * KIB, 256 * KIB
-LAST_TIME = 120
+LAST_TIME = 300
 TURNS_BESIDE = 25
 SECTOR = 512
 INTERFACE, HOST, GUEST = "berthhp3", "192.168.79.1", "192.168.79.2"
@@ -69,12 +69,12 @@ def ask(disk, number):
     return mark
 
 
-def wait_answer(disk, mark):
+def wait_answer(disk, mark, pause=0.02):
     end = time.monotonic() + LAST_TIME
     while os.pread(disk.fileno(), SECTOR, 0) != mark:
         if time.monotonic() > end:
             raise TimeoutError(f"the guest does not answer {mark.decode().strip()}")
-        time.sleep(0.002)
+        time.sleep(pause)
 
 
 def remove(qmp, *names):
@@ -171,7 +171,7 @@ class Side:
             mark = ask(disk, number)
             times = [time.monotonic()]
             add_disk(qmp, number)
-            wait_answer(disk, mark)
+            wait_answer(disk, mark, 0.002)
             times.append(time.monotonic())
             remove(qmp, "disk")
             times.append(time.monotonic())

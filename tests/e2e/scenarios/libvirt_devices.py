@@ -2,9 +2,9 @@
 """What comes to a stock guest, changes and goes under a real libvirtd: disks, interfaces,
 media, memory, I/O threads.  What virsh does is looked for in the guest."""
 
-import pathlib
 import re
 
+import tasks
 from domain_guest import (BALLOON, DISK, NIC, PORT, ROOT, domain_guest, eventually)
 from libvirtd import VirshError
 
@@ -71,13 +71,18 @@ def until(guest, condition):
     guest.run(f"until {condition}; do usleep 10000; done")
 
 
+def threads(guest):
+    """The names of its VMM's, but of those that are ending."""
+    return [(tasks.text_of(task, "comm") or "").strip()
+            for task in tasks.living(guest.libvirt.pid_of("vm"))]
+
+
 def check_disk(lab, guest):
     """A disk comes, on a thread of its own that comes before."""
     guest.virsh("iothreadadd", "2")
     guest.virsh("iothreadpin", "2", "0")
     lab.match("iothreadadd, iothreadpin", guest.virsh("iothreadinfo"), r"(?m)^ *2 +0$")
-    tasks = pathlib.Path(f"/proc/{guest.libvirt.pid_of('vm')}/task").glob("*/comm")
-    lab.check("the thread is there", "IO iothread2\n" in [t.read_text() for t in tasks])
+    lab.check("the thread is there", "IO iothread2" in threads(guest))
     xml = DISK.format(path=lab.folder / "disk", dev="vda")
     guest.virsh("attach-device", guest.libvirt.write(
         "disk.xml", xml.replace("type='raw'", "type='raw' iothread='2'")))
@@ -116,8 +121,8 @@ def check_limits(lab, guest):
     slow = seconds(guest)
     lab.check("blkdeviotune makes it slow", slow > 0.8 * REQUESTS / 10, slow)
     guest.virsh("blkdeviotune", "vda", "--total-iops-sec", "0")
-    fast = seconds(guest)
-    lab.check("and fast again", fast < slow / 2, fast)
+    # Whatever else the machine does takes time, too, but not always.
+    lab.check("and fast again", eventually(lambda: seconds(guest) < slow / 2))
 
 
 def check_snapshot(lab, guest):
@@ -140,9 +145,7 @@ def check_detached(lab, guest):
     until(guest, f"[ ! -e {BLOCK} ]")
     lab.check("detach-disk", eventually(lambda: "vda" not in guest.virsh("domblklist")))
     guest.virsh("iothreaddel", "2")
-    tasks = pathlib.Path(f"/proc/{guest.libvirt.pid_of('vm')}/task").glob("*/comm")
-    lab.check("iothreaddel: the thread is gone",
-              "IO iothread2\n" not in [t.read_text() for t in tasks])
+    lab.check("iothreaddel: the thread is gone", "IO iothread2" not in threads(guest))
 
 
 def check_links(lab, guest):

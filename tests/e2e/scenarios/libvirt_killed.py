@@ -14,9 +14,9 @@ import signal
 import time
 
 from domain_guest import DISK, NIC, PORT, ROOT, domain_guest, eventually
-from libvirtd import VirshError
+from libvirtd import TIMEOUT, VirshError
 
-SECONDS = 90
+SECONDS = 100
 MIB = 1 << 20
 DEVICES = ROOT + PORT * 8 + DISK
 VCPU = ("<vcpu current='1'>2</vcpu>"
@@ -28,6 +28,8 @@ DIMM = """<memory model='dimm'>
 MAC = "52:54:00:00:00:02"
 MODULES = "virtio_blk failover net_failover virtio_net"
 ONLINE = "(echo 1 > /sys/devices/system/cpu/cpu1/online) 2> /dev/null"
+LATER = 2
+BUTTON = "/etc/acpi/PWRF/00000080"
 POWER_DOWN = "reboot: Power down"
 TAKEN = r"there is an object '(\w+)' already"
 
@@ -140,7 +142,7 @@ def cut_off_unanswered(guest, operation, pid):
     process = begin(guest, operation)
     time.sleep(1)
     guest.libvirt.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=TIMEOUT)
     os.kill(pid, signal.SIGCONT)
     guest.libvirt.start()
 
@@ -149,7 +151,7 @@ def cut_off(guest, operation, seconds):
     process = begin(guest, operation)
     time.sleep(seconds)
     guest.libvirt.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=TIMEOUT)
     guest.libvirt.start()
 
 
@@ -163,7 +165,8 @@ def check(lab, guest, operation, pid, when):
 
 
 def check_power(lab, guest, pid):
-    """The guest powers off while there is no libvirtd."""
+    """The guest powers off while there is no libvirtd: its button's script waits, so that
+    libvirtd is gone before, and does not hear of it."""
     powers_off(guest, "reboot")
     guest.libvirt.start()
     guest.wait_up()
@@ -180,6 +183,7 @@ def check_power(lab, guest, pid):
 
 
 def powers_off(guest, command):
+    guest.run(f"sed -i '2i sleep {LATER}' {BUTTON}")
     guest.virsh(command, "--mode", "acpi")
     guest.libvirt.kill()
     guest.mark = guest.console.wait(POWER_DOWN, guest.mark).end()

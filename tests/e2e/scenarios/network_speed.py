@@ -12,6 +12,7 @@ import time
 import tcp
 from host_network import ip
 
+SECONDS = 120
 MODULES = "failover net_failover virtio_net"
 SIZE = 2 << 20
 WHOLE_SIZE = {"off": 100 << 20, "on": 32 << 20}
@@ -75,7 +76,7 @@ class Side:
         or it would say at once that it has nothing to send."""
         self.guest.run(f"rm -f /tmp/n; (sleep 600 | nc -l -p {PORT} | wc -c > /tmp/n) "
                        f"& until netstat -ltn | grep -q :{PORT}; do usleep 10000; done")
-        with socket.create_connection((nic.guest, PORT), timeout=120) as sock:
+        with socket.create_connection((nic.guest, PORT), timeout=tcp.SILENCE) as sock:
             begin = time.monotonic()
             sock.sendall(bytes(SIZE))
             sock.shutdown(socket.SHUT_WR)
@@ -89,7 +90,7 @@ class Side:
 
     def receive(self, nic):
         pieces = []
-        with socket.create_connection((nic.guest, WEB_PORT), timeout=120) as sock:
+        with socket.create_connection((nic.guest, WEB_PORT), timeout=tcp.SILENCE) as sock:
             begin = time.monotonic()
             sock.sendall(REQUEST)
             while not pieces or pieces[-1]:

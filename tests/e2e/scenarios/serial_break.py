@@ -2,6 +2,14 @@
 """Breaks on the serial console are magic SysRq in the guest, also of a mux's keys; so are
 the keys of the keyboard."""
 
+from guest import KEYBOARD
+
+
+def check_help(lab, guest, what):
+    """SysRq and the key h, once."""
+    guest.mark = guest.console.wait(r"sysrq: HELP.*\n", guest.mark).end()
+    lab.check(what, True)
+
 
 def scenario(lab):
     guest = lab.guest("-chardev", "stdio,id=tty,mux=on,signal=off",
@@ -11,21 +19,18 @@ def scenario(lab):
     kinds = {c["label"]: c["filename"] for c in qmp.command("query-chardev")}
     lab.equal("the console is a mux", (kinds["tty"], kinds["tty-base"]), ("mux", "stdio"))
 
-    mark = len(guest.console.text)
     qmp.command("chardev-send-break", id="tty")
     guest.type("h")
-    lab.check("a break by QMP, and a key", guest.console.wait("sysrq: HELP", mark))
-    mark = guest.console.wait("\n", mark).end()
+    check_help(lab, guest, "a break by QMP, and a key")
     guest.type("\x01bh")
-    lab.check("a break by a key of the mux", guest.console.wait("sysrq: HELP", mark))
+    check_help(lab, guest, "a break by a key of the mux")
 
-    mark = guest.console.wait("\n", mark).end()
+    guest.run(KEYBOARD)
     qmp.command("send-key", keys=[{"type": "qcode", "data": name}
                                   for name in ("alt", "sysrq", "h")])
-    lab.check("keys by QMP", guest.console.wait("sysrq: HELP", mark))
-    mark = guest.console.wait("\n", mark).end()
+    check_help(lab, guest, "keys by QMP")
     qmp.command("human-monitor-command", **{"command-line": "sendkey alt-print-h 20"})
-    lab.check("and by the monitor for people", guest.console.wait("sysrq: HELP", mark))
+    check_help(lab, guest, "and by the monitor for people")
 
     guest.mark = len(guest.console.text)
     guest.type("\n")

@@ -14,6 +14,8 @@ import struct
 import tempfile
 import threading
 
+from guest import SILENCE
+
 MODULES = "failover net_failover virtio_net"
 HOST = "10.0.2.2"
 SIZE = 4 << 20
@@ -116,12 +118,12 @@ def check_names(lab, guest, is_root):
 def take_file(guest):
     """What the guest sends of the file."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(60)
+        server.settimeout(SILENCE)
         guest.run(f"(nc {HOST} {server.getsockname()[1]} < /tmp/file > /dev/null) & true")
         sock, _ = server.accept()
     data = b""
     with sock:
-        sock.settimeout(60)
+        sock.settimeout(SILENCE)
         while len(data) < SIZE:
             more = sock.recv(1 << 16)
             if not more:
@@ -149,7 +151,7 @@ def check_forward(lab, guest):
     port = int(re.search(r"TCP.HOST_FORWARD. +\d+ +127.0.0.1 +(\d+)", table)[1])
     guest.run("mkdir -p /tmp/www; echo from the guest > /tmp/www/page; "
               "httpd -p 80 -h /tmp/www")
-    with socket.create_connection(("127.0.0.1", port), 60) as sock:
+    with socket.create_connection(("127.0.0.1", port), SILENCE) as sock:
         sock.sendall(b"GET /page HTTP/1.0\r\n\r\n")
         text = b"".join(iter(lambda: sock.recv(4096), b""))
     lab.match("a port of the host leads to the guest", text.decode(), "from the guest")
@@ -158,11 +160,11 @@ def check_forward(lab, guest):
 def check_connection(lab, guest):
     """It goes on after a pause, and ends with the machine."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(60)
+        server.settimeout(SILENCE)
         guest.run(f"(nc {HOST} {server.getsockname()[1]} > /tmp/said) & true")
         sock, _ = server.accept()
     with sock:
-        sock.settimeout(60)
+        sock.settimeout(SILENCE)
         guest.qmp.command("stop")
         sock.sendall(b"on\n")
         guest.qmp.command("cont")
