@@ -112,7 +112,7 @@ class Run:
 
 # What a runner is given beside the VMM, by its option; in an emulated host by file name.
 FILES = {"kernel": "vmlinuz", "vmlinux": "vmlinux", "initrd": "guest.cpio",
-         "tools": "tools.cpio", "full-kernel": "full-vmlinuz",
+         "tools": "tools.cpio", "full-kernel": "full-vmlinux",
          "full-initrd": "full.cpio", "boot-disk": "boot-disk.img",
          "boot-cd": "boot-cd.iso", "probe-disk": "probe-disk.img",
          "probe-cd": "probe-cd.iso", "netboot": "netboot.0"}
@@ -248,7 +248,7 @@ def wants(name, what):
 def add_full_kernel(report, folder, files):
     """The kernel with drivers of real hardware, which is large."""
     kernel = stock.fetch_kernel(report.say, stock.FULL_KERNEL)
-    files["full-kernel"] = kernel.vmlinuz
+    files["full-kernel"] = kernel.vmlinux
     files["full-initrd"] = folder / FILES["full-initrd"]
     stock.write_guest_initramfs(kernel, files["full-initrd"], stock.FULL_MODULES)
 

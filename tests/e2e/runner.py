@@ -45,7 +45,7 @@ class Lab(Checks):
         if options.pop("full", False):
             options["kernel"] = self.options.full_kernel
             options["initrd"] = self.options.full_initrd
-        options.setdefault("kernel", self.options.kernel)
+        options.setdefault("kernel", self.vmlinux)
         with_tools = options.pop("tools", False)
         options.setdefault("initrd", self.initrd_with_tools() if with_tools
                            else self.options.initrd)
@@ -103,7 +103,13 @@ class Lab(Checks):
 
     @property
     def vmlinux(self):
+        """The kernel's ELF file.  It needs not be unpacked, which takes its time in an
+        emulated host."""
         return self.options.vmlinux
+
+    @property
+    def bzimage(self):
+        return self.options.kernel
 
 
 def load(name):

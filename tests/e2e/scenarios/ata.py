@@ -8,6 +8,7 @@ import os
 import pathlib
 import time
 
+SECONDS = 35
 FULL_KERNEL = True
 
 MIB = 1 << 20

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kernel's ELF file by its PVH note; the guest reboots; quit ends the VMM."""
+"""The kernel's ELF file by its PVH note, as in most scenarios; the guest reboots; quit
+ends the VMM."""
 
 
 def scenario(lab):
-    guest = lab.guest(kernel=lab.vmlinux, append="mark=pvh").boot()
+    guest = lab.guest(append="mark=pvh").boot()
     lab.match("the command line arrives", guest.run("cat /proc/cmdline"), r"\bmark=pvh$")
     lab.match("the initrd is where it was", guest.run("ls /init"), "^/init$")
     guest.type("reboot\n")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stock guest is dumped; what its kernel is like is found in the dumps."""
+"""A stock guest is dumped; what its kernel, which is from a bzImage and has chosen
+its own place, is like is found in the dumps."""
 
 import pathlib
 import re
@@ -52,7 +53,8 @@ class Core:
 
 
 def scenario(lab):
-    guest = lab.guest("-device", "vmcoreinfo", tools=True, cpus=2).boot()
+    guest = lab.guest("-device", "vmcoreinfo", tools=True, cpus=2,
+                      kernel=lab.bzimage).boot()
     guest.run("insmod /lib/qemu_fw_cfg.ko")
     release = guest.run("uname -r")
     folder = pathlib.Path(lab.folder)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Watchdogs of a domain, by a kernel with drivers of real hardware: the i6300esb of its
-XML, and the board's own, which libvirt 9 has no element for."""
+"""The watchdog of a domain, the i6300esb of its XML, by a kernel with drivers of real
+hardware.  The board's own, which libvirt 9 has no element for, is in `watchdog`."""
 
 from domain_guest import domain_guest
 from esb import STARVE, watchdog_of
 from libvirtd import Events
 
-SECONDS = 65
+SECONDS = 40
 FULL_KERNEL = True
 DEVICES = "<watchdog model='i6300esb' action='reset'/>"
 
@@ -20,9 +20,6 @@ def scenario(lab):
     guest.start().wait_up()
     pid = guest.libvirt.pid_of("vm")
     check_bite(lab, guest, "6300ESB")
-    guest.wait_up()
-    lab.check("the guest boots again", True)
-    check_bite(lab, guest, "iTCO_wdt")
     lab.equal("the domain runs", (guest.state, guest.libvirt.pid_of("vm")),
               ("running (unpaused)", pid))
     guest.virsh("destroy")

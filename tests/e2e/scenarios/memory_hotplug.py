@@ -5,12 +5,12 @@ is there before the guest runs."""
 import re
 import time
 
-SECONDS = 47
+SECONDS = 35
 MIB = 1 << 20
 DIMM = 256
-WAIT = 120
+WAIT = 300
 SYS = "/sys/devices/system/memory"
-FILL = f"dd if=/dev/zero of=/tmp/x bs=1M count={DIMM - 56} 2>/dev/null"
+FILL = f"dd if=/dev/zero of=/tmp/x bs=1M count={DIMM - 96} 2>/dev/null"
 
 
 def resident(guest):

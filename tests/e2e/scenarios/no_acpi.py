@@ -10,7 +10,8 @@ MP = "dmesg | grep -c MultiProcessor; true"
 
 def scenario(lab):
     guest = lab.guest("-no-acpi", "-device", "pcie-root-port,id=port0,chassis=1,addr=4",
-                      "-device", "virtio-rng-pci,bus=port0", cpus=2).boot()
+                      "-device", "virtio-rng-pci,bus=port0", cpus=2,
+                      kernel=lab.bzimage).boot()
     lab.match("there are no ACPI tables", guest.run(ACPI), "A valid RSDP was not found")
     cpus = "1" if guest.run(MP) == "0" else "2"
     lab.equal("the guest counts its CPUs", guest.run("nproc"), cpus)

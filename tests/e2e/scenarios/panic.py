@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A guest that panics: with panic=-1 it reboots, with panic=0 it alone hangs, and lets
-no device go any more."""
+"""A guest that panics: with panic=0 it alone hangs, and lets no device go any more.  That
+it reboots with panic=-1 is in `pvpanic`."""
 
 PANIC = "echo 1 > /proc/sys/kernel/sysrq; echo c > /proc/sysrq-trigger\n"
 
@@ -8,13 +8,6 @@ PANIC = "echo 1 > /proc/sys/kernel/sysrq; echo c > /proc/sysrq-trigger\n"
 def scenario(lab):
     guest = lab.guest("-device", "pcie-root-port,id=port,chassis=1", "-device",
                       "virtio-rng-pci,id=rng,bus=port,x-unplug-timeout=1").boot()
-    guest.type(PANIC)
-    lab.equal("panic=-1: the guest resets", guest.qmp.wait_event("RESET", 120),
-              {"guest": True, "reason": "guest-reset"})
-    lab.match("it was a panic", guest.console.text, "not syncing: sysrq triggered crash")
-    guest.wait_up()
-    lab.equal("it boots again", guest.run("echo again"), "again")
-
     guest.run("echo 0 > /proc/sys/kernel/panic")
     guest.type(PANIC)
     guest.console.wait("end Kernel panic", guest.mark)
@@ -37,7 +30,7 @@ def check_silence(lab, qmp):
     """Asked twice, it is silent twice."""
     for _ in range(2):
         qmp.command("device_del", id="rng")
-        told = qmp.wait_event("X_DEVICE_UNPLUG_SILENT", timeout=60)
+        told = qmp.wait_event("X_DEVICE_UNPLUG_SILENT")
         lab.equal("a device that is asked for gets no answer", told["device"], "rng")
     lab.equal("that is to be seen", qmp.command("x-query-unplug"),
               [{"device": "rng", "path": "/machine/peripheral/rng", "state": "silent"}])

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stock guest on a qcow2 image: files that were synced are whole after a restart, trim
-gives space back, the disk grows, and qemu-img finds nothing wrong."""
+"""A stock guest on a qcow2 image: files that were synced are whole, trim gives space
+back, the disk grows, and qemu-img reads what was written and finds nothing wrong."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -35,10 +36,9 @@ def scenario(lab):
     wanted = check_files(lab, guest)
     check_trim(lab, guest)
     check_resize(lab, guest)
-    check_reset(lab, guest, wanted)
     guest.qmp.command("quit")
     lab.equal("quit ends the VMM", guest.wait_exit(), 0)
-    lab.equal("qemu-img finds nothing wrong", qemu_img(lab, "check", "disk")[0], 0)
+    check_image(lab, wanted)
 
 
 def check_files(lab, guest):
@@ -72,12 +72,10 @@ def check_resize(lab, guest):
     lab.check("a disk that grows is seen to", True)
 
 
-def check_reset(lab, guest, wanted):
-    guest.qmp.command("system_reset")
-    guest.wait_up()
-    guest.run(START)
-    guest.run("mount -t ext4 /dev/vda m")
-    lab.match("after a reset the file is whole", guest.run("md5sum < m/1"), wanted)
-    lab.match("and what was written behind it", guest.run(
-        f"dd if=/dev/vda bs=1M skip={DISK // MIB + 8} count=8 2> /dev/null | md5sum"),
-        wanted)
+def check_image(lab, wanted):
+    lab.equal("qemu-img finds nothing wrong", qemu_img(lab, "check", "disk")[0], 0)
+    qemu_img(lab, "convert", "-O", "raw", "disk", "raw")
+    with open(lab.folder / "raw", "rb") as raw:
+        raw.seek(DISK + 8 * MIB)
+        lab.equal("and what the guest wrote where the disk grew",
+                  hashlib.md5(raw.read(8 * MIB)).hexdigest(), wanted)

@@ -39,7 +39,8 @@ def start(lab):
         "-global", "kvm-pit.lost_tick_policy=discard", "-trace", "irq_smi", "-trace",
         "smi_features",
         "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={CODE}",
-        "-drive", f"if=pflash,unit=1,format=raw,file={variables}", cpus=1, memory=512)
+        "-drive", f"if=pflash,unit=1,format=raw,file={variables}",
+        kernel=lab.bzimage, cpus=1, memory=512)
 
 
 def check(lab, guest):
@@ -53,7 +54,7 @@ def check(lab, guest):
                   guest.run(f"until [ -e {CPU1}/online ]; do usleep 10000; done; "
                             f"echo 1 > {CPU1}/online; nproc"), "2")
         guest.qmp.command("device_del", id="c1")
-        guest.qmp.wait_event("DEVICE_DELETED", timeout=60,
+        guest.qmp.wait_event("DEVICE_DELETED",
                              accept=lambda data: data.get("device") == "c1")
         lab.equal("and lets it go", guest.run("nproc"), "1")
         told = guest.qmp.command("query-acpi-ospm-status")

@@ -7,7 +7,7 @@ import time
 
 from esb import STARVE, watchdog_of
 
-SECONDS = 50
+SECONDS = 40
 FULL_KERNEL = True
 
 HUBS = "cat /sys/bus/usb/devices/usb*/maxchild"
