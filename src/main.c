@@ -17,6 +17,7 @@
 #include "berth/log.h"
 #include "berth/net-user.h"
 #include "berth/pidfile.h"
+#include "berth/printable.h"
 #include "berth/privileges.h"
 #include "berth/process.h"
 #include "berth/sandbox.h"
@@ -161,9 +162,11 @@ static bool find_privileges(Process *process, GError **error)
 /* Whoever started us reads stderr, wherever the log goes. */
 static void tell_failure(const GError *error)
 {
+    g_autofree char *text = printable_text(error->message);
+
     log_error("%s", error->message);
     if (log_fd() != STDERR_FILENO)
-        fprintf(stderr, "berth: %s\n", error->message);
+        fprintf(stderr, "berth: %s\n", text);
 }
 
 static int run(Process *process)

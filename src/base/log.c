@@ -162,7 +162,10 @@ static bool line_write(Line *line, Sink *sink)
     };
 
     for (size_t i = 0; i < line->size; i++) {
-        if ((unsigned char)line->text[i] < ' ' || line->text[i] == '\x7f')
+        unsigned char c = line->text[i];
+        bool is_c1 = i > 0 && c >= 0x80 && c < 0xa0 && line->text[i - 1] == '\xc2';
+
+        if (c < ' ' || c == 0x7f || is_c1)
             line->text[i] = '?';
     }
     line->text[line->size++] = '\n';

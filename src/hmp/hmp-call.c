@@ -6,6 +6,7 @@
 
 #include "berth/keyval.h"
 #include "berth/machine.h"
+#include "berth/printable.h"
 #include "berth/thread.h"
 #include "berth/trace.h"
 
@@ -18,10 +19,16 @@ void hmp_state_init(HmpState *state)
 
 void hmp_append_lines(GString *out, const GString *text)
 {
-    for (size_t i = 0; i < text->len; i++) {
-        if (text->str[i] == '\n')
-            g_string_append_c(out, '\r');
-        g_string_append_c(out, text->str[i]);
+    const char *at = text->str;
+    const char *end = at + text->len;
+
+    while (at < end) {
+        const char *feed = memchr(at, '\n', end - at);
+
+        printable_append(out, at, (feed ? feed : end) - at, "\t");
+        if (feed)
+            g_string_append(out, "\r\n");
+        at = feed ? feed + 1 : end;
     }
 }
 

@@ -58,7 +58,10 @@ HmpCall *hmp_call_line(QmpSession *qmp, HmpState *state, const char *line,
 /* Whoever waits is gone: the call ends by itself.  Accepts NULL. */
 void hmp_call_abandon(HmpCall *call);
 
-/* Appends @text, whose lines end in LF, with CR LF. */
+/*
+ * Appends @text, whose lines end in LF, with CR LF.  What else a terminal would act on,
+ * as names in image files may have it, is shown as what it is.
+ */
 void hmp_append_lines(GString *out, const GString *text);
 
 /* For handlers. */

@@ -12,6 +12,7 @@
 #include "berth/error.h"
 #include "berth/machine.h"
 #include "berth/numa.h"
+#include "berth/printable.h"
 #include "berth/qapi-tables.h"
 #include "berth/smp.h"
 
@@ -328,16 +329,19 @@ static void find_differences(Word *word)
         find_machine_differences(word, renamed);
 }
 
+/* The words may be those of a domain's description that another wrote. */
 static void write_word(const Word *word, FILE *out)
 {
+    g_autofree char *option = printable_text(word->option);
+    g_autofree char *value = printable_text(word->value ? word->value : "");
+    g_autofree char *refusal = printable_text(word->refusal ? word->refusal : "");
     const char *verdict = word->refusal                ? "refused"
                           : word->differences->len > 0 ? "differs"
                                                        : "honoured";
 
-    fprintf(out, "%-10s %s%s%s\n", verdict, word->option, word->value ? " " : "",
-            word->value ? word->value : "");
+    fprintf(out, "%-10s %s%s%s\n", verdict, option, word->value ? " " : "", value);
     if (word->refusal)
-        fprintf(out, "%11s%s\n", "", word->refusal);
+        fprintf(out, "%11s%s\n", "", refusal);
     for (guint i = 0; i < word->differences->len; i++)
         fprintf(out, "%11s%s\n", "", (char *)g_ptr_array_index(word->differences, i));
 }

@@ -373,8 +373,24 @@ def test_snapshots(t):
             hmp(guest, "snapshot_delete_blkdev_internal a both"), "^Error: .*both")
 
 
-TESTS = [test_socket, test_run_control, test_media, test_by_qmp, test_drives,
-         test_snapshots,
+def test_an_image_commands_no_terminal(t):
+    """Who wrote an image is not who looks at it; virsh --hmp prints what it is told."""
+    guest, path = guest_with_monitor(t, None, "-S", "-name", "evil\x1b[2J\x07")
+    made_images(t, guest, ["a"])
+    guest.qmp.command("blockdev-snapshot-internal-sync", device="a",
+                      name="\x1b]0;owned\x07\x9b")
+    shown = hmp(guest, "info snapshots")
+    t.check("a snapshot's name is shown", "\\u001B]0;owned\\u0007\\u009B" in shown, shown)
+    t.equal("and no control character",
+            re.findall("[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f]", shown), [])
+    t.equal("nor of the machine's name", hmp(guest, "info name"),
+            "evil\\u001B[2J\\u0007\r\n")
+    t.equal("also at the socket", Client(path).ask("info name"),
+            "evil\\u001B[2J\\u0007\r\n")
+
+
+TESTS = [test_socket, test_run_control, test_media, test_by_qmp,
+         test_drives, test_snapshots, test_an_image_commands_no_terminal,
          test_beside_the_console, test_on_a_terminal, test_pty, test_options,
          test_hostile_clients]
 

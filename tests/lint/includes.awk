@@ -17,8 +17,8 @@
 BEGIN {
     # The contracts in include/berth (and what the generator writes), by subject.
     group("base", "base cipher counters decimal error fdset file-find file-read " \
-          "host-memory id iov json keyval list log qapi qsbr spelling thread trace " \
-          "uuid vmstate")
+          "host-memory id iov json keyval list log printable qapi qsbr spelling thread " \
+          "trace uuid vmstate")
     group("types", "qapi-types")
     group("loop", "aio iothread loop poller timer worker")
     group("vm", "address-space-cut cpu-query cpuid irq irqchip ram region vcpu vm " \

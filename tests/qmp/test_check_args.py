@@ -232,6 +232,10 @@ def test_other_uses(t):
         t.check("what libvirt makes of a domain", done.returncode == 1
                 and re.match(r"honoured +-name a b\nrefused +-device VGA\n", done.stdout),
                 done.stdout + done.stderr)
+        done = run("-check-args", "-name", "a\x1b[2Jb\nhonoured -S")
+        t.check("a line an option, and none that commands the terminal", re.match(
+            r"honoured +-name a\\u001B\[2Jb\\u000Ahonoured -S\n1 options", done.stdout),
+                repr(done.stdout))
         done = run("-check-libvirt-xml", "y.xml", env={"PATH": path})
         t.check("what it does not understand", done.returncode == 1
                 and "virsh: no" in done.stderr, done.stderr)
