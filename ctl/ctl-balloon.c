@@ -10,12 +10,20 @@
 /* Between two looks: its event comes once a second at most. */
 #define LOOK_NS (NS_PER_SEC / 2)
 
+#define PAGE_SIZE 4096u         /* of the balloon */
+
 static bool read_actual(CtlConn *conn, const CtlOptions *options, uint64_t *ret_actual,
                         GError **error)
 {
     const JsonValue *info = ctl_conn_ask(conn, options, "query-balloon", NULL, error);
+    const JsonValue *actual = info ? json_member(info, "actual") : NULL;
 
-    return info && json_as_uint(json_member(info, "actual"), ret_actual);
+    if (!info)
+        return false;
+    if (actual && json_as_uint(actual, ret_actual))
+        return true;
+    error_set(error, "machine '%s': its answer is none", conn->name);
+    return false;
 }
 
 static int wait_for(CtlConn *conn, const CtlOptions *options, uint64_t target,
@@ -42,11 +50,29 @@ static int wait_for(CtlConn *conn, const CtlOptions *options, uint64_t target,
     return 1;
 }
 
+/* What "actual" is when the guest has done all that it can: whole pages of its memory. */
+static bool find_target(CtlConn *conn, const CtlOptions *options, uint64_t bytes,
+                        uint64_t *ret_target, GError **error)
+{
+    const JsonValue *size = ctl_conn_ask(conn, options, "query-memory-size-summary", NULL,
+                                         error);
+    uint64_t base = 0, plugged = 0;
+
+    if (!size)
+        return false;
+    if (json_member(size, "base-memory"))
+        json_as_uint(json_member(size, "base-memory"), &base);
+    if (json_member(size, "plugged-memory"))
+        json_as_uint(json_member(size, "plugged-memory"), &plugged);
+    *ret_target = (MIN(bytes, base + plugged) + PAGE_SIZE - 1) / PAGE_SIZE * PAGE_SIZE;
+    return true;
+}
+
 int ctl_balloon_run(const CtlOptions *options, int argc, char **argv, GError **error)
 {
     g_autoptr(CtlConn) conn = ctl_conn_find(options, argv[0]);
     JsonValue *arguments;
-    uint64_t bytes;
+    uint64_t bytes, target;
 
     if (argc == 1) {
         if (!read_actual(conn, options, &bytes, error))
@@ -60,5 +86,6 @@ int ctl_balloon_run(const CtlOptions *options, int argc, char **argv, GError **e
     json_set(arguments, "value", json_new_uint(bytes));
     if (!ctl_conn_ask(conn, options, "balloon", arguments, error))
         return 1;
-    return wait_for(conn, options, bytes, error);
+    return find_target(conn, options, bytes, &target, error)
+               ? wait_for(conn, options, target, error) : 1;
 }

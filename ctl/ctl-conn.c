@@ -11,6 +11,8 @@
 #include <sys/un.h>
 #include <time.h>
 
+#include "berth/printable.h"
+
 #include "ctl-conn.h"
 
 #define SUFFIX ".qmp"
@@ -31,11 +33,10 @@ CtlConn *ctl_conn_new(const char *path)
 {
     CtlConn *conn = g_new0(CtlConn, 1);
     g_autofree char *file = g_path_get_basename(path);
-    size_t size = strlen(file);
 
     if (g_str_has_suffix(file, SUFFIX))
-        size -= strlen(SUFFIX);
-    conn->name = g_strndup(file, size);
+        file[strlen(file) - strlen(SUFFIX)] = '\0';
+    conn->name = printable_text(file);
     conn->path = g_strdup(path);
     conn->fd = -1;
     conn->stream = json_stream_new();
@@ -347,6 +348,20 @@ const JsonValue *ctl_conn_return(const CtlConn *conn, unsigned index, GError **e
     else
         error_set(error, "machine '%s': its answer is none", conn->name);
     return NULL;
+}
+
+const JsonValue *ctl_conn_return_list(const CtlConn *conn, unsigned index)
+{
+    const JsonValue *value = ctl_conn_return(conn, index, NULL);
+
+    return value && json_kind(value) == JSON_ARRAY ? value : NULL;
+}
+
+const char *ctl_conn_text(const JsonValue *object, const char *key)
+{
+    const JsonValue *member = json_member(object, key);
+
+    return member ? json_as_string(member) : NULL;
 }
 
 const JsonValue *ctl_conn_ask(CtlConn *conn, const CtlOptions *options,

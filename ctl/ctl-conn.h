@@ -10,7 +10,7 @@
 #define CTL_REQUESTS 8
 
 typedef struct CtlConn {
-    char *name;                 /* of the socket's file, without its ending */
+    char *name;                 /* of the socket's file, for people */
     char *path;
     int fd;                     /* -1: not connected */
     JsonStream *stream;
@@ -54,6 +54,11 @@ void ctl_conn_exchange(CtlConn *const *conns, unsigned n, int64_t deadline_ns);
  * the session, failed.
  */
 const JsonValue *ctl_conn_return(const CtlConn *conn, unsigned index, GError **error);
+/* The same, which is a list; NULL for anything else. */
+const JsonValue *ctl_conn_return_list(const CtlConn *conn, unsigned index);
+
+/* The text that is member @key of @object, lent; NULL: there is none. */
+const char *ctl_conn_text(const JsonValue *object, const char *key);
 
 /* One request and its return, lent until the next exchange; NULL with @error. */
 const JsonValue *ctl_conn_ask(CtlConn *conn, const CtlOptions *options,

@@ -14,12 +14,15 @@
 #include <sys/un.h>
 #include <termios.h>
 
+#include "berth/printable.h"
 #include "berth/thread.h"
 
 #include "ctl-conn.h"
 
 #define ESCAPE 0x1d             /* Ctrl-] */
 #define PIECE 4096
+#define KEYS_MAX (64 * 1024)
+#define STUCK_MS 1000
 
 /* What "pty:/dev/pts/3" and "disconnected:unix:PATH,server=on" lead to; NULL: nowhere. */
 static char *find_place(const char *filename, bool *ret_is_socket)
@@ -38,10 +41,10 @@ static char *find_place(const char *filename, bool *ret_is_socket)
 /* Monitors, and what is for a person at no terminal. */
 static bool is_console(const CtlConn *conn, const JsonValue *chardev, const char *wanted)
 {
-    const char *label = json_as_string(json_member(chardev, "label"));
-    const char *filename = json_as_string(json_member(chardev, "filename"));
+    const char *label = ctl_conn_text(chardev, "label");
+    const char *filename = ctl_conn_text(chardev, "filename");
 
-    if (wanted)
+    if (wanted && filename)
         return g_strcmp0(label, wanted) == 0;
     return label && filename && !strstr(filename, conn->path) &&
            !g_str_has_prefix(label, "metrics-") && !strstr(label, "monitor");
@@ -50,14 +53,14 @@ static bool is_console(const CtlConn *conn, const JsonValue *chardev, const char
 static char *choose(const CtlConn *conn, const JsonValue *chardevs, const char *wanted,
                     bool *ret_is_socket, GError **error)
 {
-    for (size_t i = 0; i < json_length(chardevs); i++) {
+    for (size_t i = 0; json_kind(chardevs) == JSON_ARRAY && i < json_length(chardevs);
+         i++) {
         const JsonValue *chardev = json_at(chardevs, i);
         char *place;
 
         if (!is_console(conn, chardev, wanted))
             continue;
-        place = find_place(json_as_string(json_member(chardev, "filename")),
-                           ret_is_socket);
+        place = find_place(ctl_conn_text(chardev, "filename"), ret_is_socket);
         if (place)
             return place;
     }
@@ -77,7 +80,11 @@ static int open_place(const char *place, bool is_socket, GError **error)
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     g_autofd int fd = -1;
 
-    g_strlcpy(address.sun_path, place, sizeof(address.sun_path));
+    if (is_socket && g_strlcpy(address.sun_path, place, sizeof(address.sun_path)) >=
+                         sizeof(address.sun_path)) {
+        error_set(error, "the path of the console '%s' is too long", place);
+        return -1;
+    }
     if (is_socket)
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     else
@@ -90,7 +97,7 @@ static int open_place(const char *place, bool is_socket, GError **error)
     return autofd_steal(&fd);
 }
 
-/* What the far end does not take at once waits for it, and no key is read meanwhile. */
+/* What the terminal does not take at once waits for it. */
 static void write_all(int fd, const char *data, size_t size)
 {
     struct pollfd polled = { .fd = fd, .events = POLLOUT };
@@ -107,15 +114,6 @@ static void write_all(int fd, const char *data, size_t size)
             poll(&polled, 1, -1);
         }
     }
-}
-
-/* Whether keys go on: not after the escape. */
-static bool send_keys(int fd, const char *data, size_t size)
-{
-    const char *escape = memchr(data, ESCAPE, size);
-
-    write_all(fd, data, escape ? (size_t)(escape - data) : size);
-    return !escape;
 }
 
 /*
@@ -192,35 +190,82 @@ static void give_back(Keeper *keeper)
     pthread_sigmask(SIG_UNBLOCK, &keeper->ending, NULL);
 }
 
-/* Until the escape, the end of the far end, or that of the terminal. */
-static void talk(int fd)
+/*
+ * Keys that the far end has not taken.  With KEYS_MAX no more are read, so that what
+ * comes out of a file is not lost; at a terminal, when the far end has taken none for
+ * STUCK_MS, they are read once more and dropped, for the sake of the escape among them.
+ */
+typedef struct Talk {
+    int fd;
+    bool at_terminal;
+    bool at_end;                /* of the keys */
+    bool is_stuck;
+    GString *keys;
+} Talk;
+
+static bool is_full(const Talk *talk)
 {
-    struct pollfd polled[] = {
-        { .fd = fd, .events = POLLIN }, { .fd = STDIN_FILENO, .events = POLLIN },
-    };
+    return talk->keys->len >= KEYS_MAX;
+}
 
-    for (;;) {
-        char data[PIECE];
-        ssize_t n;
+static void send_keys(Talk *talk)
+{
+    ssize_t n = write(talk->fd, talk->keys->str, talk->keys->len);
 
-        poll(polled, G_N_ELEMENTS(polled), -1);
-        if (polled[0].revents) {
-            n = read(fd, data, sizeof(data));
-            if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-                return;
-            if (n > 0)
-                write_all(STDOUT_FILENO, data, n);
-        }
-        if (polled[1].revents) {
-            n = read(STDIN_FILENO, data, sizeof(data));
-            if (n > 0 ? !send_keys(fd, data, n)
-                      : n < 0 && errno != EAGAIN && errno != EINTR)
-                return;
-            /* No more keys; the far end goes on. */
-            if (n == 0)
-                polled[1].fd = -1;
-        }
+    if (n > 0) {
+        g_string_erase(talk->keys, 0, n);
+        talk->is_stuck = false;
+    } else if (n < 0 && errno != EAGAIN && errno != EINTR) {
+        g_string_truncate(talk->keys, 0);
     }
+}
+
+/* Whether keys go on: not after the escape. */
+static bool read_keys(Talk *talk)
+{
+    char data[PIECE];
+    ssize_t n = read(STDIN_FILENO, data, sizeof(data));
+    const char *escape = n > 0 ? memchr(data, ESCAPE, n) : NULL;
+
+    if (n > 0 && !is_full(talk))
+        g_string_append_len(talk->keys, data, escape ? escape - data : n);
+    if (talk->keys->len > 0)
+        send_keys(talk);
+    /* No more keys; the far end goes on. */
+    talk->at_end = n == 0;
+    return !escape && (n >= 0 || errno == EAGAIN || errno == EINTR);
+}
+
+static bool show(const Talk *talk)
+{
+    char data[PIECE];
+    ssize_t n = read(talk->fd, data, sizeof(data));
+
+    if (n > 0)
+        write_all(STDOUT_FILENO, data, n);
+    return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+/* One wait and what came of it; false at the escape or the far end's end. */
+static bool turn(Talk *talk)
+{
+    bool waits = is_full(talk) && !talk->is_stuck;
+    struct pollfd polled[] = {
+        { .fd = talk->fd, .events = POLLIN | (talk->keys->len > 0 ? POLLOUT : 0) },
+        { .fd = waits || talk->at_end ? -1 : STDIN_FILENO, .events = POLLIN },
+    };
+    int n = poll(polled, G_N_ELEMENTS(polled),
+                 waits && talk->at_terminal ? STUCK_MS : -1);
+
+    if (n <= 0) {
+        talk->is_stuck = n == 0;
+        return true;
+    }
+    if (polled[0].revents & POLLOUT)
+        send_keys(talk);
+    if ((polled[0].revents & ~POLLOUT) && !show(talk))
+        return false;
+    return !polled[1].revents || read_keys(talk);
 }
 
 int ctl_console_run(const CtlOptions *options, int argc, char **argv, GError **error)
@@ -229,9 +274,11 @@ int ctl_console_run(const CtlOptions *options, int argc, char **argv, GError **e
     const JsonValue *chardevs =
         ctl_conn_ask(conn, options, "query-chardev", NULL, error);
     g_autofree char *place = NULL;
+    g_autofree char *shown = NULL;
     g_autofd int fd = -1;
     bool is_socket = false, is_raw;
     Keeper keeper;
+    Talk talk;
 
     if (!chardevs)
         return 1;
@@ -241,9 +288,13 @@ int ctl_console_run(const CtlOptions *options, int argc, char **argv, GError **e
         return 1;
     /* A far end that has gone is seen by the error. */
     signal(SIGPIPE, SIG_IGN);
-    fprintf(stderr, "Connected to %s; Ctrl-] ends.\r\n", place);
+    shown = printable_text(place);
+    fprintf(stderr, "Connected to %s; Ctrl-] ends.\r\n", shown);
     is_raw = make_raw(&keeper);
-    talk(fd);
+    talk = (Talk) { .fd = fd, .at_terminal = is_raw, .keys = g_string_new(NULL) };
+    while (turn(&talk))
+        continue;
+    g_string_free(talk.keys, true);
     if (is_raw)
         give_back(&keeper);
     return 0;

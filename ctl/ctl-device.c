@@ -22,30 +22,99 @@ int ctl_device_plug(const CtlOptions *options, int argc, char **argv, GError **e
 typedef enum Verdict {
     VERDICT_NONE,
     VERDICT_GONE,
-    VERDICT_KEPT,               /* *@error says why */
+    VERDICT_KEPT,
+    VERDICT_SILENT,
 } Verdict;
 
-static Verdict judge(const CtlConn *conn, const JsonValue *event, const char *id,
-                     GError **error)
-{
-    const char *name = json_as_string(json_member(event, "event"));
-    const JsonValue *data = json_member(event, "data");
-    const JsonValue *device = data ? json_member(data, "device") : NULL;
-    const JsonValue *reason = data ? json_member(data, "x-reason") : NULL;
+/* Of _OST, as ACPI (6.3.5) has them. */
+#define OST_SOURCE_EJECT 3
+#define OST_DONE 0
+#define OST_UNDER_WAY 132
 
-    if (!device || g_strcmp0(json_as_string(device), id) != 0)
+/* Devices are named by their ids, or by their paths. */
+static bool is_about(const JsonValue *data, const char *name)
+{
+    return g_strcmp0(ctl_conn_text(data, "device"), name) == 0 ||
+           g_strcmp0(ctl_conn_text(data, "path"), name) == 0;
+}
+
+/* A guest's word on a vCPU or memory. */
+static Verdict judge_ost(const JsonValue *info)
+{
+    const JsonValue *source = json_member(info, "source");
+    const JsonValue *status = json_member(info, "status");
+    uint64_t about, how;
+
+    if (!source || !status || !json_as_uint(source, &about) ||
+        !json_as_uint(status, &how) || about != OST_SOURCE_EJECT)
         return VERDICT_NONE;
-    if (strcmp(name, "DEVICE_DELETED") == 0)
+    return how == OST_DONE || how == OST_UNDER_WAY ? VERDICT_NONE : VERDICT_KEPT;
+}
+
+static Verdict judge(const JsonValue *event, const char *device)
+{
+    const char *name = ctl_conn_text(event, "event");
+    const JsonValue *data = json_member(event, "data");
+    const JsonValue *info = data ? json_member(data, "info") : NULL;
+
+    if (info && g_strcmp0(name, "ACPI_DEVICE_OST") == 0)
+        return is_about(info, device) ? judge_ost(info) : VERDICT_NONE;
+    if (!data || !is_about(data, device))
+        return VERDICT_NONE;
+    if (g_strcmp0(name, "DEVICE_DELETED") == 0)
         return VERDICT_GONE;
-    if (strcmp(name, "DEVICE_UNPLUG_GUEST_ERROR") == 0)
-        error_set(error, "machine '%s': the guest keeps '%s': %s", conn->name, id,
-                  reason ? json_as_string(reason) : "it gives no reason");
-    else if (strcmp(name, "X_DEVICE_UNPLUG_SILENT") == 0)
+    if (g_strcmp0(name, "DEVICE_UNPLUG_GUEST_ERROR") == 0)
+        return VERDICT_KEPT;
+    return g_strcmp0(name, "X_DEVICE_UNPLUG_SILENT") == 0 ? VERDICT_SILENT : VERDICT_NONE;
+}
+
+/* Why the guest keeps it, lent; the machine may have more to say than its event. */
+static const char *find_reason(CtlConn *conn, const CtlOptions *options,
+                               const char *device)
+{
+    const JsonValue *list = ctl_conn_ask(conn, options, "x-query-unplug", NULL, NULL);
+
+    for (size_t i = 0; list && json_kind(list) == JSON_ARRAY && i < json_length(list);
+         i++) {
+        const char *reason = ctl_conn_text(json_at(list, i), "reason");
+
+        if (reason && is_about(json_at(list, i), device))
+            return reason;
+    }
+    return "it gives no reason";
+}
+
+static int tell_failure(CtlConn *conn, const CtlOptions *options, Verdict verdict,
+                        const char *device, GError **error)
+{
+    if (verdict == VERDICT_KEPT)
+        error_set(error, "machine '%s': the guest keeps '%s': %s", conn->name, device,
+                  find_reason(conn, options, device));
+    else if (verdict == VERDICT_SILENT)
         error_set(error, "machine '%s': the guest does not answer whether it lets '%s' "
-                  "go; it may do so later, and -f does not ask it", conn->name, id);
+                  "go; it may do so later, and -f does not ask it", conn->name, device);
     else
-        return VERDICT_NONE;
-    return VERDICT_KEPT;
+        error_set(error, "machine '%s': the guest has not let '%s' go yet; it may do so "
+                  "later (-w SECONDS waits longer, -f does not ask it)", conn->name,
+                  device);
+    return 1;
+}
+
+/* Events that come before @end_ns until one is a verdict. */
+static Verdict wait_verdict(CtlConn *conn, const char *device, int64_t end_ns,
+                            GError **error)
+{
+    Verdict verdict = VERDICT_NONE;
+
+    while (verdict == VERDICT_NONE) {
+        JsonValue *event = ctl_conn_event(conn, end_ns, error);
+
+        if (!event)
+            break;
+        verdict = judge(event, device);
+        json_unref(event);
+    }
+    return verdict;
 }
 
 int ctl_device_unplug(const CtlOptions *options, int argc, char **argv, GError **error)
@@ -54,22 +123,13 @@ int ctl_device_unplug(const CtlOptions *options, int argc, char **argv, GError *
     int64_t end_ns = ctl_conn_clock_ns() + options->wait_ns;
     const char *command = options->force ? "x-device-del-force" : "device_del";
     JsonValue *arguments = json_new_object();
-    Verdict verdict = VERDICT_NONE;
+    Verdict verdict;
 
     json_set(arguments, "id", json_new_string(argv[1]));
     if (!ctl_conn_ask(conn, options, command, arguments, error))
         return 1;
-    while (verdict == VERDICT_NONE) {
-        JsonValue *event = ctl_conn_event(conn, end_ns, error);
-
-        if (!event)
-            break;
-        verdict = judge(conn, event, argv[1], error);
-        json_unref(event);
-    }
-    if (verdict == VERDICT_NONE && error && !*error)
-        error_set(error, "machine '%s': the guest has not let '%s' go yet; it may do so "
-                  "later (-w SECONDS waits longer, -f does not ask it)", conn->name,
-                  argv[1]);
-    return verdict == VERDICT_GONE ? 0 : 1;
+    verdict = wait_verdict(conn, argv[1], end_ns, error);
+    if (verdict == VERDICT_GONE)
+        return 0;
+    return conn->error ? 1 : tell_failure(conn, options, verdict, argv[1], error);
 }

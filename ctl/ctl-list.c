@@ -4,6 +4,8 @@
  */
 #include <stdio.h>
 
+#include "berth/printable.h"
+
 #include "ctl-sample.h"
 
 #define ROW "%-20s %-16s %7s %5s %6s  %s\n"
@@ -15,15 +17,19 @@ static void print_row(const CtlConn *conn)
     g_autofree char *vcpus = NULL;
     g_autofree char *memory = NULL;
     g_autofree char *pid = NULL;
+    g_autofree char *path = NULL;
 
     if (!ctl_sample_read(conn, &sample, &error)) {
-        printf(ROW, conn->name, "-", "-", "-", "-", error->message);
+        g_autofree char *why = printable_text(error->message);
+
+        printf(ROW, conn->name, "-", "-", "-", "-", why);
         return;
     }
+    path = printable_text(conn->path);
     vcpus = g_strdup_printf("%" PRIu64, sample.n_vcpus);
     memory = ctl_sample_size((double)sample.memory);
     pid = sample.pid > 0 ? g_strdup_printf("%d", sample.pid) : g_strdup("-");
-    printf(ROW, conn->name, sample.state, pid, vcpus, memory, conn->path);
+    printf(ROW, conn->name, sample.state, pid, vcpus, memory, path);
     ctl_sample_done(&sample);
 }
 
@@ -53,12 +59,13 @@ static void print_size(const char *what, uint64_t bytes)
 static void print_disk(const JsonValue *disk)
 {
     const JsonValue *inserted = json_member(disk, "inserted");
-    const char *drive = json_as_string(json_member(disk, "device"));
-    const JsonValue *qdev = json_member(disk, "qdev");
-    const char *name = qdev ? json_as_string(qdev) : drive;
+    const char *drive = ctl_conn_text(disk, "device");
+    const char *qdev = ctl_conn_text(disk, "qdev");
+    const char *file = inserted ? ctl_conn_text(inserted, "file") : NULL;
+    g_autofree char *name = printable_text(qdev ? qdev : drive ? drive : "");
+    g_autofree char *medium = printable_text(file ? file : "no medium");
 
-    printf("%-16s %s: %s\n", "disk", name,
-           inserted ? json_as_string(json_member(inserted, "file")) : "no medium");
+    printf("%-16s %s: %s\n", "disk", name, medium);
 }
 
 int ctl_list_status(const CtlOptions *options, int argc, char **argv, GError **error)
@@ -84,7 +91,8 @@ int ctl_list_status(const CtlOptions *options, int argc, char **argv, GError **e
     print_size("net sent", sample.sent);
     ctl_sample_done(&sample);
     disks = ctl_conn_ask(conn, options, "query-block", NULL, error);
-    for (size_t i = 0; disks && i < json_length(disks); i++)
+    for (size_t i = 0; disks && json_kind(disks) == JSON_ARRAY && i < json_length(disks);
+         i++)
         print_disk(json_at(disks, i));
     return disks ? 0 : 1;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "berth/printable.h"
 #include "berth/spelling.h"
 
 #include "ctl-columns.h"
@@ -225,6 +226,15 @@ static void raise_limit(void)
     }
 }
 
+/* What it quotes may be a machine's. */
+static void tell_failure(const GError *error)
+{
+    g_autofree char *text = error ? printable_text(error->message) : NULL;
+
+    if (text)
+        fprintf(stderr, "berthctl: %s\n", text);
+}
+
 int main(int argc, char **argv)
 {
     const char *folder = getenv("BERTH_RUN_DIR");
@@ -244,8 +254,7 @@ int main(int argc, char **argv)
         status = read_option(&options, option, &error);
     if (status < 0)
         status = run(&options, argc - optind, argv + optind, &error);
-    if (error)
-        fprintf(stderr, "berthctl: %s\n", error->message);
+    tell_failure(error);
     g_free(options.folder);
     return status;
 }

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "berth/printable.h"
+
 #include "ctl-sample.h"
 
 /* The requests, in this order. */
@@ -115,6 +117,8 @@ static void read_disks(const JsonValue *disks, CtlSample *sample)
     for (size_t i = 0; i < json_length(disks); i++) {
         const JsonValue *stats = json_member(json_at(disks, i), "stats");
 
+        if (!stats)
+            continue;
         sample->read += number(stats, "rd_bytes");
         sample->written += number(stats, "wr_bytes");
     }
@@ -122,7 +126,7 @@ static void read_disks(const JsonValue *disks, CtlSample *sample)
 
 static void add_counter(const JsonValue *stat, CtlSample *sample)
 {
-    const char *name = json_as_string(json_member(stat, "name"));
+    const char *name = ctl_conn_text(stat, "name");
 
     if (g_strcmp0(name, "rx_bytes") == 0)
         sample->received += number(stat, "value");
@@ -135,7 +139,9 @@ static void read_nics(const JsonValue *results, CtlSample *sample)
     for (size_t i = 0; i < json_length(results); i++) {
         const JsonValue *stats = json_member(json_at(results, i), "stats");
 
-        for (size_t j = 0; stats && j < json_length(stats); j++)
+        if (!stats || json_kind(stats) != JSON_ARRAY)
+            continue;
+        for (size_t j = 0; j < json_length(stats); j++)
             add_counter(json_at(stats, j), sample);
     }
 }
@@ -143,16 +149,21 @@ static void read_nics(const JsonValue *results, CtlSample *sample)
 bool ctl_sample_read(const CtlConn *conn, CtlSample *ret_sample, GError **error)
 {
     const JsonValue *status = ctl_conn_return(conn, SAMPLE_STATUS, error);
-    const JsonValue *cpus = ctl_conn_return(conn, SAMPLE_CPUS, NULL);
+    const JsonValue *cpus = ctl_conn_return_list(conn, SAMPLE_CPUS);
     const JsonValue *memory = ctl_conn_return(conn, SAMPLE_MEMORY, NULL);
     const JsonValue *balloon = ctl_conn_return(conn, SAMPLE_BALLOON, NULL);
-    const JsonValue *disks = ctl_conn_return(conn, SAMPLE_DISKS, NULL);
-    const JsonValue *nics = ctl_conn_return(conn, SAMPLE_NICS, NULL);
+    const JsonValue *disks = ctl_conn_return_list(conn, SAMPLE_DISKS);
+    const JsonValue *nics = ctl_conn_return_list(conn, SAMPLE_NICS);
+    const char *state = status ? ctl_conn_text(status, "status") : NULL;
     CtlSample sample = { .when_ns = ctl_conn_clock_ns(), .pid = ctl_conn_pid(conn) };
 
     if (!status)
         return false;
-    sample.state = g_strdup(json_as_string(json_member(status, "status")));
+    if (!state) {
+        error_set(error, "machine '%s': its answer is none", conn->name);
+        return false;
+    }
+    sample.state = printable_text(state);
     if (cpus)
         read_vcpus(cpus, &sample);
     if (sample.pid > 0)

@@ -12,6 +12,8 @@
 #include <sys/ioctl.h>
 #include <time.h>
 
+#include "berth/printable.h"
+
 #include "ctl-columns.h"
 
 #define CLEAR "\033[H\033[2J"
@@ -110,7 +112,7 @@ static void read_row(TopRow *row)
 
     g_clear_pointer(&row->failure, g_free);
     if (!ctl_sample_read(row->conn, &now, &error)) {
-        row->failure = g_strdup(error->message);
+        row->failure = printable_text(error->message);
         return;
     }
     ctl_columns_values(&now, row->has_before ? &row->last : NULL, &row->values);

@@ -18,6 +18,7 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 import time
 
 from rig import SILENCE, heard, main, wait_until
@@ -354,6 +355,15 @@ def hear(*numbers):
         signal.signal(number, signal.SIG_DFL)
 
 
+def fill(terminal):
+    """Types until a port, a socket, berthctl and the terminal are full."""
+    os.set_blocking(terminal, False)
+    while select.select([], [terminal], [], 0.5)[1]:
+        with contextlib.suppress(BlockingIOError):
+            os.write(terminal, b"x" * 1024)
+    os.set_blocking(terminal, True)
+
+
 def test_console_gives_the_terminal_back(t):
     ctl = Ctl(t)
     serial = t.folder / "serial"
@@ -384,13 +394,13 @@ def test_console_gives_the_terminal_back(t):
     process.send_signal(signal.SIGHUP)
     os.write(ours, b"\x1d")
     t.equal("one that is ignored stays so", process.wait(DEADLINE), 0)
-    process = console()
     guest.qmp.command("stop")
-    os.set_blocking(ours, False)        # until a port, a socket and the terminal are full
-    while select.select([], [ours], [], 0.5)[1]:
-        with contextlib.suppress(BlockingIOError):
-            os.write(ours, b"x" * 1024)
-    os.set_blocking(ours, True)
+    process = console()
+    fill(ours)
+    os.write(ours, b"\x1d")
+    t.equal("the escape of one that waits for the far end", process.wait(DEADLINE), 0)
+    process = console()
+    fill(ours)
     process.send_signal(signal.SIGTERM)
     t.equal("one that waits for the far end", process.wait(DEADLINE), -signal.SIGTERM)
     t.equal("gives it back, too", termios.tcgetattr(theirs), before)
@@ -421,13 +431,164 @@ def test_balloon(t):
     fails(t, "a guest without a driver",
           ctl.run("-w", "0.2", "balloon", "one", "64M"), "guest", "-w")
     t.equal("all of it", ctl.run("balloon", "one", "128M").stdout, f"{128 << 20}\n")
+    for size in ("4G", f"{(128 << 20) - 1}"):
+        done = ctl.run("-w", "1", "balloon", "one", size)
+        t.equal(f"{size}: what comes to the same", (done.returncode, done.stdout),
+                (0, f"{128 << 20}\n"))
     t.equal("the machine is what it was", guest.status, "prelaunch")
+
+
+class Foe(threading.Thread):
+    """What listens at a machine's socket and answers as it likes, by command."""
+
+    def __init__(self, path, answers):
+        super().__init__(daemon=True)
+        self.answers = answers
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener.bind(str(path))
+        self.listener.listen(8)
+        self.start()
+
+    def run(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                with client, contextlib.suppress(OSError):
+                    self.serve(client)
+
+    def serve(self, client):
+        client.sendall(b'{"QMP": {}}\r\n')
+        with client.makefile("r") as lines:
+            for line in lines:
+                name = json.loads(line)["execute"]
+                for answer in self.answers.get(name, [{"return": {}}]):
+                    client.sendall(json.dumps(answer).encode() + b"\r\n")
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.join()
+
+
+def test_a_file_goes_to_the_console_whole(t):
+    """However long the machine takes nothing of it."""
+    ctl = Ctl(t)
+    place = t.folder / "serial"
+    source = t.folder / "source"
+    source.write_bytes(bytes(i % 251 + (i % 251 >= 0x1d) for i in range(1 << 20)))
+    foe = Foe(ctl.socket_of("one"), {"query-chardev": [{"return": [
+        {"label": "s", "filename": f"unix:{place},server=on"}]}]})
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(place))
+        listener.listen(1)
+        with open(source, "rb") as keys:
+            console = subprocess.Popen(ctl.argv("console", "one"), stdin=keys,
+                                       stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.DEVNULL)
+        far, _ = listener.accept()
+    time.sleep(1.2)
+    text = b""
+    far.settimeout(DEADLINE)
+    while len(text) < source.stat().st_size:
+        text += far.recv(65536)
+    t.check("all of it came", text == source.read_bytes(), len(text))
+    far.close()
+    t.equal("the far end's end is its end", console.wait(DEADLINE), 0)
+    foe.close()
+
+
+EVIL = "\x1b]0;owned\x07\x9b2J\r\n\x7f"
+# As it may be shown.
+TAME = "\\u001B]0;owned\\u0007\\u009B2J\\u000D\\u000A\\u007F"
+
+
+def test_a_machine_commands_no_terminal(t):
+    """Whatever a machine, an image's name or a socket's says: the terminal is the
+    operator's."""
+    ctl = Ctl(t)
+    events = [{"event": "DEVICE_UNPLUG_GUEST_ERROR", "data": {"device": "disk"}}]
+    foe = Foe(ctl.socket_of("evil\x1b[2J"), {
+        "query-status": [{"return": {"running": True, "status": EVIL}}],
+        "query-block": [{"return": [{"device": EVIL, "inserted": {"file": EVIL}}]}],
+        "query-chardev": [{"return": [{"label": EVIL, "filename": "pty:/none" + EVIL}]}],
+        "device_del": [{"return": {}}, *events],
+        "x-query-unplug": [{"return": [{"device": "disk", "reason": EVIL}]}],
+        "stop": [{"error": {"class": "GenericError", "desc": EVIL}}],
+        "query-name": [{"return": {"name": EVIL}}],
+    })
+    name = "evil\x1b[2J"
+    for what, shown, words in (
+            ("list", TAME[:16], ["list"]), ("top", TAME[:10], ["-n", "1", "top"]),
+            ("status", TAME, ["status", name]), ("a console", TAME, ["console", name]),
+            ("an error", TAME, ["qmp", name, "stop"]),
+            ("a reason", TAME, ["unplug", name, "disk"]),
+            ("JSON", "\\u009B", ["qmp", name, "query-name"])):
+        done = ctl.run(*words)
+        text = done.stdout + done.stderr
+        t.check(f"{what}: no control characters", not re.search(
+            "[\x00-\x09\x0b-\x1f\x7f-\x9f]", text), repr(text))
+        t.check(f"{what}: it is told", shown in text, repr(text))
+    foe.close()
+
+
+def test_answers_of_other_types(t):
+    """Whoever answers nonsense is none, and the others are shown."""
+    ctl = Ctl(t)
+    foes = [Foe(ctl.socket_of(f"foe{i}"), dict.fromkeys((
+        "query-status", "query-cpus-fast", "query-blockstats", "query-stats",
+        "query-block", "query-chardev", "query-memory-size-summary", "query-balloon",
+        "x-query-unplug"), [{"return": value}]) | {"device_del": [
+            {"return": {}}, {"event": value, "data": value},
+            {"event": "DEVICE_UNPLUG_GUEST_ERROR", "data": {"device": "d"}}]})
+            for i, value in enumerate(({"a": 1}, [1, [{}], None], 7, "x", None, True))]
+    ctl.machine(t, "good", "-S")
+    for words in (["list"], ["-n", "1", "top"]):
+        done = ctl.run(*words)
+        t.equal(f"{words[-1]}: it ends well", done.returncode, 0)
+        t.match(f"{words[-1]}: the good one is there", done.stdout,
+                "(?m)^good +prelaunch")
+        t.equal(f"{words[-1]}: the others, too", done.stdout.count("\nfoe"), len(foes))
+    for i in range(len(foes)):
+        for words in (["status"], ["console"], ["balloon"], ["unplug", "d"],
+                      ["qmp", "query-status"]):
+            done = ctl.run("-w", "1", words[0], f"foe{i}", *words[1:])
+            t.check(f"{words[0]} of {i}", done.returncode in (0, 1), done)
+    for foe in foes:
+        foe.close()
+
+
+def test_unplug_of_what_the_guest_keeps(t):
+    """Of vCPUs and memory the guest's word is ACPI_DEVICE_OST, as with QEMU."""
+    ctl = Ctl(t)
+
+    def told(device, source, status):
+        return {"event": "ACPI_DEVICE_OST", "data": {"info": {
+            "device": device, "slot": "0", "slot-type": "DIMM", "source": source,
+            "status": status}}}
+
+    foe = Foe(ctl.socket_of("one"), {
+        "device_del": [{"return": {}}, told("other", 3, 1), told("dimm0", 1, 1),
+                       told("dimm0", 3, 132), told("dimm0", 3, 0), told("dimm0", 3, 130)],
+        "x-query-unplug": [{"return": [{"device": "other", "reason": "no"},
+                                       {"device": "dimm0", "reason": "it is busy"}]}]})
+    fails(t, "kept", ctl.run("unplug", "one", "dimm0"), "guest keeps 'dimm0'",
+          "it is busy")
+    foe.close()
+    os.unlink(ctl.socket_of("one"))
+    foe = Foe(ctl.socket_of("one"), {"device_del": [{"return": {}}, {
+        "event": "DEVICE_DELETED", "data": {"path": "/machine/peripheral/x"}}]})
+    t.equal("by its path", ctl.run("-w", "1", "unplug", "one",
+                                   "/machine/peripheral/x").returncode, 0)
+    foe.close()
 
 
 TESTS = [test_errors_say_what_to_do, test_help_and_exit_status, test_list_and_top,
          test_top_fits_its_terminal, test_top_is_in_order, test_thousands_of_sockets,
          test_qmp_and_events, test_plug_and_unplug, test_console,
-         test_console_gives_the_terminal_back, test_shutdown, test_balloon]
+         test_a_file_goes_to_the_console_whole,
+         test_console_gives_the_terminal_back, test_shutdown, test_balloon,
+         test_a_machine_commands_no_terminal, test_answers_of_other_types,
+         test_unplug_of_what_the_guest_keeps]
 
 if __name__ == "__main__":
     sys.exit(main(TESTS, __doc__))
