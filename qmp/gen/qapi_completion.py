@@ -18,14 +18,17 @@ CTL_COLUMNS = ["name", "state", "vcpus", "vcpu", "cpu", "rss", "ram", "left", "r
 HEAD = "# Made from berth's schema; do not edit.\n"
 
 BASH = r"""
-# The folder and the options before the command of berthctl.
+# The folder and the options before the command of berthctl.  Whoever gave files their
+# names: a list of words (compgen -W) would be executed.
 _berth_vms() {
-    local folder=${BERTH_RUN_DIR:-/run/berth} i path
+    local folder=${BERTH_RUN_DIR:-/run/berth} i path name
     for ((i = 1; i < COMP_CWORD; i++)); do
         [[ ${COMP_WORDS[i]} == -d ]] && folder=${COMP_WORDS[i + 1]}
     done
     for path in "$folder"/*.qmp; do
-        [[ -S $path ]] && path=${path##*/} && echo "${path%.qmp}"
+        name=${path##*/}
+        name=${name%.qmp}
+        [[ -S $path && $name == "$1"* ]] && COMPREPLY+=("$(printf %q "$name")")
     done
 }
 
@@ -77,7 +80,7 @@ _berthctl() {
         COMPREPLY=($(compgen -W "$_berthctl_commands" -- "$cur"))
     elif ((${#words[@]} == 1)) || [[ ${words[0]} == top ]]; then
         [[ ${words[0]} == list ]] ||
-            COMPREPLY=($(compgen -W "$(_berth_vms)" -- "$cur"))
+            COMPREPLY=() && _berth_vms "$cur"
     else
         case ${words[0]} in
         qmp)

@@ -76,6 +76,13 @@ ZSH_RC = ("PS1='ready''> '; unsetopt prompt_cr prompt_sp; fpath=($PWD $fpath);"
 SILENCE = 60
 
 
+# Names of sockets, and words that bash gives back for "berthctl status": by Tab nothing
+# in a name is executed, and nothing when the line is entered.
+FOREIGN = {"x$(touch ran)": "x\\$\\(touch\\ ran\\)",
+           "x`touch ran`": "x\\`touch\\ ran\\`",
+           "x;touch ran": "x\\;touch\\ ran", "x y": "x\\ y", "x*": "x\\*", "x1": "x1"}
+
+
 class Zsh:
     """A zsh on a terminal, which completes by what is in its folder."""
 
@@ -125,6 +132,21 @@ def test_bash(t):
         typed = [word.replace("FOLDER", str(t.folder)) for word in typed]
         done = run("bash", "-c", TRY, "bash", str(script), *typed)
         t.equal(" ".join(typed[:1] + typed[-1:]), done.stdout.splitlines(), offered)
+
+
+def test_a_name_is_not_executed(t):
+    """Whoever may make a socket in the folder is not who completes its name."""
+    script = t.folder / "berth.bash"
+    script.write_text(qapi_completion.bash(SCHEMA))
+    for name in FOREIGN:
+        with socket.socket(socket.AF_UNIX) as vm:
+            vm.bind(str(t.folder / f"{name}.qmp"))
+    done = subprocess.run(
+        ["bash", "-c", TRY, "bash", str(script), "berthctl", "-d", str(t.folder),
+         "status", "x"], stdout=subprocess.PIPE, text=True, cwd=t.folder)
+    t.equal("the names, as words", sorted(done.stdout.splitlines()),
+            sorted(FOREIGN.values()))
+    t.check("nothing was executed", not (t.folder / "ran").exists())
 
 
 def test_zsh(t):
@@ -190,7 +212,18 @@ def test_unit(t):
     t.equal("systemd takes the unit", ours, [])
 
 
-TESTS = [test_bash, test_zsh, test_berthctl_has_these_commands, test_manuals, test_unit]
+def test_a_guest_that_switches_off_stays_off(t):
+    """systemd runs ExecStop= also when the main process has ended by itself.  There is no
+    machine any more that it could ask, and a failure were a reason to start it again."""
+    unit = (ROOT / "systemd" / "berth@.service.in").read_text()
+    stop, = re.findall(r"(?m)^ExecStop=(.*)", unit)
+    t.check("a failed stop is none", stop.startswith("-") or
+            not re.search(r"(?m)^Restart=", unit), stop)
+
+
+TESTS = [test_bash, test_a_name_is_not_executed, test_zsh,
+         test_berthctl_has_these_commands, test_manuals, test_unit,
+         test_a_guest_that_switches_off_stays_off]
 
 if __name__ == "__main__":
     sys.exit(run_tests(TESTS, Folder, sys.argv[1:]))
