@@ -6,8 +6,9 @@ set -eu
 # Building.
 BUILD="gcc libc6-dev make pkg-config python3 libglib2.0-dev libjson-c-dev nettle-dev \
     libaio-dev zlib1g-dev libzstd-dev libseccomp-dev libnl-3-dev libslirp-dev"
-# Checking: the other compiler with its sanitizers and fuzzer, iasl for the ACPI tables.
-CHECK="clang libclang-rt-14-dev acpica-tools git iproute2"
+# Checking: the other compiler with its sanitizers and fuzzer, iasl for the ACPI tables,
+# the parser of AppArmor's lines.
+CHECK="clang libclang-rt-14-dev acpica-tools git iproute2 apparmor"
 # Readers of dumps.
 DUMPS="crash makedumpfile python3-libkdumpfile"
 # Stock guests, and the emulated host where there is no VMX or SVM.
