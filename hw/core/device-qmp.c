@@ -3,10 +3,13 @@
  * Devices over QMP: device_add and device_del, and what can be said of a kind of device
  * in "-device", and of one of the board in "-global".
  */
+#include <string.h>
+
 #include "berth/device-qmp.h"
 #include "berth/device.h"
 #include "berth/error.h"
 #include "berth/hotplug.h"
+#include "berth/qapi-tables.h"
 #include "berth/qmp-introspect.h"
 #include "berth/qmp.h"
 #include "qmp-commands.h"
@@ -93,4 +96,36 @@ ObjectPropertyInfoList *qmp_device_list_properties(QmpContext *ctx,
     }
     return qmp_introspect_branch(QAPI_TYPE_DEVICE_ADD_ARGS, driver,
                                  device_qmp_base_members((DeviceDriver)driver));
+}
+
+/* The short name of device @driver. */
+static void write_alias(GString *out, const char *driver)
+{
+    const QapiType *type = &qapi_types[QAPI_TYPE_DEVICE_DRIVER];
+    const QapiMember *aliases =
+        qapi_type_members(type) + type->n_members + type->n_refused;
+
+    for (unsigned i = 0; i < type->n_aliases; i++) {
+        if (strcmp(qapi_text(aliases[i].doc), driver) == 0 &&
+            !g_str_has_suffix(qapi_text(aliases[i].name), "transitional")) {
+            g_string_append_printf(out, ", alias \"%s\"", qapi_text(aliases[i].name));
+            return;
+        }
+    }
+}
+
+void device_qmp_describe_drivers(GString *out)
+{
+    for (int i = 0; i < DEVICE_DRIVER__MAX; i++) {
+        const DeviceClass *class = device_kinds[i].class;
+        const char *description = device_description(i);
+
+        g_string_append_printf(out, "name \"%s\"", DeviceDriver_str(i));
+        if (class->bus != BUS_NONE)
+            g_string_append_printf(out, ", bus %s", bus_kind_str(class->bus));
+        write_alias(out, DeviceDriver_str(i));
+        if (description)
+            g_string_append_printf(out, ", desc \"%s\"", description);
+        g_string_append_c(out, '\n');
+    }
 }

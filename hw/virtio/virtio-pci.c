@@ -97,6 +97,15 @@ static VirtioPci *of_vdev(const VirtioDevice *vdev)
     return to_virtio_pci(pci_device(vdev->dev));
 }
 
+void virtio_pci_registers_locked(const VirtioDevice *vdev, uint8_t *ret_isr,
+                                 uint16_t *ret_queue_select)
+{
+    const VirtioPci *vp = of_vdev(vdev);
+
+    *ret_isr = vp->isr;
+    *ret_queue_select = vp->queue_select;
+}
+
 /* The queue that the driver selected, NULL when there is none. */
 static Virtqueue *selected_queue(VirtioPci *vp)
 {

@@ -506,3 +506,15 @@ FwCfg *fw_cfg_add(DeviceTree *tree, GError **error)
 
     return dev ? to_fw_cfg(dev) : NULL;
 }
+
+void fw_cfg_visit_files(DeviceTree *tree, FwCfgFileFn *fn, void *opaque)
+{
+    Device *dev = device_find(tree, "/machine/fw_cfg");
+    const FwCfg *fw_cfg = dev ? to_fw_cfg(dev) : NULL;
+
+    for (guint i = 0; fw_cfg && i < fw_cfg->files->len; i++) {
+        const FwCfgItem *item = g_ptr_array_index(fw_cfg->files, i);
+
+        fn(opaque, item->name, item->size);
+    }
+}

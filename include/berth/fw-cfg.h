@@ -50,6 +50,10 @@ bool fw_cfg_add_file(FwCfg *fw_cfg, const char *name, GBytes *bytes, GError **er
  */
 bool fw_cfg_put_file(FwCfg *fw_cfg, const char *name, GBytes *bytes, GError **error);
 
+/* Shows each file of @tree's fw_cfg, if it has one, by name. */
+typedef void FwCfgFileFn(void *opaque, const char *name, size_t size);
+void fw_cfg_visit_files(DeviceTree *tree, FwCfgFileFn *fn, void *opaque);
+
 /*
  * A file that the guest may write.  Its bytes are part of the migrated state of whoever
  * owns them.

@@ -49,6 +49,35 @@ typedef struct PageWalkLimits {
     size_t max_mappings;
 } PageWalkLimits;
 
+/* Bits of entries, the same in all modes. */
+#define PAGE_ENTRY_PRESENT (1ull << 0)
+#define PAGE_ENTRY_WRITE (1ull << 1)
+#define PAGE_ENTRY_USER (1ull << 2)
+#define PAGE_ENTRY_WRITE_THROUGH (1ull << 3)
+#define PAGE_ENTRY_CACHE_DISABLE (1ull << 4)
+#define PAGE_ENTRY_ACCESSED (1ull << 5)
+#define PAGE_ENTRY_DIRTY (1ull << 6)
+#define PAGE_ENTRY_LARGE (1ull << 7)    /* of what is not the last level */
+#define PAGE_ENTRY_GLOBAL (1ull << 8)
+#define PAGE_ENTRY_NO_EXECUTE (1ull << 63)
+
+/* One page. */
+typedef struct PageLeaf {
+    PageMapping mapping;
+    uint64_t entry;             /* the last; of the last level without _LARGE */
+    uint64_t access;            /* _WRITE and _USER where all levels have them */
+} PageLeaf;
+
+/* False ends the visit. */
+typedef bool PageLeafFn(void *opaque, const PageLeaf *leaf);
+
+/*
+ * Shows each page that is mapped, by address; also what is no memory.  False when @fn, or
+ * *@cancelled (atomic), ended it, or more than @max_entries would be looked at.
+ */
+bool page_walk_visit(const PageWalk *walk, uint64_t max_entries, const bool *cancelled,
+                     PageLeafFn *fn, void *opaque);
+
 /*
  * Appends to @mappings (of PageMapping) what is mapped, by address, with neighbours put
  * together; also what is mapped and no memory.  False when it would take more than

@@ -14,6 +14,7 @@ typedef struct RamMapRange {
     uint8_t *host;
     RamBlock *block;            /* referenced */
     uint64_t offset;            /* of @host in the block */
+    bool is_rom;                /* of its first page: the guest's writes go nowhere */
 } RamMapRange;
 
 typedef struct RamMap {

@@ -155,6 +155,9 @@ void virtio_make_queues(VirtioDevice *vdev, uint32_t n, uint16_t size);
 
 /* What a device of virtio_pci_class carries.  Main. */
 VirtioDevice *virtio_pci_device(Device *dev);
+/* Registers of what carries @vdev, unchanged by this; dev->lock is held. */
+void virtio_pci_registers_locked(const VirtioDevice *vdev, uint8_t *ret_isr,
+                                 uint16_t *ret_queue_select);
 
 /* dev->lock is held: a doorbell that the kernel did not take. */
 void virtio_queue_kick(Virtqueue *vq);

@@ -109,5 +109,8 @@ void hmp_table_unknown(HmpCall *call, const char *name, size_t size);
 char *hmp_table_label(const HmpCommand *command);
 bool hmp_table_is_info(const HmpCommand *command);
 
+/* A line for each file of fw_cfg. */
+void fw_cfg_hmp_show(HmpCall *call);
+
 /* Completes the word before the cursor, or shows what it can be. */
 void hmp_complete(QmpContext *ctx, HmpLine *line, GString *out);

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "berth/device-qmp.h"
 #include "berth/pci.h"
 #include "berth/thread.h"
 
@@ -141,6 +142,11 @@ static void show_bus(HmpCall *call, Bus *bus, int indent)
                bus_type(bus));
     LIST_FOREACH(node, &bus->devices)
         show_device(call, CONTAINER_OF(node, Device, bus_node), indent + 2);
+}
+
+void hmp_info_qdm(HmpCall *call)
+{
+    device_qmp_describe_drivers(call->out);
 }
 
 void hmp_info_qtree(HmpCall *call)

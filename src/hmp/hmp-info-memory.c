@@ -4,10 +4,13 @@
  * process has of the host's (info memory-ledger).
  */
 #include "berth/machine.h"
+#include "berth/ram-map.h"
 
 #include "qmp-commands.h"
 
 #include "hmp-call.h"
+
+#define ROM_END (4 * GIB)       /* the processor starts 16 bytes before */
 
 static void show_tree(HmpCall *call, const char *name, AddressSpace *as)
 {
@@ -46,6 +49,63 @@ void hmp_info_mtree(HmpCall *call)
         else
             show_tree(call, spaces[i].name, spaces[i].as);
     }
+}
+
+/* Of a page: "4 KiB", "2 MiB". */
+static char *page_text(uint64_t size)
+{
+    return size >= MIB ? g_strdup_printf("%" PRIu64 " MiB", (uint64_t)(size / MIB))
+                       : g_strdup_printf("%" PRIu64 " KiB", (uint64_t)(size / KIB));
+}
+
+/* Whether range @i is nearest to the begin of its block, which several may have. */
+static bool is_first_of_block(const RamMap *map, size_t i)
+{
+    const RamMapRange *range = &map->ranges[i];
+
+    for (size_t j = 0; j < map->n; j++) {
+        const RamMapRange *other = &map->ranges[j];
+
+        if (other->block == range->block &&
+            (other->offset < range->offset || (other->offset == range->offset && j < i)))
+            return false;
+    }
+    return true;
+}
+
+static void show_block(HmpCall *call, const RamMapRange *range)
+{
+    const RamBlock *block = range->block;
+    g_autofree char *page = page_text(block->page_size);
+
+    hmp_printf(call, "%24s %8s  0x%016" PRIx64 " 0x%016" PRIx64 " 0x%016" PRIx64
+               " 0x%016" PRIx64 " %3s\n", block->name, page, range->gpa - range->offset,
+               block->size, block->size, (uint64_t)(uintptr_t)block->host,
+               range->is_rom ? "ro" : "rw");
+}
+
+void hmp_info_ramblock(HmpCall *call)
+{
+    AddressSpace *memory = call->ctx->machine->memory;
+    g_autoptr(RamMap) map = memory ? ram_map_new(memory) : NULL;
+
+    hmp_printf(call, "%24s %8s  %18s %18s %18s %18s %3s\n", "Block Name", "PSize",
+               "Offset", "Used", "Total", "HVA", "RO");
+    for (size_t i = 0; map && i < map->n; i++) {
+        if (is_first_of_block(map, i))
+            show_block(call, &map->ranges[i]);
+    }
+}
+
+/* Option ROMs are the devices', and memory of the guest's where it maps them. */
+void hmp_info_roms(HmpCall *call)
+{
+    const RamBlock *rom = call->ctx->machine->rom;
+
+    if (rom)
+        hmp_printf(call, "addr=%016" PRIx64 " size=0x%06" PRIx64 " mem=rom name=\"%s\"\n",
+                   (uint64_t)(ROM_END - rom->size), rom->size, rom->name);
+    fw_cfg_hmp_show(call);
 }
 
 /* The name of a row and its numbers, in KiB, with "-" for @worst when nobody can tell. */

@@ -49,38 +49,11 @@ static bool write_device_options(GString *out, const char *name, GError **error)
                         device_qmp_base_members(driver), "device", error);
 }
 
-/* The short name of device @driver. */
-static void write_alias(GString *out, const char *driver)
-{
-    const QapiType *type = &qapi_types[QAPI_TYPE_DEVICE_DRIVER];
-    const QapiMember *aliases =
-        qapi_type_members(type) + type->n_members + type->n_refused;
-
-    for (unsigned i = 0; i < type->n_aliases; i++) {
-        if (strcmp(qapi_text(aliases[i].doc), driver) == 0 &&
-            !g_str_has_suffix(qapi_text(aliases[i].name), "transitional")) {
-            g_string_append_printf(out, ", alias \"%s\"", qapi_text(aliases[i].name));
-            return;
-        }
-    }
-}
-
 static bool write_device(GString *out, const char *name, GError **error)
 {
     if (name)
         return write_device_options(out, name, error);
-    for (int i = 0; i < DEVICE_DRIVER__MAX; i++) {
-        const DeviceClass *class = device_kinds[i].class;
-        const char *description = device_description(i);
-
-        g_string_append_printf(out, "name \"%s\"", DeviceDriver_str(i));
-        if (class->bus != BUS_NONE)
-            g_string_append_printf(out, ", bus %s", bus_kind_str(class->bus));
-        write_alias(out, DeviceDriver_str(i));
-        if (description)
-            g_string_append_printf(out, ", desc \"%s\"", description);
-        g_string_append_c(out, '\n');
-    }
+    device_qmp_describe_drivers(out);
     return true;
 }
 

@@ -20,8 +20,6 @@
 #define CR4_LA57 (1ull << 12)
 #define EFER_LMA (1ull << 10)
 
-#define ENTRY_PRESENT (1ull << 0)
-#define ENTRY_PS (1ull << 7)
 #define ADDRESS_MASK 0x000ffffffffff000ull      /* bits 12 to 51 */
 
 #define LEVELS_MAX 5
@@ -102,7 +100,7 @@ static bool is_page(const Shape *shape, unsigned level, uint64_t entry)
 {
     if (level == shape->n_levels - 1)
         return true;
-    return shape->levels[level].may_be_page && (entry & ENTRY_PS);
+    return shape->levels[level].may_be_page && (entry & PAGE_ENTRY_LARGE);
 }
 
 /* Where the page begins that @entry of @level is. */
@@ -153,7 +151,7 @@ bool page_walk_translate(const PageWalk *walk, uint64_t gva, uint64_t *ret_gpa,
 
         if (!ram_map_read(walk->ram, table + index * shape->entry_size, &entry,
                           shape->entry_size) ||
-            !(GUINT64_FROM_LE(entry) & ENTRY_PRESENT))
+            !(GUINT64_FROM_LE(entry) & PAGE_ENTRY_PRESENT))
             return false;
         entry = GUINT64_FROM_LE(entry);
         if (is_page(shape, level, entry)) {
@@ -186,32 +184,14 @@ bool page_walk_read(const PageWalk *walk, uint64_t gva, void *data, size_t size)
     return true;
 }
 
-typedef struct Listing {
+typedef struct Visit {
     const PageWalk *walk;
     const Shape *shape;
     const bool *cancelled;
     uint64_t entries_left;
-    size_t max_mappings;
-    GArray *mappings;
-    guint first;                /* of this listing */
-} Listing;
-
-static bool add_mapping(Listing *listing, uint64_t gva, uint64_t gpa, uint64_t size)
-{
-    PageMapping mapping = { gva, gpa, size };
-    GArray *mappings = listing->mappings;
-    PageMapping *last = mappings->len > listing->first
-        ? &g_array_index(mappings, PageMapping, mappings->len - 1) : NULL;
-
-    if (last && last->gva + last->size == gva && last->gpa + last->size == gpa) {
-        last->size += size;
-        return true;
-    }
-    if (mappings->len - listing->first >= listing->max_mappings)
-        return false;
-    g_array_append_val(mappings, mapping);
-    return true;
-}
+    PageLeafFn *fn;
+    void *opaque;
+} Visit;
 
 /* The upper half of what is canonical is negative. */
 static uint64_t extend(const Shape *shape, uint64_t gva)
@@ -221,40 +201,99 @@ static uint64_t extend(const Shape *shape, uint64_t gva)
     return shape->n_bits == 32 ? gva : (uint64_t)((int64_t)(gva << unused) >> unused);
 }
 
-static bool list_table(Listing *listing, unsigned level, uint64_t gpa, uint64_t gva);
-
-static bool list_entry(Listing *listing, unsigned level, uint64_t entry, uint64_t gva)
+/* Those four entries have no rights. */
+static uint64_t access_of(const Shape *shape, unsigned level, uint64_t entry)
 {
-    const Shape *shape = listing->shape;
+    return shape == &shape_pae && level == 0 ? PAGE_ENTRY_WRITE | PAGE_ENTRY_USER : entry;
+}
 
-    if (!(entry & ENTRY_PRESENT))
+static bool visit_table(Visit *visit, unsigned level, uint64_t gpa, PageLeaf above);
+
+/* @leaf has the address, and the rights of the levels above. */
+static bool visit_entry(Visit *visit, unsigned level, uint64_t entry, PageLeaf leaf)
+{
+    const Shape *shape = visit->shape;
+    bool is_last = level == shape->n_levels - 1;
+
+    if (!(entry & PAGE_ENTRY_PRESENT))
         return true;
-    if (is_page(shape, level, entry))
-        return add_mapping(listing, extend(shape, gva), page_of(shape, level, entry),
-                           1ull << shape->levels[level].shift);
-    return list_table(listing, level + 1, table_of(shape, entry), gva);
+    leaf.access &= access_of(shape, level, entry);
+    if (!is_page(shape, level, entry))
+        return visit_table(visit, level + 1, table_of(shape, entry), leaf);
+    /* That bit is of the memory type there. */
+    leaf.entry = is_last ? entry & ~PAGE_ENTRY_LARGE : entry;
+    leaf.mapping = (PageMapping) {
+        .gva = extend(shape, leaf.mapping.gva),
+        .gpa = page_of(shape, level, entry),
+        .size = 1ull << shape->levels[level].shift,
+    };
+    return visit->fn(visit->opaque, &leaf);
 }
 
 /* Recurses as deep as there are levels; 4 KiB of stack for each. */
-static bool list_table(Listing *listing, unsigned level, uint64_t gpa, uint64_t gva)
+static bool visit_table(Visit *visit, unsigned level, uint64_t gpa, PageLeaf above)
 {
-    const Shape *shape = listing->shape;
+    const Shape *shape = visit->shape;
     const Level *at = &shape->levels[level];
     unsigned n = 1u << at->bits;
     uint8_t table[TABLE_SIZE];
 
-    if (listing->entries_left < n ||
-        __atomic_load_n(listing->cancelled, __ATOMIC_RELAXED))
+    if (visit->entries_left < n ||
+        __atomic_load_n(visit->cancelled, __ATOMIC_RELAXED))
         return false;
-    listing->entries_left -= n;
-    if (!ram_map_read(listing->walk->ram, gpa, table, n * shape->entry_size))
+    visit->entries_left -= n;
+    if (!ram_map_read(visit->walk->ram, gpa, table, n * shape->entry_size))
         return true;
     for (unsigned i = 0; i < n; i++) {
-        uint64_t entry = entry_at(table, i, shape->entry_size);
+        PageLeaf leaf = above;
 
-        if (!list_entry(listing, level, entry, gva | (uint64_t)i << at->shift))
+        leaf.mapping.gva |= (uint64_t)i << at->shift;
+        if (!visit_entry(visit, level, entry_at(table, i, shape->entry_size), leaf))
             return false;
     }
+    return true;
+}
+
+bool page_walk_visit(const PageWalk *walk, uint64_t max_entries, const bool *cancelled,
+                     PageLeafFn *fn, void *opaque)
+{
+    Visit visit = {
+        .walk = walk,
+        .cancelled = cancelled,
+        .entries_left = max_entries,
+        .fn = fn,
+        .opaque = opaque,
+    };
+    const PageLeaf top = { .access = PAGE_ENTRY_WRITE | PAGE_ENTRY_USER };
+
+    if (!page_walk_is_paging(walk))
+        return true;
+    visit.shape = find_shape(walk);
+    return visit_table(&visit, 0, root_of(walk, visit.shape), top);
+}
+
+typedef struct Listing {
+    size_t max_mappings;
+    GArray *mappings;
+    guint first;                /* of this listing */
+} Listing;
+
+static bool add_mapping(void *opaque, const PageLeaf *leaf)
+{
+    Listing *listing = opaque;
+    const PageMapping *mapping = &leaf->mapping;
+    GArray *mappings = listing->mappings;
+    PageMapping *last = mappings->len > listing->first
+        ? &g_array_index(mappings, PageMapping, mappings->len - 1) : NULL;
+
+    if (last && last->gva + last->size == mapping->gva &&
+        last->gpa + last->size == mapping->gpa) {
+        last->size += mapping->size;
+        return true;
+    }
+    if (mappings->len - listing->first >= listing->max_mappings)
+        return false;
+    g_array_append_vals(mappings, mapping, 1);
     return true;
 }
 
@@ -262,16 +301,10 @@ bool page_walk_list(const PageWalk *walk, const PageWalkLimits *limits,
                     const bool *cancelled, GArray *mappings)
 {
     Listing listing = {
-        .walk = walk,
-        .cancelled = cancelled,
-        .entries_left = limits->max_entries,
         .max_mappings = limits->max_mappings,
         .mappings = mappings,
         .first = mappings->len,
     };
 
-    if (!page_walk_is_paging(walk))
-        return true;
-    listing.shape = find_shape(walk);
-    return list_table(&listing, 0, root_of(walk, listing.shape), 0);
+    return page_walk_visit(walk, limits->max_entries, cancelled, add_mapping, &listing);
 }

@@ -36,6 +36,7 @@ RamMap *ram_map_new(AddressSpace *as)
             .host = range->ram.host,
             .block = ram_block_ref(range->ram.block),
             .offset = (uint64_t)(range->ram.host - range->ram.block->host),
+            .is_rom = range->kind == REGION_ROM,
         };
     }
     address_space_end(as);

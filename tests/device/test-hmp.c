@@ -140,6 +140,35 @@ static const Case cases[] = {
     { "info mtree -f", "FlatView #0\n AS \"memory\", root: memory\n Root memory region: "
       "memory\n  0000000000000000-0000000003ffffff (prio 0, ram): *\n*FlatView #1\n*" },
     { "info mtree -D", "address-space: memory\n*" },
+    { "info virtio", "/machine/peripheral/rng0/virtio-backend [virtio-rng]\n"
+      "/machine/peripheral/disk/virtio-backend [virtio-blk]\n" },
+    { "info virtio-status /machine/peripheral/disk/virtio-backend",
+      "/machine/peripheral/disk/virtio-backend:\n  device_name:             virtio-blk\n"
+      "  device_id:               2\n*  broken:                  false\n*"
+      "  num_vqs:                 2\n*  status:\n  Guest features:\n  Host features:\n"
+      "\tVIRTIO_RING_F_INDIRECT_DESC,\n*\tVIRTIO_F_VERSION_1\n*\tVIRTIO_BLK_F_FLUSH,\n*"
+      "  Backend features:\n" },
+    { "info virtio-status rp0", "Error: Path rp0 is not a virtio device\n" },
+    { "info virtio-queue-status rng0 0", "rng0:\n  device_name:          virtio-rng\n"
+      "  queue_index:          0\n  inuse:                0\n*"
+      "  signalled_used_valid: false\n*    num:          *" },
+    { "info virtio-queue-status rng0 1", "Error: Invalid virtqueue number 1\n" },
+    { "info virtio-queue-status rng0 -1", "Error: *'queue'*\n" },
+    { "info ramblock", "              Block Name    PSize              Offset *\n"
+      "                  pc.ram    4 KiB  0x0000000000000000 0x0000000004000000 "
+      "0x0000000004000000 0x*  rw\n*" },
+    { "info qdm", "*name \"virtio-blk-pci\", bus PCI, alias \"virtio-blk\"*\n*" },
+    { "info mem", "PG disabled\n" },
+    { "info tlb", "PG disabled\n" },
+    { "cpu 1", "" },
+    { "info mem", "ffff800000000000-ffff800000002000 0000000000002000 ur-\n"
+      "ffff800000002000-ffff800000003000 0000000000001000 -r-\n"
+      "ffff800000200000-ffff800000400000 0000000000200000 -rw\n" },
+    { "info tlb", "ffff800000000000: 0000000000007000 ----A--U-\n"
+      "ffff800000001000: 0000000000006000 X------U-\n"
+      "ffff800000002000: 0000000000005000 ---D-----\n"
+      "ffff800000200000: 0000000000800000 -GPDA---W\n" },
+    { "cpu 0", "" },
     { "info mtree -x", "mtree: unsupported option -x\n"
       "Try \"help info mtree\" for more information\n" },
     { "info pic", "Error: the interrupt controllers cannot be read: *\n" },
@@ -349,7 +378,8 @@ static const Case cases[] = {
     { "device_add virtio-balloon-pci,bus=rp0,id=balloon", "Error: *" },
     { "device_add none", "Error: *\n" },
     { "screendump /tmp/x", "Error: There is no console to take a screendump from\n" },
-    { "info roms", "Error: ROMs are regions, *\n" },
+    { "info roms", "*fw=etc/vmgenid_guid size=0x001000 name=\"etc/vmgenid_guid\"\n*" },
+    { "info tpm", "Error: there is no TPM\n" },
 };
 
 /* So that vCPU 1 is in 64-bit code of a user. */
@@ -380,6 +410,22 @@ static void write_memory(HmpBench *bench)
     address_space_write(bench->machine->memory, 0x2000000, bytes, sizeof(bytes));
 }
 
+/* Of vCPU 1, in the middle of its addresses. */
+static void write_page_tables(HmpBench *bench)
+{
+    static const struct {
+        uint64_t gpa;
+        uint64_t entry;
+    } entries[] = {
+        { 0x1000000 + 256 * 8, 0x1001007 }, { 0x1001000, 0x1002007 },
+        { 0x1002000, 0x1003005 }, { 0x1002008, 0x8001e3 },
+        { 0x1003000, 0x7025 }, { 0x1003008, 0x8000000000006005 }, { 0x1003010, 0x5041 },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(entries); i++)
+        address_space_write(bench->machine->memory, entries[i].gpa, &entries[i].entry, 8);
+}
+
 static bool check(HmpBench *bench, const Case *c)
 {
     g_autofree char *said = hmp_bench_ask(bench, c->line);
@@ -395,6 +441,7 @@ static void set_up(HmpBench *bench)
     hmp_bench_init(bench, words);
     set_registers(bench);
     write_memory(bench);
+    write_page_tables(bench);
 }
 
 static void test_commands(void)

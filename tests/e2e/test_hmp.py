@@ -143,6 +143,18 @@ def test_run_control(t):
     t.equal("it ends with 0", guest.wait_exit(), 0)
 
 
+def test_page_tables(t):
+    guest, _ = guest_with_monitor(t, "paged")
+    guest.console.wait("P")
+    t.equal("what is mapped", hmp(guest, "info mem"),
+            "0000000000000000-0000000040000000 0000000040000000 -rw\r\n"
+            "ffffffff80000000-ffffffff80800000 0000000000800000 -rw\r\n")
+    pages = hmp(guest, "info tlb").splitlines()
+    t.equal("page by page", len(pages), 512 + 4)
+    t.match("the last of them", pages[-1],
+            "^ffffffff80600000: 0000000000600000 --P[D-][A-]---W$")
+
+
 def test_media(t):
     discs = [t.folder / "disc", t.folder / "other disc"]
     for disc in discs:
@@ -389,7 +401,7 @@ def test_an_image_commands_no_terminal(t):
             "evil\\u001B[2J\\u0007\r\n")
 
 
-TESTS = [test_socket, test_run_control, test_media, test_by_qmp,
+TESTS = [test_socket, test_run_control, test_page_tables, test_media, test_by_qmp,
          test_drives, test_snapshots, test_an_image_commands_no_terminal,
          test_beside_the_console, test_on_a_terminal, test_pty, test_options,
          test_hostile_clients]

@@ -347,6 +347,55 @@ static void test_lists_agree_with_translations(Fixture *f, gconstpointer data)
     }
 }
 
+static bool take_leaf(void *opaque, const PageLeaf *leaf)
+{
+    g_array_append_vals(opaque, leaf, 1);
+    return true;
+}
+
+static GArray *leaves(Fixture *f)
+{
+    GArray *found = g_array_new(false, false, sizeof(PageLeaf));
+    const bool cancelled = false;
+
+    g_assert_true(page_walk_visit(&f->walk, 1 << 20, &cancelled, take_leaf, found));
+    return found;
+}
+
+static void assert_leaf(const GArray *found, guint i, uint64_t gva, uint64_t entry,
+                        uint64_t access)
+{
+    const PageLeaf *leaf = &g_array_index(found, PageLeaf, i);
+
+    g_assert_cmphex(leaf->mapping.gva, ==, gva);
+    g_assert_cmphex(leaf->entry, ==, entry);
+    g_assert_cmphex(leaf->access & (PAGE_ENTRY_WRITE | PAGE_ENTRY_USER), ==, access);
+}
+
+/* A right is one where each level has it; of PAE the first has none to give. */
+static void test_rights(Fixture *f, gconstpointer data)
+{
+    const uint64_t all = PRESENT | PAGE_ENTRY_WRITE | PAGE_ENTRY_USER;
+
+    set_entry(f, 0x1000, 0, 0x2000 | all);
+    set_entry(f, 0x2000, 0, 0x3000 | PRESENT | PAGE_ENTRY_USER);
+    set_entry(f, 0x2000, 1, 0x40000000 | all | PAGE_SIZE_BIT);
+    set_entry(f, 0x3000, 0, 0x4000 | all);
+    set_entry(f, 0x4000, 0, 0x5000 | all | PAGE_SIZE_BIT);      /* PAT there */
+    set_mode(f, 0x1000, PG, PAE, LMA);
+    g_autoptr(GArray) four = leaves(f);
+    g_assert_cmpuint(four->len, ==, 2);
+    assert_leaf(four, 0, 0, 0x5000 | all, PAGE_ENTRY_USER);
+    assert_leaf(four, 1, 0x40000000, 0x40000000 | all | PAGE_ENTRY_LARGE,
+                PAGE_ENTRY_WRITE | PAGE_ENTRY_USER);
+
+    set_entry(f, 0x1020, 0, 0x3000 | PRESENT);
+    set_mode(f, 0x1020, PG, PAE, 0);
+    g_autoptr(GArray) pae = leaves(f);
+    g_assert_cmpuint(pae->len, ==, 1);
+    assert_leaf(pae, 0, 0, 0x5000 | all, PAGE_ENTRY_WRITE | PAGE_ENTRY_USER);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -363,6 +412,7 @@ int main(int argc, char **argv)
     ADD("reads-cross-pages", test_reads_cross_pages);
     ADD("table-in-itself", test_a_table_in_itself_is_bounded);
     ADD("cancelled", test_a_list_can_be_cancelled);
+    ADD("rights", test_rights);
     ADD("random-tables", test_lists_agree_with_translations);
     return g_test_run();
 }
