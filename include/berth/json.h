@@ -20,7 +20,7 @@
 
 #define JSON_MAX_DEPTH 1024
 #define JSON_MAX_SIZE (64 * MIB)
-#define JSON_MAX_VALUES (128 * 1024)
+#define JSON_MAX_VALUES (256 * 1024)
 
 typedef struct JsonValue JsonValue;
 

@@ -31,8 +31,8 @@ START = """serial --unit=0
 terminal_input serial
 terminal_output serial
 """
-# A script that goes to its end leaves a prompt.  SeaBIOS, whose screen the serial port is,
-# takes some of what is typed there at its ticks: that comes as keys.
+# A script that goes to its end leaves a prompt.  SeaBIOS, whose screen the serial port
+# is, takes some of what is typed there at its ticks: that comes as keys.
 PROMPT_SCRIPT = START + """terminal_input serial console
 echo GRUB came from {medium}
 """

@@ -171,7 +171,10 @@ static void test_request_takes_few_blocks(Fixture *f, const void *unused)
         g_test_message("%s: %u blocks", cases[i].request, n_blocks);
         g_assert_cmpuint(n_blocks, >, 0);
         g_assert_cmpuint(n_blocks, <=, cases[i].n_blocks);
-        g_assert_cmpuint(alloc_counter_live(), ==, n_live);
+        for (unsigned k = 1; k < ROUNDS; k++)
+            ask(f, cases[i].request, cases[i].reply);
+        /* What the loop frees after a reply may be there still, but not for each. */
+        g_assert_cmpuint(alloc_counter_live(), <, n_live + ROUNDS);
     }
 }
 
