@@ -3,6 +3,8 @@
  * The throttle node and its group on loops: rates in real time, who wakes up, and that
  * what waits can be made to go.
  */
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "berth/block-driver.h"
@@ -181,13 +183,39 @@ static void test_a_node_needs_its_group(Fixture *f, const void *unused)
 }
 
 /*
+ * At one a second: where the host lets us wait there are seconds since @start_ns, and a
+ * bucket that has come to hold one.
+ */
+static void assert_in_flight(Guest *guest, unsigned n, int64_t start_ns)
+{
+    int64_t least = n - 1 - (loop_clock_ns() - start_ns) / NS_PER_SEC;
+
+    g_assert_cmpuint(guest->in_flight, <=, n);
+    g_assert_cmpint(guest->in_flight, >=, least);
+}
+
+/* For how long a thread has waited for a processor; 0 where the kernel does not tell. */
+static int64_t waited_ns(const Iothread *iothread)
+{
+    g_autofree char *path = g_strdup_printf("/proc/self/task/%d/schedstat",
+                                            iothread_thread_id(iothread));
+    g_autofree char *text = NULL;
+    int64_t ran_ns, ns;
+
+    if (!g_file_get_contents(path, &text, NULL, NULL) ||
+        sscanf(text, "%" SCNd64 " %" SCNd64, &ran_ns, &ns) != 2)
+        return 0;
+    return ns;
+}
+
+/*
  * The one test with a real clock: a machine that is busy with other things may keep us
  * from reaching the limit, and then another second counts.
  */
 static void test_the_rate_in_real_time(Fixture *f, const void *unused)
 {
     g_autoptr(Iothread) iothread = iothread_new("disk", NULL);
-    unsigned n = 0;
+    unsigned n = 0, n_undisturbed = 0;
     Guest guest;
 
     guest_init(&guest, f, iothread_loop(iothread));
@@ -196,15 +224,19 @@ static void test_the_rate_in_real_time(Fixture *f, const void *unused)
     turn_for(f, 50 * NS_PER_MS);
     for (int i = 0; i < 20 && n < 970; i++) {
         /* The clock before and after: a thread that is kept waiting counts too few. */
-        int64_t start_ns = loop_clock_ns();
+        int64_t start_ns = loop_clock_ns(), wait_ns = waited_ns(iothread);
         unsigned done, before = n_done(&guest);
 
         turn_for(f, NS_PER_SEC);
         done = n_done(&guest) - before;
         n = (unsigned)(done * NS_PER_SEC / (loop_clock_ns() - start_ns));
         g_assert_cmpuint(n, <=, 1030);
+        n_undisturbed += waited_ns(iothread) - wait_ns < 20 * NS_PER_MS;
     }
-    g_assert_cmpuint(n, >=, 970);
+    if (n < 970 && n_undisturbed < 5)
+        g_test_skip("the host has no time for the rate");
+    else
+        g_assert_cmpuint(n, >=, 970);
 
     __atomic_store_n(&guest.repeats, false, __ATOMIC_RELAXED);
     limit(f, "{'iops-total': 0}");
@@ -231,13 +263,13 @@ static void test_no_timer_when_idle(Fixture *f, const void *unused)
 
 static void test_quiet_with_requests_that_wait(Fixture *f, const void *unused)
 {
-    int64_t end_ns = loop_clock_ns() + SOON_NS;
+    int64_t start_ns = loop_clock_ns(), end_ns = start_ns + SOON_NS;
     BlockQuiesce *quiesce;
     Guest guest;
 
     guest_init(&guest, f, f->loop);
     work(&guest);
-    g_assert_cmpuint(guest.in_flight, ==, DEPTH - 1);
+    assert_in_flight(&guest, DEPTH - 1, start_ns);
     quiesce = block_quiesce_begin(f->node, NULL, NULL);
     while (!block_quiesce_is_quiet(quiesce)) {
         g_assert_cmpint(loop_clock_ns(), <, end_ns);
@@ -250,7 +282,7 @@ static void test_quiet_with_requests_that_wait(Fixture *f, const void *unused)
     turn_for(f, NS_PER_MS);
     work(&guest);
     turn_for(f, 50 * NS_PER_MS);
-    g_assert_cmpuint(guest.in_flight, ==, DEPTH);
+    assert_in_flight(&guest, DEPTH, start_ns);
     limit(f, "{'iops-total': 0}");
     assert_ends_soon(f, &guest);
     block_channel_free(guest.channel);
@@ -258,19 +290,20 @@ static void test_quiet_with_requests_that_wait(Fixture *f, const void *unused)
 
 static void test_a_user_that_waits_for_its_requests(Fixture *f, const void *unused)
 {
+    int64_t start_ns = loop_clock_ns();
     Guest guest;
 
     guest_init(&guest, f, f->loop);
     work(&guest);
     turn_for(f, 20 * NS_PER_MS);
-    g_assert_cmpuint(guest.in_flight, ==, DEPTH - 1);
+    assert_in_flight(&guest, DEPTH - 1, start_ns);
     block_channel_hurry(guest.channel, true);
     assert_ends_soon(f, &guest);
 
     block_channel_hurry(guest.channel, false);
     work(&guest);
     turn_for(f, 20 * NS_PER_MS);
-    g_assert_cmpuint(guest.in_flight, ==, DEPTH);
+    assert_in_flight(&guest, DEPTH, start_ns);
     block_graph_let_go(f->graph);
     assert_ends_soon(f, &guest);
     block_channel_free(guest.channel);
@@ -278,6 +311,7 @@ static void test_a_user_that_waits_for_its_requests(Fixture *f, const void *unus
 
 static void test_limits_change_while_requests_wait(Fixture *f, const void *unused)
 {
+    int64_t start_ns = loop_clock_ns();
     Guest guest;
 
     guest_init(&guest, f, f->loop);
@@ -289,7 +323,7 @@ static void test_limits_change_while_requests_wait(Fixture *f, const void *unuse
     limit(f, "{'iops-total': 1}");
     work(&guest);
     turn_for(f, 10 * NS_PER_MS);
-    g_assert_cmpuint(guest.in_flight, ==, DEPTH);
+    assert_in_flight(&guest, DEPTH, start_ns);
     limit(f, "{'iops-total': 0}");
     assert_ends_soon(f, &guest);
     block_channel_free(guest.channel);
