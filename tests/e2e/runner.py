@@ -27,6 +27,8 @@ from tap import Checks  # noqa: E402
 
 
 NO_MORE = "."
+# Of a scenario that takes so long it is said which checks it waited for.
+LONG, LONGEST_CHECKS = 30, 3
 
 
 class Lab(Checks):
@@ -37,6 +39,19 @@ class Lab(Checks):
         self.options = options
         self.folder = folder
         self.guests = []
+        self.began = self.checked = time.monotonic()
+        self.waits = []
+
+    def check(self, what, good, detail=""):
+        now = time.monotonic()
+        self.waits.append((now - self.checked, what))
+        self.checked = now
+        return super().check(what, good, detail)
+
+    def tell_waits(self):
+        if time.monotonic() - self.began > LONG:
+            for seconds, what in sorted(self.waits, reverse=True)[:LONGEST_CHECKS]:
+                self.out(f"#   {seconds:.1f} s before: {what}")
 
     def guest(self, *args, **options):
         """A stock guest (see Guest); closed by the runner.  With tools=True it has the
@@ -138,6 +153,7 @@ def run_one(name, options, out):
     except Exception as error:
         lab.check(f"{type(error).__name__}: {error}", False, traceback.format_exc())
     check_calls(lab, lab.guests)
+    lab.tell_waits()
     if lab.failed:
         for guest in lab.guests[-2:]:
             for line in guest.story():

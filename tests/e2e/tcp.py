@@ -10,6 +10,22 @@ import threading
 BLOCK = 4 << 20
 PORT = 5001
 SILENCE = 300
+PIECE = "".join(f"{number}\n" for number in range(1, 10001)).encode()
+
+
+def numbers(size):
+    """Those from 1 to 10000, line by line, again and again."""
+    return (PIECE * copies(size))[:size]
+
+
+def copies(size):
+    return size // len(PIECE) + 1
+
+
+def write_numbers(guest, path, size):
+    """The same into a file of the guest, which would take long to count on."""
+    guest.run(f"seq 10000 > {path}.1; cat $(yes {path}.1 | head -n {copies(size)}) | "
+              f"head -c {size} > {path}")
 
 
 def blink(guest):
@@ -57,11 +73,11 @@ def receive(server, size, result):
 
 
 def check_to_host(lab, guest, address, size, nic):
-    """The guest sends the numbers from 1 on, again and again."""
-    block = "".join(f"{number}\n" for number in range(1, BLOCK // 6)).encode()[:BLOCK]
+    """The guest sends a block of numbers again and again."""
+    block = numbers(BLOCK)
     expected = hashlib.md5(block * (size // BLOCK)).hexdigest()
     result = []
-    guest.run(f"seq {BLOCK // 6} | head -c {BLOCK} > /tmp/block")
+    write_numbers(guest, "/tmp/block", BLOCK)
     with socket.create_server((address, PORT)) as server:
         server.settimeout(SILENCE)
         reader = threading.Thread(target=receive, args=[server, size, result])

@@ -16,13 +16,13 @@ import stock
 import tcp
 from host_network import check_back, ip
 
-SECONDS = 200
+SECONDS = 90
 BRIDGE = "berthbr1"
 HOST, HOST6, GUEST, GUEST6 = "192.168.78.1", "fd00:78::1", "192.168.78.2", "fd00:78::2"
 TAGGED_HOST, TAGGED_GUEST = "192.168.79.1", "192.168.79.2"
 MODULES = "llc stp garp mrp 8021q failover net_failover virtio_net"
 SIZE = 100 << 20
-# In an emulated host four CPUs take turns on one; network_speed has all there.
+# In an emulated host four CPUs take turns on one.
 EMULATED_SIZE = 4 << 20
 PORT = 5001
 PAIRS = 4
