@@ -12,7 +12,7 @@
 
 #include "hmp-call.h"
 
-#define ENTRIES_MAX (1u << 22)
+#define ENTRIES_MAX (1u << 20)    /* tables of 8 MiB: main has other things to do */
 #define LINES_MAX (1u << 16)
 
 typedef struct Pages {
