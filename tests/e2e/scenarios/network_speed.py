@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """TCP of a stock guest through a tap, without and with vhost-net: 100 MiB each way, and
-32 MiB (in an emulated host 32 and 16), arrive whole, and rates are printed.  With lab.py --beside the two VMMs take
-turns: one is stopped while the other is measured, in the same host, so that their ratio
-means something on a busy machine, too."""
+32 MiB (in an emulated host 32 and 16), arrive whole, and rates are printed.  With lab.py
+--beside the two VMMs take turns: one is stopped while the other is measured, in the same
+host, so that their ratio means something on a busy machine, too."""
 
 import os
 import pathlib
