@@ -95,8 +95,7 @@ class Run:
         self.lock = threading.Lock()
         self.build = build
         self.berth = build / "berth"
-        self.fuzz_seconds = os.environ.get("FUZZ_SECONDS") or (
-            "20" if os.environ.get("CI") else "15")
+        self.fuzz_seconds = os.environ.get("FUZZ_SECONDS") or "12"
 
     def scripts(self):
         return [script for folder in FOLDERS

@@ -130,8 +130,8 @@ static void eject_all(AcpiSlots *slots)
 
         lock_take(&slots->owner->lock);
         is_ejected = slot->is_ejected;
-        slot->is_ejected = false;
         lock_drop(&slots->owner->lock);
+        /* Ejected until its bus says that it is gone: acpi_slots_set_device(). */
         if (is_ejected && slot->dev)
             hotplug_eject(slot->dev);
     }

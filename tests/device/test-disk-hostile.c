@@ -434,6 +434,7 @@ static void test_images_that_cannot_be(Fixture *f, const void *unused)
     assert_refused(f, "has a loop", IMAGE("c"));
     assert_refused(f, "gone", IMAGE("d"));
     assert_refused(f, "not a qcow2 image", IMAGE("e"));
+    kit_image_do(&f->image, "rmdir folder");
 }
 
 int main(int argc, char **argv)

@@ -42,7 +42,7 @@ void kit_image_done(KitImage *kit)
 
         g_unlink(path);
     }
-    g_rmdir(kit->folder);
+    g_assert_cmpint(g_rmdir(kit->folder), ==, 0);
     g_free(kit->folder);
 }
 
