@@ -4,6 +4,7 @@ guest refuses; a reset in between."""
 
 SECONDS = 45
 CYCLES = 10
+EJECT_REQUEST = 3
 SYS = "/sys/devices/system/cpu"
 
 
@@ -28,8 +29,12 @@ def online(guest, count):
 
 
 def unplug(guest, index):
+    """Until the guest is done: it looks once more whether it is gone, and takes one that
+    comes meanwhile for an ejection that failed."""
     guest.qmp.command("device_del", id=f"vcpu{index}")
     gone(guest, index)
+    guest.qmp.wait_event("ACPI_DEVICE_OST", accept=lambda data: data["info"] == {
+        "slot": str(index), "slot-type": "CPU", "source": EJECT_REQUEST, "status": 0})
 
 
 def gone(guest, index):
