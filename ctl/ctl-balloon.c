@@ -56,16 +56,11 @@ static bool find_target(CtlConn *conn, const CtlOptions *options, uint64_t bytes
 {
     const JsonValue *size = ctl_conn_ask(conn, options, "query-memory-size-summary", NULL,
                                          error);
-    uint64_t base = 0, plugged = 0;
+    uint64_t memory =
+        ctl_conn_number(size, "base-memory") + ctl_conn_number(size, "plugged-memory");
 
-    if (!size)
-        return false;
-    if (json_member(size, "base-memory"))
-        json_as_uint(json_member(size, "base-memory"), &base);
-    if (json_member(size, "plugged-memory"))
-        json_as_uint(json_member(size, "plugged-memory"), &plugged);
-    *ret_target = (MIN(bytes, base + plugged) + PAGE_SIZE - 1) / PAGE_SIZE * PAGE_SIZE;
-    return true;
+    *ret_target = ALIGN_UP(MIN(bytes, memory), PAGE_SIZE);
+    return size != NULL;
 }
 
 int ctl_balloon_run(const CtlOptions *options, int argc, char **argv, GError **error)

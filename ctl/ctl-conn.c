@@ -350,11 +350,9 @@ const JsonValue *ctl_conn_return(const CtlConn *conn, unsigned index, GError **e
     return NULL;
 }
 
-const JsonValue *ctl_conn_return_list(const CtlConn *conn, unsigned index)
+size_t ctl_conn_length(const JsonValue *list)
 {
-    const JsonValue *value = ctl_conn_return(conn, index, NULL);
-
-    return value && json_kind(value) == JSON_ARRAY ? value : NULL;
+    return list && json_kind(list) == JSON_ARRAY ? json_length(list) : 0;
 }
 
 const char *ctl_conn_text(const JsonValue *object, const char *key)
@@ -362,6 +360,16 @@ const char *ctl_conn_text(const JsonValue *object, const char *key)
     const JsonValue *member = json_member(object, key);
 
     return member ? json_as_string(member) : NULL;
+}
+
+uint64_t ctl_conn_number(const JsonValue *object, const char *key)
+{
+    const JsonValue *member = object ? json_member(object, key) : NULL;
+    uint64_t number = 0;
+
+    if (member)
+        json_as_uint(member, &number);
+    return number;
 }
 
 const JsonValue *ctl_conn_ask(CtlConn *conn, const CtlOptions *options,

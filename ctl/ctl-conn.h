@@ -54,11 +54,13 @@ void ctl_conn_exchange(CtlConn *const *conns, unsigned n, int64_t deadline_ns);
  * the session, failed.
  */
 const JsonValue *ctl_conn_return(const CtlConn *conn, unsigned index, GError **error);
-/* The same, which is a list; NULL for anything else. */
-const JsonValue *ctl_conn_return_list(const CtlConn *conn, unsigned index);
 
+/* How many elements @list has: none if it is NULL, or no list. */
+size_t ctl_conn_length(const JsonValue *list);
 /* The text that is member @key of @object, lent; NULL: there is none. */
 const char *ctl_conn_text(const JsonValue *object, const char *key);
+/* The number that is member @key of @object, which may be NULL; 0: there is none. */
+uint64_t ctl_conn_number(const JsonValue *object, const char *key);
 
 /* One request and its return, lent until the next exchange; NULL with @error. */
 const JsonValue *ctl_conn_ask(CtlConn *conn, const CtlOptions *options,

@@ -53,8 +53,7 @@ static bool is_console(const CtlConn *conn, const JsonValue *chardev, const char
 static char *choose(const CtlConn *conn, const JsonValue *chardevs, const char *wanted,
                     bool *ret_is_socket, GError **error)
 {
-    for (size_t i = 0; json_kind(chardevs) == JSON_ARRAY && i < json_length(chardevs);
-         i++) {
+    for (size_t i = 0; i < ctl_conn_length(chardevs); i++) {
         const JsonValue *chardev = json_at(chardevs, i);
         char *place;
 

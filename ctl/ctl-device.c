@@ -41,14 +41,11 @@ static bool is_about(const JsonValue *data, const char *name)
 /* A guest's word on a vCPU or memory. */
 static Verdict judge_ost(const JsonValue *info)
 {
-    const JsonValue *source = json_member(info, "source");
-    const JsonValue *status = json_member(info, "status");
-    uint64_t about, how;
+    uint64_t status = ctl_conn_number(info, "status");
 
-    if (!source || !status || !json_as_uint(source, &about) ||
-        !json_as_uint(status, &how) || about != OST_SOURCE_EJECT)
+    if (ctl_conn_number(info, "source") != OST_SOURCE_EJECT)
         return VERDICT_NONE;
-    return how == OST_DONE || how == OST_UNDER_WAY ? VERDICT_NONE : VERDICT_KEPT;
+    return status == OST_DONE || status == OST_UNDER_WAY ? VERDICT_NONE : VERDICT_KEPT;
 }
 
 static Verdict judge(const JsonValue *event, const char *device)
@@ -74,8 +71,7 @@ static const char *find_reason(CtlConn *conn, const CtlOptions *options,
 {
     const JsonValue *list = ctl_conn_ask(conn, options, "x-query-unplug", NULL, NULL);
 
-    for (size_t i = 0; list && json_kind(list) == JSON_ARRAY && i < json_length(list);
-         i++) {
+    for (size_t i = 0; i < ctl_conn_length(list); i++) {
         const char *reason = ctl_conn_text(json_at(list, i), "reason");
 
         if (reason && is_about(json_at(list, i), device))

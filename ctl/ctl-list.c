@@ -91,8 +91,7 @@ int ctl_list_status(const CtlOptions *options, int argc, char **argv, GError **e
     print_size("net sent", sample.sent);
     ctl_sample_done(&sample);
     disks = ctl_conn_ask(conn, options, "query-block", NULL, error);
-    for (size_t i = 0; disks && json_kind(disks) == JSON_ARRAY && i < json_length(disks);
-         i++)
+    for (size_t i = 0; i < ctl_conn_length(disks); i++)
         print_disk(json_at(disks, i));
     return disks ? 0 : 1;
 }

@@ -38,16 +38,6 @@ void ctl_sample_request(CtlConn *conn)
     ctl_conn_request(conn, "query-stats", nics);
 }
 
-static uint64_t number(const JsonValue *object, const char *key)
-{
-    const JsonValue *value = object ? json_member(object, key) : NULL;
-    uint64_t out = 0;
-
-    if (value)
-        json_as_uint(value, &out);
-    return out;
-}
-
 /* The two first numbers of a file of /proc, of which there are so many, or 0. */
 static uint64_t read_number(const char *path, unsigned field)
 {
@@ -75,9 +65,9 @@ static int process_of(uint64_t tid)
 
 static void read_vcpus(const JsonValue *cpus, CtlSample *sample)
 {
-    sample->n_vcpus = json_length(cpus);
-    for (size_t i = 0; i < json_length(cpus); i++) {
-        uint64_t tid = number(json_at(cpus, i), "thread-id");
+    sample->n_vcpus = ctl_conn_length(cpus);
+    for (size_t i = 0; i < ctl_conn_length(cpus); i++) {
+        uint64_t tid = ctl_conn_number(json_at(cpus, i), "thread-id");
         g_autofree char *path = NULL;
 
         if (i == 0 && process_of(tid) > 0)
@@ -114,13 +104,11 @@ static void read_process(CtlSample *sample)
 
 static void read_disks(const JsonValue *disks, CtlSample *sample)
 {
-    for (size_t i = 0; i < json_length(disks); i++) {
+    for (size_t i = 0; i < ctl_conn_length(disks); i++) {
         const JsonValue *stats = json_member(json_at(disks, i), "stats");
 
-        if (!stats)
-            continue;
-        sample->read += number(stats, "rd_bytes");
-        sample->written += number(stats, "wr_bytes");
+        sample->read += ctl_conn_number(stats, "rd_bytes");
+        sample->written += ctl_conn_number(stats, "wr_bytes");
     }
 }
 
@@ -129,19 +117,17 @@ static void add_counter(const JsonValue *stat, CtlSample *sample)
     const char *name = ctl_conn_text(stat, "name");
 
     if (g_strcmp0(name, "rx_bytes") == 0)
-        sample->received += number(stat, "value");
+        sample->received += ctl_conn_number(stat, "value");
     else if (g_strcmp0(name, "tx_bytes") == 0)
-        sample->sent += number(stat, "value");
+        sample->sent += ctl_conn_number(stat, "value");
 }
 
 static void read_nics(const JsonValue *results, CtlSample *sample)
 {
-    for (size_t i = 0; i < json_length(results); i++) {
+    for (size_t i = 0; i < ctl_conn_length(results); i++) {
         const JsonValue *stats = json_member(json_at(results, i), "stats");
 
-        if (!stats || json_kind(stats) != JSON_ARRAY)
-            continue;
-        for (size_t j = 0; j < json_length(stats); j++)
+        for (size_t j = 0; j < ctl_conn_length(stats); j++)
             add_counter(json_at(stats, j), sample);
     }
 }
@@ -149,11 +135,11 @@ static void read_nics(const JsonValue *results, CtlSample *sample)
 bool ctl_sample_read(const CtlConn *conn, CtlSample *ret_sample, GError **error)
 {
     const JsonValue *status = ctl_conn_return(conn, SAMPLE_STATUS, error);
-    const JsonValue *cpus = ctl_conn_return_list(conn, SAMPLE_CPUS);
+    const JsonValue *cpus = ctl_conn_return(conn, SAMPLE_CPUS, NULL);
     const JsonValue *memory = ctl_conn_return(conn, SAMPLE_MEMORY, NULL);
     const JsonValue *balloon = ctl_conn_return(conn, SAMPLE_BALLOON, NULL);
-    const JsonValue *disks = ctl_conn_return_list(conn, SAMPLE_DISKS);
-    const JsonValue *nics = ctl_conn_return_list(conn, SAMPLE_NICS);
+    const JsonValue *disks = ctl_conn_return(conn, SAMPLE_DISKS, NULL);
+    const JsonValue *nics = ctl_conn_return(conn, SAMPLE_NICS, NULL);
     const char *state = status ? ctl_conn_text(status, "status") : NULL;
     CtlSample sample = { .when_ns = ctl_conn_clock_ns(), .pid = ctl_conn_pid(conn) };
 
@@ -164,16 +150,14 @@ bool ctl_sample_read(const CtlConn *conn, CtlSample *ret_sample, GError **error)
         return false;
     }
     sample.state = printable_text(state);
-    if (cpus)
-        read_vcpus(cpus, &sample);
+    read_vcpus(cpus, &sample);
     if (sample.pid > 0)
         read_process(&sample);
-    sample.memory = number(memory, "base-memory") + number(memory, "plugged-memory");
-    sample.actual = balloon ? number(balloon, "actual") : sample.memory;
-    if (disks)
-        read_disks(disks, &sample);
-    if (nics)
-        read_nics(nics, &sample);
+    sample.memory = ctl_conn_number(memory, "base-memory") +
+                    ctl_conn_number(memory, "plugged-memory");
+    sample.actual = balloon ? ctl_conn_number(balloon, "actual") : sample.memory;
+    read_disks(disks, &sample);
+    read_nics(nics, &sample);
     *ret_sample = sample;
     return true;
 }
