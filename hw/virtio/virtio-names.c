@@ -15,11 +15,12 @@
 #include "virtio-names.h"
 
 typedef struct BitName {
-    uint8_t bit;
-    const char *name;           /* NULL ends the table */
+    uint64_t bit;               /* 0 ends the table */
+    const char *name;
 } BitName;
 
-#define BIT_NAME(name) { name, #name }
+#define BIT_NAME(number) { UINT64_C(1) << (number), #number }
+#define MASK_NAME(mask) { mask, #mask }
 #define BIT_NAMES_END { 0, NULL }
 
 static const BitName of_all[] = {
@@ -73,6 +74,12 @@ static const BitName of_mem[] = {
     BIT_NAMES_END
 };
 static const BitName of_others[] = { BIT_NAMES_END };
+static const BitName of_status[] = {
+    MASK_NAME(VIRTIO_CONFIG_S_ACKNOWLEDGE), MASK_NAME(VIRTIO_CONFIG_S_DRIVER),
+    MASK_NAME(VIRTIO_CONFIG_S_FEATURES_OK), MASK_NAME(VIRTIO_CONFIG_S_DRIVER_OK),
+    MASK_NAME(VIRTIO_CONFIG_S_NEEDS_RESET), MASK_NAME(VIRTIO_CONFIG_S_FAILED),
+    BIT_NAMES_END
+};
 
 static const BitName *names_of(uint16_t id)
 {
@@ -99,11 +106,11 @@ static const BitName *names_of(uint16_t id)
 /* Adds the names of bits that are set, and takes these out of *@bits. */
 static void add_names(StrList *list, const BitName *names, uint64_t *bits)
 {
-    for (; names->name; names++) {
-        if (!(*bits >> names->bit & 1))
+    for (; names->bit; names++) {
+        if (!(*bits & names->bit))
             continue;
         StrList_append(list, g_strdup(names->name));
-        *bits &= ~(UINT64_C(1) << names->bit);
+        *bits &= ~names->bit;
     }
 }
 
@@ -122,26 +129,12 @@ VirtioDeviceFeatures *virtio_names_features(uint16_t id, uint64_t features)
 
 VirtioDeviceStatus *virtio_names_status(uint8_t status)
 {
-    static const struct {
-        uint8_t mask;
-        const char *name;
-    } rows[] = {
-        { VIRTIO_CONFIG_S_ACKNOWLEDGE, "VIRTIO_CONFIG_S_ACKNOWLEDGE" },
-        { VIRTIO_CONFIG_S_DRIVER, "VIRTIO_CONFIG_S_DRIVER" },
-        { VIRTIO_CONFIG_S_FEATURES_OK, "VIRTIO_CONFIG_S_FEATURES_OK" },
-        { VIRTIO_CONFIG_S_DRIVER_OK, "VIRTIO_CONFIG_S_DRIVER_OK" },
-        { VIRTIO_CONFIG_S_NEEDS_RESET, "VIRTIO_CONFIG_S_NEEDS_RESET" },
-        { VIRTIO_CONFIG_S_FAILED, "VIRTIO_CONFIG_S_FAILED" },
-    };
     VirtioDeviceStatus *info = g_new0(VirtioDeviceStatus, 1);
+    uint64_t unknown = status;
 
     info->statuses = StrList_new();
-    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
-        if (status & rows[i].mask)
-            StrList_append(info->statuses, g_strdup(rows[i].name));
-        status &= ~rows[i].mask;
-    }
-    info->has_unknown_statuses = status != 0;
-    info->unknown_statuses = status;
+    add_names(info->statuses, of_status, &unknown);
+    info->has_unknown_statuses = unknown != 0;
+    info->unknown_statuses = (uint8_t)unknown;
     return info;
 }

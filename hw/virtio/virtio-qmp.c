@@ -55,15 +55,10 @@ static VirtioDevice *find(QmpContext *ctx, const char *path, GError **error)
     return NULL;
 }
 
-static bool is_external(const VirtioDevice *vdev, uint32_t index)
-{
-    return vdev->class->is_external && vdev->class->is_external(vdev, index);
-}
-
 static bool has_external(const VirtioDevice *vdev)
 {
     for (uint32_t i = 0; i < vdev->n_queues; i++) {
-        if (is_external(vdev, i))
+        if (virtio_queue_is_external(vdev, i))
             return true;
     }
     return false;
@@ -156,7 +151,7 @@ VirtQueueStatus *qmp_x_query_virtio_queue_status(QmpContext *ctx,
     call.info->vring_avail = vq->avail_gpa;
     call.info->vring_used = vq->used_gpa;
     lock_drop(&vdev->dev->lock);
-    call.info->has_last_avail_idx = !is_external(vdev, args->queue);
+    call.info->has_last_avail_idx = !virtio_queue_is_external(vdev, args->queue);
     call.info->has_shadow_avail_idx = call.info->has_last_avail_idx;
     loop_call_sync(vq->loop, call.info->has_last_avail_idx ? look : look_at_ring, &call);
     return call.info;

@@ -226,7 +226,7 @@ void virtio_queue_stopped(Virtqueue *vq)
         loop_post(vdev->dev->board->loop, &vdev->drained);
 }
 
-static bool is_external(const VirtioDevice *vdev, uint32_t index)
+bool virtio_queue_is_external(const VirtioDevice *vdev, uint32_t index)
 {
     return vdev->class->is_external && vdev->class->is_external(vdev, index);
 }
@@ -241,7 +241,8 @@ static void start_queues(void *opaque)
 
         if (vq->loop != call->loop || vq->kick_fd < 0 || call->failed)
             continue;
-        call->failed = !(is_external(vdev, i) ? virtqueue_map(vq) : virtqueue_start(vq));
+        call->failed = !(virtio_queue_is_external(vdev, i) ? virtqueue_map(vq)
+                                                           : virtqueue_start(vq));
     }
 }
 

@@ -183,6 +183,9 @@ void virtio_restart(VirtioDevice *vdev);
 /* The queue's loop: @vq has stopped after virtqueue_stop() said that it had not. */
 void virtio_queue_stopped(Virtqueue *vq);
 
+/* Whether the kernel serves queue @index: VirtioClass.is_external. */
+bool virtio_queue_is_external(const VirtioDevice *vdev, uint32_t index);
+
 /* Any thread, no lock held. */
 
 /* The configuration changed: a new generation, and an interrupt. */
