@@ -67,6 +67,8 @@ void hmp_append_lines(GString *out, const GString *text);
 /* For handlers. */
 
 void hmp_printf(HmpCall *call, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* "4 KiB", "1.5 GiB"; the caller frees. */
+char *hmp_size_text(int64_t bytes);
 /* "Error: ..."; @error is taken. */
 void hmp_fail(HmpCall *call, GError *error);
 /* Executes QMP_COMMAND_...; a failure is told.  The last thing that a handler does. */

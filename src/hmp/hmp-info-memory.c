@@ -51,13 +51,6 @@ void hmp_info_mtree(HmpCall *call)
     }
 }
 
-/* Of a page: "4 KiB", "2 MiB". */
-static char *page_text(uint64_t size)
-{
-    return size >= MIB ? g_strdup_printf("%" PRIu64 " MiB", (uint64_t)(size / MIB))
-                       : g_strdup_printf("%" PRIu64 " KiB", (uint64_t)(size / KIB));
-}
-
 /* Whether range @i is nearest to the begin of its block, which several may have. */
 static bool is_first_of_block(const RamMap *map, size_t i)
 {
@@ -76,7 +69,7 @@ static bool is_first_of_block(const RamMap *map, size_t i)
 static void show_block(HmpCall *call, const RamMapRange *range)
 {
     const RamBlock *block = range->block;
-    g_autofree char *page = page_text(block->page_size);
+    g_autofree char *page = hmp_size_text((int64_t)block->page_size);
 
     hmp_printf(call, "%24s %8s  0x%016" PRIx64 " 0x%016" PRIx64 " 0x%016" PRIx64
                " 0x%016" PRIx64 " %3s\n", block->name, page, range->gpa - range->offset,

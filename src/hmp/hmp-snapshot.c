@@ -43,26 +43,13 @@ static bool is_on_all(const BlockInfoList *disks, const char *name)
     return true;
 }
 
-static char *size_text(int64_t bytes)
-{
-    static const char units[][4] = { "B", "KiB", "MiB", "GiB", "TiB" };
-    double size = (double)bytes;
-    size_t unit = 0;
-
-    while (size >= 1000 && unit + 1 < G_N_ELEMENTS(units)) {
-        size /= 1024;
-        unit++;
-    }
-    return g_strdup_printf("%.3g %s", size, units[unit]);
-}
-
 /* Of what is on all disks the numbers may differ, so none is shown. */
 static void show_snapshot(HmpCall *call, const SnapshotInfo *snapshot, const char *id)
 {
     g_autoptr(GDateTime) taken = g_date_time_new_from_unix_local(snapshot->date_sec);
     g_autofree char *date = taken ? g_date_time_format(taken, "%Y-%m-%d %H:%M:%S")
                                   : g_strdup("-");
-    g_autofree char *size = size_text(snapshot->vm_state_size);
+    g_autofree char *size = hmp_size_text(snapshot->vm_state_size);
     int64_t seconds = snapshot->vm_clock_sec;
     g_autofree char *clock = g_strdup_printf(
         "%02" PRId64 ":%02" PRId64 ":%02" PRId64 ".%03" PRId64, seconds / 3600,

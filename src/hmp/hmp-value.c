@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Single values: expressions and I/O ports.
+ * Single values: expressions, I/O ports, sizes.
  */
 #include "berth/error.h"
 #include "berth/machine.h"
@@ -8,6 +8,19 @@
 #include "hmp-call.h"
 
 #define PORT_MASK 0xffffu
+
+char *hmp_size_text(int64_t bytes)
+{
+    static const char units[][4] = { "B", "KiB", "MiB", "GiB", "TiB" };
+    double size = (double)bytes;
+    size_t unit = 0;
+
+    while (size >= 1000 && unit + 1 < G_N_ELEMENTS(units)) {
+        size /= 1024;
+        unit++;
+    }
+    return g_strdup_printf("%.3g %s", size, units[unit]);
+}
 
 void hmp_show_character(HmpCall *call, uint8_t c)
 {
