@@ -30,6 +30,8 @@ BETWEEN = r"(?:\x1b\[[0-9;?]*[A-Za-z]|[!.\r\n])*"
 # Linux finds what is on a PS/2 port in a thread of its own.
 KEYBOARD = ("until grep -q 'AT Translated Set 2 keyboard' /proc/bus/input/devices; "
             "do usleep 10000; done")
+# Of _OST, as ACPI (6.3.5) has them.
+OST_EJECT, OST_DONE = 3, 0
 COMMAND_MARK = re.compile(r"@@(\d+)@@\r?\n")
 
 
@@ -164,6 +166,14 @@ class Guest:
         if match[1] != "0":
             raise RuntimeError(f"'{command}' ended with {match[1]} in the guest: {text}")
         return text.strip()
+
+    def wait_ejected(self, what, timeout=None):
+        """Until the guest is done with a vCPU or memory that it has let go, @what of its
+        _OST: it looks once more whether it is gone, and takes one that comes meanwhile
+        for an ejection that failed."""
+        done = {**what, "source": OST_EJECT, "status": OST_DONE}
+        self.qmp.wait_event("ACPI_DEVICE_OST", timeout=timeout, accept=lambda data:
+                            done.items() <= data["info"].items())
 
     def wait_exit(self, timeout=ANSWER):
         """The VMM's exit code; negative when a signal ended it."""

@@ -4,7 +4,6 @@ guest refuses; a reset in between."""
 
 SECONDS = 45
 CYCLES = 10
-EJECT_REQUEST = 3
 SYS = "/sys/devices/system/cpu"
 
 
@@ -29,12 +28,9 @@ def online(guest, count):
 
 
 def unplug(guest, index):
-    """Until the guest is done: it looks once more whether it is gone, and takes one that
-    comes meanwhile for an ejection that failed."""
     guest.qmp.command("device_del", id=f"vcpu{index}")
     gone(guest, index)
-    guest.qmp.wait_event("ACPI_DEVICE_OST", accept=lambda data: data["info"] == {
-        "slot": str(index), "slot-type": "CPU", "source": EJECT_REQUEST, "status": 0})
+    guest.wait_ejected({"slot": str(index), "slot-type": "CPU"})
 
 
 def gone(guest, index):

@@ -8,7 +8,6 @@ import time
 SECONDS = 35
 MIB = 1 << 20
 DIMM = 256
-EJECT_REQUEST = 3
 WAIT = 300
 SYS = "/sys/devices/system/memory"
 FILL = f"dd if=/dev/zero of=/tmp/x bs=1M count={DIMM - 96} 2>/dev/null"
@@ -47,13 +46,11 @@ def is_gone(guest, name):
 
 
 def unplug(guest, name):
-    """Until the guest is done with it (see cpu_hotplug)."""
     guest.qmp.command("device_del", id=name)
     wait_until(lambda: is_gone(guest, name))
     guest.qmp.wait_event("DEVICE_DELETED", timeout=WAIT,
                          accept=lambda data: data.get("device") == name)
-    guest.qmp.wait_event("ACPI_DEVICE_OST", timeout=WAIT, accept=lambda data: (
-        data["info"]["source"], data["info"]["status"]) == (EJECT_REQUEST, 0))
+    guest.wait_ejected({"slot-type": "DIMM"}, timeout=WAIT)
     guest.qmp.command("object-del", id=f"mem{name}")
 
 
